@@ -1,0 +1,118 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target is held to the same language rules; `unsafe` then marks the audit list.
+let swift: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+func shared(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Shared/\(name)", exclude: exclude, swiftSettings: swift)
+}
+
+func system(_ name: String, pkgConfig: String? = nil, apt: String) -> Target {
+    .systemLibrary(name: name, path: "Shared/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+func service(_ name: String, _ dependencies: [Target.Dependency]) -> [Target] {
+    [
+        .target(
+            name: name, dependencies: dependencies, path: "Services/\(name)", exclude: ["Main"],
+            swiftSettings: swift),
+        .executableTarget(
+            name: "millrace-\(name.lowercased())", dependencies: [.byName(name: name)],
+            path: "Services/\(name)/Main", swiftSettings: swift),
+    ]
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests", exclude: exclude,
+        swiftSettings: swift)
+}
+
+let systemLibraries: [Target] = [
+    system("CPostgres", pkgConfig: "libpq", apt: "libpq-dev"),
+    system("CZstd", apt: "libzstd-dev"),
+    system("CZlib", apt: "zlib1g-dev"),
+    system("COpenSSL", apt: "libssl-dev"),
+    system("CPgQuery", apt: "libpg-query-dev"),
+    system("CPCRE2", apt: "libpcre2-dev"),
+    system("CGMP", apt: "libgmp-dev"),
+]
+
+let shims: [Target] = [
+    .target(name: "CLinux", path: "Shared/CLinux"),
+    .target(
+        name: "CSimdJSON", path: "Shared/CSimdJSON", cxxSettings: [.unsafeFlags(["-O3"])],
+        linkerSettings: [.linkedLibrary("simdjson")]),
+    .target(name: "CTimeZone", path: "Shared/CTimeZone", linkerSettings: [.linkedLibrary("cctz")]),
+    .target(name: "CMigrationFiles", path: "Shared/CMigrationFiles"),
+]
+
+let modules: [Target] = [
+    shared("Observability", ["CLinux"]),
+    shared("Configuration", []),
+    shared("Lifecycle", ["CLinux", "Observability"]),
+    shared("EventLoop", ["CLinux", "Lifecycle", "Observability"]),
+    shared("JSON", ["CSimdJSON"]),
+    shared("HTTP", ["JSON"]),
+    shared("HTTPServer", ["HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "CLinux"]),
+    shared("Postgres", ["CPostgres", "EventLoop", "Lifecycle", "Observability"]),
+    shared("Migrations", ["Postgres", "Observability", "CMigrationFiles", "COpenSSL"], exclude: ["SQL"]),
+    shared("Queue", ["Postgres", "EventLoop", "Lifecycle", "Observability", "JSON"]),
+    shared("Records", ["JSON", "CSimdJSON", "CZstd", "CZlib", "COpenSSL", "CTimeZone"]),
+    shared("Expressions", ["Records", "JSON", "CGMP", "CPCRE2", "COpenSSL"]),
+    shared("Access", ["Postgres", "HTTP", "HTTPServer", "Observability", "COpenSSL"]),
+    shared("Catalog", ["Postgres", "Queue", "Records", "JSON", "Access", "Observability"]),
+]
+
+let base: [Target.Dependency] = [
+    "HTTPServer", "HTTP", "JSON", "Postgres", "Queue", "Records", "Access", "Catalog", "EventLoop", "Lifecycle",
+    "Configuration", "Observability",
+]
+
+let services: [Target] = [
+    service("Ingest", base),
+    service("Transform", base + ["Expressions"]),
+    service("Store", base + ["Expressions", "Migrations"]),
+    service("Analytics", base + ["CPgQuery"]),
+].flatMap { $0 }
+
+let testTargets: [Target] = [
+    .target(
+        name: "TestSupport", dependencies: ["Postgres", "Migrations", "EventLoop", "Lifecycle", "Observability"],
+        path: "Tests/Support", swiftSettings: swift),
+    tests("Observability", ["Observability"]),
+    tests("Configuration", ["Configuration"]),
+    tests("Lifecycle", ["Lifecycle", "Observability"]),
+    tests("EventLoop", ["EventLoop", "Lifecycle", "CLinux"]),
+    tests("JSON", ["JSON"]),
+    tests("HTTP", ["HTTP", "JSON"]),
+    tests("HTTPServer", ["HTTPServer", "HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "CLinux"]),
+    tests("Postgres", ["Postgres", "EventLoop", "Lifecycle", "TestSupport"]),
+    tests("Migrations", ["Migrations", "Postgres", "TestSupport"]),
+    tests("Queue", ["Queue", "Postgres", "EventLoop", "Lifecycle", "JSON", "Observability", "TestSupport"]),
+    tests("Records", ["Records", "JSON"]),
+    tests("Expressions", ["Expressions", "Records", "JSON"]),
+    tests("Access", ["Access", "HTTP", "HTTPServer", "Postgres", "TestSupport"]),
+    tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
+    tests("Ingest", ["Ingest", "TestSupport"] + base),
+    tests("Transform", ["Transform", "Expressions", "TestSupport"] + base),
+    tests("Store", ["Store", "TestSupport"] + base),
+    tests("Analytics", ["Analytics", "TestSupport"] + base),
+    tests("EndToEnd", ["Ingest", "Transform", "Store", "Analytics", "TestSupport"] + base),
+    tests("Tidy", ["Ingest", "Transform", "Store", "Analytics", "HTTPServer"]),
+]
+
+let package = Package(
+    name: "millrace",
+    targets: systemLibraries + shims + modules + services + testTargets,
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c2x,
+    cxxLanguageStandard: .cxx17
+)
