@@ -1,0 +1,70 @@
+/// A place in a distributed trace, as W3C Trace Context (level 1) carries it in `traceparent`.
+public struct TraceContext: Sendable, Hashable {
+    /// The 16 bytes of the trace id, high half first; never all zero.
+    let traceHigh: UInt64
+    let traceLow: UInt64
+    /// The parent id; never zero.
+    let span: UInt64
+    let flags: UInt8
+
+    private init(traceHigh: UInt64, traceLow: UInt64, span: UInt64, flags: UInt8) {
+        self.traceHigh = traceHigh
+        self.traceLow = traceLow
+        self.span = span
+        self.flags = flags
+    }
+
+    /// Reads a header's value; nil when it breaks the standard, and the caller then starts a trace of its own.
+    ///
+    /// Of a version after 00 the first four fields are used, as the standard asks.
+    public init?(traceparent: String) {
+        guard traceparent.utf8.count >= 55, traceparent.utf8.count <= 512 else { return nil }
+        let text = Array(traceparent.utf8)
+        let dash = UInt8(ascii: "-")
+        guard text[2] == dash, text[35] == dash, text[52] == dash,
+            let version = Hexadecimal.parse(text[0..<2]), version != 0xFF,
+            let high = Hexadecimal.parse(text[3..<19]), let low = Hexadecimal.parse(text[19..<35]), high | low != 0,
+            let span = Hexadecimal.parse(text[36..<52]), span != 0,
+            let flags = Hexadecimal.parse(text[53..<55])
+        else { return nil }
+        guard text.count == 55 || (version > 0 && text[55] == dash) else { return nil }
+        // Level 1 knows one flag, "sampled"; the others must be sent as zero.
+        self.init(traceHigh: high, traceLow: low, span: span, flags: UInt8(flags) & 1)
+    }
+
+    /// The start of a new, sampled trace.
+    public static func generate() -> TraceContext {
+        TraceContext(
+            traceHigh: UniqueNumber.next(), traceLow: UniqueNumber.next(), span: UniqueNumber.next(), flags: 1)
+    }
+
+    /// The same trace with a parent id of its own, for what is done next or handed on.
+    public func child() -> TraceContext {
+        TraceContext(traceHigh: traceHigh, traceLow: traceLow, span: UniqueNumber.next(), flags: flags)
+    }
+
+    public var isSampled: Bool { flags & 1 == 1 }
+
+    /// The trace id's 32 hexadecimal digits.
+    public var traceID: String {
+        var digits: [UInt8] = []
+        digits.reserveCapacity(32)
+        Hexadecimal.append(traceHigh, digits: 16, to: &digits)
+        Hexadecimal.append(traceLow, digits: 16, to: &digits)
+        return String(decoding: digits, as: UTF8.self)
+    }
+
+    /// The header's value, 55 octets of version 00.
+    public var traceparent: String {
+        var text: [UInt8] = []
+        text.reserveCapacity(55)
+        text.append(contentsOf: "00-".utf8)
+        Hexadecimal.append(traceHigh, digits: 16, to: &text)
+        Hexadecimal.append(traceLow, digits: 16, to: &text)
+        text.append(UInt8(ascii: "-"))
+        Hexadecimal.append(span, digits: 16, to: &text)
+        text.append(UInt8(ascii: "-"))
+        Hexadecimal.append(UInt64(flags), digits: 2, to: &text)
+        return String(decoding: text, as: UTF8.self)
+    }
+}

@@ -1,0 +1,26 @@
+import Synchronization
+
+/// Numbers for request, trace and span ids: unique in the process, random across processes, never zero.
+///
+/// A random start and a counter go through SplitMix64 (Steele, Lea, Flood 2014), a bijection: no number comes
+/// twice within 2^64, and none costs a system call. They are no secrets: whoever sees one can compute the next.
+public enum UniqueNumber {
+    private static let state = Atomic<UInt64>(UInt64.random(in: .min ... .max))
+
+    public static func next() -> UInt64 {
+        let step: UInt64 = 0x9E37_79B9_7F4A_7C15
+        var number = state.wrappingAdd(step, ordering: .relaxed).newValue
+        number = (number ^ (number >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        number = (number ^ (number >> 27)) &* 0x94D0_49BB_1331_11EB
+        number ^= number >> 31
+        return number == 0 ? step : number
+    }
+
+    /// Sixteen hexadecimal digits of the next number.
+    public static func nextText() -> String {
+        var digits: [UInt8] = []
+        digits.reserveCapacity(16)
+        Hexadecimal.append(next(), digits: 16, to: &digits)
+        return String(decoding: digits, as: UTF8.self)
+    }
+}
