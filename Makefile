@@ -1,0 +1,44 @@
+# Short recipes; what they do is in deploy/local and Tests/Benchmarks.
+# Settings pass through the environment: MILLRACE_HOME, MILLRACE_PORT, DATABASE_URL, … (README, "Settings").
+
+SWIFT ?= swift
+MILLRACE_HOME ?= .millrace
+export SWIFT MILLRACE_HOME
+
+.PHONY: help demo run stop build test lint lint-kubernetes bench oracle clean
+
+help: ## say what each of these does
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## build, start everything on 127.0.0.1, send real input, print the analysis, run until Ctrl-C
+	@deploy/local/run --demo
+
+run: ## the same without the sample
+	@deploy/local/run
+
+stop: ## stop what "make run" started from another terminal
+	@deploy/local/run --stop
+
+build: ## install what is needed and build the four services in release mode
+	@deploy/local/build
+
+test: ## build and run every test, those on a real PostgreSQL included
+	@deploy/local/test
+
+lint: ## format and style, undeclared imports, shell scripts, manifests that parse
+	@deploy/local/lint
+
+lint-kubernetes: ## check the Kubernetes manifests against their schemas, strictly
+	@deploy/kubernetes/lint
+
+bench: ## every benchmark beside its peer; the last lines are one JSON figure each
+	@Tests/Benchmarks/bench
+
+bench-%: ## one of them: load, event, wait, idle
+	@Tests/Benchmarks/bench $*
+
+oracle: ## the long form of the data path's oracle: clients, kills, then the sets are compared
+	@deploy/local/oracle
+
+clean: ## remove what was built; the data in MILLRACE_HOME stays
+	@rm -rf .build
