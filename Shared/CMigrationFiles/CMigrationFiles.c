@@ -1,1 +1,23 @@
+// The one list of migrations: each file of Shared/Migrations/SQL is embedded here and named in the table, in order.
 #include "CMigrationFiles.h"
+
+static const uint8_t catalog_0001[] = {
+#embed "../Migrations/SQL/0001_catalog.sql"
+};
+
+static const uint8_t queue_0002[] = {
+#embed "../Migrations/SQL/0002_queue.sql"
+};
+
+static const struct millrace_migration_file files[] = {
+    {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
+    {"0002_queue.sql", queue_0002, sizeof queue_0002},
+};
+
+size_t millrace_migration_count(void) {
+    return sizeof files / sizeof files[0];
+}
+
+struct millrace_migration_file millrace_migration_at(size_t index) {
+    return files[index];
+}
