@@ -1,0 +1,134 @@
+private import CLinux
+
+/// Names one registration of a descriptor with one loop. It travels through epoll as 64 bits; an event, a cancellation
+/// or a timer that arrives after the registration has gone finds another generation and is dropped.
+struct DescriptorKey: Hashable, Sendable {
+    let index: UInt32
+    let generation: UInt32
+
+    /// The loop's own eventfd; no slot has generation 0.
+    static let wakeup = DescriptorKey(index: 0, generation: 0)
+
+    var raw: UInt64 { UInt64(generation) << 32 | UInt64(index) }
+
+    init(index: UInt32, generation: UInt32) {
+        self.index = index
+        self.generation = generation
+    }
+
+    init(raw: UInt64) {
+        self.init(index: UInt32(truncatingIfNeeded: raw), generation: UInt32(truncatingIfNeeded: raw >> 32))
+    }
+}
+
+/// What a wait ended with.
+enum WaitOutcome: Sendable {
+    case ready, timedOut, cancelled, closed
+}
+
+/// Reading or writing: each has at most one waiter.
+enum Direction: Sendable {
+    case read, write
+}
+
+/// One direction of a registered descriptor.
+///
+/// - `ready`: an event arrived while nobody waited; the next wait returns at once and clears it.
+/// - `waiter` set: a task waits; exactly one of event, deadline, cancellation and close resumes it and clears it.
+@safe struct DirectionState {
+    var ready = false
+    var ticket: UInt32 = 0
+    var deadline: ContinuousClock.Instant?
+    var waiter: UnsafeContinuation<WaitOutcome, Never>?
+
+    mutating func finish(_ outcome: WaitOutcome) {
+        guard let waiter = unsafe waiter else { return }
+        unsafe self.waiter = nil
+        deadline = nil
+        unsafe waiter.resume(returning: outcome)
+    }
+
+    /// An event for this direction. `keep`: remember it if nobody waits.
+    mutating func signal(keep: Bool) {
+        if unsafe waiter != nil {
+            finish(.ready)
+        } else if keep {
+            ready = true
+        }
+    }
+
+    mutating func expire(now: ContinuousClock.Instant) {
+        if let deadline = deadline, deadline <= now { finish(.timedOut) }
+    }
+}
+
+/// A registered descriptor's state.
+struct DescriptorSlot {
+    var generation: UInt32 = 1
+    var fd: CInt = -1
+    var trigger = PolledDescriptor.Trigger.level
+    var read = DirectionState()
+    var write = DirectionState()
+    /// The peer has ended (`ended`) or the descriptor has failed (`failed`, both directions): edge-triggered epoll
+    /// will not say so again, so waits return at once from then on and the caller's next system call tells which.
+    var ended = false
+    var failed = false
+    /// One timer serves both directions; it may fire earlier than needed, since a wait that ends leaves it to the
+    /// next one, and is then armed again.
+    var timer: TimerID?
+    var timerDeadline = ContinuousClock.Instant.now
+
+    init(generation: UInt32 = 1) {
+        self.generation = generation == 0 ? 1 : generation
+    }
+
+    subscript(direction: Direction) -> DirectionState {
+        get { direction == .read ? read : write }
+        set {
+            if direction == .read { read = newValue } else { write = newValue }
+        }
+    }
+
+    var earliestDeadline: ContinuousClock.Instant? {
+        guard let reading = read.deadline else { return write.deadline }
+        guard let writing = write.deadline else { return reading }
+        return min(reading, writing)
+    }
+
+    /// True if there is nothing to wait for; else the direction has a new ticket and the deadline.
+    mutating func prepare(_ direction: Direction, _ deadline: ContinuousClock.Instant?) -> Bool {
+        unsafe precondition(self[direction].waiter == nil, "two tasks wait for the same direction")
+        if self[direction].ready || failed || (ended && direction == .read) {
+            self[direction].ready = false
+            return true
+        }
+        self[direction].ticket &+= 1
+        self[direction].deadline = deadline
+        return false
+    }
+
+    /// The epoll interest of a level-triggered descriptor: just what is waited for.
+    func interest(adding direction: Direction) -> UInt32 {
+        var interest = 0
+        if unsafe direction == .read || read.waiter != nil { interest |= CLINUX_EPOLL_IN | CLINUX_EPOLL_RDHUP }
+        if unsafe direction == .write || write.waiter != nil { interest |= CLINUX_EPOLL_OUT }
+        return UInt32(interest)
+    }
+
+    mutating func receive(_ events: UInt32) {
+        let events = Int(events)
+        let level = trigger == .level
+        let broken = events & (CLINUX_EPOLL_ERR | CLINUX_EPOLL_HUP) != 0
+        if !level {
+            if broken { failed = true }
+            if events & CLINUX_EPOLL_RDHUP != 0 { ended = true }
+        }
+        if broken || events & (CLINUX_EPOLL_IN | CLINUX_EPOLL_RDHUP) != 0 { read.signal(keep: !level) }
+        if broken || events & CLINUX_EPOLL_OUT != 0 { write.signal(keep: !level) }
+    }
+
+    mutating func expire(now: ContinuousClock.Instant) {
+        read.expire(now: now)
+        write.expire(now: now)
+    }
+}

@@ -1,0 +1,61 @@
+private import CLinux
+private import Synchronization
+
+/// The process's event loops, one thread each.
+public final class EventLoopGroup: Sendable {
+    public let loops: [EventLoop]
+    private let threads: [UInt64]
+    private let turn = Atomic(0)
+    private let down = Atomic(false)
+
+    /// Starts `count` loops (at least one), whose threads are called `<name>-<index>` (the kernel keeps 15 bytes).
+    /// Errors: `.system`, when the process is out of descriptors or threads.
+    public init(count: Int, name: String) throws(EventLoopError) {
+        var loops: [EventLoop] = []
+        var threads: [UInt64] = []
+        for index in 0..<max(1, count) {
+            let loop = try EventLoop(name: "\(name)-\(index)")
+            threads.append(try loop.start())
+            loops.append(loop)
+        }
+        self.loops = loops
+        self.threads = threads
+    }
+
+    /// The caller's loop if it is one of these, else each in turn.
+    public func next() -> EventLoop {
+        if let current = EventLoop.current, loops.contains(where: { $0 === current }) { return current }
+        let index = turn.wrappingAdd(1, ordering: .relaxed).oldValue
+        return loops[Int(UInt(bitPattern: index) % UInt(loops.count))]
+    }
+
+    /// Lets what is ready run, ends the threads and waits for them. Tasks that still wait for something on a loop are
+    /// never resumed, so end them first. Not to be called on one of the loops. Again is harmless.
+    public func shutdown() {
+        precondition(EventLoop.current == nil, "a loop cannot wait for its own thread")
+        guard !down.exchange(true, ordering: .relaxed) else { return }
+        for loop in loops { loop.stop() }
+        for thread in threads { clinux_thread_join(thread) }
+    }
+}
+
+extension EventLoop {
+    /// Starts the thread, which keeps the loop alive. Returns its handle.
+    func start() throws(EventLoopError) -> UInt64 {
+        let context = unsafe Unmanaged.passRetained(self)
+        var handle: UInt64 = 0
+        let status = unsafe clinux_thread_start(
+            name,
+            { context in
+                guard let context = unsafe context else { return }
+                unsafe Unmanaged<EventLoop>.fromOpaque(context).takeRetainedValue().runThread()
+            }, context.toOpaque(), &handle)
+        if status < 0 {
+            unsafe context.release()
+            throw .system(call: "pthread_create", number: -status)
+        }
+        return handle
+    }
+
+    func stop() { post(.stop) }
+}
