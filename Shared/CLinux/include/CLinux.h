@@ -84,5 +84,7 @@ int clinux_signal_watch_add(int signal);
 void clinux_signal_watch_wake(void);
 /// Blocks for the next byte: a signal's number, 0 when woken, -errno.
 int clinux_signal_watch_next(int fd);
+/// Ends the process at once, without exit handlers.
+void clinux_exit(int status);
 /// Restores the handlers that were there before.
 void clinux_signal_watch_close(void);
