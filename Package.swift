@@ -56,7 +56,7 @@ let shims: [Target] = [
 
 let modules: [Target] = [
     shared("Observability", ["CLinux"]),
-    shared("Configuration", []),
+    shared("Configuration", ["Observability"]),
     shared("Lifecycle", ["CLinux", "Observability"]),
     shared("EventLoop", ["CLinux", "Lifecycle", "Observability"]),
     shared("JSON", ["CSimdJSON"]),
@@ -88,7 +88,7 @@ let testTargets: [Target] = [
         name: "TestSupport", dependencies: ["Postgres", "Migrations", "EventLoop", "Lifecycle", "Observability"],
         path: "Tests/Support", swiftSettings: swift),
     tests("Observability", ["Observability"]),
-    tests("Configuration", ["Configuration"]),
+    tests("Configuration", ["Configuration", "Observability"]),
     tests("Lifecycle", ["Lifecycle", "Observability"]),
     tests("EventLoop", ["EventLoop", "Lifecycle", "CLinux"]),
     tests("JSON", ["JSON"]),

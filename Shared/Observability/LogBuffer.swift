@@ -11,7 +11,7 @@ struct LogBuffer {
         case absent, waiting, busy, closed
     }
 
-    enum Action {
+    enum Action: Equatable {
         case nothing, startWriter, wakeWriter
     }
 
@@ -46,7 +46,7 @@ struct LogBuffer {
         }
     }
 
-    enum Taken {
+    enum Taken: Equatable {
         case lines(droppedBefore: Int), wait, stop
     }
 

@@ -61,7 +61,7 @@ struct LogLine {
         append(UInt8(ascii: "\""))
         text.withUTF8Buffer { buffer in
             if unsafe buffer.contains(where: Self.needsEscape) {
-                for unsafe byte in unsafe buffer { append(escaping: byte) }
+                for index in buffer.indices { append(escaping: unsafe buffer[index]) }
             } else {
                 unsafe bytes.append(contentsOf: buffer)
             }

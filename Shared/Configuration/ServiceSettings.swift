@@ -1,0 +1,47 @@
+public import Observability
+
+/// What one process does: answer requests, work off the queue, or both.
+public enum ServiceRole: String, Sendable, CaseIterable {
+    case all, api, worker
+
+    public var answersRequests: Bool { self != .worker }
+    public var works: Bool { self != .api }
+}
+
+/// The settings that every service has.
+///
+/// | variable | default | |
+/// |---|---|---|
+/// | `DATABASE_URL`, `DATABASE_URL_FILE` | required | a libpq connection URL |
+/// | `MILLRACE_ROLE` | `all` | `api`, `worker` or `all` |
+/// | `MILLRACE_HOST` | `127.0.0.1` | the address to listen on |
+/// | `MILLRACE_<SERVICE>_PORT`, `MILLRACE_LISTEN_PORT` | the service's own | the first that is set |
+/// | `MILLRACE_LOG_LEVEL` | `info` | `debug`, `info`, `warning`, `error` |
+/// | `MILLRACE_EVENT_LOOPS` | one a core | threads that wait for sockets |
+/// | `MILLRACE_POOL_SIZE` | 8 | connections to PostgreSQL |
+/// | `MILLRACE_DRAIN` | `25s` | how long a stopping process finishes its work |
+public struct ServiceSettings: Sendable {
+    public let databaseURL: Secret
+    public let role: ServiceRole
+    public let host: String
+    public let port: UInt16
+    public let logLevel: LogLevel
+    /// Nil means one a core.
+    public let eventLoops: Int?
+    public let poolSize: Int
+    public let drain: Duration
+
+    /// Reads them; `service` is the name in small letters (`ingest`). Faults are kept in `settings`.
+    public init(service: String, defaultPort: UInt16, from settings: inout Settings) {
+        databaseURL = settings.requiredSecret("DATABASE_URL")
+        role = settings.choice("MILLRACE_ROLE", default: .all)
+        host = settings.text("MILLRACE_HOST", default: "127.0.0.1")
+        port = settings.port(
+            ["MILLRACE_\(service.uppercased())_PORT", "MILLRACE_LISTEN_PORT"], default: defaultPort)
+        logLevel = settings.choice("MILLRACE_LOG_LEVEL", default: .info)
+        let loops = settings.integer("MILLRACE_EVENT_LOOPS", default: 0, in: 0...256)
+        eventLoops = loops == 0 ? nil : loops
+        poolSize = settings.integer("MILLRACE_POOL_SIZE", default: 8, in: 1...500)
+        drain = settings.duration("MILLRACE_DRAIN", default: .seconds(25), in: .zero ... .seconds(3600))
+    }
+}
