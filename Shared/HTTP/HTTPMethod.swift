@@ -1,0 +1,36 @@
+/// A request method (RFC 9110, section 9); any other token is kept as it came.
+public enum HTTPMethod: Sendable, Hashable, CustomStringConvertible {
+    case get, head, post, put, delete, patch, options, trace, connect
+    case other(String)
+
+    public init(_ name: String) {
+        self = HTTPMethod.known.first { $0.description == name } ?? .other(name)
+    }
+
+    public static let known: [HTTPMethod] = [.get, .head, .post, .put, .delete, .patch, .options, .trace, .connect]
+
+    public var description: String {
+        switch self {
+        case .get: "GET"
+        case .head: "HEAD"
+        case .post: "POST"
+        case .put: "PUT"
+        case .delete: "DELETE"
+        case .patch: "PATCH"
+        case .options: "OPTIONS"
+        case .trace: "TRACE"
+        case .connect: "CONNECT"
+        case .other(let name): name
+        }
+    }
+
+    /// Reads a token that has been checked already, without a string for the methods that are common.
+    init(token: ArraySlice<UInt8>) {
+        switch (token.count, token.first) {
+        case (3, UInt8(ascii: "G")) where token.elementsEqual("GET".utf8): self = .get
+        case (4, UInt8(ascii: "P")) where token.elementsEqual("POST".utf8): self = .post
+        case (3, UInt8(ascii: "P")) where token.elementsEqual("PUT".utf8): self = .put
+        default: self.init(String(decoding: token, as: UTF8.self))
+        }
+    }
+}

@@ -1,0 +1,60 @@
+/// Classes of octets in HTTP's grammar (RFC 9110, section 5.6).
+enum Octets {
+    static let cr: UInt8 = 0x0D
+    static let lf: UInt8 = 0x0A
+    static let space: UInt8 = 0x20
+    static let tab: UInt8 = 0x09
+    static let colon = UInt8(ascii: ":")
+
+    private static let tokens: [Bool] = {
+        var table = [Bool](repeating: false, count: 256)
+        let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~"
+        for byte in letters.utf8 { table[Int(byte)] = true }
+        return table
+    }()
+
+    static func isToken(_ byte: UInt8) -> Bool { tokens[Int(byte)] }
+
+    static func isToken(_ bytes: some Sequence<UInt8>) -> Bool {
+        var count = 0
+        for byte in bytes {
+            guard isToken(byte) else { return false }
+            count += 1
+        }
+        return count > 0
+    }
+
+    /// What a field's value may hold: visible octets, space, tab, and the obsolete ones from 0x80.
+    static func isFieldValue(_ byte: UInt8) -> Bool { byte >= 0x20 && byte != 0x7F || byte == tab }
+
+    static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
+
+    static func lowercased(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }
+
+    static func hexadecimal(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+
+    /// Whether `bytes` are `name` (in lower case) without regard to case.
+    static func equal(_ bytes: ArraySlice<UInt8>, _ name: StaticString) -> Bool {
+        name.description.utf8.count == bytes.count && zip(bytes, name.description.utf8).allSatisfy { lowercased($0) == $1 }
+    }
+
+    /// The octets without spaces and tabs at either end.
+    static func trimmed(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        var bytes = bytes
+        while let first = bytes.first, first == space || first == tab { bytes.removeFirst() }
+        while let last = bytes.last, last == space || last == tab { bytes.removeLast() }
+        return bytes
+    }
+
+    /// The members of a comma-separated list, trimmed; empty members are dropped (RFC 9110, section 5.6.1.2).
+    static func list(_ bytes: ArraySlice<UInt8>) -> [ArraySlice<UInt8>] {
+        bytes.split(separator: UInt8(ascii: ",")).map(trimmed).filter { !$0.isEmpty }
+    }
+}

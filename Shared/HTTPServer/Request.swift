@@ -1,0 +1,29 @@
+public import HTTP
+
+/// A request as a handler sees it.
+public struct Request: Sendable {
+    public let head: HTTPRequestHead
+    public var body: RequestBody
+    public var context: RequestContext
+    /// The route that it matched, so that middleware can tell scopes, limits and labels; nil for 404 and 405.
+    public internal(set) var route: Route?
+    /// The values of the route pattern's names.
+    public internal(set) var parameters: PathParameters
+
+    public init(_ head: HTTPRequestHead, body: RequestBody = RequestBody(), context: RequestContext) {
+        self.head = head
+        self.body = body
+        self.context = context
+        route = nil
+        parameters = PathParameters()
+    }
+
+    public var method: HTTPMethod { head.method }
+
+    /// The value of a name in the route's pattern.
+    /// - Precondition: the pattern has the name; a test goes through all routes.
+    public func parameter(_ name: String) -> String {
+        guard let value = parameters[name] else { preconditionFailure("the route has no parameter \(name)") }
+        return value
+    }
+}

@@ -1,0 +1,38 @@
+public import HTTP
+public import Observability
+
+/// What is known about a request besides what it says: set by the connection and by middleware.
+public struct RequestContext: Sendable {
+    /// `X-Request-Id`, the client's own where it is usable.
+    public var requestID: String
+    /// This service's span in the client's trace, or in a new one.
+    public var trace: TraceContext
+    public var logger: Logger
+    /// The peer's address as text, without its port; empty when it is not known.
+    public var clientAddress: String
+    /// Who asks, once authentication has found out; Access reads it back by its own type.
+    public var principal: (any Sendable)?
+
+    public init(requestID: String, trace: TraceContext, logger: Logger, clientAddress: String = "") {
+        self.requestID = requestID
+        self.trace = trace
+        self.logger = logger
+        self.clientAddress = clientAddress
+    }
+
+    /// The context of a request as it comes in: takes over its `X-Request-Id` and `traceparent`, or makes them.
+    public init(_ head: HTTPRequestHead, logger: Logger, clientAddress: String) {
+        requestID = RequestContext.requestID(head) ?? UniqueNumber.nextText()
+        trace = head["traceparent"].flatMap(TraceContext.init)?.child() ?? TraceContext.generate()
+        self.logger = logger
+        self.clientAddress = clientAddress
+    }
+
+    /// At most 128 visible ASCII octets, so that it can be logged and sent back as it is.
+    private static func requestID(_ head: HTTPRequestHead) -> String? {
+        guard let given = head.octets(of: "x-request-id"), !given.isEmpty, given.count <= 128,
+            given.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") })
+        else { return nil }
+        return String(decoding: given, as: UTF8.self)
+    }
+}

@@ -1,0 +1,74 @@
+public import HTTP
+public import JSON
+
+/// An answer. The connection adds `Date`, `Connection` and the length or the chunks; HEAD answers lose their body.
+public struct Response: Sendable {
+    public enum Body: Sendable {
+        case empty
+        case bytes([UInt8])
+        /// Written piece by piece after the head is sent; a body that throws is left unterminated and the connection
+        /// closed, so that a client can tell.
+        case stream(@Sendable (ResponseWriter) async throws -> Void)
+    }
+
+    public var status: HTTPStatus
+    public var headers: HTTPHeaders
+    public var body: Body
+
+    public init(_ status: HTTPStatus, headers: HTTPHeaders = HTTPHeaders(), body: Body = .empty) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+
+    /// `application/json` of bytes that are JSON already.
+    public static func json(_ status: HTTPStatus = .ok, bytes: [UInt8], headers: HTTPHeaders = [:]) -> Response {
+        typed(status, "application/json", bytes, headers)
+    }
+
+    public static func json(
+        _ status: HTTPStatus = .ok, _ value: JSONValue, headers: HTTPHeaders = [:]
+    ) -> Response {
+        json(status, bytes: value.serialized(), headers: headers)
+    }
+
+    /// `application/json` as `write` writes it: one value.
+    public static func json(
+        _ status: HTTPStatus = .ok, headers: HTTPHeaders = [:], write: (inout JSONWriter) throws -> Void
+    ) rethrows -> Response {
+        var writer = JSONWriter()
+        try write(&writer)
+        return json(status, bytes: writer.bytes, headers: headers)
+    }
+
+    public static func text(_ status: HTTPStatus = .ok, _ text: String) -> Response {
+        typed(status, "text/plain; charset=utf-8", Array(text.utf8), [:])
+    }
+
+    public static func bytes(_ status: HTTPStatus = .ok, _ contentType: String, _ bytes: [UInt8]) -> Response {
+        typed(status, contentType, bytes, [:])
+    }
+
+    public static func noContent() -> Response { Response(.noContent) }
+
+    public static func stream(
+        _ status: HTTPStatus = .ok, _ contentType: String, headers: HTTPHeaders = [:],
+        _ write: @escaping @Sendable (ResponseWriter) async throws -> Void
+    ) -> Response {
+        var headers = headers
+        headers.add("content-type", contentType)
+        return Response(status, headers: headers, body: .stream(write))
+    }
+
+    public static func problem(_ problem: Problem, requestID: String? = nil) -> Response {
+        Response(problem.status, headers: problem.responseHeaders, body: .bytes(problem.body(instance: requestID)))
+    }
+
+    private static func typed(
+        _ status: HTTPStatus, _ contentType: String, _ bytes: [UInt8], _ headers: HTTPHeaders
+    ) -> Response {
+        var headers = headers
+        headers.add("content-type", contentType)
+        return Response(status, headers: headers, body: .bytes(bytes))
+    }
+}
