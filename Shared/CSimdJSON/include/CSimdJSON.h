@@ -1,1 +1,3 @@
 #pragma once
+#include "shred.h"
+#include "split.h"

@@ -1,0 +1,24 @@
+extension Array where Element: BitwiseCopyable {
+    /// Makes room for `count` more elements, at least doubling when it has to move.
+    mutating func grow(by count: Int) {
+        let needed = self.count + count
+        if needed > capacity { reserveCapacity(Swift.max(needed, capacity * 2)) }
+    }
+
+    /// Lets `body` write to the end of the buffer: it gets the buffer's first element and the count so far, and leaves
+    /// the new count there, which is at most `limit` more; it may also be less than it was.
+    mutating func appendUnsafely(
+        upTo limit: Int, _ body: (UnsafeMutablePointer<Element>, inout Int) -> Void
+    ) {
+        let before = count
+        var total = before
+        append(addingCapacity: limit) { span in
+            unsafe span.withUnsafeMutableBufferPointer { buffer, initialized in
+                guard let base = buffer.baseAddress else { return }
+                unsafe body(base - before, &total)
+                initialized = Swift.max(0, total - before)
+            }
+        }
+        if total < before { removeLast(before - total) }
+    }
+}
