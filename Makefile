@@ -11,10 +11,10 @@ help: ## say what each of these does
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## build, start everything on 127.0.0.1, send real input, print the analysis, run until Ctrl-C
-	@deploy/local/run --demo
+	@deploy/local/run --demo $(RUN_FLAGS)
 
 run: ## the same without the sample
-	@deploy/local/run
+	@deploy/local/run $(RUN_FLAGS)
 
 stop: ## stop what "make run" started from another terminal
 	@deploy/local/run --stop

@@ -1,0 +1,45 @@
+"""Short-lived child processes: no signal of the terminal reaches them, and none is left when the launcher is stopped."""
+
+import ctypes
+import os
+import signal
+import subprocess
+
+from settings import Failure
+
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent():
+    """Between fork and exec: the child is asked to stop when the launcher dies in a way it cannot handle."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def run(command, text_in="", **options):
+    """Runs a command to its end in a session of its own and returns it; stops its whole group if interrupted."""
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, start_new_session=True, preexec_fn=die_with_parent, text=True, **options)
+    try:
+        output, _ = process.communicate(text_in)
+        return subprocess.CompletedProcess(command, process.returncode, output)
+    except BaseException:
+        try:
+            os.killpg(process.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        raise
+
+
+def check(what, command, **options):
+    """Runs a command whose output only matters when it fails; raises Failure with the end of it."""
+    done = run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+    if done.returncode != 0:
+        tail = "\n".join("  " + line for line in done.stdout.splitlines()[-15:])
+        raise Failure(f"{what} failed (status {done.returncode}):\n{tail}")
+    return done.stdout
