@@ -83,8 +83,10 @@ public struct ServiceGroup: Sendable {
             }
             while !supervision.isFinished, let event = await group.next() {
                 log(event)
-                guard let input = event.input else { continue }
-                for action in supervision.react(to: input) {
+                // A service may end on the request before the request's own event comes.
+                let stopping = stop.isRequested || Task.isCancelled
+                let inputs = (stopping ? [.stopRequested] : []) + [event.input].compactMap { $0 }
+                for action in inputs.flatMap({ supervision.react(to: $0) }) {
                     switch action {
                     case .stop(let index):
                         logger.info("stopping a service", ["service.name": .string(services[index].name)])
