@@ -1,0 +1,22 @@
+/// The files that may hold `unsafe`, each with what it needs it for: the list an audit of memory safety reads.
+enum Fence {
+    static let unsafeFiles: [String: String] = [
+        "Shared/Configuration/ProcessEnvironment.swift": "environ, and read into a buffer",
+        "Shared/Observability/LogLine.swift": "the bytes of static strings",
+        "Shared/Observability/LogThread.swift": "a POSIX thread and its semaphore",
+        "Shared/Observability/WallClock.swift": "clock_gettime",
+    ]
+
+    /// Files outside Lifecycle that start a task, each with who waits for it.
+    static let taskStarters: [String: String] = [:]
+
+    /// Entries that nothing needs any more: the file is gone, or no longer does what it is listed for.
+    static func staleEntries(_ files: [SourceFile]) -> [Finding] {
+        let byPath = Dictionary(files.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
+        return unsafeFiles.keys.sorted().compactMap { path in
+            let tokens = byPath[path].map { SwiftLexer.tokens(of: $0.text) } ?? []
+            let needed = tokens.contains { $0.text == "unsafe" || $0.text == "unchecked" }
+            return needed ? nil : Finding(path: path, line: 1, message: "is in the fence and needs no unsafe")
+        }
+    }
+}
