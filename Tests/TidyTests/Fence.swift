@@ -2,9 +2,22 @@
 enum Fence {
     static let unsafeFiles: [String: String] = [
         "Shared/Configuration/ProcessEnvironment.swift": "environ, and read into a buffer",
+        "Shared/EventLoop/DescriptorTable.swift": "continuations resumed exactly once, unchecked",
+        "Shared/EventLoop/EventLoop+descriptors.swift": "continuations, and state of the loop's thread",
+        "Shared/EventLoop/EventLoop+timers.swift": "continuations, and state of the loop's thread",
+        "Shared/EventLoop/EventLoop.swift": "the thread's slot, epoll's event buffer, the loop's own state",
+        "Shared/EventLoop/EventLoopGroup.swift": "starting threads",
+        "Shared/EventLoop/PolledDescriptor.swift": "continuations given to the loop",
+        "Shared/Lifecycle/SignalWatch.swift": "its thread, and reading signals from a pipe",
         "Shared/Observability/LogLine.swift": "the bytes of static strings",
         "Shared/Observability/LogThread.swift": "a POSIX thread and its semaphore",
         "Shared/Observability/WallClock.swift": "clock_gettime",
+        "Shared/Records/Array+buffers.swift": "growing buffers without zeroing them",
+        "Shared/Records/BodyPlace.swift": "counting lines through the C scanner",
+        "Shared/Records/Decompressor.swift": "zlib's and zstd's streams",
+        "Shared/Records/RecordSplitter.swift": "scanning a body through the C splitter",
+        "Shared/Records/SHA256Digest.swift": "OpenSSL's digest context",
+        "Shared/Records/Zstd.swift": "zstd's contexts",
     ]
 
     /// Files outside Lifecycle that start a task, each with who waits for it.

@@ -10,7 +10,8 @@ import Testing
 
     private func check(_ rule: (SourceFile) -> [Finding]) {
         let findings = files.flatMap(rule)
-        #expect(findings.isEmpty, "\(findings.count) findings\n\(findings.map(\.description).joined(separator: "\n"))")
+        let isTidy = findings.isEmpty
+        #expect(isTidy, "\(findings.count) findings\n\(findings.map(\.description).joined(separator: "\n"))")
     }
 
     private func check(_ rule: (SourceFile, [Token]) -> [Finding]) {

@@ -58,9 +58,9 @@ enum WordRules {
     /// `unsafe` and unchecked conformances outside the fence; a test may use them, it ships with nothing.
     static func unsafeOutsideFence(_ file: SourceFile, _ tokens: [Token]) -> [Finding] {
         guard file.isSwift, !file.isTest, Fence.unsafeFiles[file.path] == nil else { return [] }
-        return tokens.filter { $0.text == "unsafe" || $0.text == "unchecked" }.map {
-            file.finding($0.line, "\($0.text) outside the fence")
-        }
+        let uses = tokens.filter { $0.text == "unsafe" || $0.text == "unchecked" }
+        guard let first = uses.first else { return [] }
+        return [file.finding(first.line, "\(first.text) outside the fence (\(uses.count) times in this file)")]
     }
 
     static func vagueTypeNames(_ file: SourceFile, _ tokens: [Token]) -> [Finding] {
