@@ -86,13 +86,13 @@ class LauncherTests(unittest.TestCase):
 
     def test_make_run_ends_on_a_signal_to_make(self):
         platform = self.platform
-        for number in (signal.SIGTERM, signal.SIGINT):
-            flags = f"RUN_FLAGS=--binaries {platform.binaries}"
-            platform.launch(command=["make", "run", flags])
-            if number == signal.SIGINT:
-                os.killpg(platform.process.pid, signal.SIGINT)  # as a terminal does
-            platform.stop(number)
+        # To make alone, and to its whole group as a terminal does it.
+        for number, send in ((signal.SIGTERM, os.kill), (signal.SIGINT, os.kill), (signal.SIGINT, os.killpg)):
+            platform.launch(command=["make", "run", f"RUN_FLAGS=--binaries {platform.binaries}"])
+            send(platform.process.pid, number)
+            platform.wait_end()
             self.assertEqual(platform.wait_gone(), [])
+            self.assertIn("stopped", platform.output)
 
     def test_a_port_in_use_is_named(self):
         platform = self.platform

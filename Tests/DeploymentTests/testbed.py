@@ -112,6 +112,9 @@ class Platform:
     def stop(self, number=signal.SIGTERM):
         """Signals the launcher, waits for its end and returns its exit status."""
         self.process.send_signal(number)
+        return self.wait_end()
+
+    def wait_end(self):
         status = self.process.wait(60)
         self.reader.join()
         self.process.stdout.close()

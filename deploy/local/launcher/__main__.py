@@ -3,7 +3,6 @@
 import argparse
 import http.client
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -16,28 +15,8 @@ import home
 import ports
 import settings
 from settings import Failure, SERVICES
+from signals import Signals, Stopped
 from supervision import Supervisor
-
-
-class Stopped(BaseException):
-    """SIGINT, SIGTERM or SIGHUP arrived."""
-
-
-class Signals:
-    """The first signal stops what is being done; a second one, while stopping, makes it hurry."""
-
-    def __init__(self):
-        self.supervisor = None
-        self.received = None
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self.handle)
-
-    def handle(self, number, _frame):
-        if self.received is None:
-            self.received = number
-            raise Stopped
-        if self.supervisor:
-            self.supervisor.hurry = True
 
 
 def build(arguments):
@@ -131,6 +110,7 @@ def main():
     parser.add_argument("--stop", action="store_true", help="stop what runs on this MILLRACE_HOME")
     arguments = parser.parse_args()
     signals = Signals()
+    signals.watch_parent()
     supervisor = None
     try:
         os.umask(0o022)
@@ -172,7 +152,7 @@ def main():
         print(f"millrace: {failure}", file=sys.stderr, flush=True)
         return 1
     finally:
-        signals.received = signals.received or signal.SIGTERM
+        signals.stop_being_stopped()
         if supervisor and supervisor.process:
             say("\nstopping …")
             supervisor.stop()

@@ -1,0 +1,138 @@
+"""The gateway: who gets which path, what it answers itself, and that it keeps nothing of what goes through it."""
+
+import http.client
+import re
+import socket
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from testbed import Platform, SERVICES
+
+ROUTES = {
+    "ingest": ("ingest", "sources", "receipts", "batches"),
+    "transform": ("pipelines", "runs", "queues", "jobs", "schedules"),
+    "store": ("datasets", "keys", "workspaces"),
+    "analytics": ("query", "endpoints", "rollups", "profiles", "dashboards", "session"),
+}
+
+
+class GatewayTests(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.platform = Platform()
+        cls.platform.launch()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.platform.remove()
+
+    def problem(self, status, code, path, **options):
+        got, headers, body = self.platform.request(path, **options)
+        self.assertEqual((got, headers["Content-Type"], body["status"], body["code"]),
+                         (status, "application/problem+json", status, code), path)
+        self.assertTrue(body["title"] and body["detail"] and body["type"])
+        self.assertEqual(headers["X-Request-Id"], body["request_id"])
+        return headers
+
+    def test_the_second_segment_chooses_the_service(self):
+        for service, segments in ROUTES.items():
+            for segment in segments:
+                for path in (f"/v1/{segment}", f"/v1/{segment}/a%2Fb/c?x=%20y&z"):
+                    status, _, body = self.platform.request(path)
+                    self.assertEqual((status, body["service"], body["path"]), (200, service, path))
+        for path in ("/", "/console.js", "/v1x"):
+            self.assertEqual(self.platform.request(path)[2]["service"], "analytics", path)
+
+    def test_what_nobody_serves_is_a_problem(self):
+        for path in ("/v1", "/v1/", "/v1/nothing", "/v1/ingestion", "/metrics", "/_gateway/problem",
+                     "/_gateway/ingest/readyz"):
+            self.problem(404, "not_found", path)
+        self.problem(405, "method_not_allowed", "/openapi.json", method="POST", body="{}")
+        self.problem(431, "headers_too_large", "/", headers={"X": "a" * 40000})
+        self.problem(414, "uri_too_long", "/" + "a" * 40000)
+        with socket.create_connection(("127.0.0.1", self.platform.port)) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHo st: x\r\n\r\n")
+            answer = connection.makefile().read()
+        self.assertRegex(answer, r"^HTTP/1.1 400 ")
+        self.assertIn('"code":"bad_request"', answer)
+
+    def test_request_ids_and_addresses_are_passed_on(self):
+        _, _, body = self.platform.request("/v1/query", headers={"X-Request-Id": "abc-1", "traceparent": "00-1-2-01"})
+        sent = body["headers"]
+        self.assertEqual(sent["X-Request-Id"], "abc-1")
+        self.assertEqual(sent["traceparent"], "00-1-2-01")
+        self.assertEqual(sent["X-Forwarded-For"], "127.0.0.1")
+        self.assertEqual(sent["Host"], f"127.0.0.1:{self.platform.port}")
+        _, _, body = self.platform.request("/v1/query", headers={"X-Request-Id": "not\tsane"})
+        self.assertRegex(body["headers"]["X-Request-Id"], r"^[0-9a-f]{32}$")
+
+    def test_the_documents_are_one(self):
+        status, _, document = self.platform.request("/openapi.json")
+        self.assertEqual(status, 200)
+        self.assertEqual(document["info"]["title"], "Millrace")
+        self.assertEqual(set(document["paths"]), {f"/v1/{name}" for name in SERVICES} | {"/healthz"})
+        self.assertEqual(set(document["components"]["schemas"]), set(SERVICES))
+
+    def test_a_service_that_is_down(self):
+        store = self.platform.home / "run/service/store"
+        subprocess.run(["s6-svc", "-d", store], check=True)
+        self.platform.wait_until(lambda: self.platform.pid_of("store") == -1)
+        headers = self.problem(502, "bad_gateway", "/v1/datasets")
+        self.assertEqual(headers["Retry-After"], "1")
+        self.problem(503, "service_unavailable", "/openapi.json")
+        status, _, body = self.platform.request("/readyz")
+        self.assertEqual((status, body["services"]["store"], body["services"]["ingest"]), (503, "not ready", "ready"))
+        self.assertEqual(self.platform.request("/healthz")[0], 200)
+        subprocess.run(["s6-svc", "-u", store], check=True)
+        self.platform.wait_until(lambda: self.platform.request("/readyz")[0] == 200)
+        self.assertEqual(self.platform.request("/v1/datasets")[0], 200)
+
+    def test_large_bodies_pass_through(self):
+        piece = b"x" * (1 << 20)
+        temporary = (self.platform.home / "socket/gateway/temporary").resolve()
+        kept = set()
+
+        def pieces():
+            for _ in range(200):
+                yield piece
+                kept.update(path.name for path in temporary.rglob("*") if path.is_file() and path.name != "nginx.pid")
+
+        for headers in ({}, {"Content-Length": str(200 << 20)}):
+            status, _, body = self.platform.request("/v1/ingest/a", "POST", pieces(), headers)
+            self.assertEqual((status, body["body"]), (200, 200 << 20))
+        self.assertEqual(kept, set())
+        for pid in self.platform.pids:
+            status = Path(f"/proc/{pid}/status")
+            if status.exists() and status.read_text().startswith("Name:\tnginx"):
+                peak = int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1])
+                self.assertLess(peak, 40_000)
+
+    def test_bodies_arrive_as_they_are_sent(self):
+        """The service answers while the request is still open: nothing waits for its end."""
+        with socket.create_connection(("127.0.0.1", self.platform.port)) as connection:
+            connection.sendall(b"GET /v1/ingest/a/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+                               b"Upgrade: websocket\r\n\r\n")
+            reader = connection.makefile("rb")
+            self.assertIn(b"101", reader.readline())
+            while reader.readline().strip():
+                pass
+            for number in range(3):
+                connection.sendall(b"%d\n" % number)
+                self.assertEqual(reader.readline(), b"%d\n" % number)
+
+    def test_a_connection_is_kept(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.platform.port)
+        connection.connect()
+        before = connection.sock.getsockname()
+        for path in ("/v1/query", "/v1/nothing", "/healthz", "/v1/ingest/a"):
+            connection.request("GET", path)
+            connection.getresponse().read()
+            self.assertEqual(connection.sock.getsockname(), before)
+        connection.close()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
