@@ -62,6 +62,9 @@ public struct HTTPRequestHead: Sendable {
     /// The query as it came, without the question mark.
     public var query: String { String(decoding: bytes[queryRange], as: UTF8.self) }
 
+    /// The query's octets, still percent-encoded.
+    public var queryBytes: ArraySlice<UInt8> { bytes[queryRange] }
+
     public var contentLength: Int? {
         if case .length(let length) = framing { length } else { nil }
     }

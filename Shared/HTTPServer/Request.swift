@@ -10,6 +10,13 @@ public struct Request: Sendable {
     /// The values of the route pattern's names.
     public internal(set) var parameters: PathParameters
 
+    /// The route's place in the router's table.
+    var routeIndex: Int?
+    /// For a known path without the method: the `Allow` field.
+    var allow: String?
+    /// Why the path could not be read.
+    var routingProblem: Problem?
+
     public init(_ head: HTTPRequestHead, body: RequestBody = RequestBody(), context: RequestContext) {
         self.head = head
         self.body = body

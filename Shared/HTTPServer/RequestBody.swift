@@ -52,6 +52,12 @@ public struct RequestBody: Sendable, AsyncSequence {
         }
     }
 
+    /// The same body, which fails once it has given more than `limit` octets.
+    func limited(to limit: Int) -> RequestBody {
+        guard case .source(let source) = storage else { return self }
+        return RequestBody(LimitedBody(source, limit: limit), contentLength: contentLength)
+    }
+
     public static func tooLarge(_ limit: Int) -> Problem {
         Problem(.payloadTooLarge, "the body is larger than \(limit) octets", extensions: [("limit", .number(limit))])
     }

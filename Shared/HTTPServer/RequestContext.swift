@@ -7,7 +7,7 @@ public struct RequestContext: Sendable {
     public var requestID: String
     /// This service's span in the client's trace, or in a new one.
     public var trace: TraceContext
-    public var logger: Logger
+    private let serviceLogger: Logger
     /// The peer's address as text, without its port; empty when it is not known.
     public var clientAddress: String
     /// Who asks, once authentication has found out; Access reads it back by its own type.
@@ -16,15 +16,22 @@ public struct RequestContext: Sendable {
     public init(requestID: String, trace: TraceContext, logger: Logger, clientAddress: String = "") {
         self.requestID = requestID
         self.trace = trace
-        self.logger = logger
+        serviceLogger = logger
         self.clientAddress = clientAddress
     }
+
+    /// The service's logger with the request's and the trace's id; made anew each time it is asked for.
+    public var logger: Logger {
+        serviceLogger.with(["request.id": .string(requestID), "trace.id": .string(trace.traceID)])
+    }
+
+    var isDebugging: Bool { serviceLogger.writes(.debug) }
 
     /// The context of a request as it comes in: takes over its `X-Request-Id` and `traceparent`, or makes them.
     public init(_ head: HTTPRequestHead, logger: Logger, clientAddress: String) {
         requestID = RequestContext.requestID(head) ?? UniqueNumber.nextText()
         trace = head["traceparent"].flatMap(TraceContext.init)?.child() ?? TraceContext.generate()
-        self.logger = logger
+        serviceLogger = logger
         self.clientAddress = clientAddress
     }
 

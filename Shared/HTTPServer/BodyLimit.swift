@@ -1,0 +1,45 @@
+import HTTP
+import Synchronization
+
+/// Holds a body to its route's limit: an announced length is refused before a handler runs, a chunked body as soon as
+/// it grows past it.
+struct BodyLimit: Middleware {
+    private let limit: Int
+
+    init(_ limit: Int) {
+        self.limit = limit
+    }
+
+    func handle(_ request: Request, next: @Sendable (Request) async throws -> Response) async throws -> Response {
+        let limit = request.route?.bodyLimit ?? limit
+        if let length = request.body.contentLength {
+            guard length <= limit else { throw RequestBody.tooLarge(limit) }
+            return try await next(request)
+        }
+        var request = request
+        request.body = request.body.limited(to: limit)
+        return try await next(request)
+    }
+}
+
+/// Counts the octets of a body that announces no length.
+final class LimitedBody: RequestBodySource {
+    private let source: any RequestBodySource
+    private let limit: Int
+    private let seen = Mutex(0)
+
+    init(_ source: any RequestBodySource, limit: Int) {
+        self.source = source
+        self.limit = limit
+    }
+
+    func next() async throws(Problem) -> [UInt8]? {
+        guard let piece = try await source.next() else { return nil }
+        let total = seen.withLock { seen in
+            seen += piece.count
+            return seen
+        }
+        guard total <= limit else { throw RequestBody.tooLarge(limit) }
+        return piece
+    }
+}

@@ -1,0 +1,68 @@
+import HTTP
+import JSON
+public import Observability
+
+/// The routes that every service has besides its own: health, readiness, metrics and its OpenAPI document.
+public enum StandardRoutes {
+    /// The service's own routes with the standard ones.
+    ///
+    /// - Parameters:
+    ///   - title: of the OpenAPI document.
+    ///   - readiness: asked at every `GET /readyz`, one after the other.
+    public static func adding(
+        to routes: [Route], title: String, version: String, readiness: [ReadinessCheck], metrics: MetricsRegistry
+    ) -> [Route] {
+        let own = routes + [health, ready(readiness), rendered(metrics)]
+        let document = OpenAPIDocument.build(title: title, version: version, routes: own + [openAPI([])])
+        return own + [openAPI(document.serialized())]
+    }
+
+    private static let health = Route(
+        .get, "/healthz", scope: nil,
+        operation: Operation(
+            id: "getHealth", summary: "Whether the process answers", tag: "service",
+            answers: [Operation.Answer(200, "It does", [.json(example: ["status": "ok"])])])
+    ) { _ in .json(bytes: Array(#"{"status":"ok"}"#.utf8)) }
+
+    private static func ready(_ checks: [ReadinessCheck]) -> Route {
+        Route(
+            .get, "/readyz", scope: nil,
+            operation: Operation(
+                id: "getReadiness", summary: "Whether the service can do its work", tag: "service",
+                answers: [Operation.Answer(200, "It can", [.json(example: ["status": "ready"])])],
+                problems: [.notReady])
+        ) { _ in
+            var faults: [FieldFault] = []
+            for check in checks {
+                do {
+                    try await check.check()
+                } catch {
+                    faults.append(FieldFault(path: check.name, message: "\(error)"))
+                }
+            }
+            guard faults.isEmpty else {
+                let names = faults.map(\.path).joined(separator: ", ")
+                throw Problem(.notReady, "not ready: \(names)", errors: faults, retryAfter: .seconds(5))
+            }
+            return .json(bytes: Array(#"{"status":"ready"}"#.utf8))
+        }
+    }
+
+    private static func rendered(_ metrics: MetricsRegistry) -> Route {
+        Route(
+            .get, "/metrics", scope: nil,
+            operation: Operation(
+                id: "getMetrics", summary: "Metrics in Prometheus' text format", tag: "service",
+                answers: [Operation.Answer(200, "The metrics", [Operation.Content("text/plain")])])
+        ) { _ in .bytes(.ok, MetricsRegistry.contentType, metrics.render()) }
+    }
+
+    private static func openAPI(_ document: [UInt8]) -> Route {
+        Route(
+            .get, "/openapi.json", scope: nil,
+            operation: Operation(
+                id: "getOpenAPI", summary: "This document", tag: "service",
+                answers: [Operation.Answer(200, "An OpenAPI 3.1 document", [.json()])])
+        ) { _ in .json(bytes: document) }
+    }
+}
