@@ -49,14 +49,19 @@ public final class PolledDescriptor: Sendable {
     public var isClosed: Bool { closed.load(ordering: .relaxed) }
 
     /// Waits until reading may make progress: data, an end or an error.
-    /// Errors: `.timedOut`, `.cancelled`, `.closed`, and `.system` from re-arming.
-    public func waitReadable(until deadline: ContinuousClock.Instant? = nil) async throws(EventLoopError) {
-        try await wait(.read, until: deadline)
+    /// `shielded`: the wait goes on although the task is cancelled, for what must be finished even then; give it a
+    /// deadline. Errors: `.timedOut`, `.cancelled`, `.closed`, and `.system` from re-arming.
+    public func waitReadable(
+        until deadline: ContinuousClock.Instant? = nil, shielded: Bool = false
+    ) async throws(EventLoopError) {
+        try await wait(.read, until: deadline, shielded)
     }
 
-    /// Waits until writing may make progress: room, or an error. Errors as `waitReadable`.
-    public func waitWritable(until deadline: ContinuousClock.Instant? = nil) async throws(EventLoopError) {
-        try await wait(.write, until: deadline)
+    /// Waits until writing may make progress: room, or an error. `shielded` and errors as for `waitReadable`.
+    public func waitWritable(
+        until deadline: ContinuousClock.Instant? = nil, shielded: Bool = false
+    ) async throws(EventLoopError) {
+        try await wait(.write, until: deadline, shielded)
     }
 
     /// Unregisters, and closes the descriptor if it is owned. Waiters end with `.closed`. Again is harmless.
@@ -67,21 +72,30 @@ public final class PolledDescriptor: Sendable {
     }
 
     private func wait(
-        _ direction: Direction, until deadline: ContinuousClock.Instant?
+        _ direction: Direction, until deadline: ContinuousClock.Instant?, _ shielded: Bool
     ) async throws(EventLoopError) {
         guard let ticket = try loop.prepareWait(key, direction, until: deadline) else { return }
-        let outcome = await withTaskCancellationHandler {
-            await unsafe withUnsafeContinuation { continuation in
-                unsafe loop.beginWait(key, direction, continuation)
+        let outcome =
+            if shielded {
+                await waitForOutcome(direction)
+            } else {
+                await withTaskCancellationHandler {
+                    await waitForOutcome(direction)
+                } onCancel: {
+                    unsafe loop.post(.cancelWait(key, direction, ticket: ticket))
+                }
             }
-        } onCancel: {
-            unsafe loop.post(.cancelWait(key, direction, ticket: ticket))
-        }
         switch outcome {
         case .ready: return
         case .timedOut: throw .timedOut
         case .cancelled: throw .cancelled
         case .closed: throw .closed
+        }
+    }
+
+    private func waitForOutcome(_ direction: Direction) async -> WaitOutcome {
+        await unsafe withUnsafeContinuation { continuation in
+            unsafe loop.beginWait(key, direction, continuation)
         }
     }
 }

@@ -1,0 +1,17 @@
+private import Dispatch
+
+/// Threads for the few calls that block in the kernel or in libpq (name resolution, `PQcancel`): neither an event loop
+/// nor the two or three threads of Swift's own pool may wait for those.
+enum BlockingCalls {
+    private static let queue = DispatchQueue(label: "millrace.postgres.blocking", attributes: .concurrent)
+
+    static func start(_ body: @escaping @Sendable () -> Void) {
+        queue.async(execute: body)
+    }
+
+    static func run<T: Sendable>(_ body: @escaping @Sendable () -> T) async -> T {
+        await withCheckedContinuation { continuation in
+            queue.async { continuation.resume(returning: body()) }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+extension ConnectionCore {
+    /// The most that is put into libpq's output buffer at once; it is sent before more is put in.
+    static let copyPiece = 256 * 1024
+    /// What COPY OUT gathers before it is handed over.
+    private static let copyOutPiece = 64 * 1024
+
+    /// COPY FROM STDIN; gives the number of rows. `body` writes; when it throws, the COPY fails and nothing remains.
+    func copyIn(_ sql: String, _ body: (CopyWriter) async throws -> Void) async throws -> Int {
+        guard handle.executeScript(takeBegin() + sql) else { throw lost(handle.errorMessage) }
+        try await flush()
+        try await awaitCopy { if case .copyIn = $0 { true } else { false } }
+        let writer = CopyWriter(core: self)
+        do {
+            try await body(writer)
+        } catch {
+            if phase == .closed { throw error }
+            // If the server has ended the COPY by itself, this does nothing.
+            _ = handle.putCopyEnd(failing: "the client gave up")
+            try await flush()
+            try await drain()
+            throw error
+        }
+        guard handle.putCopyEnd() != .failed else { throw try await copyFailure() }
+        try await flush()
+        return try await copyResult()
+    }
+
+    /// Puts bytes on their way; waits until what libpq holds back has gone.
+    func writeCopy(_ bytes: [UInt8], _ range: Range<Int>) async throws(PostgresError) {
+        var start = range.lowerBound
+        while start < range.upperBound {
+            let end = min(start + Self.copyPiece, range.upperBound)
+            let step = unsafe bytes.withUnsafeBytes { bytes in
+                unsafe handle.putCopyData(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+            }
+            switch step {
+            case .accepted: start = end
+            case .full: break
+            case .failed: throw try await copyFailure()
+            }
+            try await flush()
+        }
+    }
+
+    /// COPY TO STDOUT; gives the number of rows. `body` gets the bytes in pieces of about 64 KiB.
+    func copyOut(_ sql: String, _ body: ([UInt8]) async throws -> Void) async throws -> Int {
+        guard handle.executeScript(takeBegin() + sql) else { throw lost(handle.errorMessage) }
+        try await flush()
+        try await awaitCopy { if case .copyOut = $0 { true } else { false } }
+        var piece: [UInt8] = []
+        piece.reserveCapacity(Self.copyOutPiece * 2)
+        while try await readCopy(into: &piece) {
+            do {
+                try await body(piece)
+            } catch {
+                try interrupt(.cancelled, "the reader gave up")
+                try await discardCopyOut()
+                throw error
+            }
+            piece.removeAll(keepingCapacity: true)
+        }
+        if !piece.isEmpty { try await body(piece) }
+        return try await copyResult()
+    }
+
+    /// False when the data has ended.
+    private func readCopy(into piece: inout [UInt8]) async throws(PostgresError) -> Bool {
+        while piece.count < Self.copyOutPiece {
+            switch unsafe handle.getCopyData({ unsafe piece.append(contentsOf: $0) }) {
+            case .row: break
+            case .wouldBlock: try await awaitInput()
+            case .done, .failed: return false
+            }
+        }
+        return true
+    }
+
+    private func discardCopyOut() async throws(PostgresError) {
+        var ignored: [UInt8] = []
+        while try await readCopy(into: &ignored) { ignored.removeAll(keepingCapacity: true) }
+        try await drain()
+    }
+
+    /// Waits until the server is ready to copy; results before that belong to a BEGIN.
+    private func awaitCopy(_ isCopy: (borrowing ConnectionHandle.Event) -> Bool) async throws(PostgresError) {
+        while true {
+            let event = try await nextEvent()
+            if isCopy(event) { return }
+            switch event {
+            case .end: throw PostgresError(.misuse, "the statement is no such COPY", doing: doing)
+            case .failed(let error):
+                try await drain()
+                throw error
+            case .copyIn: _ = handle.putCopyEnd(failing: "the statement is no COPY TO STDOUT")
+            case .copyOut:
+                try interrupt(.misuse, "the statement is no COPY FROM STDIN")
+                try await discardCopyOut()
+            case .result, .skipped, .synced: break
+            }
+        }
+    }
+
+    /// Why the server has ended a COPY before we did.
+    private func copyFailure() async throws(PostgresError) -> PostgresError {
+        do throws(PostgresError) {
+            _ = try await copyResult()
+        } catch {
+            return error
+        }
+        return PostgresError(.misuse, "the COPY had ended", doing: doing)
+    }
+
+    private func copyResult() async throws(PostgresError) -> Int {
+        var rows = 0
+        var failure: PostgresError?
+        while true {
+            switch try await nextEvent() {
+            case .end:
+                if let failure { throw failure }
+                return rows
+            case .result(let result): rows = result.affectedRows
+            case .failed(let error): failure = failure ?? error
+            case .copyIn, .copyOut, .skipped, .synced: throw lost("unexpected answer to a COPY")
+            }
+        }
+    }
+}
+
+/// Takes the data of a COPY FROM STDIN.
+public struct CopyWriter: Sendable {
+    let core: ConnectionCore
+
+    /// Sends bytes, which need not be whole rows. Returns when all but the kernel's share has been sent, so that memory
+    /// stays bounded by the slower of writer and server. Errors: the server's, as soon as it has refused.
+    public func write(_ bytes: [UInt8]) async throws(PostgresError) {
+        try await core.writeCopy(bytes, 0..<bytes.count)
+    }
+
+    /// Sends a part of an array.
+    public func write(_ bytes: [UInt8], _ range: Range<Int>) async throws(PostgresError) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "range out of bounds")
+        try await core.writeCopy(bytes, range)
+    }
+}

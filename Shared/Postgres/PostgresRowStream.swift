@@ -1,0 +1,82 @@
+import EventLoop
+
+/// The rows of a running query, one by one as the server sends them. What is not asked for is not read, so a slow
+/// reader slows the server and memory stays at about one row.
+public struct PostgresRowStream: Sendable {
+    let core: ConnectionCore
+    /// The result's columns; known before the first row.
+    public let columns: [PostgresColumn]
+
+    /// The next row, or nil after the last. Errors: the server's, also in the middle of the rows.
+    public func next() async throws(PostgresError) -> PostgresRow? {
+        try await core.nextStreamedRow()
+    }
+}
+
+extension ConnectionCore {
+    /// What a stream has read ahead and where it ended.
+    struct StreamState {
+        var first: PostgresResult?
+        var ended = false
+    }
+
+    /// Runs a query whose rows `body` pulls. When `body` returns or throws early, the query is cancelled.
+    func stream<T>(
+        _ query: PostgresQuery, _ format: PostgresResult.Format, _ body: (PostgresRowStream) async throws -> T
+    ) async throws -> T {
+        if pendingBegin != nil { _ = try await runPipeline([]) }
+        guard handle.execute(.sql(query.sql), query.parameters, &parameterBuffer, format), handle.singleRows() else {
+            throw refused()
+        }
+        try await flush()
+        streaming = StreamState()
+        let columns = try await firstStreamedResult()
+        do {
+            let value = try await body(PostgresRowStream(core: self, columns: columns))
+            try await endStream()
+            return value
+        } catch {
+            try? await endStream()
+            throw error
+        }
+    }
+
+    /// The first answer has the columns, whether it has a row or is the end.
+    private func firstStreamedResult() async throws(PostgresError) -> [PostgresColumn] {
+        guard let result = try await nextStreamedResult() else { return [] }
+        if result.rowCount > 0 { streaming.first = result }
+        return result.columns
+    }
+
+    func nextStreamedRow() async throws(PostgresError) -> PostgresRow? {
+        precondition(loop.isCurrent, "a stream is read on its connection's loop")
+        if let first = streaming.first.take() { return first[0] }
+        guard let result = try await nextStreamedResult(), result.rowCount > 0 else { return nil }
+        return result[0]
+    }
+
+    private func nextStreamedResult() async throws(PostgresError) -> PostgresResult? {
+        guard !streaming.ended else { return nil }
+        switch try await nextEvent() {
+        case .result(let result): return result
+        case .end:
+            streaming.ended = true
+            return nil
+        case .failed(let error):
+            streaming.ended = true
+            try await drain()
+            throw error
+        case .copyIn, .copyOut, .skipped, .synced:
+            throw lost("unexpected answer to a query")
+        }
+    }
+
+    private func endStream() async throws(PostgresError) {
+        streaming.first = nil
+        guard !streaming.ended, phase == .busy else { return }
+        // The rows may have been read to their last, with only the end left: then there is nothing to cancel.
+        if !handle.isBusy, case .end = handle.nextEvent(doing: doing) { return }
+        if interruption == nil { try interrupt(.cancelled, "the reader stopped") }
+        try await drain()
+    }
+}

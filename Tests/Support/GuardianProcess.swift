@@ -1,0 +1,74 @@
+import Foundation
+
+/// The shell that starts a cluster, outlives this process and cleans up after it.
+final class GuardianProcess: Sendable {
+    let directory: String
+    /// Our end of the pipe that the guardian reads: it closes with this process or this object, whatever happens.
+    private let lifeline: FileHandle
+
+    private init(directory: String, lifeline: FileHandle) {
+        self.directory = directory
+        self.lifeline = lifeline
+    }
+
+    deinit {
+        try? lifeline.close()
+    }
+
+    static func start(arguments: [String]) async throws -> GuardianProcess {
+        try await ShellCommand.offThread {
+            let process = Process()
+            let lifeline = Pipe()
+            let answers = Pipe()
+            process.executableURL = URL(fileURLWithPath: "/bin/sh")
+            process.arguments = ["-c", script, "postgres-guardian"] + arguments
+            process.currentDirectoryURL = URL(fileURLWithPath: "/")
+            process.standardInput = lifeline
+            process.standardOutput = answers
+            try process.run()
+            var text = ""
+            while !text.contains("\n") {
+                let piece = answers.fileHandleForReading.availableData
+                if piece.isEmpty { throw TestSupportError("the PostgreSQL cluster did not start: \(text)") }
+                text += String(decoding: piece, as: UTF8.self)
+            }
+            return GuardianProcess(
+                directory: text.trimmingCharacters(in: .whitespacesAndNewlines),
+                lifeline: lifeline.fileHandleForWriting)
+        }
+    }
+
+    /// Arguments: the binaries' directory, the user to run as or nothing, lines for postgresql.conf. Prints the cluster's
+    /// directory once the server answers; then waits for its standard input to end.
+    private static let script = #"""
+        binaries=$1; user=$2; settings=$3
+        as() { if [ -n "$user" ]; then setpriv --reuid="$user" --regid="$user" --clear-groups -- "$@"; else "$@"; fi; }
+        directory=$(mktemp -d /tmp/millrace-pg.XXXXXX) || exit 1
+        chmod 700 "$directory"
+        [ -n "$user" ] && chown "$user" "$directory"
+        finish() {
+            pid=$(head -n 1 "$directory/data/postmaster.pid" 2>/dev/null)
+            if [ -n "$pid" ]; then
+                kill -QUIT "$pid" 2>/dev/null
+                for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+                    kill -0 "$pid" 2>/dev/null || break
+                    sleep 0.1
+                done
+                kill -KILL "$pid" 2>/dev/null
+            fi
+            rm -rf "$directory"
+            exit "${1:-0}"
+        }
+        as "$binaries/initdb" -D "$directory/data" -U postgres -A trust -E UTF8 --locale=C --no-sync \
+            >"$directory/initdb.log" 2>&1 || { cat "$directory/initdb.log" >&2; finish 1; }
+        printf '%s\nunix_socket_directories = '"'%s'"'\n' "$settings" "$directory" \
+            >>"$directory/data/postgresql.conf"
+        as "$binaries/pg_ctl" start -D "$directory/data" -l "$directory/server.log" -w -s >/dev/null 2>&1 </dev/null \
+            || { cat "$directory/server.log" >&2; finish 1; }
+        trap '' INT TERM HUP
+        echo "$directory"
+        exec >/dev/null
+        cat >/dev/null
+        finish
+        """#
+}

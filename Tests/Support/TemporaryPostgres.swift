@@ -1,0 +1,188 @@
+import Foundation
+
+/// A PostgreSQL cluster of its own for tests: private data, private socket directory, gone when the process ends.
+///
+/// A guardian shell starts it and waits for this process to end, by whatever cause; then it stops the server by its pid
+/// and removes the directory. PostgreSQL refuses to run as root, so root runs it as `postgres` or `nobody`.
+public final class TemporaryPostgres: Sendable {
+    public struct Options: Sendable {
+        /// On costs a disk flush a commit; off is enough unless the machine itself is to fail.
+        public var fsync = false
+        /// Further lines of postgresql.conf.
+        public var settings: [(name: String, value: String)] = []
+
+        public init(fsync: Bool = false, settings: [(name: String, value: String)] = []) {
+            self.fsync = fsync
+            self.settings = settings
+        }
+    }
+
+    public enum StopMode: String, Sendable {
+        /// Open transactions are rolled back, clients disconnected.
+        case fast
+        /// As in a crash: recovery follows at the next start.
+        case immediate
+    }
+
+    /// The role that services run as: no superuser, CREATEROLE, owner of its databases.
+    public static let role = "millrace"
+    private static let sharedCluster = OnceByKey<TemporaryPostgres>()
+
+    /// The directory that holds the socket, `data` and `server.log`.
+    public let directory: String
+    private let binaries: String
+    private let user: String
+    private let guardian: GuardianProcess
+    private let templates = OnceByKey<String>()
+
+    private init(_ binaries: String, _ user: String, _ guardian: GuardianProcess, _ directory: String) {
+        self.binaries = binaries
+        self.user = user
+        self.guardian = guardian
+        self.directory = directory
+    }
+
+    /// The cluster that all tests of this process share; started at the first call. Do not stop it.
+    public static func shared() async throws -> TemporaryPostgres {
+        try await sharedCluster.value(for: "shared") { try await start() }
+    }
+
+    /// A cluster of the caller's own, for tests that stop, kill or configure it. It ends with its last reference.
+    public static func start(_ options: Options = Options()) async throws -> TemporaryPostgres {
+        let binaries = try await PostgresBinaries.directory()
+        let user = PostgresBinaries.serverUser()
+        let guardian = try await GuardianProcess.start(
+            arguments: [binaries, user ?? "", configuration(options)])
+        let cluster = TemporaryPostgres(binaries, user ?? "", guardian, guardian.directory)
+        try await cluster.verify()
+        try await cluster.administer(
+            "CREATE ROLE \(role) LOGIN NOSUPERUSER CREATEROLE NOCREATEDB", database: "postgres")
+        return cluster
+    }
+
+    private static func configuration(_ options: Options) -> String {
+        var settings = [
+            ("listen_addresses", "''"), ("fsync", options.fsync ? "on" : "off"),
+            ("full_page_writes", options.fsync ? "on" : "off"), ("max_connections", "200"),
+            ("shared_buffers", "'64MB'"), ("max_wal_size", "'2GB'"), ("jit", "off"), ("log_min_messages", "warning"),
+            ("logging_collector", "off"), ("timezone", "'UTC'"),
+        ]
+        settings += options.settings.map { ($0.name, "'\($0.value)'") }
+        return settings.map { "\($0.0) = \($0.1)" }.joined(separator: "\n")
+    }
+
+    /// A database that nobody else uses, owned by `role`. With `template` it is a copy of a database that `prepare` has
+    /// filled once for the whole process, given its URL.
+    public func database(
+        template: String? = nil, prepare: @escaping @Sendable (_ url: String) async throws -> Void = { _ in }
+    ) async throws -> TestDatabase {
+        var source = "template0"
+        if let template {
+            source = try await templates.value(for: template) { [self] in
+                let name = "template_\(template)"
+                try await create(name, from: "template0")
+                try await prepare(url(of: name))
+                return name
+            }
+        }
+        let name = "t_\(UniqueName.next())"
+        try await create(name, from: source)
+        return TestDatabase(name: name, cluster: self, url: url(of: name), superuserURL: url(of: name, as: "postgres"))
+    }
+
+    /// libpq's URL of a database of this cluster.
+    public func url(of database: String, as role: String = TemporaryPostgres.role) -> String {
+        "postgres://\(role)@/\(database)?host=\(directory)&port=5432"
+    }
+
+    /// Runs SQL as the superuser, through psql; gives its unaligned output.
+    @discardableResult
+    public func administer(_ sql: String, database: String) async throws -> String {
+        try await ShellCommand.run(
+            binaries + "/psql",
+            [
+                "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", directory, "-U", "postgres", "-d", database,
+                "-c", sql,
+            ])
+    }
+
+    private func create(_ name: String, from template: String) async throws {
+        try await administer(
+            "CREATE DATABASE \(name) TEMPLATE \(template) OWNER \(Self.role)", database: "postgres")
+    }
+
+    /// Makes sure that what answers on the socket is this cluster.
+    private func verify() async throws {
+        let found = try await administer("SHOW data_directory", database: "postgres")
+        guard found == directory + "/data" else {
+            throw TestSupportError("another server answers on \(directory): \(found)")
+        }
+    }
+}
+
+// MARK: Faults
+
+extension TemporaryPostgres {
+    /// The server's main process, while it runs.
+    public var serverPID: Int32? {
+        guard let text = try? String(contentsOfFile: directory + "/data/postmaster.pid", encoding: .utf8) else {
+            return nil
+        }
+        return text.split(separator: "\n").first.flatMap { Int32($0) }
+    }
+
+    /// Kills the server's main process with SIGKILL, as the machine's out-of-memory killer would. Its children end when
+    /// they notice.
+    public func killHard() {
+        if let pid = serverPID { kill(pid, SIGKILL) }
+    }
+
+    /// Stops the server and waits until it has.
+    public func stop(_ mode: StopMode = .fast) async throws {
+        try await control(["stop", "-m", mode.rawValue])
+    }
+
+    /// Starts the server after `stop` or `killHard`; returns when it answers.
+    public func startAgain() async throws {
+        // After a kill the old children may hold the shared memory for a moment.
+        for attempt in 1... {
+            do {
+                try await control(["start", "-l", directory + "/server.log"])
+                return try await verify()
+            } catch {
+                if attempt == 20 { throw error }
+                try await Task.sleep(for: .milliseconds(250))
+            }
+        }
+    }
+
+    public func restart(_ mode: StopMode) async throws {
+        try await stop(mode)
+        try await startAgain()
+    }
+
+    private func control(_ arguments: [String]) async throws {
+        let command = [binaries + "/pg_ctl", "-D", directory + "/data", "-w", "-s"] + arguments
+        guard !user.isEmpty else {
+            try await ShellCommand.run(command[0], Array(command.dropFirst()))
+            return
+        }
+        try await ShellCommand.run(
+            "/usr/bin/setpriv", ["--reuid=\(user)", "--regid=\(user)", "--clear-groups", "--"] + command)
+    }
+}
+
+/// A test's own database.
+public struct TestDatabase: Sendable {
+    public let name: String
+    public let cluster: TemporaryPostgres
+    /// As `TemporaryPostgres.role`, its owner.
+    public let url: String
+    public let superuserURL: String
+
+    /// Runs SQL in it as the superuser, through psql; gives its unaligned output.
+    @discardableResult
+    public func administer(_ sql: String) async throws -> String {
+        try await cluster.administer(sql, database: name)
+    }
+}
