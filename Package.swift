@@ -67,7 +67,7 @@ let modules: [Target] = [
     shared("Queue", ["Postgres", "EventLoop", "Lifecycle", "Observability", "JSON"]),
     shared("Records", ["JSON", "CSimdJSON", "CZstd", "CZlib", "COpenSSL", "CTimeZone"]),
     shared("Expressions", ["Records", "JSON", "CGMP", "CPCRE2", "COpenSSL"]),
-    shared("Access", ["Postgres", "HTTP", "HTTPServer", "Observability", "COpenSSL"]),
+    shared("Access", ["Postgres", "HTTP", "HTTPServer", "JSON", "Observability", "COpenSSL"]),
     shared("Catalog", ["Postgres", "Queue", "Records", "JSON", "Access", "Observability"]),
 ]
 

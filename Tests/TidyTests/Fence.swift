@@ -1,6 +1,7 @@
 /// The files that may hold `unsafe`, each with what it needs it for: the list an audit of memory safety reads.
 enum Fence {
     static let unsafeFiles: [String: String] = [
+        "Shared/Access/OpenSSL.swift": "OpenSSL's digest, random bytes and comparison",
         "Shared/Configuration/ProcessEnvironment.swift": "environ, and read into a buffer",
         "Shared/EventLoop/DescriptorTable.swift": "continuations resumed exactly once, unchecked",
         "Shared/EventLoop/EventLoop+descriptors.swift": "continuations, and state of the loop's thread",

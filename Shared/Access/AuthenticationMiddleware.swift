@@ -1,0 +1,91 @@
+public import HTTP
+public import HTTPServer
+public import Observability
+import Postgres
+import Synchronization
+
+/// Lets a request through to a route with a scope only with a key that has the scope (`Authorization: Bearer`,
+/// RFC 6750), and sets its `Principal`.
+///
+/// Throws `unauthorized` without a valid key, `forbidden` naming the scope that is missing, and
+/// `database_unavailable` when the key is not in the cache and cannot be looked up.
+public final class AuthenticationMiddleware: Middleware {
+    public typealias Clock = @Sendable () -> ContinuousClock.Instant
+
+    private let keys: any KeyDirectory
+    private let cache: Mutex<KeyCache>
+    private let clock: Clock
+    private let allowed: Counter
+    private let refused: Counter
+    private let forbidden: Counter
+    private let lookups: Counter
+
+    public init(
+        keys: any KeyDirectory, metrics: MetricsRegistry, clock: @escaping Clock = { ContinuousClock.now }
+    ) {
+        self.keys = keys
+        self.clock = clock
+        cache = Mutex(KeyCache())
+        func counter(_ outcome: String) -> Counter {
+            metrics.counter(
+                "millrace_authentication_total", help: "Requests by what their key allowed.",
+                labels: [("outcome", outcome)])
+        }
+        allowed = counter("allowed")
+        refused = counter("unauthorized")
+        forbidden = counter("forbidden")
+        lookups = metrics.counter("millrace_key_lookups_total", help: "Keys looked up in the database.")
+    }
+
+    public func handle(_ request: Request, next: @Sendable (Request) async throws -> Response) async throws -> Response
+    {
+        guard let scope = request.route?.scope else { return try await next(request) }
+        guard let principal = try await principal(of: request.head) else {
+            refused.add()
+            throw Self.unauthorized(request.head)
+        }
+        guard principal.scopes.allows(scope) else {
+            forbidden.add()
+            throw Problem.missingScope(scope)
+        }
+        allowed.add()
+        var request = request
+        request.context.principal = principal
+        return try await next(request)
+    }
+
+    private func principal(of head: HTTPRequestHead) async throws -> Principal? {
+        guard let key = BearerToken.key(in: head) else { return nil }
+        let hash = key.hash
+        let started = clock()
+        switch cache.withLock({ $0.answer(for: hash, now: started) }) {
+        case .known(let principal): return principal
+        case .refused: return nil
+        case .lookUp: return try await lookUp(hash, started)
+        }
+    }
+
+    /// The index finds the key by its hash, in a time that depends on the hash; to learn from that, a client would
+    /// have to choose digests. What is found is compared in constant time all the same.
+    private func lookUp(_ hash: KeyHash, _ started: ContinuousClock.Instant) async throws -> Principal? {
+        lookups.add()
+        let found: ValidKey?
+        do {
+            found = try await keys.find(hash)
+        } catch let error as PostgresError where error.isUnavailable {
+            throw Problem(.databaseUnavailable, "the key cannot be looked up now", retryAfter: .seconds(1))
+        }
+        let principal = found?.hash == hash ? found?.principal : nil
+        cache.withLock { $0.store(principal, validFor: found?.validFor, for: hash, started: started) }
+        return principal
+    }
+
+    private static func unauthorized(_ head: HTTPRequestHead) -> Problem {
+        guard head.contains("authorization") else {
+            return Problem(.unauthorized, "send a key as Authorization: Bearer")
+        }
+        var problem = Problem(.unauthorized, "the key is not valid")
+        problem.headers["www-authenticate"] = "Bearer error=\"invalid_token\""
+        return problem
+    }
+}

@@ -1,0 +1,19 @@
+import HTTP
+
+/// The credentials of a request (RFC 9110, section 11.6.2; RFC 6750, section 2.1).
+enum BearerToken {
+    private static let scheme = Array("bearer".utf8)
+
+    /// The key in the only `Authorization` field: the scheme in any case, spaces, the key. Nil for anything else;
+    /// of two fields nobody can say which one counts.
+    static func key(in head: HTTPRequestHead) -> APIKey? {
+        guard let value = head.octets(of: "authorization"), head.values("authorization").count == 1 else { return nil }
+        return key(in: value)
+    }
+
+    static func key(in value: ArraySlice<UInt8>) -> APIKey? {
+        let word = value.prefix { $0 != UInt8(ascii: " ") }
+        guard word.count == scheme.count, word.elementsEqual(scheme, by: { $0 | 0x20 == $1 }) else { return nil }
+        return APIKey(octets: value[word.endIndex...].drop { $0 == UInt8(ascii: " ") })
+    }
+}

@@ -1,0 +1,91 @@
+/// What was found out about keys lately, as a value: bounded, and never older than `lifetime`.
+///
+/// An entry is in one of three states by its age:
+///
+/// | age | a request that asks |
+/// |---|---|
+/// | under 4/5 of the lifetime | uses it |
+/// | up to the lifetime | uses it, but the first one is sent to look the key up again |
+/// | past it | looks the key up |
+///
+/// So a busy key is looked up by one request at a time, and a revoked one works for `lifetime` at most. Keys that do
+/// not exist have a space of their own: trying many of them does not push the good ones out.
+struct KeyCache: Sendable {
+    enum Answer: Sendable, Equatable {
+        case known(Principal)
+        case refused
+        case lookUp
+    }
+
+    private struct Entry {
+        let principal: Principal?
+        let expires: ContinuousClock.Instant
+        var refreshing = false
+    }
+
+    private struct Space {
+        var entries: [KeyHash: Entry] = [:]
+        /// Oldest first; a hash may stand here again after its entry was replaced.
+        var order: [(hash: KeyHash, expires: ContinuousClock.Instant)] = []
+        var first = 0
+    }
+
+    private let lifetime: Duration
+    private let capacity: Int
+    private var present = Space()
+    private var absent = Space()
+
+    /// `capacity` bounds the keys of each kind.
+    init(lifetime: Duration = .seconds(10), capacity: Int = 4096) {
+        self.lifetime = lifetime
+        self.capacity = capacity
+    }
+
+    var count: Int { present.entries.count + absent.entries.count }
+
+    mutating func answer(for hash: KeyHash, now: ContinuousClock.Instant) -> Answer {
+        if let entry = absent.entries[hash], entry.expires > now { return .refused }
+        guard let entry = present.entries[hash], entry.expires > now, let principal = entry.principal else {
+            return .lookUp
+        }
+        if !entry.refreshing, entry.expires - now < lifetime / 5 {
+            present.entries[hash]?.refreshing = true
+            return .lookUp
+        }
+        return .known(principal)
+    }
+
+    /// Notes what a lookup begun at `started` has found. `validFor` is how long the key itself is still valid.
+    mutating func store(
+        _ principal: Principal?, validFor: Duration?, for hash: KeyHash, started: ContinuousClock.Instant
+    ) {
+        let expires = started + min(lifetime, validFor ?? lifetime)
+        let entry = Entry(principal: principal, expires: expires)
+        if principal == nil {
+            present.entries[hash] = nil
+            absent.insert(entry, for: hash, capacity: capacity, now: started)
+        } else {
+            absent.entries[hash] = nil
+            present.insert(entry, for: hash, capacity: capacity, now: started)
+        }
+    }
+}
+
+extension KeyCache.Space {
+    fileprivate mutating func insert(
+        _ entry: KeyCache.Entry, for hash: KeyHash, capacity: Int, now: ContinuousClock.Instant
+    ) {
+        entries[hash] = entry
+        order.append((hash, entry.expires))
+        while let oldest = order.indices.contains(first) ? order[first] : nil,
+            oldest.expires <= now || entries.count > capacity || order.count - first > 2 * capacity
+        {
+            if entries[oldest.hash]?.expires == oldest.expires { entries[oldest.hash] = nil }
+            first += 1
+        }
+        if first > capacity {
+            order.removeFirst(first)
+            first = 0
+        }
+    }
+}

@@ -1,0 +1,50 @@
+public import HTTP
+public import HTTPServer
+import JSON
+
+/// Who sends a request: a key, with its workspace and what it may do.
+public struct Principal: Sendable, Hashable {
+    /// The workspace that everything begins in, and whose administrator administers the platform.
+    public static let firstWorkspace = "default"
+
+    public let workspaceID: Int64
+    public let workspace: String
+    public let keyID: Int64
+    public let scopes: ScopeSet
+
+    public init(workspaceID: Int64, workspace: String, keyID: Int64, scopes: ScopeSet) {
+        self.workspaceID = workspaceID
+        self.workspace = workspace
+        self.keyID = keyID
+        self.scopes = scopes
+    }
+
+    /// Whether it may make workspaces and see to what belongs to none.
+    public var administersPlatform: Bool {
+        workspace == Self.firstWorkspace && scopes.allows("admin")
+    }
+
+    /// Throws `forbidden` unless the key has the scope: for what a route decides by its request's content.
+    public func require(_ scope: String) throws(Problem) {
+        if !scopes.allows(scope) { throw .missingScope(scope) }
+    }
+}
+
+extension Request {
+    /// Who sends it; throws `unauthorized` where authentication has not run, as on a public route.
+    public func principal() throws(Problem) -> Principal {
+        guard let principal = context.principal as? Principal else {
+            throw Problem(.unauthorized, "this needs a key")
+        }
+        return principal
+    }
+}
+
+extension Problem {
+    /// 403 that names the scope, in the document and as RFC 6750, section 3.1, has it.
+    static func missingScope(_ scope: String) -> Problem {
+        var problem = Problem(.forbidden, "the key needs the scope \(scope)", extensions: [("scope", .string(scope))])
+        problem.headers["www-authenticate"] = "Bearer error=\"insufficient_scope\", scope=\"\(scope)\""
+        return problem
+    }
+}
