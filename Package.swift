@@ -99,7 +99,7 @@ let testTargets: [Target] = [
     tests("Queue", ["Queue", "Postgres", "EventLoop", "Lifecycle", "JSON", "Observability", "TestSupport"]),
     tests("Records", ["Records", "JSON"]),
     tests("Expressions", ["Expressions", "Records", "JSON"]),
-    tests("Access", ["Access", "HTTP", "HTTPServer", "Postgres", "TestSupport"]),
+    tests("Access", ["Access", "HTTP", "HTTPServer", "Observability", "Postgres", "TestSupport"]),
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
     tests("Ingest", ["Ingest", "TestSupport"] + base),
     tests("Transform", ["Transform", "Expressions", "TestSupport"] + base),

@@ -1,4 +1,4 @@
-public import HTTP
+import HTTP
 public import HTTPServer
 public import Observability
 import Postgres
@@ -61,18 +61,22 @@ public final class AuthenticationMiddleware: Middleware {
         switch cache.withLock({ $0.answer(for: hash, now: started) }) {
         case .known(let principal): return principal
         case .refused: return nil
-        case .lookUp: return try await lookUp(hash, started)
+        case .lookUp: return try await lookUp(hash, started, meanwhile: nil)
+        case .refresh(let principal): return try await lookUp(hash, started, meanwhile: principal)
         }
     }
 
     /// The index finds the key by its hash, in a time that depends on the hash; to learn from that, a client would
     /// have to choose digests. What is found is compared in constant time all the same.
-    private func lookUp(_ hash: KeyHash, _ started: ContinuousClock.Instant) async throws -> Principal? {
+    private func lookUp(
+        _ hash: KeyHash, _ started: ContinuousClock.Instant, meanwhile: Principal?
+    ) async throws -> Principal? {
         lookups.add()
         let found: ValidKey?
         do {
             found = try await keys.find(hash)
         } catch let error as PostgresError where error.isUnavailable {
+            if let meanwhile { return meanwhile }
             throw Problem(.databaseUnavailable, "the key cannot be looked up now", retryAfter: .seconds(1))
         }
         let principal = found?.hash == hash ? found?.principal : nil

@@ -14,16 +14,18 @@ struct KeyCache: Sendable {
     enum Answer: Sendable, Equatable {
         case known(Principal)
         case refused
+        /// Look the key up; while that cannot be done, this is still true.
+        case refresh(Principal)
         case lookUp
     }
 
-    private struct Entry {
+    fileprivate struct Entry {
         let principal: Principal?
         let expires: ContinuousClock.Instant
         var refreshing = false
     }
 
-    private struct Space {
+    fileprivate struct Space {
         var entries: [KeyHash: Entry] = [:]
         /// Oldest first; a hash may stand here again after its entry was replaced.
         var order: [(hash: KeyHash, expires: ContinuousClock.Instant)] = []
@@ -43,6 +45,9 @@ struct KeyCache: Sendable {
 
     var count: Int { present.entries.count + absent.entries.count }
 
+    /// How long the lists behind the entries are; for tests of the bound.
+    var orderLength: Int { present.order.count + absent.order.count }
+
     mutating func answer(for hash: KeyHash, now: ContinuousClock.Instant) -> Answer {
         if let entry = absent.entries[hash], entry.expires > now { return .refused }
         guard let entry = present.entries[hash], entry.expires > now, let principal = entry.principal else {
@@ -50,7 +55,7 @@ struct KeyCache: Sendable {
         }
         if !entry.refreshing, entry.expires - now < lifetime / 5 {
             present.entries[hash]?.refreshing = true
-            return .lookUp
+            return .refresh(principal)
         }
         return .known(principal)
     }

@@ -36,6 +36,6 @@ enum OpenSSL {
 
     /// Compares in a time that depends on the length only.
     static func areEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-        left.count == right.count && unsafe CRYPTO_memcmp(left, right, left.count) == 0
+        unsafe left.count == right.count && CRYPTO_memcmp(left, right, left.count) == 0
     }
 }
