@@ -10,6 +10,8 @@ enum Fence {
         "Shared/EventLoop/EventLoopGroup.swift": "starting threads",
         "Shared/EventLoop/PolledDescriptor.swift": "continuations given to the loop",
         "Shared/Lifecycle/SignalWatch.swift": "its thread, and reading signals from a pipe",
+        "Shared/Migrations/EmbeddedMigrations.swift": "the bytes that C embedded",
+        "Shared/Migrations/SHA256.swift": "OpenSSL's digest",
         "Shared/Observability/LogLine.swift": "the bytes of static strings",
         "Shared/Observability/LogThread.swift": "a POSIX thread and its semaphore",
         "Shared/Observability/WallClock.swift": "clock_gettime",

@@ -195,8 +195,8 @@ DECLARE
     ids int8[];
     unknown text;
 BEGIN
-    SELECT name INTO unknown FROM unnest(in_queues) name
-    WHERE NOT EXISTS (SELECT FROM queue.queue q WHERE q.name = unnest.name) LIMIT 1;
+    SELECT asked.name INTO unknown FROM unnest(in_queues) AS asked(name)
+    WHERE NOT EXISTS (SELECT FROM queue.queue q WHERE q.name = asked.name) LIMIT 1;
     IF unknown IS NOT NULL THEN
         RAISE EXCEPTION 'unknown queue %', unknown USING ERRCODE = 'invalid_parameter_value';
     END IF;
@@ -352,24 +352,9 @@ BEGIN
     END IF;
 END $$;
 
--- The fence. Records the success of jobs under a lease that is still held, in the caller's transaction.
--- With in_finish the lease is done and is deleted, else it is locked FOR KEY SHARE until the commit.
--- Returns false, having written nothing, when the lease is lost: the caller must roll back.
-CREATE FUNCTION queue.settle(in_lease int8, in_jobs int8[], in_attempts int2[], in_finish bool)
-RETURNS bool LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
-AS $$
-BEGIN
-    IF NOT queue.hold(in_lease, in_finish) THEN
-        RETURN false;
-    END IF;
-    INSERT INTO queue.outcome (job, lease, at, state, attempt)
-    SELECT t.job, in_lease, clock_timestamp(), 'succeeded', t.attempt
-    FROM unnest(in_jobs, in_attempts) AS t(job, attempt);
-    RETURN true;
-END $$;
-
--- Locks the lease against rescue until the commit, or deletes it; false when it is lost.
-CREATE FUNCTION queue.hold(in_lease int8, in_finish bool) RETURNS bool LANGUAGE plpgsql
+-- The fence: locks the lease against rescue until the commit, or deletes it when it is done.
+-- Raises MR001 when the lease is lost, so that nothing of the transaction can commit.
+CREATE FUNCTION queue.hold(in_lease int8, in_finish bool) RETURNS void LANGUAGE plpgsql
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 BEGIN
@@ -378,19 +363,31 @@ BEGIN
     ELSE
         PERFORM FROM queue.lease l WHERE l.id = in_lease FOR KEY SHARE;
     END IF;
-    RETURN FOUND;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'lease % is lost', in_lease USING ERRCODE = 'MR001';
+    END IF;
 END $$;
 
--- Records failed attempts and defers the next ones; delays in seconds. Fenced as settle is.
+-- Records the success of jobs in the caller's transaction, fenced by queue.hold. Repeated after an answer that was
+-- lost it violates the key of queue.outcome.
+CREATE FUNCTION queue.settle(in_lease int8, in_jobs int8[], in_attempts int2[], in_finish bool)
+RETURNS void LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
+AS $$
+BEGIN
+    PERFORM queue.hold(in_lease, in_finish);
+    INSERT INTO queue.outcome (job, lease, at, state, attempt)
+    SELECT t.job, in_lease, clock_timestamp(), 'succeeded', t.attempt
+    FROM unnest(in_jobs, in_attempts) AS t(job, attempt);
+END $$;
+
+-- Records failed attempts and defers the next ones; delays in seconds. Fenced by queue.hold.
 CREATE FUNCTION queue.retry(
     in_lease int8, in_jobs int8[], in_attempts int2[], in_lasts int2[], in_errors text[], in_delays float8[],
     in_finish bool
-) RETURNS bool LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
+) RETURNS void LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
 AS $$
 BEGIN
-    IF NOT queue.hold(in_lease, in_finish) THEN
-        RETURN false;
-    END IF;
+    PERFORM queue.hold(in_lease, in_finish);
     WITH failed AS (
         INSERT INTO queue.outcome (job, lease, at, state, attempt, error)
         SELECT t.job, in_lease, clock_timestamp(), 'failed', t.attempt, t.error
@@ -400,22 +397,31 @@ BEGIN
     SELECT j.id, clock_timestamp() + make_interval(secs => t.delay), j.queue * 2, j.priority, t.attempt + 1, t.last
     FROM unnest(in_jobs, in_attempts, in_lasts, in_delays) AS t(job, attempt, last, delay)
     JOIN queue.job j ON j.id = t.job;
-    RETURN true;
 END $$;
 
--- Records an attempt as the last: the job is a dead letter. Fenced as settle is.
+-- Records an attempt as the last: the job is a dead letter. Fenced by queue.hold.
 CREATE FUNCTION queue.bury(in_lease int8, in_job int8, in_attempt int2, in_error text, in_finish bool)
-RETURNS bool LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+RETURNS void LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 BEGIN
-    IF NOT queue.hold(in_lease, in_finish) THEN
-        RETURN false;
-    END IF;
+    PERFORM queue.hold(in_lease, in_finish);
     INSERT INTO queue.outcome (job, lease, at, state, attempt, error)
     VALUES (in_job, in_lease, clock_timestamp(), 'dead', in_attempt, in_error);
     INSERT INTO queue.dead (job, at, queue, priority, attempt, error)
     SELECT j.id, clock_timestamp(), j.queue, j.priority, in_attempt, in_error FROM queue.job j WHERE j.id = in_job;
-    RETURN true;
+END $$;
+
+-- After a commit whose answer was lost: whether the server process that carried it out still lives (it is told to
+-- end) and, when it does not, how many of the attempts have an outcome under the lease: all or none.
+CREATE FUNCTION queue.resolve(
+    in_worker int8, in_pid int4, in_lease int8, in_jobs int8[], in_attempts int2[], OUT alive bool, OUT settled int8
+) LANGUAGE plpgsql AS $$
+BEGIN
+    alive := (SELECT count(pg_terminate_backend(a.pid)) > 0 FROM queue.backend b
+        JOIN pg_stat_activity a ON a.pid = b.pid AND a.backend_start = b.started_at
+        WHERE b.worker = in_worker AND b.pid = in_pid AND b.pid <> pg_backend_pid());
+    settled := (SELECT count(*) FROM unnest(in_jobs, in_attempts) AS t(job, attempt)
+        JOIN queue.outcome o ON o.job = t.job AND o.attempt = t.attempt WHERE o.lease = in_lease);
 END $$;
 
 -- Gives a lease's unsettled jobs back to `ready`, same attempt, to the solo lane if in_solo. The lease is deleted.

@@ -1,0 +1,13 @@
+private import CMigrationFiles
+
+/// The migrations that CMigrationFiles embeds, the one list of them.
+enum EmbeddedMigrations {
+    static func all() -> [Migration] {
+        (0..<millrace_migration_count()).map { index in
+            let file = unsafe millrace_migration_at(index)
+            let bytes = unsafe UnsafeBufferPointer(start: file.bytes, count: file.length)
+            return Migration(
+                name: unsafe String(cString: file.name), sql: unsafe String(decoding: bytes, as: UTF8.self))
+        }
+    }
+}

@@ -1,0 +1,211 @@
+import Lifecycle
+import Observability
+import Postgres
+
+/// Claims jobs for a worker and starts their handling. Used by one task.
+final class Fetcher {
+    private static let firstPause: Duration = .milliseconds(50)
+    private static let longestPause: Duration = .seconds(2)
+
+    let worker: Worker
+    let context: LeaseContext
+    private let liveness: Liveness
+    private let shutdown: ShutdownSignal
+    private var state: FetchState
+    private var marks: Marks
+    private var waiting: [LeaseCore] = []
+    private var errorPause = Fetcher.firstPause
+
+    init(_ worker: Worker, _ context: LeaseContext, _ liveness: Liveness, until shutdown: ShutdownSignal) {
+        self.worker = worker
+        self.context = context
+        self.liveness = liveness
+        self.shutdown = shutdown
+        state = FetchState(slots: worker.configuration.slots, buffer: worker.configuration.buffer, now: .now)
+        marks = Marks(now: .now)
+    }
+
+    private var isStopping: Bool { shutdown.isRequested || Task.isCancelled }
+
+    /// Works until the shutdown, in one session after another: a session ends early when the worker is declared lost.
+    func run() async {
+        while !isStopping {
+            guard let session = await register() else { continue }
+            state = FetchState(slots: state.slots, buffer: state.buffer, now: .now)
+            marks = Marks(now: .now)
+            liveness.set(session, isBusy: false)
+            await withDiscardingTaskGroup { group in
+                while !isStopping, !session.book.isLost {
+                    await step(session, &group)
+                }
+                await giveBackWaiting(session)
+            }
+            // Nothing runs any more.
+            if !session.book.isLost { await leave(session) }
+            liveness.set(nil, isBusy: false)
+        }
+    }
+
+    private func step(_ session: WorkerSession, _ group: inout DiscardingTaskGroup) async {
+        let letter = worker.mailbox.take()
+        if letter.isNotified { state.notified() }
+        state.ended(letter.endedGroups, at: .now)
+        do {
+            switch state.next(at: .now, sweepAllowedAt: marks.sweepAllowedAt) {
+            case .start: start(session, &group)
+            case .claim(let solo): try await claim(session, solo: solo)
+            case .advance:
+                let statement = AdvanceStatement(queue: session.queue)
+                if let row = try await context.pool.withConnection({ try await $0.query(statement).first }) {
+                    marks.advanced(low: row.low, soloLow: row.soloLow)
+                }
+                state.advanced(at: .now)
+            case .reconcile: try await reconcile(session)
+            case .rest: try await rest(session)
+            case .wait(let instant): await worker.mailbox.wait(until: instant)
+            }
+            errorPause = Self.firstPause
+        } catch {
+            await pause(after: error, session)
+        }
+    }
+
+    private func pause(after error: any Error, _ session: WorkerSession) async {
+        context.metrics.claimErrors.add()
+        if (error as? PostgresError)?.sqlstate == "55000" {
+            // The worker is not on the register any more: declared lost and rescued, or its row was purged.
+            return session.book.lose()
+        }
+        context.logger.warning("the queue cannot be read", ["error": .describing(error)])
+        await worker.mailbox.wait(until: .now + errorPause * (0.5 + worker.configuration.random()))
+        errorPause = min(errorPause * 2, Self.longestPause)
+    }
+
+    private func claim(_ session: WorkerSession, solo: Bool) async throws {
+        let began = ContinuousClock.now
+        let limit = solo ? 1 : worker.configuration.maxClaim
+        let sweep = solo || marks.maySweep(at: began)
+        let done = session.book.takeDone()
+        let statement = ClaimStatement(
+            worker: session.worker, queue: session.queue, solo: solo, limit: limit,
+            marks: marks.bounds(solo: solo, at: began), soloLow: marks.solo.low, sweep: sweep, done: done)
+        state.willClaim()
+        let rows: [ClaimStatement.Row]
+        do {
+            rows = try await context.pool.withConnection { try await $0.query(statement) }
+        } catch {
+            session.book.restore(done: done)
+            state.claimFailed(at: .now)
+            liveness.set(session, isBusy: true)
+            throw error
+        }
+        guard case .header(let lease, let soloWaiting) = rows.first else { return }
+        let jobs = rows.compactMap { if case .job(let job) = $0 { job } else { nil } }
+        let now = ContinuousClock.now
+        marks.claimed(jobs, solo: solo, swept: sweep, began: began, ended: now)
+        state.claimed(
+            count: jobs.count, limit: limit, solo: solo, swept: sweep, soloWaiting: soloWaiting, at: now,
+            poll: worker.configuration.pollInterval * (1 + 0.2 * worker.configuration.random()))
+        context.metrics.claim.observe(now - began)
+        if let lease, !jobs.isEmpty { take(lease, jobs, solo: solo, session) }
+    }
+
+    private func take(_ id: Int64, _ jobs: [Job], solo: Bool, _ session: WorkerSession) {
+        let lease = LeaseCore(
+            id: id, jobs: jobs, isSolo: solo, context: context, backends: session.backends, book: session.book)
+        session.book.add(lease)
+        waiting.append(lease)
+        liveness.set(session, isBusy: true)
+        context.metrics.claimed.add(jobs.count)
+    }
+
+    private func start(_ session: WorkerSession, _ group: inout DiscardingTaskGroup) {
+        let lease = waiting.removeFirst()
+        state.started()
+        group.addTask { [mailbox = worker.mailbox] in
+            await lease.handle()
+            session.book.remove(lease)
+            mailbox.groupEnded()
+        }
+    }
+
+    private func reconcile(_ session: WorkerSession) async throws {
+        let statement = ReconcileStatement(worker: session.worker, known: session.book.held)
+        let given = try await context.pool.withConnection { try await $0.query(statement).first } ?? 0
+        if given > 0 {
+            context.metrics.returned.add(Int(given))
+            state.notified()
+        }
+        state.reconciled()
+    }
+
+    private func rest(_ session: WorkerSession) async throws {
+        let done = session.book.takeDone()
+        let statement = RestStatement(worker: session.worker, isUncertain: false, done: done)
+        do {
+            let isAlive = try await context.pool.withConnection { try await $0.query(statement).first } ?? false
+            if !isAlive { session.book.lose() }
+        } catch {
+            session.book.restore(done: done)
+            throw error
+        }
+        state.rested()
+        liveness.set(session, isBusy: false)
+    }
+
+    // MARK: Beginning and end of a session
+
+    private func register() async -> WorkerSession? {
+        let statement = RegisterWorkerStatement(queue: worker.queue, name: worker.configuration.name)
+        do {
+            let row = try await context.pool.withConnection { try await $0.query(statement).first }
+            errorPause = Self.firstPause
+            return row.map(WorkerSession.init)
+        } catch {
+            context.logger.warning("a worker could not register", ["error": .describing(error)])
+            await worker.mailbox.wait(until: .now + errorPause * (0.5 + worker.configuration.random()))
+            errorPause = min(errorPause * 2, Self.longestPause)
+            return nil
+        }
+    }
+
+    /// Gives back the groups that were claimed and not started. What fails here is rescued later.
+    private func giveBackWaiting(_ session: WorkerSession) async {
+        for lease in waiting {
+            session.book.remove(lease)
+            guard !session.book.isLost else { continue }
+            let statement = GiveBackStatement(lease: lease.id)
+            let given = try? await context.pool.withConnection { try await $0.query(statement).first ?? nil }
+            context.metrics.returned.add(Int(given.flatMap { $0 } ?? 0))
+        }
+        if !waiting.isEmpty { context.wakeup.notify(worker.queue) }
+        waiting = []
+    }
+
+    private func leave(_ session: WorkerSession) async {
+        let rest = RestStatement(worker: session.worker, isUncertain: true, done: session.book.takeDone())
+        let leave = LeaveStatement(worker: session.worker)
+        do {
+            try await context.pool.withConnection { connection in
+                _ = try await connection.run([rest, leave])
+            }
+        } catch {
+            context.logger.warning("a worker could not leave the register", ["error": .describing(error)])
+        }
+    }
+}
+
+extension LeaseCore {
+    /// Buries the jobs whose attempts are used up, has the others handled, and ends the attempts left open.
+    func handle() async {
+        context.metrics.running.add(1)
+        let began = ContinuousClock.now
+        for job in jobs where job.isDoomed { await buryDoomed(job) }
+        let alive = jobs.filter { !$0.isDoomed }
+        if !alive.isEmpty { await context.handler.handle(alive, lease: Lease(core: self)) }
+        let failure = JobFailure(code: "unsettled", message: "the handler returned without settling the job")
+        await fail(openJobs.map { ($0, failure) })
+        context.metrics.handling.observe(.now - began)
+        context.metrics.running.add(-1)
+    }
+}

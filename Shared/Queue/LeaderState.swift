@@ -1,0 +1,76 @@
+/// When the leader ticks next, from where it looks at deferred jobs, and whether it may declare workers lost.
+struct LeaderState: Sendable {
+    /// A nudge brings the next tick no nearer than this to the last.
+    static let nudgePause: Duration = .seconds(1)
+    /// A tick that took so long, or came so much too late, says that the database or this process was stalled: others
+    /// may have been unable to beat.
+    static let hiccup: Duration = .seconds(3)
+    /// Deferred jobs are looked at from this long before the last move; all of them once in so long. What is deferred
+    /// by a slow transaction may be due before it is visible.
+    static let deferredSlack: Duration = .seconds(60)
+
+    let configuration: LeaderConfiguration
+    private(set) var isLeader = false
+    private(set) var tickAt: ContinuousClock.Instant
+    /// A nudged tick comes no sooner.
+    private(set) var soonest: ContinuousClock.Instant
+    private var troubledAt: ContinuousClock.Instant
+    private var failures = 0
+    private var deferredMark = Int64.min
+    private var deferredFullAt: ContinuousClock.Instant?
+
+    init(_ configuration: LeaderConfiguration, now: ContinuousClock.Instant) {
+        self.configuration = configuration
+        tickAt = now
+        soonest = now
+        troubledAt = now
+    }
+
+    /// Returns whether the leadership has just been won.
+    mutating func ticked(
+        _ row: LeadStatement.Row, began: ContinuousClock.Instant, ended: ContinuousClock.Instant, random: Double
+    ) -> Bool {
+        let wins = row.isLeader && !isLeader
+        if wins || ended - began > Self.hiccup || began - tickAt > Self.hiccup { troubledAt = ended }
+        if wins { deferredFullAt = nil }
+        isLeader = row.isLeader
+        failures = 0
+        soonest = ended + Self.nudgePause
+        if isLeader {
+            tickAt = ended + (row.isBusy ? min(configuration.watch, configuration.renewal) : configuration.renewal)
+            if let dueIn = row.dueIn { due(in: dueIn, at: ended) }
+        } else {
+            tickAt = ended + max(row.remaining, .milliseconds(100)) + .seconds(2 * random)
+        }
+        return wins
+    }
+
+    mutating func failed(at now: ContinuousClock.Instant, random: Double) {
+        troubledAt = now
+        failures = min(failures + 1, 10)
+        let pause = min(Duration.milliseconds(100) * (1 << failures), .seconds(3))
+        tickAt = now + pause * (0.5 + random / 2)
+        soonest = tickAt
+    }
+
+    /// Everything due up to the server's time `now` (microseconds since 2000) was moved.
+    mutating func moved(upTo now: Int64, dueIn: Duration?, at instant: ContinuousClock.Instant) {
+        if deferredAfter(at: instant) == Int64.min { deferredFullAt = instant }
+        deferredMark = now - Int64(Self.deferredSlack.seconds * 1e6)
+        if let dueIn { due(in: dueIn, at: instant) }
+    }
+
+    /// From when on deferred jobs are looked at: all once a minute, else only those after the last move.
+    func deferredAfter(at now: ContinuousClock.Instant) -> Int64 {
+        guard let deferredFullAt, now - deferredFullAt < Self.deferredSlack else { return .min }
+        return deferredMark
+    }
+
+    func mayDeclareLost(at now: ContinuousClock.Instant) -> Bool {
+        isLeader && now - troubledAt >= configuration.grace
+    }
+
+    private mutating func due(in time: Duration, at now: ContinuousClock.Instant) {
+        tickAt = min(tickAt, now + max(time, .zero))
+    }
+}

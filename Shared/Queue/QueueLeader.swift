@@ -1,0 +1,119 @@
+public import Lifecycle
+public import Observability
+public import Postgres
+
+/// A candidate for the leadership of the queue. The leader, one for the whole database, makes deferred jobs ready when
+/// they are due, takes the jobs of lost workers away from them, and makes partitions ahead.
+///
+/// At rest the leader sends one statement each `renewal` (15 s), a candidate one at the end of each term it sees. Every
+/// `Worker` runs one; a process that only enqueues may run one too.
+public final class QueueLeader: Service {
+    public let name = "queue leader"
+    let pool: PostgresPool
+    let configuration: LeaderConfiguration
+    let backoff: Backoff
+    let logger: Logger
+    let metrics: LeaderMetrics
+    private let random: @Sendable () -> Double
+    private let holder = UniqueNumber.nextText()
+    private let signal = WakeSignal()
+
+    public init(
+        pool: PostgresPool, configuration: LeaderConfiguration = LeaderConfiguration(), backoff: Backoff = Backoff(),
+        random: @escaping @Sendable () -> Double = { .random(in: 0...1) }, logger: Logger, metrics: MetricsRegistry
+    ) {
+        self.pool = pool
+        self.configuration = configuration
+        self.backoff = backoff
+        self.random = random
+        self.logger = logger
+        self.metrics = LeaderMetrics(metrics)
+    }
+
+    /// Jobs were enqueued somewhere; one may be due soon. Looked at once a second at most.
+    func nudge() {
+        signal.raise()
+    }
+
+    /// Leads, or waits to lead, until the shutdown is requested; then resigns.
+    public func run(until shutdown: ShutdownSignal) async throws {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await shutdown.requested()
+                self.signal.raise()
+            }
+            await lead(until: shutdown)
+            group.cancelAll()
+        }
+    }
+
+    private func lead(until shutdown: ShutdownSignal) async {
+        var state = LeaderState(configuration, now: .now)
+        while !shutdown.isRequested, !Task.isCancelled {
+            let began = ContinuousClock.now
+            do {
+                let statement = LeadStatement(
+                    holder: holder, term: configuration.term, after: state.deferredAfter(at: began))
+                let row = try await pool.withConnection {
+                    try await $0.query(statement, timeout: .seconds(10)).first
+                }
+                guard let row else { continue }
+                if state.ticked(row, began: began, ended: .now, random: random()) {
+                    logger.info("leading the queue")
+                }
+                metrics.isLeader.set(row.isLeader ? 1 : 0)
+                if row.isLeader { try await work(row, &state) }
+            } catch {
+                state.failed(at: .now, random: random())
+                logger.warning("the queue's leader had trouble", ["error": .describing(error)])
+            }
+            await wait(state, until: shutdown)
+        }
+        metrics.isLeader.set(0)
+        guard state.isLeader else { return }
+        _ = try? await pool.withConnection { try await $0.execute(ResignStatement(holder: self.holder)) }
+    }
+
+    /// Until the next tick is due. A nudge brings it forward, to a second after the last one.
+    private func wait(_ state: LeaderState, until shutdown: ShutdownSignal) async {
+        while !shutdown.isRequested, !Task.isCancelled {
+            let now = ContinuousClock.now
+            if now >= state.tickAt { return }
+            await signal.wait(until: state.tickAt)
+            guard state.isLeader, !shutdown.isRequested else { continue }
+            let soonest = state.soonest
+            if ContinuousClock.now < soonest {
+                try? await ContinuousClock().sleep(until: min(soonest, state.tickAt))
+            }
+            return
+        }
+    }
+
+    private func work(_ row: LeadStatement.Row, _ state: inout LeaderState) async throws {
+        if row.partitionsAhead < Int64(configuration.partitionsAhead) {
+            let statement = MakePartitionsStatement(ahead: configuration.partitionsAhead)
+            let made = try await pool.withConnection { try await $0.query(statement).first } ?? 0
+            logger.info("made partitions ahead", ["queue.partitions": .int(Int(made))])
+        }
+        if let dueIn = row.dueIn, dueIn <= .zero { try await moveDue(&state) }
+        if row.isBusy, state.mayDeclareLost(at: .now) { try await rescue() }
+    }
+
+    /// Makes ready what is due, a thousand jobs a transaction, and tells the queues.
+    private func moveDue(_ state: inout LeaderState) async throws {
+        let limit = 1000
+        while !Task.isCancelled {
+            let statement = MoveDueStatement(after: state.deferredAfter(at: .now), limit: limit)
+            guard let row = try await pool.withConnection({ try await $0.query(statement).first }) else { return }
+            metrics.moved.add(Int(row.moved))
+            if row.moved > 0 {
+                let notify = NotifyStatement(queues: row.queues)
+                try await pool.withConnection { _ = try await $0.execute(notify) }
+            }
+            if row.moved < limit {
+                state.moved(upTo: row.now, dueIn: row.dueIn, at: .now)
+                return
+            }
+        }
+    }
+}

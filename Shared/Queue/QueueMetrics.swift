@@ -1,0 +1,54 @@
+import Observability
+
+/// The queue's instruments, labelled by queue.
+struct QueueMetrics: Sendable {
+    let claimed: Counter
+    let settled: Counter
+    let retried: Counter
+    let dead: Counter
+    let returned: Counter
+    let leasesLost: Counter
+    let claimErrors: Counter
+    let running: Gauge
+    let handling: Histogram
+    let claim: Histogram
+
+    init(_ registry: MetricsRegistry, queue: String) {
+        func counter(_ name: String, _ help: String) -> Counter {
+            registry.counter("millrace_queue_\(name)_total", help: help, labels: [("queue", queue)])
+        }
+        func histogram(_ name: String, _ help: String) -> Histogram {
+            registry.histogram("millrace_queue_\(name)_seconds", help: help, labels: [("queue", queue)])
+        }
+        claimed = counter("claimed", "Jobs claimed by this process.")
+        settled = counter("settled", "Jobs settled by this process.")
+        retried = counter("retried", "Attempts that failed and will be repeated.")
+        dead = counter("dead", "Jobs that became dead letters.")
+        returned = counter("returned", "Jobs given back without an attempt charged.")
+        leasesLost = counter("leases_lost", "Leases that this process lost to a rescue.")
+        claimErrors = counter("claim_errors", "Claims that failed.")
+        running = registry.gauge(
+            "millrace_queue_running", help: "Groups of jobs being handled.", labels: [("queue", queue)])
+        handling = histogram("handling", "The time a handler takes for a group.")
+        claim = histogram("claim", "The time a claim takes.")
+    }
+}
+
+/// What the leader sees of all queues.
+struct LeaderMetrics: Sendable {
+    let isLeader: Gauge
+    let lostWorkers: Counter
+    let rescued: Counter
+    let charged: Counter
+    let moved: Counter
+
+    init(_ registry: MetricsRegistry) {
+        isLeader = registry.gauge("millrace_queue_leader", help: "1 while this process leads the queue.")
+        lostWorkers = registry.counter("millrace_queue_lost_workers_total", help: "Workers declared lost.")
+        rescued = registry.counter(
+            "millrace_queue_rescued_total", help: "Jobs of lost workers given away without an attempt charged.")
+        charged = registry.counter(
+            "millrace_queue_rescued_charged_total", help: "Jobs that ran alone in a lost worker: an attempt charged.")
+        moved = registry.counter("millrace_queue_deferred_moved_total", help: "Deferred jobs made ready.")
+    }
+}
