@@ -32,7 +32,13 @@ struct HeadReader: Sendable {
         return head
     }
 
-    /// The trailer fields, once the empty line after them is there.
+    /// Fields that must not come after the body (RFC 9110, section 6.5.1): framing, routing, authentication, content.
+    private static let forbiddenTrailers: Set<String> = [
+        "authorization", "connection", "content-encoding", "content-length", "content-range", "content-type", "cookie",
+        "expect", "host", "te", "trailer", "transfer-encoding", "upgrade",
+    ]
+
+    /// The trailer fields, once the empty line after them is there; those that must not be trailers are dropped.
     mutating func readTrailers(
         _ buffer: [UInt8], _ position: inout Int, _ end: Int
     ) throws(RequestFault) -> HTTPHeaders? {
@@ -41,6 +47,7 @@ struct HeadReader: Sendable {
         for field in fields {
             let name = String(decoding: bytes[Int(field.name.lowerBound)..<Int(field.name.upperBound)], as: UTF8.self)
             let value = bytes[Int(field.value.lowerBound)..<Int(field.value.upperBound)]
+            if HeadReader.forbiddenTrailers.contains(name.lowercased()) { continue }
             headers.add(name, String(decoding: value, as: UTF8.self))
         }
         return headers
