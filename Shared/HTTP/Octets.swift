@@ -42,7 +42,8 @@ enum Octets {
 
     /// Whether `bytes` are `name` (in lower case) without regard to case.
     static func equal(_ bytes: ArraySlice<UInt8>, _ name: StaticString) -> Bool {
-        name.description.utf8.count == bytes.count && zip(bytes, name.description.utf8).allSatisfy { lowercased($0) == $1 }
+        name.description.utf8.count == bytes.count
+            && zip(bytes, name.description.utf8).allSatisfy { lowercased($0) == $1 }
     }
 
     /// The octets without spaces and tabs at either end.

@@ -61,7 +61,9 @@ public final class QueryFields {
         guard let text = string(name) else { return nil }
         if let value = Int(text), range.contains(value) { return value }
         let isBounded = range != .min ... .max
-        fault(name, isBounded ? "expected an integer from \(range.lowerBound) to \(range.upperBound)" : "expected an integer")
+        fault(
+            name,
+            isBounded ? "expected an integer from \(range.lowerBound) to \(range.upperBound)" : "expected an integer")
         return nil
     }
 

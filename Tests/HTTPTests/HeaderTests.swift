@@ -46,10 +46,11 @@ import Testing
         #expect(head.query == query)
     }
 
-    @Test(arguments: [
-        ("text/csv", "text/csv", nil), ("Text/CSV; Charset=\"UTF-8\"", "text/csv", "UTF-8"),
-        ("application/json;charset=utf-8;", "application/json", "utf-8"), ("a/b ; x=\"q\\\"s\"", "a/b", nil),
-    ] as [(String, String, String?)])
+    @Test(
+        arguments: [
+            ("text/csv", "text/csv", nil), ("Text/CSV; Charset=\"UTF-8\"", "text/csv", "UTF-8"),
+            ("application/json;charset=utf-8;", "application/json", "utf-8"), ("a/b ; x=\"q\\\"s\"", "a/b", nil),
+        ] as [(String, String, String?)])
     func readsMediaTypes(_ text: String, _ essence: String, _ charset: String?) throws {
         let type = try #require(MediaType(text))
         #expect(type.essence == essence)
@@ -66,26 +67,31 @@ import Testing
         #expect(MediaType("text/csv; charset=latin1")?.isUTF8 == false)
     }
 
-    @Test(arguments: [
-        (nil, "application/json"), ("*/*", "application/json"), ("text/csv", "text/csv"),
-        ("text/*;q=0.5, application/json;q=0.1", "text/csv"), ("application/json;q=0", nil), ("image/png", nil),
-        ("text/csv;q=0, */*", "application/json"), ("text/csv, application/json", "application/json"), ("!", "application/json"),
-    ] as [(String?, String?)])
+    @Test(
+        arguments: [
+            (nil, "application/json"), ("*/*", "application/json"), ("text/csv", "text/csv"),
+            ("text/*;q=0.5, application/json;q=0.1", "text/csv"), ("application/json;q=0", nil), ("image/png", nil),
+            ("text/csv;q=0, */*", "application/json"), ("text/csv, application/json", "application/json"),
+            ("!", "application/json"),
+        ] as [(String?, String?)])
     func choosesByAccept(_ accept: String?, _ chosen: String?) {
         #expect(MediaType.choose(accept, from: [.json, .csv])?.essence == chosen)
     }
 
-    @Test(arguments: [
-        (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"), (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
-        (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"), (4_102_444_799, "Thu, 31 Dec 2099 23:59:59 GMT"),
-        (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"), (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"), (4_102_444_799, "Thu, 31 Dec 2099 23:59:59 GMT"),
+            (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] as [(Int64, String)])
     func writesDates(_ seconds: Int64, _ text: String) {
         #expect(HTTPDate.format(seconds) == text)
         #expect(HTTPDate.parse(text) == seconds)
     }
 
-    @Test(arguments: ["", "Sun, 31 Feb 1999 00:00:00 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 06 Nov 1994 24:49:37 GMT"])
+    @Test(arguments: [
+        "", "Sun, 31 Feb 1999 00:00:00 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 06 Nov 1994 24:49:37 GMT",
+    ])
     func refusesDates(_ text: String) {
         #expect(HTTPDate.parse(text) == nil)
     }

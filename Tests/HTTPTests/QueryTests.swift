@@ -56,7 +56,9 @@ import Testing
 
     @Test func refusesWhatDoesNotDecode() {
         #expect(throws: Problem.self) { try QueryFields(query: "a=%FF") }
-        #expect(throws: Problem.self) { try QueryFields(query: Array(repeating: "a=1", count: 201).joined(separator: "&")) }
+        #expect(throws: Problem.self) {
+            try QueryFields(query: Array(repeating: "a=1", count: 201).joined(separator: "&"))
+        }
     }
 
     @Test func cursorsServeTheirListOnly() throws {

@@ -75,25 +75,26 @@ enum RequestCorpus {
         ("POST / HTTP/1.1\nHost: a\nExpect: 200-ok\nContent-Length: 1\n\n", 417),
     ]
 
-    private static let framing: [(String, Int)] = [
-        "+5", "-0", "-5", "0x5", "5_0", "05", "00", "", "5 5", "5,", "5,6", "5.0", "5a", "٥", "9223372036854775808",
-        "99999999999999999999999999",
-    ].map { ("POST / HTTP/1.1\nHost: a\nContent-Length: \($0)\n\n", 400) } + [
-        ("POST / HTTP/1.1\nHost: a\nContent-Length: 5\nContent-Length: 6\n\nhello!", 400),
-        ("POST / HTTP/1.1\nHost: a\nContent-Length: 5\nTransfer-Encoding: chunked\n\n0\n\n", 400),
-        ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nContent-Length: 5\n\n0\n\n", 400),
-        ("POST / HTTP/1.0\nHost: a\nTransfer-Encoding: chunked\n\n0\n\n", 400),
-        ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: gzip\n\n", 400),
-        ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked, gzip\n\n", 400),
-        ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nTransfer-Encoding: identity\n\n", 400),
-        ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked, chunked\n\n", 400),
-        ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: xchunked\n\n", 400),
-        ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: \"chunked\"\n\n", 400),
-        ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked;q=1\n\n", 400),
-        ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding:\n\n", 400),
-        ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: gzip, chunked\n\n", 501),
-        ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: x-own\nTransfer-Encoding: chunked\n\n", 501),
-    ]
+    private static let framing: [(String, Int)] =
+        [
+            "+5", "-0", "-5", "0x5", "5_0", "05", "00", "", "5 5", "5,", "5,6", "5.0", "5a", "٥", "9223372036854775808",
+            "99999999999999999999999999",
+        ].map { ("POST / HTTP/1.1\nHost: a\nContent-Length: \($0)\n\n", 400) } + [
+            ("POST / HTTP/1.1\nHost: a\nContent-Length: 5\nContent-Length: 6\n\nhello!", 400),
+            ("POST / HTTP/1.1\nHost: a\nContent-Length: 5\nTransfer-Encoding: chunked\n\n0\n\n", 400),
+            ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nContent-Length: 5\n\n0\n\n", 400),
+            ("POST / HTTP/1.0\nHost: a\nTransfer-Encoding: chunked\n\n0\n\n", 400),
+            ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: gzip\n\n", 400),
+            ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked, gzip\n\n", 400),
+            ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nTransfer-Encoding: identity\n\n", 400),
+            ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked, chunked\n\n", 400),
+            ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: xchunked\n\n", 400),
+            ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: \"chunked\"\n\n", 400),
+            ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked;q=1\n\n", 400),
+            ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding:\n\n", 400),
+            ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: gzip, chunked\n\n", 501),
+            ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: x-own\nTransfer-Encoding: chunked\n\n", 501),
+        ]
 
     private static let chunks: [(String, Int)] = [
         "+5\nhello\n", "-5\nhello\n", "0x5\nhello\n", "5_0\nhello\n", " 5\nhello\n", "5 \nhello\n", "5 ;a\nhello\n",

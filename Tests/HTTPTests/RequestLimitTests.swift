@@ -60,12 +60,13 @@ import Testing
         limits.headerFields = 3
         limits.trailerOctets = 12
         limits.chunkExtensions = 3
-        let streams = [
-            "GET /aaaaaa HTTP/1.1\nHost: a\nX: yyyyyyy\n\n", "GET /aaaaaaa HTTP/1.1\nHost: a\n\n",
-            "GET / HTTP/1.1\nHost: a\nX: yyyyyyyyyyyyyyyy\n\n", "GET / HTTP/1.1\nHost: a\nA:\nB:\nC:\n\n",
-            "GET /aaaaaa HTTP/1.1\nHost: a\nX: yyyyyyyy\n\n", "GET / HTTP/1.1\nHost: a\nbad bad bad bad bad\n\n",
-            "G T aaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n\n", "GETAAAAAAAAAAAAAAAAAAAAAAA\n",
-        ].map(\.wire) + ["GET /aaaaaaaaaaaaaaa\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: aaaaaaaaaaaaaaa\n\r\n"]
+        let streams =
+            [
+                "GET /aaaaaa HTTP/1.1\nHost: a\nX: yyyyyyy\n\n", "GET /aaaaaaa HTTP/1.1\nHost: a\n\n",
+                "GET / HTTP/1.1\nHost: a\nX: yyyyyyyyyyyyyyyy\n\n", "GET / HTTP/1.1\nHost: a\nA:\nB:\nC:\n\n",
+                "GET /aaaaaa HTTP/1.1\nHost: a\nX: yyyyyyyy\n\n", "GET / HTTP/1.1\nHost: a\nbad bad bad bad bad\n\n",
+                "G T aaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n\n", "GETAAAAAAAAAAAAAAAAAAAAAAA\n",
+            ].map(\.wire) + ["GET /aaaaaaaaaaaaaaa\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: aaaaaaaaaaaaaaa\n\r\n"]
         for stream in streams {
             let bytes = Array(stream.utf8)
             let whole = ParsedStream(bytes, limits: limits)

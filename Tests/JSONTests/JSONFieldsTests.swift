@@ -16,8 +16,9 @@ import Testing
     }
 
     @Test func readsWhatIsThere() throws {
-        let fields = JSONFields(try JSONValue.parse(
-            #"{"name":"a","n":3,"x":1.5,"on":true,"tags":["p","q"],"mode":"upsert","ttl":"30s","none":null}"#))
+        let fields = JSONFields(
+            try JSONValue.parse(
+                #"{"name":"a","n":3,"x":1.5,"on":true,"tags":["p","q"],"mode":"upsert","ttl":"30s","none":null}"#))
         #expect(fields.required("name", String.self) == "a")
         #expect(fields.required("n", Int.self) == 3)
         #expect(fields.required("x", Double.self) == 1.5)
@@ -31,7 +32,8 @@ import Testing
     }
 
     @Test func collectsAllFaults() throws {
-        let found = try faults(#"{"n":"x","mode":"replace","extra":1,"deep":{"bad":0,"list":[{"k":1},2]},"nul":null}"#) {
+        let found = try faults(#"{"n":"x","mode":"replace","extra":1,"deep":{"bad":0,"list":[{"k":1},2]},"nul":null}"#)
+        {
             _ = $0.required("name", String.self)
             _ = $0.required("n", Int.self)
             _ = $0.required("mode", oneOf: Mode.self)
@@ -73,7 +75,9 @@ import Testing
         #expect(DurationText.format(.milliseconds(milliseconds)) == text)
     }
 
-    @Test(arguments: ["", "s", "5", "-5s", "+5s", "5 s", "5S", "1.5s", "99999999999999d", "9999999999999999999s", "5sec"])
+    @Test(arguments: [
+        "", "s", "5", "-5s", "+5s", "5 s", "5S", "1.5s", "99999999999999d", "9999999999999999999s", "5sec",
+    ])
     func refusesDurations(_ text: String) {
         #expect(DurationText.parse(text) == nil)
     }
