@@ -44,10 +44,11 @@ class LauncherTests(unittest.TestCase):
         self.assertEqual(platform.sql("select current_user"), "postgres")
         for setting in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums"):
             self.assertEqual(platform.sql(f"show {setting}"), "on", setting)
-        self.assertEqual(
-            platform.sql("select rolsuper, rolcreaterole, rolcanlogin from pg_roles where rolname = 'millrace'"), "f|t|t")
-        self.assertEqual(platform.sql("select has_function_privilege('public', 'pg_notify(text, text)', 'execute')"), "f")
-        self.assertEqual(platform.sql("select has_function_privilege('millrace', 'pg_notify(text, text)', 'execute')"), "t")
+        role = "select rolsuper, rolcreaterole, rolcanlogin from pg_roles where rolname = 'millrace'"
+        self.assertEqual(platform.sql(role), "f|t|t")
+        for user, may in (("public", "f"), ("millrace", "t")):
+            for function in ("pg_notify(text, text)", "set_config(text, text, boolean)", "pg_advisory_lock(bigint)"):
+                self.assertEqual(platform.sql(f"select has_function_privilege('{user}', '{function}', 'execute')"), may)
 
     def test_data_and_key_outlive_a_restart(self):
         platform = self.platform

@@ -1,4 +1,4 @@
-"""The compose file, the container file and the Kubernetes manifests: that they parse, fit each other and fit the code."""
+"""The compose file, the container file and the Kubernetes manifests: they parse, fit each other and fit the code."""
 
 import re
 import shutil

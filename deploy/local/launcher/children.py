@@ -1,4 +1,4 @@
-"""Short-lived child processes: no signal of the terminal reaches them, and none is left when the launcher is stopped."""
+"""Short-lived child processes: no signal of the terminal reaches them, and none outlives the launcher."""
 
 import ctypes
 import os

@@ -56,9 +56,9 @@ class Cluster:
         try:
             version = (DATA / "PG_VERSION").read_text().strip()
         except OSError:
-            raise Failure(f"{DATA.absolute()} holds no PostgreSQL cluster; move it away and a new one is made") from None
+            raise Failure(f"{DATA.absolute()} holds no PostgreSQL cluster; move it away") from None
         if version != VERSION:
-            raise Failure(f"{DATA.absolute()} was made by PostgreSQL {version}, and this is {VERSION}; see pg_upgrade(1)")
+            raise Failure(f"{DATA.absolute()} was made by PostgreSQL {version}, this is {VERSION}: see pg_upgrade(1)")
         (DATA / "millrace.conf").write_text(SQL["millrace.conf"] + machine_settings(self.socket))
         self.remove_stale_pid_file()
 
