@@ -1,5 +1,6 @@
 extension ConnectionCore {
-    /// Runs one or several statements by the simple protocol and reads all answers. Results are thrown away but the last.
+    /// Runs one or several statements by the simple protocol and reads all answers. Results are thrown away
+    /// but the last.
     @discardableResult
     func runScript(_ sql: String) async throws(PostgresError) -> PostgresResult? {
         guard handle.executeScript(takeBegin() + sql) else { throw lost(handle.errorMessage) }

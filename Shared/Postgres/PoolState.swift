@@ -1,5 +1,5 @@
-/// The pool's state machine: a value that never waits and does nothing itself. Each method changes the state and returns
-/// what has to be done, to be carried out after the lock is released. README.md has the invariants.
+/// The pool's state machine: a value that never waits and does nothing itself. Each method changes the state and
+/// returns what has to be done, to be carried out after the lock is released. README.md has the invariants.
 struct PoolState {
     typealias Instant = ContinuousClock.Instant
     typealias ConnectionID = UInt64

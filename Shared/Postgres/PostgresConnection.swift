@@ -4,8 +4,8 @@ public import EventLoop
 ///
 /// It belongs to an event loop: a task on that loop uses it without a thread hop, one elsewhere hops there and back at
 /// each call. When a task is cancelled, or a limit passes, the running statement is cancelled on the server and its
-/// end awaited for a short time; then the error is thrown and the connection is usable again, or closed. An error of the
-/// server leaves it usable.
+/// end awaited for a short time; then the error is thrown and the connection is usable again, or closed. An error of
+/// the server leaves it usable.
 public final class PostgresConnection: Sendable {
     let core: ConnectionCore
 

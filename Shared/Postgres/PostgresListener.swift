@@ -5,9 +5,9 @@ import Synchronization
 
 /// Listens on channels, on a connection of its own, and connects again for as long as it runs.
 ///
-/// What comes is a hint: payloads are untrusted, and what was sent while the connection was away is lost. Therefore each
-/// time it begins to listen it says `.listening`, on which a user looks for itself. Hints nobody took are dropped from
-/// the oldest on. The connection must not go through a transaction pooler.
+/// What comes is a hint: payloads are untrusted, and what was sent while the connection was away is lost. Therefore
+/// each time it begins to listen it says `.listening`, on which a user looks for itself. Hints nobody took are dropped
+/// from the oldest on. The connection must not go through a transaction pooler.
 public final class PostgresListener: Service {
     public enum Event: Sendable, Hashable {
         /// Listening began, at the start or again: anything may have happened before.

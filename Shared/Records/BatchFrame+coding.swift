@@ -107,7 +107,9 @@ extension [UInt8] {
 
     func littleEndian<Value: FixedWidthInteger>(at start: Int, as: Value.Type) -> Value {
         var value: Value = 0
-        for i in (0..<(Value.bitWidth / 8)).reversed() { value = value << 8 | Value(truncatingIfNeeded: self[start + i]) }
+        for i in (0..<(Value.bitWidth / 8)).reversed() {
+            value = value << 8 | Value(truncatingIfNeeded: self[start + i])
+        }
         return value
     }
 }

@@ -11,7 +11,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "r", "x0000000000000", "r000000000000l", "r00000000000000", "R0000000000010", "rzzzzzzzzzzzzz"])
+    @Test(arguments: [
+        "", "r", "x0000000000000", "r000000000000l", "r00000000000000", "R0000000000010", "rzzzzzzzzzzzzz",
+    ])
     func refusesOtherText(_ text: String) {
         #expect(ReceiptID(text) == nil)
     }

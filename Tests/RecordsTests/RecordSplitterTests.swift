@@ -30,7 +30,8 @@ private func records(
     let body = Array(text.utf8)
     let whole = try split(body, format, limits: limits)
     for cut in 0...body.count {
-        #expect(try split(body, format, cut: cut, limits: limits) == whole, "cut at \(cut)", sourceLocation: sourceLocation)
+        #expect(
+            try split(body, format, cut: cut, limits: limits) == whole, "cut at \(cut)", sourceLocation: sourceLocation)
     }
     #expect(try split(body, format, single: true, limits: limits) == whole, sourceLocation: sourceLocation)
     let offsets = whole.offsets()
@@ -59,8 +60,9 @@ private func position(_ text: String, _ format: RecordFormat) -> RecordsError.Po
         #expect(try records("", .ndjson) == [])
         #expect(try records("\n \r\n\t\n", .ndjson) == [])
         #expect(try records("{}", .ndjson) == ["{}"])
-        #expect(try records("{\"a\":1}\n{\"b\":2}\r\n\n  \n {\"c\":3} \n", .ndjson)
-            == ["{\"a\":1}", "{\"b\":2}", " {\"c\":3} "])
+        #expect(
+            try records("{\"a\":1}\n{\"b\":2}\r\n\n  \n {\"c\":3} \n", .ndjson)
+                == ["{\"a\":1}", "{\"b\":2}", " {\"c\":3} "])
         #expect(try records("\u{FEFF}{}\n1", .ndjson) == ["{}", "1"])
         #expect(try records("a\rb\n\r\rc\r\r\n", .ndjson) == ["a\rb", "\r\rc\r"])
     }
@@ -75,8 +77,9 @@ private func position(_ text: String, _ format: RecordFormat) -> RecordsError.Po
         #expect(try records("", .json) == [])
         #expect(try records(" [ ] ", .json) == [])
         #expect(try records(" {\"a\": [1, {\"b\": \"}\"}]} \n", .json) == ["{\"a\": [1, {\"b\": \"}\"}]}"])
-        #expect(try records("[{\"a\":1},\n {\"b\":\"x,]}\\\"\"} ,1, \"s\\\\\" ,null,[2,[3]]]", .json)
-            == ["{\"a\":1}", "{\"b\":\"x,]}\\\"\"}", "1", "\"s\\\\\"", "null", "[2,[3]]"])
+        #expect(
+            try records("[{\"a\":1},\n {\"b\":\"x,]}\\\"\"} ,1, \"s\\\\\" ,null,[2,[3]]]", .json)
+                == ["{\"a\":1}", "{\"b\":\"x,]}\\\"\"}", "1", "\"s\\\\\"", "null", "[2,[3]]"])
         #expect(try records("\u{FEFF}[{}]", .json) == ["{}"])
         let long = "{\"k\":\"" + String(repeating: "\\\\\\\"}", count: 50) + "\"}"
         #expect(try records("[\(long), \(long)]", .json) == [long, long])
@@ -95,8 +98,9 @@ private func position(_ text: String, _ format: RecordFormat) -> RecordsError.Po
 
     @Test func quotedCSV() throws {
         let text = "id,name\r\n1,\"a\r\nb\"\n2,\"c\"\"d\n,\"\r\n\n3,5\" pipe\n4,\"\"\n\"\"\"\",\"x\"\n"
-        #expect(try records(text, .csv)
-            == ["1,\"a\r\nb\"", "2,\"c\"\"d\n,\"", "3,5\" pipe", "4,\"\"", "\"\"\"\",\"x\""])
+        #expect(
+            try records(text, .csv)
+                == ["1,\"a\r\nb\"", "2,\"c\"\"d\n,\"", "3,5\" pipe", "4,\"\"", "\"\"\"\",\"x\""])
         #expect(try split(Array(text.utf8), .csv).header == Array("id,name".utf8))
         #expect(try records("\u{FEFF}\"a\nb\",c\n1,2", .csv) == ["1,2"])
         #expect(try split(Array("\u{FEFF}a\n".utf8), .csv).header == [])
@@ -136,13 +140,15 @@ private func position(_ text: String, _ format: RecordFormat) -> RecordsError.Po
             }
         let limits = SplitLimits(record: 8, header: 100)
         let record = Array("{\"k\":\"\(long)\"}".utf8)
-        #expect(try records(body, format, limits: limits)
-            == [first, String(decoding: record[..<8], as: UTF8.self), last])
+        #expect(
+            try records(body, format, limits: limits)
+                == [first, String(decoding: record[..<8], as: UTF8.self), last])
         let frame = try split(Array(body.utf8), format, limits: limits)
         var digest = SHA256Digest()
         unsafe record.withUnsafeBytes { unsafe digest.update($0) }
-        #expect(frame.oversize
-            == [.init(index: 1, fullLength: UInt64(record.count), sha256: digest.finish())])
+        #expect(
+            frame.oversize
+                == [.init(index: 1, fullLength: UInt64(record.count), sha256: digest.finish())])
     }
 
     @Test func storedFramesComeBack() throws {

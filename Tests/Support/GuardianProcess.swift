@@ -38,8 +38,8 @@ final class GuardianProcess: Sendable {
         }
     }
 
-    /// Arguments: the binaries' directory, the user to run as or nothing, lines for postgresql.conf. Prints the cluster's
-    /// directory once the server answers; then waits for its standard input to end.
+    /// Arguments: the binaries' directory, the user to run as or nothing, lines for postgresql.conf. Prints the
+    /// cluster's directory once the server answers; then waits for its standard input to end.
     private static let script = #"""
         binaries=$1; user=$2; settings=$3
         as() { if [ -n "$user" ]; then setpriv --reuid="$user" --regid="$user" --clear-groups -- "$@"; else "$@"; fi; }

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Makes a value at most once for each key; whoever asks meanwhile waits for it. A failure is given to all who wait, and
-/// the next one tries again.
+/// Makes a value at most once for each key; whoever asks meanwhile waits for it. A failure is given to all who wait,
+/// and the next one tries again.
 actor OnceByKey<Value: Sendable> {
     private enum Entry {
         case making([CheckedContinuation<Value, any Error>])

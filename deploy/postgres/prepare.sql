@@ -8,7 +8,8 @@ set client_min_messages = warning;
 select format('create role %I login nosuperuser createrole', :'role')
 where not exists (select from pg_roles where rolname = :'role') \gexec
 alter role :"role" login nosuperuser createrole nocreatedb noreplication;
-select format('create database %I owner %I encoding ''UTF8'' template template0 lc_collate ''C.UTF-8'' lc_ctype ''C.UTF-8''',
+select format('create database %I owner %I encoding ''UTF8'' template template0 '
+                  'lc_collate ''C.UTF-8'' lc_ctype ''C.UTF-8''',
               :'database', :'role')
 where not exists (select from pg_database where datname = :'database') \gexec
 
@@ -18,8 +19,8 @@ revoke all on database :"database" from public;
 revoke all on schema public from public;
 
 -- Users' SQL runs as a login role per workspace. A read-only transaction is no fence against these: they signal other
--- backends, take locks, send notifications, write large objects, change settings or run text as SQL. Taken from everyone
--- and given to Millrace's own role; a REVOKE by anyone but a superuser would warn and change nothing.
+-- backends, take locks, send notifications, write large objects, change settings or run text as SQL. Taken from
+-- everyone and given to Millrace's own role; a REVOKE by anyone but a superuser would warn and change nothing.
 select format('revoke execute on function %s from public; grant execute on function %s to %I',
               p.oid::regprocedure, p.oid::regprocedure, :'role')
 from pg_proc p
@@ -30,10 +31,12 @@ where p.pronamespace = 'pg_catalog'::regnamespace
                      'query_to_xml', 'query_to_xmlschema', 'query_to_xml_and_xmlschema', 'cursor_to_xml',
                      'cursor_to_xmlschema', 'table_to_xml', 'table_to_xmlschema', 'table_to_xml_and_xmlschema',
                      'schema_to_xml', 'schema_to_xmlschema', 'schema_to_xml_and_xmlschema', 'database_to_xml',
-                     'database_to_xmlschema', 'database_to_xml_and_xmlschema', 'currtid2', 'lastval', 'nextval', 'setval')
+                     'database_to_xmlschema', 'database_to_xml_and_xmlschema', 'currtid2', 'lastval', 'nextval',
+                     'setval')
        or p.proname ~ '^(pg_advisory_|pg_try_advisory_|lo_|pg_sleep)'
        or p.proname in ('loread', 'lowrite'))
   and has_function_privilege('public', p.oid, 'execute') \gexec
 
-revoke select on pg_stat_activity, pg_locks, pg_stat_ssl, pg_stat_gssapi, pg_stat_replication, pg_prepared_xacts from public;
+revoke select on pg_stat_activity, pg_locks, pg_stat_ssl, pg_stat_gssapi, pg_stat_replication, pg_prepared_xacts
+    from public;
 grant select on pg_stat_activity, pg_locks to :"role";

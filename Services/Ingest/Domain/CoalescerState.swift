@@ -6,8 +6,8 @@
 /// - **committing**: `inFlight` ≥ 1 commits are under way; requests that come meanwhile wait for the next one.
 ///
 /// A batch takes the waiting requests in order of arrival until the next would pass `limits.bytes`; so a request is in
-/// exactly one batch, whole. A lone request after quiet is committed at once: lingering starts only when the lane's last
-/// batch held several requests, which is what load looks like.
+/// exactly one batch, whole. A lone request after quiet is committed at once: lingering starts only when the lane's
+/// last batch held several requests, which is what load looks like.
 struct CoalescerState<Key: Hashable & Sendable, Part: Sendable>: Sendable {
     struct Limits: Sendable {
         /// Record bytes of one batch; a single larger part makes a batch of its own.

@@ -75,7 +75,8 @@ int clinux_thread_id(void);
 
 // MARK: signals
 
-/// The process's close-on-exec pipe, its read end, to which every arriving signal that is watched is written as one byte, or -errno.
+/// The process's close-on-exec pipe, its read end, to which every arriving signal that is watched is
+/// written as one byte, or -errno.
 /// One watch at a time: -EBUSY otherwise. (A self-pipe, not a signalfd: that needs the signal blocked in every
 /// thread, and the runtime's threads exist before main runs.)
 int clinux_signal_watch_open(void);

@@ -48,7 +48,7 @@ struct mr_splitter {
     uint8_t quoted;      // CSV: inside a quoted field
     uint8_t closed;      // CSV: the last byte closed a quoted field (or is the first half of a doubled quote)
     uint8_t inside;      // CSV: the last byte was part of a field (no comma, no line feed)
-    size_t quote_at;     // CSV: where in this chunk the quoted field was opened; SIZE_MAX (-1 in Swift) if in an earlier one
+    size_t quote_at;     // CSV: where in this chunk the quoted field was opened; SIZE_MAX (-1 in Swift): earlier
 };
 
 // Cuts n bytes of src. Whole records go to dst + *dst_len, each followed by a line feed, their lengths (without it) to
