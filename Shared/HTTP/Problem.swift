@@ -54,7 +54,7 @@ public struct Problem: Error, Sendable, Hashable, CustomStringConvertible {
         if let retryAfter {
             headers["retry-after"] = String(max(1, retryAfter.components.seconds + (retryAfter.hasFraction ? 1 : 0)))
         }
-        if code == .unauthorized { headers["www-authenticate"] = "Bearer" }
+        if code == .unauthorized, headers["www-authenticate"] == nil { headers["www-authenticate"] = "Bearer" }
         return headers
     }
 

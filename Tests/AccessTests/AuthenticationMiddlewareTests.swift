@@ -117,7 +117,7 @@ private final class Time: Sendable {
     @Test func withoutAKeyTheAnswerIs401AndNamesTheScheme() async throws {
         let response = try await answer("/read")
         #expect(response.status.code == 401)
-        #expect(response.headers["www-authenticate"]?.hasPrefix("Bearer") == true)
+        #expect(response.headers["www-authenticate"] == "Bearer")
         #expect(text(response).contains("\"code\":\"unauthorized\""))
     }
 
@@ -134,7 +134,11 @@ private final class Time: Sendable {
     }
 
     @Test func anUnknownKeyIsLookedUpOnceInTenSeconds() async throws {
-        for _ in 0..<5 { #expect(try await answer("/read", [authorization]).status.code == 401) }
+        for _ in 0..<5 {
+            let response = try await answer("/read", [authorization])
+            #expect(response.status.code == 401)
+            #expect(response.headers["www-authenticate"] == "Bearer error=\"invalid_token\"")
+        }
         #expect(keys.lookups == 1)
         keys.add(key, scopes: ["admin"])
         time.pass(.seconds(10))

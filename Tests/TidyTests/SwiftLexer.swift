@@ -2,6 +2,8 @@
 struct Token: Equatable {
     let text: String
     let line: Int
+    /// Whether nothing stands between it and the token before: `try!` and `try !a` differ by that.
+    var isJoined = false
 }
 
 /// Cuts Swift source into words and punctuation, without comments and without the text of string literals.
@@ -12,6 +14,7 @@ struct SwiftLexer {
     private var position = 0
     private var line = 1
     private var tokens: [Token] = []
+    private var endOfLast = -1
 
     private init(_ text: String) {
         bytes = Array(text.utf8)
@@ -55,10 +58,16 @@ struct SwiftLexer {
             case let next:
                 if next == UInt8(ascii: "(") { depth += 1 }
                 if next == UInt8(ascii: ")") { depth -= 1 }
-                if next > 0x20 { tokens.append(Token(text: String(UnicodeScalar(next)), line: line)) }
+                let start = position
                 advance()
+                if next > 0x20 { append(String(UnicodeScalar(next)), from: start, line) }
             }
         }
+    }
+
+    private mutating func append(_ text: String, from start: Int, _ line: Int) {
+        tokens.append(Token(text: text, line: line, isJoined: start == endOfLast))
+        endOfLast = position
     }
 
     private static func isWord(_ byte: UInt8) -> Bool {
@@ -73,7 +82,7 @@ struct SwiftLexer {
     private mutating func readWord() {
         let start = position
         while Self.isWord(byte()) { position += 1 }
-        tokens.append(Token(text: String(decoding: bytes[start..<position], as: UTF8.self), line: line))
+        append(String(decoding: bytes[start..<position], as: UTF8.self), from: start, line)
     }
 
     private mutating func skipBlockComment() {

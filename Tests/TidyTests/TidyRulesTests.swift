@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test func tryWithATrap() {
-        #expect(lines(WordRules.forbiddenCalls, "a = try! b()\ntry? c()\ntry d()") == [1])
+        #expect(lines(WordRules.forbiddenCalls, "a = try! b()\ntry? c()\ntry d()\ntry !e()") == [1])
     }
 
     @Test func strayTasks() {

@@ -26,7 +26,7 @@ enum WordRules {
             case "print" where next == "(" && before != "." && before != "func",
                 "debugPrint" where next == "(":
                 return file.finding(token.line, "\(token.text)( instead of the logger")
-            case "try" where next == "!":
+            case "try" where next == "!" && tokens[index + 1].isJoined:
                 return file.finding(token.line, "try" + "! traps on an error")
             case "Task" where startsTask(tokens, at: index) && !mayStartTasks(file):
                 return file.finding(
