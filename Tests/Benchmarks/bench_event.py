@@ -1,7 +1,7 @@
 """One event a request on 64 connections for 60 s with the whole path running, and how far storing lags at the end.
 
-The peer is FastAPI + asyncpg, a worker a core, which inserts each event durably on the same server. wrk speaks to ingest
-and to the peer directly; the figure through the gateway is there too.
+The peer is FastAPI + asyncpg, a worker a core, which inserts each event durably on the same server. wrk speaks to
+ingest and to the peer directly; the figure through the gateway is there too.
 """
 
 import json

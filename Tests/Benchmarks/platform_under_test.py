@@ -107,6 +107,18 @@ class Platform:
                 sys.exit(f"batches of {source} are unfinished after {seconds} s")
             time.sleep(0.05)
 
+    def wait_until_ready(self, seconds=120):
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if self.call("GET", "/readyz")[0] == 200:
+                    return
+            except (OSError, http.client.HTTPException):
+                pass
+            if time.monotonic() > deadline:
+                sys.exit(f"not ready after {seconds} s")
+            time.sleep(0.1)
+
     def processes(self):
         """{pid: command} of all that the launcher runs, itself included."""
         parents, commands = {}, {}
