@@ -13,6 +13,8 @@ public struct RecordsError: Error, Sendable, Equatable, CustomStringConvertible 
         case corruptFrame
         /// Frames of different formats or headers cannot be joined.
         case incompatibleFrames
+        /// A column that is to be encoded has no type yet.
+        case untypedColumn
         /// COPY bytes that cannot be cut into rows.
         case corruptCopy
         /// A library refused to work (out of memory, for one).

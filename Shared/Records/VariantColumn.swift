@@ -46,8 +46,10 @@ public struct VariantColumn: Sendable {
     public func int(_ row: Int) -> Int64 { Int64(bitPattern: payloads[row]) }
 
     /// Where a placed value's bytes are in the arena.
-    public func range(_ row: Int) -> Range<Int> {
-        let payload = payloads[row]
+    public func range(_ row: Int) -> Range<Int> { Self.range(of: payloads[row]) }
+
+    /// Where a placed value's payload says its bytes are.
+    static func range(of payload: UInt64) -> Range<Int> {
         let start = Int(payload >> 32)
         return start..<start + Int(payload & 0xFFFF_FFFF)
     }
