@@ -82,6 +82,20 @@ import Testing
         #expect(String(decoding: registry.render(), as: UTF8.self).hasSuffix("\nc 2.5\n"))
     }
 
+    @Test func theProcessIsMeasured() throws {
+        let registry = MetricsRegistry()
+        registry.addProcess(logSink: .memory())
+        let lines = String(decoding: registry.render(), as: UTF8.self).split(separator: "\n")
+        func value(_ name: String) throws -> Double {
+            let line = try #require(lines.first { $0.hasPrefix(name + " ") })
+            return try #require(Double(line.dropFirst(name.count + 1)))
+        }
+        #expect(try value("process_resident_memory_bytes") > 1_000_000)
+        #expect(try value("process_cpu_seconds_total") > 0)
+        #expect(try value("process_start_time_seconds") > 1_600_000_000)
+        #expect(try value("millrace_log_lines_dropped_total") == 0)
+    }
+
     @Test(arguments: ["a", "a:b_9", "_x"]) func names(_ name: String) {
         #expect(PrometheusText.isName(name))
     }

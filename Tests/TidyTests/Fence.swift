@@ -14,6 +14,7 @@ enum Fence {
         "Shared/Migrations/SHA256.swift": "OpenSSL's digest",
         "Shared/Observability/LogLine.swift": "the bytes of static strings",
         "Shared/Observability/LogThread.swift": "a POSIX thread and its semaphore",
+        "Shared/Observability/ProcessReadings.swift": "clock_gettime, and read into a buffer",
         "Shared/Observability/WallClock.swift": "clock_gettime",
         "Shared/Postgres/BinaryDecodable+arrays.swift": "reading a result's bytes",
         "Shared/Postgres/BinaryDecodable.swift": "reading a result's bytes",
