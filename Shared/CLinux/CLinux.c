@@ -13,7 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 _Static_assert(CLINUX_EPOLL_IN == EPOLLIN && CLINUX_EPOLL_OUT == EPOLLOUT, "epoll's numbers");
@@ -158,12 +158,14 @@ ssize_t clinux_send(int fd, const void *buffer, size_t length) {
     }
 }
 
-ssize_t clinux_send_two(int fd, const void *head, size_t head_length, const void *body, size_t body_length) {
-    struct iovec parts[2] = {
-        {.iov_base = (void *)head, .iov_len = head_length},
-        {.iov_base = (void *)body, .iov_len = body_length},
+ssize_t clinux_send_parts(int fd, const void *first, size_t first_length, const void *second, size_t second_length,
+                          const void *third, size_t third_length) {
+    struct iovec parts[3] = {
+        {.iov_base = (void *)first, .iov_len = first_length},
+        {.iov_base = (void *)second, .iov_len = second_length},
+        {.iov_base = (void *)third, .iov_len = third_length},
     };
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3};
     for (;;) {
         ssize_t count = sendmsg(fd, &message, MSG_NOSIGNAL);
         if (count >= 0) return count;
@@ -180,3 +182,9 @@ int clinux_set_nonblocking(int fd) {
 }
 
 int clinux_close(int fd) { return result(close(fd)); }
+
+int64_t clinux_wall_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return now.tv_sec;
+}

@@ -86,6 +86,14 @@ extension EventLoop {
         state.slots[index].receive(events)
     }
 
+    func wakeReader(_ key: DescriptorKey) {
+        precondition(isCurrent, "a descriptor's waiter is woken on its loop's thread")
+        let state = unsafe self.state
+        let index = Int(key.index)
+        guard unsafe state.slots[index].generation == key.generation else { return }
+        unsafe state.slots[index].read.signal(keep: true)
+    }
+
     func descriptorTimerFired(_ key: DescriptorKey) {
         let state = unsafe self.state
         let index = Int(key.index)

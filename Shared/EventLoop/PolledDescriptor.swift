@@ -64,6 +64,11 @@ public final class PolledDescriptor: Sendable {
         try await wait(.write, until: deadline, shielded)
     }
 
+    /// Ends the read wait that is on, or the next one, as if something had come: a spurious wake-up on purpose.
+    public func wakeReader() {
+        loop.wakeReader(key)
+    }
+
     /// Unregisters, and closes the descriptor if it is owned. Waiters end with `.closed`. Again is harmless.
     /// A descriptor that is not owned must still be open here: close it elsewhere afterwards.
     public func close() {

@@ -54,12 +54,18 @@ int clinux_connect_tcp(const char *address, uint16_t port);
 ssize_t clinux_receive(int fd, void *buffer, size_t length);
 /// Sends with MSG_NOSIGNAL: a closed peer is -EPIPE, never a signal.
 ssize_t clinux_send(int fd, const void *buffer, size_t length);
-/// Sends two buffers as one write, in order, with MSG_NOSIGNAL.
-ssize_t clinux_send_two(int fd, const void *head, size_t head_length, const void *body, size_t body_length);
+/// Sends three buffers, of which any may be empty, as one write in order, with MSG_NOSIGNAL.
+ssize_t clinux_send_parts(int fd, const void *first, size_t first_length, const void *second, size_t second_length,
+                          const void *third, size_t third_length);
 /// Shuts down the writing side: what was written is delivered, then the peer reads an end.
 int clinux_shutdown_write(int fd);
 int clinux_set_nonblocking(int fd);
 int clinux_close(int fd);
+
+// MARK: time
+
+/// Seconds since 1970, without a system call.
+int64_t clinux_wall_seconds(void);
 
 // MARK: threads
 

@@ -1,0 +1,197 @@
+import EventLoop
+import HTTP
+import Observability
+
+/// One client's connection: reads requests, has them answered, and writes the answers, in order, until either side
+/// ends. One task on one loop runs `serve`; a body's pieces and a stream's writes come back to it from the handler.
+final class Connection {
+    let server: ServerLoop
+    let socket: ConnectionSocket
+    let peer: String
+    var input: ConnectionInput
+    var stream = AnswerStream.none
+    /// An answer, or the beginning of one, has been written.
+    var hasAnswered = false
+    /// Counts the requests; the body and the writer of an earlier one are dead.
+    private(set) var serial = 0
+    /// The client waits for `100 Continue` before it sends the current body.
+    private var owesContinue = false
+    private var readPace: TransferPace
+
+    var limits: HTTPLimits { server.settings.limits }
+    var loop: EventLoop { server.loop }
+
+    init(_ accepted: Socket.Accepted, on server: ServerLoop) throws(EventLoopError) {
+        self.server = server
+        socket = try ConnectionSocket(accepted.fd, on: server.loop)
+        peer = accepted.peer
+        input = ConnectionInput(limits: server.settings.limits.parser)
+        readPace = server.settings.readPace
+    }
+
+    /// Serves the connection to its end and closes it.
+    func serve() async {
+        while let head = await nextHead() {
+            serial += 1
+            owesContinue = head.expectsContinue
+            readPace = server.settings.readPace
+            let request = request(head)
+            let response = await server.settings.respond(request)
+            guard await answer(response, to: request), await discardBody() else { break }
+        }
+        await finish()
+        socket.close()
+    }
+
+    /// The server is being stopped: an idle connection ends now, others with their answer.
+    func drain() { socket.wakeReader() }
+
+    private func request(_ head: HTTPRequestHead) -> Request {
+        let body: RequestBody
+        if input.isBodyComplete, !input.hasBodyOctets {
+            body = RequestBody()
+        } else {
+            let source = ConnectionBody(LoopBound(self, to: loop), serial)
+            body = RequestBody(source, contentLength: head.contentLength)
+        }
+        return Request(
+            head, body: body,
+            context: RequestContext(head, logger: server.settings.logger, clientAddress: peer))
+    }
+
+    // MARK: - Reading
+
+    /// The next request's head; nil when the connection is to be closed.
+    private func nextHead() async -> HTTPRequestHead? {
+        var headBegan: ContinuousClock.Instant?
+        let idleSince = loop.now
+        var step = input.nextPipelined()
+        while true {
+            switch step {
+            case .head(let head): return head
+            case .fault(let fault):
+                await refuse(fault.problem)
+                return nil
+            case .end: return nil
+            case .progress, .blocked: break
+            }
+            if headBegan == nil, input.isInHead { headBegan = loop.now }
+            step = input.read(socket, &server.readBuffer)
+            guard case .blocked = step else { continue }
+            if endsIdle(since: idleSince) { return nil }
+            let deadline = headBegan.map { $0 + limits.headTimeout } ?? idleSince + idleLimit
+            do {
+                try await socket.waitReadable(until: deadline)
+            } catch {
+                if case .timedOut = error, input.isInHead {
+                    await refuse(Problem(.requestTimeout, "the request's head did not come in time"))
+                }
+                return nil
+            }
+        }
+    }
+
+    /// A client that has not sent anything yet has as long as for a head; while the server drains, a moment.
+    private var idleLimit: Duration {
+        if serial > 0 { return limits.idleTimeout }
+        return server.isDraining ? min(limits.headTimeout, .seconds(1)) : limits.headTimeout
+    }
+
+    /// While the server drains, a connection that was served and has nothing on its way is closed. One that has just
+    /// been accepted was promised service by the accept queue: its first request is waited for, briefly.
+    private func endsIdle(since start: ContinuousClock.Instant) -> Bool {
+        guard server.isDraining, input.isIdle else { return false }
+        return serial > 0 || loop.now - start >= .seconds(1)
+    }
+
+    /// The body's next piece, for its handler.
+    func nextPiece(of request: Int) async throws(Problem) -> [UInt8]? {
+        guard request == serial else { throw Problem(.incompleteBody, "the request has been answered") }
+        while true {
+            if input.hasBodyOctets {
+                let piece = input.takeBody()
+                readPace.moved(piece.count)
+                return piece
+            }
+            if let fault = input.fault { throw fault.problem }
+            if input.isBodyComplete { return nil }
+            if input.hasEnded { throw Problem(.incompleteBody, "the client ended inside the body") }
+            try await sendContinue()
+            if case .blocked = input.read(socket, &server.readBuffer) { try await waitForBody() }
+        }
+    }
+
+    private func waitForBody() async throws(Problem) {
+        let start = loop.now
+        do {
+            try await socket.waitReadable(until: readPace.deadline(from: start))
+            readPace.waited(loop.now - start)
+        } catch .timedOut {
+            throw Problem(.requestTimeout, "the body came too slowly")
+        } catch {
+            throw Problem(.incompleteBody, "the connection ended inside the body")
+        }
+    }
+
+    private func sendContinue() async throws(Problem) {
+        guard owesContinue else { return }
+        owesContinue = false
+        do {
+            var pace = server.settings.writePace
+            try await socket.send(AnswerHead.interim, &pace)
+        } catch {
+            throw Problem(.incompleteBody, "the client has gone")
+        }
+    }
+
+    // MARK: - After an answer
+
+    /// Whether the connection can go on after the current request, as far as its body is concerned. Decided before
+    /// the answer's head is written, which says so.
+    func canKeepAlive(_ head: HTTPRequestHead) -> Bool {
+        guard head.keepsAlive, !server.isDraining, !input.hasEnded || input.hasPipelined, input.fault == nil,
+            serial < limits.requestsPerConnection
+        else { return false }
+        return input.isBodyComplete || !owesContinue && (head.contentLength ?? 0) <= limits.discard
+    }
+
+    /// Reads what the handler left of the body; false if that is too much.
+    private func discardBody() async -> Bool {
+        owesContinue = false
+        var octets = 0
+        do {
+            while let piece = try await nextPiece(of: serial) {
+                octets += piece.count
+                if octets > limits.discard { return false }
+            }
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// Answers what is no request, or came too slowly.
+    private func refuse(_ problem: Problem) async {
+        serial += 1
+        _ = await send(Response.problem(problem), nil, keepAlive: false)
+    }
+
+    /// Lets the client read the last answer: closing a socket that holds unread octets resets the connection, and
+    /// the reset overtakes the answer. So: end our side, and throw away what still comes, for a moment.
+    private func finish() async {
+        guard hasAnswered, !input.hasEnded else { return }
+        let isQuiet = !input.hasPipelined && input.isBodyComplete && input.fault == nil
+        if isQuiet, case .blocked = input.read(socket, &server.readBuffer) { return }
+        socket.shutdownWrite()
+        let deadline = loop.now + .seconds(2)
+        var octets = 0
+        while octets < limits.discard {
+            switch socket.receive(into: &server.readBuffer) {
+            case .octets(let count): octets += count
+            case .end, .failed: return
+            case .blocked:
+                guard (try? await socket.waitReadable(until: deadline)) != nil else { return }
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+public import EventLoop
+public import HTTP
+public import Lifecycle
+public import Observability
+import Synchronization
+
+/// An HTTP/1.1 server (RFC 9112) on event loops: one listening socket in every loop's epoll, a connection one task
+/// on one loop, so that a request is read, handled and answered without leaving its thread.
+///
+/// Asked to stop, it empties the accept queue, answers what is under way with `Connection: close`, ends idle
+/// connections, and cancels what is left after `HTTPLimits.drain`.
+public final class HTTPServer: Service {
+    public let name: String
+    private let address: String
+    private let port: UInt16
+    private let loops: EventLoopGroup
+    private let settings: ServerSettings
+    private let metrics: MetricsRegistry
+    private let listener = Mutex<CInt?>(nil)
+
+    /// - Parameters:
+    ///   - address: a numeric IPv4 or IPv6 address; `0.0.0.0` or `::` for all.
+    ///   - port: 0 for any free one, which `bind` tells.
+    public init(
+        name: String, address: String = "127.0.0.1", port: UInt16, application: Application, loops: EventLoopGroup,
+        limits: HTTPLimits = HTTPLimits(), logger: Logger, metrics: MetricsRegistry
+    ) {
+        self.name = name
+        self.address = address
+        self.port = port
+        self.loops = loops
+        self.metrics = metrics
+        settings = ServerSettings(
+            limits: limits, logger: logger, respond: { await application.respond(to: $0) },
+            failure: { ProblemMapping.response(to: $0, $1) })
+    }
+
+    deinit {
+        if let fd = listener.withLock({ $0 }) { Socket.close(fd) }
+    }
+
+    /// Binds and listens, unless it was done; clients may connect from then on, and are answered once `run` is on.
+    /// Returns the port.
+    @discardableResult
+    public func bind() throws(HTTPServerError) -> UInt16 {
+        let result = listener.withLock { listener -> Result<UInt16, HTTPServerError> in
+            if let fd = listener { return .success(Socket.port(of: fd)) }
+            let (fd, errno) = Socket.listen(address: address, port: port, backlog: settings.limits.backlog)
+            guard fd >= 0 else { return .failure(.bind(address: address, port: port, errno: errno)) }
+            listener = fd
+            return .success(Socket.port(of: fd))
+        }
+        return try result.get()
+    }
+
+    /// The port that is listened on; nil before `bind` and after the end.
+    public var boundPort: UInt16? { listener.withLock { $0 }.map(Socket.port) }
+
+    public func run(until shutdown: ShutdownSignal) async throws {
+        try bind()
+        guard let fd = listener.withLock({ $0 }) else { return }
+        defer {
+            listener.withLock { $0 = nil }
+            Socket.close(fd)
+        }
+        let mailboxes = loops.loops.enumerated().map { LoopMailbox($0.offset, $0.element) }
+        let admission = Admission(mailboxes, limit: settings.limits.connections, metrics: metrics)
+        settings.logger.info("http.listening", ["server.address": .string(address), "server.port": .int(Int(boundPort ?? 0))])
+        let settings = settings
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            for (loop, mailbox) in zip(loops.loops, mailboxes) {
+                group.addTask(executorPreference: loop) {
+                    try await ServerLoop(loop, fd, mailbox, admission, settings).run()
+                    return true
+                }
+            }
+            group.addTask {
+                await shutdown.requested()
+                for mailbox in mailboxes { mailbox.drain() }
+                return false
+            }
+            try await HTTPServer.awaitEnd(&group, loops: mailboxes.count, drain: settings.limits.drain)
+        }
+    }
+
+    /// Waits for the loops' parts; after the drain's deadline their tasks are cancelled.
+    private static func awaitEnd(
+        _ group: inout ThrowingTaskGroup<Bool, any Error>, loops: Int, drain: Duration
+    ) async throws {
+        var open = loops
+        var isDraining = false
+        while open > 0, let isLoop = try await group.next() {
+            if isLoop {
+                open -= 1
+            } else if isDraining {
+                group.cancelAll()
+            } else {
+                isDraining = true
+                group.addTask {
+                    try? await Task.sleep(for: drain)
+                    return false
+                }
+            }
+        }
+        group.cancelAll()
+    }
+}
+
+/// Why a server could not start.
+public enum HTTPServerError: Error, Hashable, Sendable {
+    /// The address could not be listened on.
+    case bind(address: String, port: UInt16, errno: CInt)
+}
