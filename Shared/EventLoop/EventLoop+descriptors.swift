@@ -90,8 +90,8 @@ extension EventLoop {
         precondition(isCurrent, "a descriptor's waiter is woken on its loop's thread")
         let state = unsafe self.state
         let index = Int(key.index)
-        guard unsafe state.slots[index].generation == key.generation else { return }
-        unsafe state.slots[index].read.signal(keep: true)
+        guard state.slots[index].generation == key.generation else { return }
+        state.slots[index].read.signal(keep: true)
     }
 
     func descriptorTimerFired(_ key: DescriptorKey) {

@@ -1,5 +1,6 @@
 import EventLoop
 import HTTP
+import Observability
 
 /// The connection's writing side.
 extension Connection {

@@ -49,8 +49,10 @@ struct ConnectionInput {
     mutating func nextPipelined() -> Step {
         guard hasPipelined else { return .blocked }
         let octets = pending
-        let head = absorb(octets, at: &pendingStart, to: octets.count)
-        if pendingStart == octets.count {
+        var position = pendingStart
+        let head = absorb(octets, at: &position, to: octets.count)
+        pendingStart = position
+        if position == octets.count {
             pending = []
             pendingStart = 0
         }

@@ -1,5 +1,4 @@
 public import EventLoop
-public import HTTP
 public import Lifecycle
 public import Observability
 import Synchronization
@@ -16,7 +15,7 @@ public final class HTTPServer: Service {
     private let loops: EventLoopGroup
     private let settings: ServerSettings
     private let metrics: MetricsRegistry
-    private let listener = Mutex<CInt?>(nil)
+    private let listener = Mutex<ListeningSocket?>(nil)
 
     /// - Parameters:
     ///   - address: a numeric IPv4 or IPv6 address; `0.0.0.0` or `::` for all.
@@ -35,42 +34,52 @@ public final class HTTPServer: Service {
             failure: { ProblemMapping.response(to: $0, $1) })
     }
 
-    deinit {
-        if let fd = listener.withLock({ $0 }) { Socket.close(fd) }
+    /// A server of an application made of a router and middleware, from the outermost in.
+    public convenience init(
+        name: String, address: String = "127.0.0.1", port: UInt16, router: Router, middleware: [any Middleware] = [],
+        loops: EventLoopGroup, limits: HTTPLimits = HTTPLimits(), logger: Logger, metrics: MetricsRegistry
+    ) {
+        let application = Application(router: router, middleware: middleware, limits: limits, metrics: metrics)
+        self.init(
+            name: name, address: address, port: port, application: application, loops: loops, limits: limits,
+            logger: logger, metrics: metrics)
     }
 
     /// Binds and listens, unless it was done; clients may connect from then on, and are answered once `run` is on.
     /// Returns the port.
     @discardableResult
     public func bind() throws(HTTPServerError) -> UInt16 {
-        let result = listener.withLock { listener -> Result<UInt16, HTTPServerError> in
-            if let fd = listener { return .success(Socket.port(of: fd)) }
+        try listeningSocket().port
+    }
+
+    /// The port that is listened on; nil before `bind` and after the end.
+    public var boundPort: UInt16? { listener.withLock { $0?.port } }
+
+    private func listeningSocket() throws(HTTPServerError) -> ListeningSocket {
+        let result = listener.withLock { listener -> Result<ListeningSocket, HTTPServerError> in
+            if let listener { return .success(listener) }
             let (fd, errno) = Socket.listen(address: address, port: port, backlog: settings.limits.backlog)
             guard fd >= 0 else { return .failure(.bind(address: address, port: port, errno: errno)) }
-            listener = fd
-            return .success(Socket.port(of: fd))
+            let socket = ListeningSocket(adopting: fd)
+            listener = socket
+            return .success(socket)
         }
         return try result.get()
     }
 
-    /// The port that is listened on; nil before `bind` and after the end.
-    public var boundPort: UInt16? { listener.withLock { $0 }.map(Socket.port) }
-
     public func run(until shutdown: ShutdownSignal) async throws {
-        try bind()
-        guard let fd = listener.withLock({ $0 }) else { return }
-        defer {
-            listener.withLock { $0 = nil }
-            Socket.close(fd)
-        }
+        let socket = try listeningSocket()
+        defer { listener.withLock { $0 = nil } }
+        socket.retain(by: loops.loops.count)
         let mailboxes = loops.loops.enumerated().map { LoopMailbox($0.offset, $0.element) }
         let admission = Admission(mailboxes, limit: settings.limits.connections, metrics: metrics)
-        settings.logger.info("http.listening", ["server.address": .string(address), "server.port": .int(Int(boundPort ?? 0))])
+        let bound = Int(socket.port)
+        settings.logger.info("http.listening", ["server.address": .string(address), "server.port": .int(bound)])
         let settings = settings
         try await withThrowingTaskGroup(of: Bool.self) { group in
             for (loop, mailbox) in zip(loops.loops, mailboxes) {
                 group.addTask(executorPreference: loop) {
-                    try await ServerLoop(loop, fd, mailbox, admission, settings).run()
+                    try await ServerLoop(loop, socket, mailbox, admission, settings).run()
                     return true
                 }
             }

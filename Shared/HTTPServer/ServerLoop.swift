@@ -25,7 +25,7 @@ struct ServerSettings: Sendable {
 final class ServerLoop {
     let loop: EventLoop
     let settings: ServerSettings
-    private let listener: CInt
+    private let listener: ListeningSocket
     private let mailbox: LoopMailbox
     private let admission: Admission
     private var connections: [ObjectIdentifier: Connection] = [:]
@@ -39,7 +39,9 @@ final class ServerLoop {
     /// Connections accepted in one go, before others get their turn.
     private static let acceptBatch = 64
 
-    init(_ loop: EventLoop, _ listener: CInt, _ mailbox: LoopMailbox, _ admission: Admission, _ settings: ServerSettings) {
+    init(
+        _ loop: EventLoop, _ listener: ListeningSocket, _ mailbox: LoopMailbox, _ admission: Admission, _ settings: ServerSettings
+    ) {
         self.loop = loop
         self.listener = listener
         self.mailbox = mailbox
@@ -51,7 +53,9 @@ final class ServerLoop {
 
     /// Accepts until the server drains and the accept queue is empty; returns when all connections have ended.
     func run() async throws(EventLoopError) {
-        let descriptor = try PolledDescriptor(adopting: listener, owned: false, loop: loop, trigger: .exclusive)
+        var isAccepting = true
+        defer { if isAccepting { listener.release() } }
+        let descriptor = try PolledDescriptor(adopting: listener.fd, owned: false, loop: loop, trigger: .exclusive)
         mailbox.open(descriptor)
         await withDiscardingTaskGroup { group in
             while true {
@@ -63,6 +67,8 @@ final class ServerLoop {
                     if isDraining || Task.isCancelled {
                         for accepted in mailbox.close() { serve(accepted, &group) }
                         descriptor.close()
+                        listener.release()
+                        isAccepting = false
                         return
                     }
                     // Ends early for a connection handed over and for the drain; cancellation is looked at above.
@@ -83,7 +89,7 @@ final class ServerLoop {
 
     private func acceptBatch(_ group: inout DiscardingTaskGroup) -> Accepting {
         for _ in 0..<ServerLoop.acceptBatch {
-            let (accepted, errno) = Socket.accept(listener)
+            let (accepted, errno) = Socket.accept(listener.fd)
             guard let accepted else {
                 // A connection that its client gave up while it was queued is no failure.
                 if errno == Socket.connectionAborted { continue }

@@ -41,16 +41,16 @@ enum Socket {
 
     /// The next connection in the queue; nil and 0 when there is none, nil and an errno on failure.
     static func accept(_ listener: CInt) -> (accepted: Accepted?, errno: CInt) {
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { peer in
+        unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { peer in
             let fd = unsafe clinux_accept(listener, peer.baseAddress, peer.count)
             guard fd >= 0 else { return (nil, -fd == wouldBlock ? 0 : -fd) }
-            guard let text = unsafe peer.baseAddress else { return (Accepted(fd: fd, peer: ""), 0) }
+            guard let text = peer.baseAddress else { return (Accepted(fd: fd, peer: ""), 0) }
             return unsafe (Accepted(fd: fd, peer: String(cString: text)), 0)
         }
     }
 
     static func receive(_ fd: CInt, into buffer: inout [UInt8]) -> Received {
-        let count = buffer.withUnsafeMutableBytes { bytes in
+        let count = unsafe buffer.withUnsafeMutableBytes { bytes in
             unsafe clinux_receive(fd, bytes.baseAddress, bytes.count)
         }
         switch count {
@@ -63,7 +63,7 @@ enum Socket {
 
     /// Writes the octets from `start` on.
     static func send(_ fd: CInt, _ octets: [UInt8], from start: Int = 0) -> Sent {
-        let count = octets.withUnsafeBytes { bytes in
+        let count = unsafe octets.withUnsafeBytes { bytes in
             let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[start...])
             return unsafe clinux_send(fd, rest.baseAddress, rest.count)
         }
@@ -74,9 +74,9 @@ enum Socket {
     static func send(_ fd: CInt, _ first: [UInt8], _ second: [UInt8], _ third: [UInt8], from start: Int) -> Sent {
         let skipped = (min(start, first.count), min(max(0, start - first.count), second.count))
         let third0 = min(max(0, start - first.count - second.count), third.count)
-        let count = first.withUnsafeBytes { a in
-            second.withUnsafeBytes { b in
-                third.withUnsafeBytes { c in
+        let count = unsafe first.withUnsafeBytes { a in
+            unsafe second.withUnsafeBytes { b in
+                unsafe third.withUnsafeBytes { c in
                     let (x, y) = unsafe (
                         UnsafeRawBufferPointer(rebasing: a[skipped.0...]),
                         UnsafeRawBufferPointer(rebasing: b[skipped.1...])
