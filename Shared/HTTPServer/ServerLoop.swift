@@ -40,7 +40,8 @@ final class ServerLoop {
     private static let acceptBatch = 64
 
     init(
-        _ loop: EventLoop, _ listener: ListeningSocket, _ mailbox: LoopMailbox, _ admission: Admission, _ settings: ServerSettings
+        _ loop: EventLoop, _ listener: ListeningSocket, _ mailbox: LoopMailbox, _ admission: Admission,
+        _ settings: ServerSettings
     ) {
         self.loop = loop
         self.listener = listener

@@ -6,7 +6,8 @@ import Testing
     private static let requests = [
         "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n",
         "POST /echo/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde",
-        "POST /echo/y HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;q=1\r\nde\r\n0\r\nT: 1\r\n\r\n",
+        "POST /echo/y HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + "3\r\nabc\r\n2;q=1\r\nde\r\n0\r\nT: 1\r\n\r\n",
         "POST /echo/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhiGET /hello HTTP/1.1\r\nHost: a\r\n\r\n",
     ]
 
