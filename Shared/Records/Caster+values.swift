@@ -6,7 +6,8 @@ extension Caster {
         case .int8: .int64(int8s(source.values))
         case .float8: .float64(float8s(source.values))
         case .bool: .bool(bools(source.values))
-        case .timestamptz: .int64(fixed(source.values, 0) { text throws(InputFault) in try TextInput.timestamptz(text) })
+        case .timestamptz:
+            .int64(fixed(source.values, 0) { text throws(InputFault) in try TextInput.timestamptz(text) })
         case .date: .int64(fixed(source.values, 0) { text throws(InputFault) in try TextInput.date(text) })
         case .uuid: .bytes(uuids(source.values))
         case .numeric: .bytes(numerics(source.values))

@@ -51,7 +51,9 @@ public struct CopyBinaryRows: Sendable {
     public var count: Int { offsets.count - 1 }
 
     /// The bytes of some rows, ready to go between a header and a trailer.
-    public subscript(rows: Range<Int>) -> ArraySlice<UInt8> { bytes[offsets[rows.lowerBound]..<offsets[rows.upperBound]] }
+    public subscript(rows: Range<Int>) -> ArraySlice<UInt8> {
+        bytes[offsets[rows.lowerBound]..<offsets[rows.upperBound]]
+    }
 
     /// Where a row came from.
     public func lineage(_ row: Int) -> Lineage {

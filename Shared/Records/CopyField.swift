@@ -114,7 +114,8 @@ struct CopyField: Sendable {
                     unsafe place.storeBytes(of: 1, as: UInt8.self)
                     unsafe place += 1
                 }
-                unsafe place.copyMemory(from: UnsafeRawPointer(data.baseAddress ?? UnsafeRawPointer(base)) + start, byteCount: count)
+                unsafe place.copyMemory(
+                    from: UnsafeRawPointer(data.baseAddress ?? UnsafeRawPointer(base)) + start, byteCount: count)
                 places[row - first] += 4 + extra + count
             }
         }

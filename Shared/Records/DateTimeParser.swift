@@ -55,7 +55,8 @@ struct DateTimeParser {
         let next = at + count < text.count ? text[at + count] : 0
         let after = at + count + 1 < text.count ? text[at + count + 1] : 0
         if next == 0x3A { return try clock(text) }
-        let isDate = (next == 0x2D || next == 0x2F || next == 0x2E) && (TextInput.isDigit(after) || TextInput.isLetter(after))
+        let isDate =
+            (next == 0x2D || next == 0x2F || next == 0x2E) && (TextInput.isDigit(after) || TextInput.isLetter(after))
         if isDate, !expectsTime, fields.day == nil || fields.month == nil { return try date(text, separator: next) }
         if expectsTime || (hasDate && fields.hour == nil && count >= 4) { return try packedTime(text, count) }
         if hasDate == false, fields.month == nil, fields.year == nil, count == 8 || count == 6 {
@@ -163,7 +164,9 @@ struct DateTimeParser {
     }
 
     private mutating func packedTime(_ text: Span<UInt8>, _ count: Int) throws(InputFault) {
-        guard fields.hour == nil, count == 2 || count == 4 || count == 6, expectsTime || count != 2 else { throw .syntax }
+        guard fields.hour == nil, count == 2 || count == 4 || count == 6, expectsTime || count != 2 else {
+            throw .syntax
+        }
         expectsTime = false
         fields.hour = try value(text, at, 2)
         if count >= 4 { fields.minute = try value(text, at + 2, 2) }
@@ -289,7 +292,8 @@ struct DateTimeParser {
     }
 
     private static func isZoneByte(_ byte: UInt8) -> Bool {
-        TextInput.isLetter(byte) || TextInput.isDigit(byte) || byte == 0x2F || byte == 0x5F || byte == 0x2B || byte == 0x2D
+        TextInput.isLetter(byte) || TextInput.isDigit(byte) || byte == 0x2F || byte == 0x5F || byte == 0x2B
+            || byte == 0x2D
     }
 
     private static func month(_ name: Span<UInt8>) -> Int? {
@@ -307,7 +311,8 @@ struct DateTimeParser {
             "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
         ]
         let isName = (0..<7).contains { names[$0].isSpelled(by: name, orBy: 3) }
-        return isName || TextInput.isWord(name, "tues") || TextInput.isWord(name, "weds") || TextInput.isWord(name, "wednes")
+        return isName || TextInput.isWord(name, "tues") || TextInput.isWord(name, "weds")
+            || TextInput.isWord(name, "wednes")
             || TextInput.isWord(name, "thur") || TextInput.isWord(name, "thurs")
     }
 }

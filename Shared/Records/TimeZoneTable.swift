@@ -39,7 +39,9 @@ enum TimeZoneTable {
 
     /// Zone files lie by these names; a dot or leading slash would lead elsewhere.
     private static func named(_ name: String) -> Zone? {
-        let isName = name.utf8.allSatisfy { TextInput.isLetter($0) || TextInput.isDigit($0) || "_+-/".utf8.contains($0) }
+        let isName = name.utf8.allSatisfy {
+            TextInput.isLetter($0) || TextInput.isDigit($0) || "_+-/".utf8.contains($0)
+        }
         guard isName, name.utf8.count < 64, let first = name.utf8.first, TextInput.isLetter(first) else { return nil }
         guard !name.hasPrefix("Fixed/"), let zone = unsafe mr_zone_find(name) else { return nil }
         return .named(unsafe Named(pointer: zone))
