@@ -85,6 +85,27 @@ class LauncherTests(unittest.TestCase):
         platform.process.stdout.close()
         platform.launch()
 
+    def test_a_supervisor_that_is_killed_is_reported_and_leaves_nothing(self):
+        platform = self.platform
+        platform.launch()
+        os.kill(platform.find("s6-svscan"), signal.SIGKILL)
+        self.assertEqual(platform.wait_end(), 1)
+        self.assertIn("the supervisor (s6-svscan) has ended", platform.output)
+
+    def test_another_postgresql_is_used_instead(self):
+        theirs = self.platform
+        theirs.launch()
+        ours = Platform()
+        self.addCleanup(ours.remove)
+        folder = os.path.realpath(theirs.home / "socket")
+        output = ours.launch(DATABASE_URL=f"postgresql://millrace@/millrace?host={folder}")
+        self.assertNotIn("postgres", output)
+        self.assertFalse((ours.home / "postgres").exists())
+        self.assertEqual(ours.request("/readyz")[0], 200)
+        self.assertEqual(ours.stop(), 0)
+        self.assertEqual(ours.wait_gone(), [])
+        self.assertEqual(theirs.sql("select 1"), "1")
+
     def test_make_run_ends_on_a_signal_to_make(self):
         platform = self.platform
         # To make alone, and to its whole group as a terminal does it.
@@ -170,7 +191,7 @@ class LauncherTests(unittest.TestCase):
         self.addCleanup(lambda: subprocess.run(["umount", platform.home], check=True))
         output = platform.launch()
         self.assertEqual(platform.process.wait(), 1)
-        self.assertTrue(re.search(r"the disk that holds \S+ is full: 8 MiB free", output), output)
+        self.assertTrue(re.search(r"the disk that holds .+ is full: 8 MiB free", output), output)
         platform.stop()
 
 

@@ -39,7 +39,7 @@ class Platform:
 
     def __init__(self):
         self.folder = Path(tempfile.mkdtemp(prefix="millrace-test-"))  # 0700
-        self.home = self.folder / "a" / "home"
+        self.home = self.folder / "a folder" / "it's home"
         self.binaries = self.folder / "bin"
         self.binaries.mkdir()
         for name in SERVICES:
@@ -96,6 +96,13 @@ class Platform:
         while more := {pid for pid, parent in parents.items() if parent in found} - found:
             found |= more
         return found
+
+    def find(self, name):
+        """The pid of the first process of this platform whose command is `name`."""
+        for pid in sorted(self.pids):
+            if Path(f"/proc/{pid}/comm").read_text().strip() == name:
+                return pid
+        raise RuntimeError(f"no {name}")
 
     def left(self):
         """Processes of this platform that are still there, zombies not counted."""

@@ -15,8 +15,10 @@ class Signals:
     def __init__(self):
         self.supervisor = None
         self.received = None
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self.handle)
+        signal.signal(signal.SIGINT, self.handle)
+        signal.signal(signal.SIGTERM, self.handle)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup(1) leaves it
+            signal.signal(signal.SIGHUP, self.handle)
 
     def handle(self, number, _frame):
         if self.received is None:

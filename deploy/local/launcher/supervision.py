@@ -143,6 +143,12 @@ class Supervisor:
         self.end([name for name in names if name == "gateway"], 25)
         self.end([name for name in names if name not in ("gateway", "postgres")], 32)
         self.end([name for name in names if name == "postgres"], 60, last_resort="-q")
+        if self.process.poll() is not None:
+            # Somebody killed the supervisor's head; its hands must be let go one by one.
+            for name in names:
+                self.control(["s6-svc", "-x", SCAN / name])
+                self.control(["s6-svc", "-dx", SCAN / name / "log"])
+            return
         self.control(["s6-svscanctl", "-t", SCAN])
         try:
             self.process.wait(10)
