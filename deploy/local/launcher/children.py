@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 
@@ -14,6 +15,14 @@ libc = ctypes.CDLL(None, use_errno=True)
 def die_with_parent():
     """Between fork and exec: the child is asked to stop when the launcher dies in a way it cannot handle."""
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def raise_file_limit():
+    """A connection is a file: this process and its children may have as many as the system lets them, up to 65,536."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
 
 
 def run(command, text_in="", **options):

@@ -14,7 +14,7 @@ def read_files():
         FILES[name] = (REPOSITORY / "deploy/gateway" / name).read_text()
 
 
-def write(settings, runtime_folder):
+def write(settings, runtime_folder, files):
     """Writes the gateway's files into the runtime folder and returns the command that runs it."""
     folder = runtime_folder / "gateway"
     shutil.rmtree(folder, ignore_errors=True)
@@ -22,7 +22,7 @@ def write(settings, runtime_folder):
     values = {
         "MODULES": "/usr/lib/nginx/modules",
         "WORKERS": str(min(4, os.cpu_count() or 1)),
-        "FILES": "16384",
+        "FILES": str(files),
         "TEMPORARY": str(folder / "temporary"),
         "SCRIPTS": str(folder),
         "LISTEN": f"127.0.0.1:{settings.port}",
