@@ -68,12 +68,18 @@ let modules: [Target] = [
     shared("Records", ["JSON", "CSimdJSON", "CZstd", "CZlib", "COpenSSL", "CTimeZone"]),
     shared("Expressions", ["Records", "JSON", "CGMP", "CPCRE2", "COpenSSL"]),
     shared("Access", ["Postgres", "HTTP", "HTTPServer", "JSON", "Observability", "COpenSSL"]),
-    shared("Catalog", ["Postgres", "Queue", "Records", "JSON", "Access", "Observability"]),
+    shared(
+        "Platform",
+        [
+            "HTTPServer", "HTTP", "Postgres", "Queue", "Access", "Configuration", "EventLoop", "Lifecycle",
+            "Observability",
+        ]),
+    shared("Catalog", ["Postgres", "HTTP", "Records", "JSON"]),
 ]
 
 let base: [Target.Dependency] = [
     "HTTPServer", "HTTP", "JSON", "Postgres", "Queue", "Records", "Access", "Catalog", "EventLoop", "Lifecycle",
-    "Configuration", "Observability",
+    "Configuration", "Observability", "Platform",
 ]
 
 let services: [Target] = [

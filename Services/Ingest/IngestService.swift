@@ -1,1 +1,59 @@
-// Placeholder.
+public import HTTPServer
+public import Platform
+
+import Catalog
+import EventLoop
+import Lifecycle
+import Postgres
+import Queue
+
+/// The ingest service: takes records in over HTTP and lands them.
+public struct IngestService: Sendable {
+    public let platform: Platform
+    public let server: HTTPServer
+    private let services: [any Service]
+
+    public init(_ configuration: IngestConfiguration) throws {
+        platform = try Platform(service: "ingest", settings: configuration.service)
+        let metrics = IngestMetrics(platform.metrics)
+        let coalescer = Coalescer(
+            pool: platform.pool, wakeup: platform.wakeup, linger: configuration.linger, limits: .init(),
+            metrics: metrics)
+        let listener = PostgresListener(
+            channels: [Wakeup.channel], configuration: platform.database, loop: platform.loops.next(),
+            logger: platform.logger)
+        let waiters = ReceiptWaiters(pool: platform.pool, listener: listener, logger: platform.logger)
+        let routes = IngestService.routes(configuration, platform, coalescer, waiters, metrics)
+        var limits = HTTPLimits()
+        limits.handlerTimeout = .seconds(86_400)
+        server = platform.server(routes: routes, limits: limits)
+        services = [listener, coalescer, waiters, server]
+    }
+
+    /// Runs until a signal asks it to stop.
+    public func run() async throws {
+        try await platform.run(services)
+    }
+
+    private static func routes(
+        _ configuration: IngestConfiguration, _ platform: Platform, _ coalescer: Coalescer, _ waiters: ReceiptWaiters,
+        _ metrics: IngestMetrics
+    ) -> [Route] {
+        let pool = platform.pool
+        let intake = Intake(
+            coalescer: coalescer,
+            memory: MemoryShare(budget: configuration.uploadMemory, maxRequests: configuration.maxUploads), pool: pool,
+            wakeup: platform.wakeup, metrics: metrics)
+        let limits = AdmissionState.Limits(
+            landingBytes: Int64(configuration.landingMaxBytes), sourceLag: configuration.sourceMaxLag)
+        let reader = ReceiptReader(pool: pool)
+        let ingest = IngestRoute(
+            sources: SourceDirectory(pool: pool), admission: Admission(pool: pool, limits: limits), intake: intake,
+            keys: IdempotencyKeys(pool: pool), receipts: reader, waiters: waiters, metrics: metrics,
+            bodyLimit: configuration.bodyMaxBytes)
+        return IngestRoutes(
+            ingest: ingest, receipts: ReceiptRoutes(reader: reader), batches: BatchRoutes(pool: pool),
+            sources: SourceRoutes(pool: pool)
+        ).routes
+    }
+}

@@ -10,6 +10,9 @@ import Synchronization
 /// The first for a queue goes out at once, then at most one every 50 ms. A hint only: when one is lost, a worker finds
 /// the job by its next poll. Nothing here blocks or fails the caller.
 public final class Wakeup: Service {
+    /// What is notified on; the payload is the queue's name.
+    public static let channel = "millrace_queue"
+
     public let name = "queue wakeup"
     private let database: PostgresConfiguration
     private let loop: EventLoop

@@ -1,7 +1,7 @@
 private import COpenSSL
 
 /// SHA-256 over bytes that come piece by piece. A value: a copy goes on by itself.
-struct SHA256Digest {
+public struct SHA256Digest {
     private var context = Context()
 
     /// Owns OpenSSL's context.
@@ -23,13 +23,19 @@ struct SHA256Digest {
         deinit { unsafe EVP_MD_CTX_free(pointer) }
     }
 
+    public init() {}
+
+    public mutating func update(_ bytes: [UInt8]) {
+        unsafe bytes.withUnsafeBytes { unsafe update($0) }
+    }
+
     mutating func update(_ bytes: UnsafeRawBufferPointer) {
         if !isKnownUniquelyReferenced(&context) { context = Context(copying: context) }
         unsafe EVP_DigestUpdate(context.pointer, bytes.baseAddress, bytes.count)
     }
 
     /// The 32 bytes over all that was passed.
-    func finish() -> [UInt8] {
+    public func finish() -> [UInt8] {
         let last = Context(copying: context)
         var digest = [UInt8](repeating: 0, count: 32)
         unsafe EVP_DigestFinal_ex(last.pointer, &digest, nil)

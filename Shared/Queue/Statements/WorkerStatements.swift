@@ -94,7 +94,7 @@ struct AdvanceStatement: PostgresStatement {
 
 /// NOTIFY for several queues; on its own, after the commit that it tells of.
 struct NotifyStatement: PostgresStatement {
-    static let channel = "millrace_queue"
+    static let channel = Wakeup.channel
 
     let queues: [String]
 

@@ -1,0 +1,154 @@
+import JSON
+
+/// Decides whether a user's SQL may be sent at all: one SELECT (VALUES, or WITH of SELECTs) that only reads the
+/// workspace's own relations, through functions, types and syntax from a list.
+///
+/// What is not on the list is refused, so that syntax of a later PostgreSQL is refused until somebody has looked at it.
+/// This is the first of several walls: the login role's grants, the read-only transaction and the watchdog stand
+/// behind it.
+struct QueryGuard: Sendable {
+    /// Why a statement is refused, and where in its text (1-based, in characters).
+    struct Refusal: Error, Equatable {
+        var message: String
+        var position: Int?
+    }
+
+    /// Names by which the server would call a function or a cast: `(value).name` is a call for them.
+    private let callable: Set<String>
+
+    /// `callable`: all names of functions and types of the server, in its `pg_catalog` and elsewhere.
+    init(callable: Set<String>) {
+        self.callable = callable
+    }
+
+    /// Throws unless the statement may be sent.
+    func check(_ sql: String) throws(Refusal) {
+        if sql.utf8.contains(0) { throw Refusal(message: "the statement contains U+0000") }
+        let tree: StatementTree
+        do throws(StatementTree.SyntaxError) {
+            tree = try StatementTree(parsing: sql)
+        } catch {
+            throw Refusal(message: error.message, position: error.position)
+        }
+        guard tree.statements.count == 1, let statement = tree.statements[0]["stmt"] else {
+            let count = tree.statements.count
+            throw Refusal(message: count == 0 ? "there is no statement" : "only one statement is allowed, not \(count)")
+        }
+        guard statement["SelectStmt"] != nil else {
+            throw Refusal(message: "only SELECT, VALUES and WITH … SELECT are allowed")
+        }
+        var walk = TreeWalk(callable: callable, text: sql)
+        try walk.visit(statement)
+    }
+}
+
+/// One walk over a parse tree.
+private struct TreeWalk {
+    let callable: Set<String>
+    let text: String
+    /// Byte offset of the innermost node that has one.
+    var location: Int?
+
+    func refusal(_ message: String) -> QueryGuard.Refusal {
+        guard let location, location >= 0, location <= text.utf8.count else {
+            return QueryGuard.Refusal(message: message, position: nil)
+        }
+        let before = String(decoding: text.utf8.prefix(location), as: UTF8.self)
+        return QueryGuard.Refusal(message: message, position: before.unicodeScalars.count + 1)
+    }
+
+    mutating func visit(_ value: JSONValue) throws(QueryGuard.Refusal) {
+        switch value {
+        case .array(let items):
+            for item in items { try visit(item) }
+        case .object(let object):
+            for member in object.members { try visit(member.key, member.value) }
+        default:
+            break
+        }
+    }
+
+    private mutating func visit(_ key: String, _ value: JSONValue) throws(QueryGuard.Refusal) {
+        let outer = location
+        defer { location = outer }
+        if let own = value["location"]?.int { location = own }
+        if key.first?.isUppercase == true {
+            guard QueryAllowList.nodes.contains(key) else {
+                throw refusal("\(QueryAllowList.describe(node: key)) is not allowed")
+            }
+            try check(node: key, value)
+        } else {
+            try check(field: key, value)
+        }
+        try visit(value)
+    }
+
+    private func check(node: String, _ value: JSONValue) throws(QueryGuard.Refusal) {
+        switch node {
+        case "FuncCall":
+            try checkFunction(value)
+        case "RangeVar":
+            try checkRelation(value)
+        case "TypeName":
+            try checkType(value)
+        case "SQLValueFunction":
+            guard QueryAllowList.valueFunctions.contains(value["op"]?.string ?? "") else {
+                throw refusal("this function is not allowed")
+            }
+        case "A_Expr":
+            try checkQualifiers(of: value["name"], what: "operator")
+        case "A_Indirection":
+            for name in (value["indirection"]?.array ?? []).compactMap(Self.text)
+            where callable.contains(name) && !QueryAllowList.functions.contains(name) {
+                throw refusal("the field or function \"\(name)\" is not allowed here")
+            }
+        default:
+            break
+        }
+    }
+
+    private func check(field: String, _ value: JSONValue) throws(QueryGuard.Refusal) {
+        switch field {
+        case "intoClause": throw refusal("SELECT INTO is not allowed")
+        case "lockingClause": throw refusal("FOR UPDATE and FOR SHARE are not allowed")
+        case "typeName": try checkType(value)
+        case "relation": try checkRelation(value)
+        default: break
+        }
+    }
+
+    private func checkFunction(_ call: JSONValue) throws(QueryGuard.Refusal) {
+        try checkQualifiers(of: call["funcname"], what: "function")
+        let name = (call["funcname"]?.array ?? []).compactMap(Self.text).last ?? ""
+        guard QueryAllowList.functions.contains(name) else {
+            throw refusal("the function \(name)() is not allowed")
+        }
+    }
+
+    private func checkRelation(_ relation: JSONValue) throws(QueryGuard.Refusal) {
+        let name = relation["relname"]?.string ?? ""
+        if let schema = relation["schemaname"]?.string {
+            throw refusal("name the dataset without a schema: \"\(name)\", not \"\(schema).\(name)\"")
+        }
+        if relation["catalogname"] != nil { throw refusal("name the dataset without a database") }
+        // pg_catalog is searched first, whatever the search path says.
+        if name.hasPrefix("pg_") { throw refusal("the relation \"\(name)\" is not allowed") }
+    }
+
+    private func checkType(_ type: JSONValue) throws(QueryGuard.Refusal) {
+        try checkQualifiers(of: type["names"], what: "type")
+        let name = (type["names"]?.array ?? []).compactMap(Self.text).last ?? ""
+        guard QueryAllowList.types.contains(name), type["pct_type"]?.bool != true, type["setof"]?.bool != true else {
+            throw refusal("the type \"\(name)\" is not allowed")
+        }
+    }
+
+    private func checkQualifiers(of names: JSONValue?, what: String) throws(QueryGuard.Refusal) {
+        let parts = (names?.array ?? []).compactMap(Self.text)
+        guard parts.count <= 2, parts.count < 2 || parts[0] == "pg_catalog" else {
+            throw refusal("the \(what) \"\(parts.joined(separator: "."))\" is not allowed: name it without a schema")
+        }
+    }
+
+    private static func text(_ node: JSONValue) -> String? { node["String"]?["sval"]?.string }
+}

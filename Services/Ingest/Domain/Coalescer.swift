@@ -1,0 +1,197 @@
+import Catalog
+import Lifecycle
+import Observability
+import Postgres
+import Queue
+import Records
+import Synchronization
+
+/// Group commit for small requests: those of one source that come close together share a batch and a commit.
+///
+/// `land` returns once the request's records are durable. The decisions are ``CoalescerState``'s; commits run as child
+/// tasks of `run`, so that a client that goes away takes nobody's commit with it.
+final class Coalescer: Service {
+    /// Requests share a batch when these are equal.
+    struct Lane: Hashable, Sendable {
+        var sourceID: Int64
+        var format: RecordFormat
+        var header: [UInt8]
+    }
+
+    struct Part: Sendable {
+        var request: IncomingRequest
+        var frame: BatchFrame
+        var rawBytes: Int64
+        var keyed: KeyedBody?
+        var waiter: CheckedContinuation<Landing, any Error>
+    }
+
+    typealias State = CoalescerState<Lane, Part>
+
+    let name = "coalescer"
+    private let pool: PostgresPool
+    private let wakeup: Wakeup
+    private let linger: Duration
+    private let metrics: IngestMetrics
+    private let state: Mutex<State>
+    private let actions: AsyncStream<State.Action>
+    private let schedule: AsyncStream<State.Action>.Continuation
+
+    init(pool: PostgresPool, wakeup: Wakeup, linger: Duration, limits: State.Limits, metrics: IngestMetrics) {
+        self.pool = pool
+        self.wakeup = wakeup
+        self.linger = linger
+        self.metrics = metrics
+        state = Mutex(State(limits: limits))
+        (actions, schedule) = AsyncStream.makeStream()
+    }
+
+    /// Lands one request's records; all of them or none. Throws ``TooBusy`` and what the database throws.
+    func land(
+        _ request: IncomingRequest, frame: BatchFrame, rawBytes: Int64, keyed: KeyedBody?
+    ) async throws -> Landing {
+        let lane = Lane(sourceID: request.sourceID, format: frame.format, header: frame.header)
+        return try await withCheckedThrowingContinuation { waiter in
+            let part = Part(request: request, frame: frame, rawBytes: rawBytes, keyed: keyed, waiter: waiter)
+            let action = state.withLock { $0.add(part, bytes: frame.bytes.count, to: lane) }
+            if case .refuse = action {
+                waiter.resume(throwing: TooBusy(reason: "too many records wait for their commit"))
+            } else {
+                perform(action)
+            }
+        }
+    }
+
+    func run(until shutdown: ShutdownSignal) async throws {
+        await withDiscardingTaskGroup { group in
+            group.addTask {
+                await shutdown.requested()
+                self.schedule.finish()
+            }
+            for await action in actions {
+                switch action {
+                case .none, .refuse: break
+                case .linger(let lane):
+                    group.addTask {
+                        try? await Task.sleep(for: self.linger)
+                        self.perform(self.state.withLock { $0.lingered(lane) })
+                    }
+                case .commit(let lane, let parts):
+                    group.addTask {
+                        await self.commit(parts, lane)
+                        self.perform(self.state.withLock { $0.committed(lane) })
+                    }
+                }
+            }
+        }
+    }
+
+    private func perform(_ action: State.Action) {
+        if case .none = action { return }
+        // Only after shutdown, when the server has drained: nobody is left but who came too late.
+        guard case .terminated = schedule.yield(action), case .commit(_, let parts) = action else { return }
+        for part in parts { part.waiter.resume(throwing: TooBusy(reason: "the service is stopping")) }
+    }
+
+    private func commit(_ parts: [Part], _ lane: Lane) async {
+        do {
+            let landings = try await land(parts, lane)
+            for (part, landing) in zip(parts, landings) { part.waiter.resume(returning: landing) }
+        } catch let error as PostgresError where error.sqlstate == .lockNotAvailable && parts.count > 1 {
+            // Another process is landing one of these keys and does not get on. Those without a key go first, then
+            // each key by itself: it alone is answered that it is in progress.
+            let free = parts.filter { $0.keyed == nil }
+            if !free.isEmpty { await commit(free, lane) }
+            for part in parts where part.keyed != nil { await commit([part], lane) }
+        } catch let error as PostgresError where error.sqlstate == .lockNotAvailable {
+            parts[0].waiter.resume(returning: .keyInProgress)
+        } catch {
+            for part in parts { part.waiter.resume(throwing: error) }
+        }
+    }
+
+    private func land(_ parts: [Part], _ lane: Lane) async throws -> [Landing] {
+        let landings =
+            parts.contains { $0.keyed != nil }
+            ? try await landKeyed(parts, lane)
+            : try await landAll(parts, lane)
+        wakeup.notify("transform")
+        metrics.landed(requests: parts.count, bytes: parts.reduce(0) { $0 + $1.rawBytes })
+        return landings
+    }
+
+    private func landAll(_ parts: [Part], _ lane: Lane) async throws -> [Landing] {
+        let batch = try GroupedBatch(parts, included: { _ in true })
+        let id = try await pool.withConnection { connection in
+            try await connection.query(batch.statement(id: nil, lane)).first
+        }
+        guard let id else { throw TooBusy(reason: "the batch was not landed") }
+        return (0..<parts.count).map { .landed(.coalesced(batch: id, ordinal: Int32($0))) }
+    }
+
+    /// One transaction: takes the keys that nobody has, lands their requests and those without one, writes the
+    /// receipts. A key taken by another process's open transaction is waited for no longer than `lock_timeout`.
+    private func landKeyed(_ parts: [Part], _ lane: Lane) async throws -> [Landing] {
+        let places = parts.indices.compactMap { place in parts[place].keyed.map { ($0.key, place) } }
+        let firstOfKey = Dictionary(places, uniquingKeysWith: { first, _ in first })
+        let asked = firstOfKey.values.sorted()
+        let keys = asked.compactMap { parts[$0].keyed }
+        return try await pool.withTransaction { connection in
+            try await connection.query("set local lock_timeout = '200ms'")
+            let claim = ClaimIdempotencyKeys(
+                sourceID: lane.sourceID, keys: keys.map(\.key), fingerprints: keys.map(\.fingerprint))
+            guard let claimed = try await connection.query(claim).first else {
+                throw TooBusy(reason: "the keys were not claimed")
+            }
+            let taken = Set(claimed.taken)
+            let included = { (place: Int) -> Bool in
+                guard let key = parts[place].keyed?.key else { return true }
+                return taken.contains(key) && firstOfKey[key] == place
+            }
+            let landings = parts.indices.map { place -> Landing in
+                included(place) ? .landed(.coalesced(batch: claimed.batchID, ordinal: Int32(place))) : .keyTaken
+            }
+            if parts.indices.contains(where: included) {
+                let batch = try GroupedBatch(parts, included: included)
+                _ = try await connection.query(batch.statement(id: claimed.batchID, lane))
+                let receipts = taken.sorted().compactMap { key in firstOfKey[key].map { (key, $0) } }
+                _ = try await connection.query(
+                    RememberReceipts(
+                        sourceID: lane.sourceID, keys: receipts.map(\.0),
+                        receipts: receipts.map {
+                            ReceiptID.coalesced(batch: claimed.batchID, ordinal: Int32($0.1)).description
+                        }))
+            }
+            return landings
+        }
+    }
+}
+
+/// The requests of one commit as one batch. A request that is left out keeps its place, with no records.
+private struct GroupedBatch {
+    private var frame: BatchFrame
+    private var ends: [Int32] = []
+    private var requestIDs: [String] = []
+    private var rawBytes: Int64 = 0
+    private var trace: String?
+
+    init(_ parts: [Coalescer.Part], included: (Int) -> Bool) throws {
+        frame = BatchFrame(format: parts[0].frame.format, header: parts[0].frame.header)
+        frame.bytes.reserveCapacity(parts.reduce(0) { $0 + $1.frame.bytes.count })
+        for (place, part) in parts.enumerated() {
+            if included(place) {
+                try frame.append(part.frame)
+                rawBytes += part.rawBytes
+                trace = trace ?? part.request.trace
+            }
+            ends.append(Int32(frame.recordCount))
+            requestIDs.append(part.request.requestID)
+        }
+    }
+
+    func statement(id: Int64?, _ lane: Coalescer.Lane) throws -> LandBatch {
+        LandBatch(
+            id: id, sourceID: lane.sourceID, format: lane.format.name, records: Int32(frame.recordCount),
+            rawBytes: rawBytes, receiptEnds: ends, requestIDs: requestIDs, trace: trace, body: try frame.encode())
+    }
+}

@@ -1,0 +1,56 @@
+import Records
+
+/// A body on its way in: decompressed, counted against its limits, fingerprinted where a key asks for it, and cut into
+/// records. A value type that does no I/O.
+struct IncomingBody {
+    /// The decoded body is larger than allowed.
+    struct TooLarge: Error {
+        let limit: Int
+    }
+
+    private let limit: Int
+    private var decompressor: Decompressor?
+    private var splitter: RecordSplitter
+    private var digest: SHA256Digest?
+    private var decodedBytes = 0
+
+    /// `limit` is in bytes of the decoded body.
+    init(format: RecordFormat, coding: ContentCoding?, limit: Int, fingerprinted: Bool) {
+        self.limit = limit
+        decompressor = coding.map { Decompressor($0, limit: limit) }
+        splitter = RecordSplitter(format: format)
+        if fingerprinted {
+            var digest = SHA256Digest()
+            digest.update([format.rawValue])
+            self.digest = digest
+        }
+    }
+
+    var recordCount: Int { splitter.recordCount }
+    var pendingBytes: Int { splitter.pendingBytes }
+
+    mutating func append(_ chunk: [UInt8]) throws {
+        guard let decompressor else { return try appendDecoded(chunk) }
+        // Expanded piece by piece, so that a bomb is noticed before it is unpacked.
+        decompressor.push(chunk)
+        while let piece = try decompressor.pull() { try appendDecoded(piece) }
+    }
+
+    /// Ends the body. Throws where it stops in the middle of a record that needs an end, or of its compressed form.
+    mutating func finish() throws {
+        try decompressor?.finish()
+        try splitter.finish()
+    }
+
+    mutating func takeFrame() -> BatchFrame? { splitter.takeFrame() }
+
+    /// SHA-256 of the format and the decoded body; nil where it was not asked for.
+    func fingerprint() -> [UInt8]? { digest?.finish() }
+
+    private mutating func appendDecoded(_ bytes: [UInt8]) throws {
+        decodedBytes += bytes.count
+        if decodedBytes > limit { throw TooLarge(limit: limit) }
+        digest?.update(bytes)
+        try splitter.append(bytes)
+    }
+}

@@ -1,0 +1,96 @@
+import Catalog
+import Postgres
+import Queue
+import Records
+
+/// Takes one request's body in: cuts it into records as it comes, and lands them.
+///
+/// A body whose records fit into ``MemoryShare``'s part (and into one small batch) goes to the coalescer whole; a
+/// larger one becomes an upload at the first cut.
+struct Intake: Sendable {
+    /// Bodies whose records are at most this long share a commit with others.
+    static let smallBody = 1 << 20
+    /// From this many bytes on a body counts as large for the memory budget.
+    static let largeBody = 128 << 10
+
+    let coalescer: Coalescer
+    let memory: MemoryShare
+    let pool: PostgresPool
+    let wakeup: Wakeup
+    let metrics: IngestMetrics
+
+    struct Result: Sendable {
+        var landing: Landing
+        /// Of the decoded body and its type; nil where no key asked for it.
+        var fingerprint: [UInt8]?
+    }
+
+    /// The body holds no record at all.
+    struct EmptyBody: Error {}
+
+    /// Lands the body, or finds that its key is taken. `next` gives the body's chunks, nil at its end, and throws
+    /// when the body breaks off: then nothing is accepted.
+    func take(
+        _ request: IncomingRequest, body: IncomingBody,
+        next: () async throws -> [UInt8]?
+    ) async throws -> Result {
+        var state = Progress(body: body)
+        defer { if state.countedIn { memory.leave() } }
+        do {
+            return try await take(request, &state, next)
+        } catch {
+            await state.upload?.abandon()
+            throw error
+        }
+    }
+
+    private struct Progress {
+        var body: IncomingBody
+        var countedIn = false
+        var upload: Upload?
+    }
+
+    private func take(
+        _ request: IncomingRequest, _ state: inout Progress, _ next: () async throws -> [UInt8]?
+    ) async throws -> Result {
+        while let chunk = try await next() {
+            try state.body.append(chunk)
+            if !state.countedIn && state.body.pendingBytes > Self.largeBody {
+                guard memory.enter() else { throw TooBusy(reason: "too many large requests are being read") }
+                state.countedIn = true
+            }
+            guard state.countedIn else { continue }
+            let part = state.upload == nil ? max(memory.part, Self.largeBody) : memory.part
+            if state.body.pendingBytes >= part {
+                guard try await landPart(request, &state) else {
+                    return Result(landing: .keyInProgress, fingerprint: nil)
+                }
+            }
+        }
+        try state.body.finish()
+        guard state.body.recordCount > 0 else { throw EmptyBody() }
+        let fingerprint = state.body.fingerprint()
+        if state.upload == nil && state.body.pendingBytes <= Self.smallBody, let frame = state.body.takeFrame() {
+            let keyed = request.idempotencyKey.flatMap { key in fingerprint.map { KeyedBody(key: key, fingerprint: $0) } }
+            let landing = try await coalescer.land(
+                request, frame: frame, rawBytes: Int64(frame.bytes.count - frame.recordCount), keyed: keyed)
+            return Result(landing: landing, fingerprint: fingerprint)
+        }
+        guard try await landPart(request, &state), let upload = state.upload else {
+            return Result(landing: .keyInProgress, fingerprint: fingerprint)
+        }
+        let receipt = try await upload.accept(fingerprint: fingerprint)
+        state.upload = nil
+        return Result(landing: .landed(receipt), fingerprint: fingerprint)
+    }
+
+    /// Lands what has been cut; false when another request holds the key.
+    private func landPart(_ request: IncomingRequest, _ state: inout Progress) async throws -> Bool {
+        if state.upload == nil {
+            state.upload = try await Upload.begin(request, pool: pool, wakeup: wakeup, metrics: metrics)
+        }
+        guard let upload = state.upload else { return false }
+        if let frame = state.body.takeFrame() { try await upload.land(frame) }
+        return true
+    }
+}

@@ -1,0 +1,39 @@
+import Synchronization
+
+/// Shares the memory for large requests' bodies: each that is being read may hold an equal part of the budget.
+///
+/// The part shrinks as requests come and grows as they go, so the sum stays near the budget whatever their number; a
+/// request that holds more than its part lands what it has.
+final class MemoryShare: Sendable {
+    /// A part is never smaller: `maxRequests` × this is the bound under the heaviest load.
+    static let smallestPart = 64 << 10
+    /// Nor larger: one batch is one unit of work.
+    static let largestPart = 4 << 20
+
+    private let budget: Int
+    private let maxRequests: Int
+    private let active = Atomic<Int>(0)
+
+    init(budget: Int, maxRequests: Int) {
+        self.budget = budget
+        self.maxRequests = maxRequests
+    }
+
+    /// Bytes of records that one request may hold now.
+    var part: Int {
+        let count = max(1, active.load(ordering: .relaxed))
+        return min(max(budget / count, Self.smallestPart), Self.largestPart)
+    }
+
+    /// Counts a large request in; false when too many are being read.
+    func enter() -> Bool {
+        let (before, _) = active.add(1, ordering: .relaxed)
+        if before < maxRequests { return true }
+        active.subtract(1, ordering: .relaxed)
+        return false
+    }
+
+    func leave() {
+        active.subtract(1, ordering: .relaxed)
+    }
+}

@@ -1,0 +1,62 @@
+import Catalog
+import Observability
+import Postgres
+import Queue
+import Records
+
+/// One large request on its way in: its batches are committed as it streams, and nobody sees them until `accept`.
+///
+/// Batches of an upload that breaks off stay unseen; maintenance sweeps them.
+struct Upload: Sendable {
+    /// The upload is no longer ours to accept: it did not move for a minute, and a retry took its key.
+    struct Lost: Error {}
+
+    let id: Int64
+    let request: IncomingRequest
+    let pool: PostgresPool
+    let wakeup: Wakeup
+    let metrics: IngestMetrics
+
+    /// Begins an upload. Nil when another upload holds the key and still moves, or the key is taken for good.
+    static func begin(
+        _ request: IncomingRequest, pool: PostgresPool, wakeup: Wakeup, metrics: IngestMetrics
+    ) async throws -> Upload? {
+        let statement = BeginUpload(
+            sourceID: request.sourceID, requestID: request.requestID, key: request.idempotencyKey)
+        let begun = try await pool.withConnection { try await $0.query(statement).first }
+        guard let begun else { return nil }
+        let upload = Upload(id: begun.id, request: request, pool: pool, wakeup: wakeup, metrics: metrics)
+        if begun.holdsKey { return upload }
+        await upload.abandon()
+        return nil
+    }
+
+    /// Lands one batch.
+    func land(_ frame: BatchFrame) async throws {
+        // Compressing up to 4 MiB takes milliseconds: not on an event loop.
+        let body = try await withTaskExecutorPreference(globalConcurrentExecutor) { try frame.encode() }
+        let statement = LandUploadBatch(
+            uploadID: id, format: frame.format.name, records: Int32(frame.recordCount),
+            rawBytes: Int64(frame.bytes.count - frame.recordCount), trace: request.trace, body: body)
+        let landed = try await pool.withConnection { try await $0.query(statement) }
+        if landed.isEmpty { throw Lost() }
+        metrics.landed(requests: 0, bytes: statement.rawBytes)
+    }
+
+    /// Accepts all batches together and makes their jobs.
+    func accept(fingerprint: [UInt8]?) async throws -> ReceiptID {
+        let receipt = ReceiptID.upload(id)
+        let statement = AcceptUpload(
+            uploadID: id, key: request.idempotencyKey, fingerprint: fingerprint, receipt: receipt.description)
+        let accepted = try await pool.withConnection { try await $0.query(statement) }
+        if accepted.isEmpty { throw Lost() }
+        wakeup.notify("transform")
+        metrics.landed(requests: 1, bytes: 0)
+        return receipt
+    }
+
+    /// Gives the upload up, so that its key is free at once. What fails here is left to the sweep.
+    func abandon() async {
+        _ = try? await pool.withConnection { try await $0.query(AbandonUpload(uploadID: id)) }
+    }
+}

@@ -1,0 +1,38 @@
+public import Configuration
+
+/// What the ingest service reads from its environment, besides ``ServiceSettings``.
+///
+/// | variable | default | |
+/// |---|---|---|
+/// | `MILLRACE_LANDING_MAX_BYTES` | `20GiB` | what landing may take on disk before 503 `storage_full` |
+/// | `MILLRACE_SOURCE_MAX_LAG` | `10m` | the age of a source's oldest record not yet stored before 429 `lagging` |
+/// | `MILLRACE_BODY_MAX_BYTES` | `16GiB` | one body, as it comes and decoded |
+/// | `MILLRACE_UPLOAD_MEMORY` | `32MiB` | what the bodies of all large requests hold in memory together |
+/// | `MILLRACE_MAX_UPLOADS` | 256 | large requests read at the same time |
+/// | `MILLRACE_LINGER` | `3ms` | how long a small request waits for others while its source is busy |
+/// | `MILLRACE_IDEMPOTENCY_RETENTION` | `48h` | how long an `Idempotency-Key` is remembered |
+public struct IngestConfiguration: Sendable {
+    public var service: ServiceSettings
+    public var landingMaxBytes: Int
+    public var sourceMaxLag: Duration
+    public var bodyMaxBytes: Int
+    public var uploadMemory: Int
+    public var maxUploads: Int
+    public var linger: Duration
+    public var idempotencyRetention: Duration
+
+    public init(_ environment: Environment) throws(ConfigurationError) {
+        var settings = Settings(environment)
+        service = ServiceSettings(service: "ingest", defaultPort: 8081, from: &settings)
+        landingMaxBytes = settings.byteCount("MILLRACE_LANDING_MAX_BYTES", default: 20 << 30, in: (1 << 20)...(1 << 50))
+        sourceMaxLag = settings.duration(
+            "MILLRACE_SOURCE_MAX_LAG", default: .seconds(600), in: .seconds(1) ... .seconds(86_400 * 7))
+        bodyMaxBytes = settings.byteCount("MILLRACE_BODY_MAX_BYTES", default: 16 << 30, in: 1024...(1 << 40))
+        uploadMemory = settings.byteCount("MILLRACE_UPLOAD_MEMORY", default: 32 << 20, in: (4 << 20)...(8 << 30))
+        maxUploads = settings.integer("MILLRACE_MAX_UPLOADS", default: 256, in: 1...10_000)
+        linger = settings.duration("MILLRACE_LINGER", default: .milliseconds(3), in: .zero ... .seconds(1))
+        idempotencyRetention = settings.duration(
+            "MILLRACE_IDEMPOTENCY_RETENTION", default: .seconds(48 * 3600), in: .seconds(24 * 3600) ... .seconds(86_400 * 90))
+        try settings.finish()
+    }
+}

@@ -1,0 +1,120 @@
+import Access
+import Catalog
+import HTTP
+import HTTPServer
+import JSON
+import Postgres
+import Records
+
+/// `/v1/batches`.
+struct BatchRoutes: Sendable {
+    let pool: PostgresPool
+
+    /// The largest frame that is decoded here, in bytes.
+    static let frameLimit = 64 << 20
+
+    func list(_ request: Request) async throws -> Response {
+        let principal = try request.principal()
+        let query = try request.query()
+        let page = try PageRequest(query, list: "batches", maximum: 500)
+        let source = query.string("source")
+        let state = query.value("state", oneOf: Receipt.State.self)
+        try query.finish()
+        let before = page.cursor?.values[0].int.map(Int64.init) ?? .max
+        let statement = ListBatches(
+            workspaceID: principal.workspaceID, source: source, state: state?.rawValue, before: before,
+            limit: Int32(page.limit + 1))
+        let batches = try await pool.withConnection { try await $0.query(statement) }
+        let items = batches.prefix(page.limit)
+        let next = batches.count > page.limit ? items.last.map { Cursor([.number($0.id)]).text(of: "batches") } : nil
+        return .list(items.map(\.json), nextCursor: next)
+    }
+
+    func get(_ request: Request) async throws -> Response {
+        let (batch, _) = try await find(request)
+        return .json(.ok, batch.json)
+    }
+
+    /// The records as they came, one after the other, without those that are not whole.
+    func raw(_ request: Request) async throws -> Response {
+        let (batch, id) = try await find(request)
+        guard let stored = try await pool.withConnection({ try await $0.query(FindPayload(batchID: id)).first }) else {
+            throw Problem(.rawExpired, "the raw bytes of batch \(id) have expired")
+        }
+        let frame = try await withTaskExecutorPreference(globalConcurrentExecutor) {
+            try BatchFrame(decoding: stored, limit: Self.frameLimit)
+        }
+        let header = frame.header.isEmpty ? [] : frame.header + [0x0A]
+        return .bytes(.ok, Self.mediaType(batch.format), header + frame.bytes)
+    }
+
+    private func find(_ request: Request) async throws -> (BatchSummary, Int64) {
+        let principal = try request.principal()
+        let text = request.parameter("id")
+        guard let id = Int64(text), id > 0 else { throw Problem(.notFound, "there is no batch \(text)") }
+        let statement = FindBatch(workspaceID: principal.workspaceID, id: id)
+        guard let batch = try await pool.withConnection({ try await $0.query(statement).first }) else {
+            throw Problem(.notFound, "there is no batch \(text)")
+        }
+        return (batch, id)
+    }
+
+    /// The elements of a JSON array come out as lines.
+    private static func mediaType(_ format: String) -> String {
+        switch format {
+        case "csv": "text/csv; charset=utf-8"
+        case "text": "text/plain; charset=utf-8"
+        default: "application/x-ndjson"
+        }
+    }
+}
+
+extension BatchRoutes {
+    private static let example: JSONValue = [
+        "id": "12", "source": "weblogs", "format": "ndjson", "state": "stored", "records": 2, "raw_bytes": 48,
+        "stored_bytes": 61, "requests": 1, "received_at": "2026-01-01T00:00:00Z", "raw_available": true,
+    ]
+
+    var routes: [Route] {
+        let id = Operation.Parameter("id", .path, "The batch.", example: "12")
+        return [
+            Route(
+                .get, "/v1/batches", scope: "sources:read",
+                operation: Operation(
+                    id: "listBatches", summary: "The workspace's batches, newest first", tag: "ingest",
+                    parameters: [
+                        .init("source", .query, "Only this source's."),
+                        .init(
+                            "state", .query, "Only those in this state.",
+                            schema: [
+                                "type": "string", "enum": .array(Receipt.State.allCases.map { .string($0.rawValue) }),
+                            ]),
+                        .init("limit", .query, "Items a page.", schema: ["type": "integer", "maximum": 500]),
+                        .init("cursor", .query, "The `next_cursor` of the page before."),
+                    ],
+                    answers: [
+                        .init(.ok, "A page.", [.json(example: ["items": [Self.example], "next_cursor": nil])])
+                    ],
+                    problems: [.invalidParameter, .invalidCursor, .databaseUnavailable]),
+                handler: list),
+            Route(
+                .get, "/v1/batches/{id}", scope: "sources:read",
+                operation: Operation(
+                    id: "getBatch", summary: "One batch", tag: "ingest", parameters: [id],
+                    answers: [.init(.ok, "The batch.", [.json(example: Self.example)])],
+                    problems: [.notFound, .databaseUnavailable]),
+                handler: get),
+            Route(
+                .get, "/v1/batches/{id}/raw", scope: "raw:read",
+                operation: Operation(
+                    id: "getBatchRaw", summary: "A batch's records as they came", tag: "ingest", parameters: [id],
+                    answers: [
+                        .init(
+                            .ok, "The records.",
+                            [.init("application/x-ndjson"), .init("text/csv"), .init("text/plain")])
+                    ],
+                    problems: [.notFound, .rawExpired, .databaseUnavailable]),
+                handler: raw),
+        ]
+    }
+}

@@ -1,0 +1,62 @@
+import HTTP
+import HTTPServer
+import Records
+
+/// What the head of a request to `/v1/ingest/{source}` says about its body and its answer.
+struct IngestOptions: Sendable {
+    var format: RecordFormat
+    var coding: ContentCoding?
+    var idempotencyKey: String?
+    /// How long to wait until the records are stored; nil does not wait.
+    var wait: Duration?
+
+    private enum Wait: String, CaseIterable { case stored }
+
+    static let longestWait = Duration.seconds(60)
+    static let longestKey = 255
+
+    /// Throws `unsupported_media_type`, `invalid_header` and `invalid_parameter`.
+    init(_ request: Request) throws(Problem) {
+        let query = try request.query()
+        let waits = query.value("wait", oneOf: Wait.self) != nil
+        let timeout = query.duration("timeout", maximum: Self.longestWait)
+        if timeout != nil && !waits { query.fault("timeout", "goes with wait=stored") }
+        try query.finish()
+        wait = waits ? timeout ?? .seconds(30) : nil
+        format = try Self.format(request.head["content-type"])
+        coding = try Self.coding(request.head["content-encoding"])
+        idempotencyKey = request.head["idempotency-key"]
+        if let key = idempotencyKey, key.isEmpty || key.utf8.count > Self.longestKey {
+            throw Problem(.invalidHeader, "Idempotency-Key must have 1 to \(Self.longestKey) bytes")
+        }
+    }
+
+    private static func format(_ header: String?) throws(Problem) -> RecordFormat {
+        guard let header else {
+            throw Problem(.unsupportedMediaType, "Content-Type is missing; it is one of \(supported)")
+        }
+        guard let type = MediaType(header), type.isUTF8 else {
+            throw Problem(.unsupportedMediaType, "Content-Type \(header) is not UTF-8; send one of \(supported)")
+        }
+        switch type.essence {
+        case MediaType.ndjson.essence, "application/ndjson", "application/jsonl": return .ndjson
+        case MediaType.json.essence: return .json
+        case MediaType.csv.essence: return .csv
+        case MediaType.plainText.essence: return .text
+        default: throw Problem(.unsupportedMediaType, "Content-Type \(type.essence) is not one of \(supported)")
+        }
+    }
+
+    private static let supported = "application/x-ndjson, application/json, text/csv, text/plain"
+
+    private static func coding(_ header: String?) throws(Problem) -> ContentCoding? {
+        switch header?.lowercased() {
+        case nil, "", "identity": return nil
+        case "gzip", "x-gzip": return .gzip
+        case "deflate": return .deflate
+        case "zstd": return .zstd
+        case let other?:
+            throw Problem(.unsupportedMediaType, "Content-Encoding \(other) is not one of gzip, deflate, zstd")
+        }
+    }
+}

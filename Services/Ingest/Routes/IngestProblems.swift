@@ -1,0 +1,65 @@
+public import HTTP
+public import HTTPServer
+import JSON
+public import Records
+
+extension RecordsError: ProblemConvertible {
+    /// A body that cannot be taken in, with the place of the fault.
+    public var problem: Problem {
+        let code: ProblemCode =
+            switch code {
+            case .unsplittable: .malformedBody
+            case .limit, .expandedTooLarge: .payloadTooLarge
+            case .corruptCompression: .invalidEncoding
+            case .corruptFrame, .incompatibleFrames, .untypedColumn, .corruptCopy, .library: .internalError
+            }
+        let place = position.map { position in
+            [
+                ("line", JSONValue.number(position.line)), ("column", .number(position.column)),
+                ("byte", .number(position.byte)),
+            ]
+        }
+        return Problem(code, message, extensions: place ?? [])
+    }
+}
+
+extension AdmissionState.Refusal: ProblemConvertible {
+    var problem: Problem {
+        switch self {
+        case .storageFull(let bytes, let limit):
+            Problem(.storageFull, "landing holds \(bytes) bytes of at most \(limit)", retryAfter: .seconds(30))
+        case .lagging(let lag, let limit):
+            Problem(
+                .lagging,
+                "the source's oldest record has waited \(lag.components.seconds) s of at most "
+                    + "\(limit.components.seconds) s", retryAfter: .seconds(5))
+        }
+    }
+}
+
+extension TooBusy: ProblemConvertible {
+    var problem: Problem { Problem(.overloaded, reason, retryAfter: .seconds(1)) }
+}
+
+extension IncomingBody.TooLarge: ProblemConvertible {
+    var problem: Problem { RequestBody.tooLarge(limit) }
+}
+
+extension Intake.EmptyBody: ProblemConvertible {
+    var problem: Problem { Problem(.emptyBody, "the body holds no record") }
+}
+
+extension Upload.Lost: ProblemConvertible {
+    var problem: Problem {
+        Problem(
+            .uploadExpired, "the body stood still for a minute, and a retry took its Idempotency-Key",
+            retryAfter: .seconds(1))
+    }
+}
+
+extension Problem {
+    static let idempotencyInProgress = Problem(
+        .idempotencyInProgress, "wait for the first request with this key, then repeat yours", retryAfter: .seconds(1))
+    static let idempotencyMismatch = Problem(
+        .idempotencyMismatch, "the first request with this key had another body or Content-Type")
+}

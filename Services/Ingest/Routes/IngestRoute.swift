@@ -1,0 +1,92 @@
+import Access
+import Catalog
+import HTTP
+import HTTPServer
+import JSON
+import Observability
+import Records
+
+/// `POST /v1/ingest/{source}`: takes records in.
+struct IngestRoute: Sendable {
+    let sources: SourceDirectory
+    let admission: Admission
+    let intake: Intake
+    let keys: IdempotencyKeys
+    let receipts: ReceiptReader
+    let waiters: ReceiptWaiters
+    let metrics: IngestMetrics
+    /// Bytes of one body, as it comes and decoded.
+    let bodyLimit: Int
+
+    func handle(_ request: Request) async throws -> Response {
+        let principal = try request.principal()
+        let name = try ResourceName(checking: request.parameter("source"))
+        let options = try IngestOptions(request)
+        let source = try await sources.source(name, workspaceID: principal.workspaceID)
+        try await admission.admit(sourceID: source.id)
+        let incoming = IncomingRequest(
+            sourceID: source.id, requestID: request.context.requestID, trace: request.context.trace.traceparent,
+            idempotencyKey: options.idempotencyKey)
+        if let key = options.idempotencyKey, let known = try await keys.find(key, sourceID: source.id) {
+            return try await answer(known, request, options, principal)
+        }
+        let body = IncomingBody(
+            format: options.format, coding: options.coding, limit: bodyLimit,
+            fingerprinted: options.idempotencyKey != nil)
+        var chunks = request.body.makeAsyncIterator()
+        let result = try await intake.take(incoming, body: body) { try await chunks.next() }
+        switch result.landing {
+        case .landed(let receipt):
+            return try await respond(receipt, options, principal, replayed: false)
+        case .keyInProgress:
+            throw Problem.idempotencyInProgress
+        case .keyTaken:
+            guard let key = options.idempotencyKey, let known = try await keys.find(key, sourceID: source.id),
+                let receipt = known.receipt
+            else { throw Problem.idempotencyInProgress }
+            guard known.fingerprint == result.fingerprint else { throw Problem.idempotencyMismatch }
+            return try await respond(receipt, options, principal, replayed: true)
+        }
+    }
+
+    /// The key is known before the body is read: it is still read, to see that it is the same.
+    private func answer(
+        _ known: IdempotencyKeys.Known, _ request: Request, _ options: IngestOptions, _ principal: Principal
+    ) async throws -> Response {
+        guard let receipt = known.receipt else { throw Problem.idempotencyInProgress }
+        var body = IncomingBody(
+            format: options.format, coding: options.coding, limit: bodyLimit, fingerprinted: true)
+        for try await chunk in request.body {
+            try body.append(chunk)
+            _ = body.takeFrame()
+        }
+        try body.finish()
+        guard body.fingerprint() == known.fingerprint else { throw Problem.idempotencyMismatch }
+        return try await respond(receipt, options, principal, replayed: true)
+    }
+
+    private func respond(
+        _ id: ReceiptID, _ options: IngestOptions, _ principal: Principal, replayed: Bool
+    ) async throws -> Response {
+        var response: Response
+        if let timeout = options.wait {
+            await waiters.wait(for: id, timeout: timeout)
+            guard let receipt = try await receipts.receipt(id, workspaceID: principal.workspaceID) else {
+                throw Problem(.notFound, "there is no such receipt")
+            }
+            if receipt.state == .failed {
+                throw Problem(
+                    .receiptFailed, receipt.outputs.compactMap(\.error).first ?? "an output has failed",
+                    extensions: [("receipt", .string(id.description))])
+            }
+            let done = receipt.state == .stored
+            response = .json(done ? .ok : .accepted, done ? receipt.summary : receipt.acknowledgement)
+        } else {
+            response = .json(
+                .accepted, ["receipt": .string(id.description), "state": .string(Receipt.State.accepted.rawValue)])
+        }
+        if replayed { response.headers["idempotent-replayed"] = "true" }
+        response.headers["location"] = "/v1/receipts/\(id)"
+        return response
+    }
+}

@@ -1,0 +1,67 @@
+import Postgres
+import Records
+
+/// Finds a dataset by name, or makes it as an inferred one.
+struct EnsureDataset: PostgresStatement {
+    static let sql = """
+        with made as (
+            insert into millrace.dataset (workspace_id, name) values ($1, $2)
+            on conflict (workspace_id, name) do nothing
+            returning id, definition, declared
+        )
+        select id, definition, declared from made
+        union all
+        select id, definition, declared from millrace.dataset where workspace_id = $1 and name = $2
+        limit 1
+        """
+    var workspaceID: Int64
+    var name: String
+
+    var parameters: [PostgresValue] { [.int8(workspaceID), .text(name)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> DatasetHead {
+        DatasetHead(id: try row.int8(0), definition: try row.json(1), declared: try row.bool(2))
+    }
+}
+
+struct DatasetHead: Sendable {
+    var id: Int64
+    var definition: [UInt8]
+    var declared: Bool
+}
+
+/// A column that all agree on.
+struct AgreedColumn: Sendable, Equatable {
+    enum State: String, Sendable {
+        case agreed, applied
+        /// The table could not be given the column: its values go to `_extra`.
+        case extra
+    }
+
+    var name: String
+    var type: ColumnType
+    var nullable: Bool
+    var state: State
+}
+
+/// Agrees on columns: `millrace.agree_columns` in a transaction of its own.
+struct AgreeColumns: PostgresStatement {
+    /// The most columns that inference adds to a dataset.
+    static let inferredLimit: Int32 = 200
+
+    static let sql = "select name, type, nullable, state from millrace.agree_columns($1, $2, $3, $4)"
+    var datasetID: Int64
+    /// Columns wanted; empty only asks for what there is.
+    var names: [String]
+    var types: [String]
+
+    var parameters: [PostgresValue] {
+        [.int8(datasetID), .textArray(names), .textArray(types), .int4(Self.inferredLimit)]
+    }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> AgreedColumn {
+        guard let type = ColumnType(rawValue: try row.text(1)), let state = AgreedColumn.State(rawValue: try row.text(3))
+        else { throw PostgresError(.decode, "a column's type or state is not known here", doing: "agree on columns") }
+        return AgreedColumn(name: try row.text(0), type: type, nullable: try row.bool(2), state: state)
+    }
+}

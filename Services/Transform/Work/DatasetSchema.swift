@@ -1,0 +1,79 @@
+import JSON
+import Postgres
+import Records
+import Synchronization
+
+/// A dataset as records are fitted to it.
+struct DatasetSchema: Sendable {
+    var id: Int64
+    var settings: DatasetSettings
+    /// In the table's order.
+    var columns: [AgreedColumn]
+
+    func column(_ name: String) -> AgreedColumn? { columns.first { $0.name == name } }
+}
+
+/// Datasets' schemas, remembered for a moment, and the agreement on new columns.
+///
+/// What is remembered may be old: a column that was added meanwhile is found when the agreement is asked for it, a
+/// column that changed its type when store refuses the chunk.
+final class SchemaRegistry: Sendable {
+    private struct Name: Hashable {
+        var workspaceID: Int64
+        var dataset: String
+    }
+
+    private struct Entry {
+        var schema: DatasetSchema
+        var until: ContinuousClock.Instant
+    }
+
+    static let retention = Duration.seconds(2)
+    static let capacity = 1_000
+
+    private let pool: PostgresPool
+    private let entries = Mutex<[Name: Entry]>([:])
+
+    init(pool: PostgresPool) {
+        self.pool = pool
+    }
+
+    /// The dataset's schema; the dataset is made as an inferred one if there is none.
+    func schema(_ dataset: String, workspaceID: Int64) async throws -> DatasetSchema {
+        let name = Name(workspaceID: workspaceID, dataset: dataset)
+        let now = ContinuousClock.now
+        if let entry = entries.withLock({ $0[name] }), entry.until > now { return entry.schema }
+        let schema = try await pool.withConnection { connection in
+            guard let head = try await connection.query(EnsureDataset(workspaceID: workspaceID, name: dataset)).first
+            else { throw PostgresError(.decode, "the dataset was removed meanwhile", doing: "find a dataset") }
+            let definition = try JSONValue.parse(head.definition)
+            let columns = try await connection.query(AgreeColumns(datasetID: head.id, names: [], types: []))
+            return DatasetSchema(
+                id: head.id, settings: DatasetSettings(definition: definition, declared: head.declared),
+                columns: columns)
+        }
+        remember(schema, name, now)
+        return schema
+    }
+
+    /// Adds columns to the dataset, and gives its schema with what all agree on: a column that another batch added first
+    /// has that one's type, and one beyond the limit is missing.
+    func agree(
+        on wanted: [(name: String, type: ColumnType)], of dataset: String, workspaceID: Int64, schema: DatasetSchema
+    ) async throws -> DatasetSchema {
+        let statement = AgreeColumns(
+            datasetID: schema.id, names: wanted.map(\.name), types: wanted.map(\.type.rawValue))
+        let columns = try await pool.withConnection { try await $0.query(statement) }
+        var agreed = schema
+        agreed.columns = columns
+        remember(agreed, Name(workspaceID: workspaceID, dataset: dataset), .now)
+        return agreed
+    }
+
+    private func remember(_ schema: DatasetSchema, _ name: Name, _ now: ContinuousClock.Instant) {
+        entries.withLock { entries in
+            if entries.count >= Self.capacity { entries.removeAll() }
+            entries[name] = Entry(schema: schema, until: now + Self.retention)
+        }
+    }
+}

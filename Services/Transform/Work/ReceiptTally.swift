@@ -1,0 +1,24 @@
+/// Splits a batch's counts over the requests coalesced into it.
+///
+/// Rows are named by their record's ordinal. The answer has three numbers a request: filtered, quarantined and
+/// duplicates, in the order of the requests; nil for a batch of one request, whose counts are the batch's.
+enum ReceiptTally {
+    static func counts(ends: [Int32], filtered: [Int32], quarantined: [Int32]) -> [Int32]? {
+        guard ends.count > 1 else { return nil }
+        var counts = [Int32](repeating: 0, count: ends.count * 3)
+        for row in filtered { counts[3 * receipt(of: row, ends)] += 1 }
+        for row in quarantined { counts[3 * receipt(of: row, ends) + 1] += 1 }
+        return counts
+    }
+
+    /// The first request whose end lies past the row.
+    private static func receipt(of row: Int32, _ ends: [Int32]) -> Int {
+        var low = 0
+        var high = ends.count - 1
+        while low < high {
+            let middle = (low + high) / 2
+            if ends[middle] > row { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}

@@ -1,0 +1,65 @@
+public import Configuration
+public import EventLoop
+public import HTTPServer
+public import Lifecycle
+public import Observability
+public import Postgres
+public import Queue
+
+import Access
+import HTTP
+
+/// What every service of the platform stands on: event loops, the database pool, wake-ups, logs and metrics; and how
+/// they are run together. Made once in a process.
+public struct Platform: Sendable {
+    /// The version that the OpenAPI documents carry.
+    public static let version = "0.1.0"
+
+    /// The service's name: `ingest`, `transform`, `store` or `analytics`.
+    public let service: String
+    public let settings: ServiceSettings
+    public let logger: Logger
+    public let metrics: MetricsRegistry
+    public let loops: EventLoopGroup
+    public let database: PostgresConfiguration
+    public let pool: PostgresPool
+    public let wakeup: Wakeup
+
+    /// Errors: `PostgresError` (`.configuration`) for the URL, and what making the event loops' threads throws.
+    public init(service: String, settings: ServiceSettings) throws {
+        self.service = service
+        self.settings = settings
+        logger = Logger(service: service, level: settings.logLevel)
+        metrics = MetricsRegistry()
+        loops = try EventLoopGroup(count: settings.eventLoops ?? CPUCount.available, name: service)
+        database = try PostgresConfiguration(
+            url: settings.databaseURL.reveal(), applicationName: "millrace-\(service)", poolSize: settings.poolSize)
+        pool = PostgresPool(database, loops: loops, logger: logger, metrics: metrics)
+        wakeup = Wakeup(database, loop: loops.next(), logger: logger)
+    }
+
+    /// A server for these routes: each needs a key with the route's scope, unless the route is public.
+    public func server(
+        routes: [Route], readiness: [ReadinessCheck] = [], limits: HTTPLimits = HTTPLimits()
+    ) -> HTTPServer {
+        let database = ReadinessCheck("database") { [pool] in
+            if !pool.isAvailable { throw Problem(.databaseUnavailable, "the database cannot be reached") }
+        }
+        let all = StandardRoutes.adding(
+            to: routes, title: "Millrace \(service)", version: Self.version, readiness: [database] + readiness,
+            metrics: metrics)
+        let authentication = AuthenticationMiddleware(keys: StoredKeys(pool), metrics: metrics)
+        let application = Application(
+            router: Router(routes: all), middleware: [authentication], limits: limits, metrics: metrics)
+        return HTTPServer(
+            name: service, address: settings.host, port: settings.port, application: application, loops: loops,
+            limits: limits, logger: logger, metrics: metrics)
+    }
+
+    /// Runs the services until a signal, pool first and stopped last; and ends the loops.
+    public func run(_ services: [any Service]) async throws {
+        defer { loops.shutdown() }
+        let group = ServiceGroup(services: [pool, wakeup] + services, drain: settings.drain, logger: logger)
+        try await group.run()
+    }
+}

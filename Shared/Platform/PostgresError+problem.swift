@@ -1,0 +1,16 @@
+public import HTTP
+public import HTTPServer
+public import Postgres
+
+extension PostgresError: ProblemConvertible {
+    /// A database that is away, or has no connection left, is 503 with `Retry-After`; anything else is ours.
+    public var problem: Problem {
+        if isUnavailable || code == .commitUnknown {
+            return Problem(
+                .databaseUnavailable, "the database cannot be reached; whether the request took effect is not known",
+                retryAfter: .seconds(1))
+        }
+        if code == .timedOut { return Problem(.timeout, "the database did not answer in time", retryAfter: .seconds(1)) }
+        return Problem(.internalError, "the request failed; its id is in the logs")
+    }
+}
