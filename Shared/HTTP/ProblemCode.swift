@@ -113,6 +113,14 @@ extension ProblemCode {
     public static let internalError = ProblemCode("internal", 500, "Something went wrong here")
 }
 
+// MARK: - The gateway, where no service answers (deploy/gateway/gateway.js)
+
+extension ProblemCode {
+    public static let badGateway = ProblemCode("bad_gateway", 502, "The service cannot be reached")
+    public static let serviceUnavailable = ProblemCode("service_unavailable", 503, "A service is not there")
+    public static let gatewayTimeout = ProblemCode("gateway_timeout", 504, "The service did not answer in time")
+}
+
 extension ProblemCode {
     /// Every code there is; a test holds them to be unique.
     public static let all: [ProblemCode] = [
@@ -124,6 +132,6 @@ extension ProblemCode {
         tooManyConnections, conflict, alreadyExists, inUse, incompatibleChange, rawExpired, idempotencyInProgress,
         idempotencyMismatch, receiptFailed, uploadExpired, invalidPipeline, invalidExpression, invalidDataset,
         invalidQuery, queryNotAllowed, queryFailed, queryTimeout, queryUnavailable, databaseUnavailable, overloaded,
-        shuttingDown, notReady, timeout, internalError,
+        shuttingDown, notReady, timeout, internalError, badGateway, serviceUnavailable, gatewayTimeout,
     ]
 }

@@ -9,7 +9,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from testbed import Platform, SERVICES
+from testbed import Platform, REPOSITORY, SERVICES
 
 ROUTES = {
     "ingest": ("ingest", "sources", "receipts", "batches"),
@@ -33,9 +33,10 @@ class GatewayTests(unittest.TestCase):
         got, headers, body = self.platform.request(path, **options)
         self.assertEqual((got, headers["Content-Type"], body["status"], body["code"]),
                          (status, "application/problem+json", status, code), path)
-        self.assertTrue(body["title"] and body["detail"] and body["type"])
-        self.assertEqual(headers["X-Request-Id"], body["request_id"])
-        return headers
+        self.assertTrue(body["title"] and body["detail"])
+        self.assertEqual(body["type"], f"urn:millrace:problem:{code}")
+        self.assertRegex(headers["X-Request-Id"], r"^[0-9a-f]{32}$")
+        return headers, body
 
     def test_the_second_segment_chooses_the_service(self):
         for service, segments in ROUTES.items():
@@ -52,12 +53,22 @@ class GatewayTests(unittest.TestCase):
             self.problem(404, "not_found", path)
         self.problem(405, "method_not_allowed", "/openapi.json", method="POST", body="{}")
         self.problem(431, "headers_too_large", "/", headers={"X": "a" * 40000})
-        self.problem(414, "uri_too_long", "/" + "a" * 40000)
+        self.problem(414, "target_too_long", "/" + "a" * 40000)
         with socket.create_connection(("127.0.0.1", self.platform.port)) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHo st: x\r\n\r\n")
             answer = connection.makefile().read()
         self.assertRegex(answer, r"^HTTP/1.1 400 ")
-        self.assertIn('"code":"bad_request"', answer)
+        self.assertIn('"code":"malformed_request"', answer)
+
+    def test_its_problems_are_in_the_registry(self):
+        registry = (REPOSITORY / "Shared/HTTP/ProblemCode.swift").read_text()
+        known = {(code, int(status), title) for code, status, title in
+                 re.findall(r'ProblemCode\(\s*"(\w+)", (\d+), "([^"]+)"\)', registry)}
+        script = (REPOSITORY / "deploy/gateway/gateway.js").read_text()
+        own = {(code, int(status), title) for status, code, title in
+               re.findall(r"^    (\d+): \['(\w+)', '([^']+)'", script, re.M)}
+        self.assertGreater(len(own), 10)
+        self.assertEqual(own - known, set())
 
     def test_request_ids_and_addresses_are_passed_on(self):
         _, _, body = self.platform.request("/v1/query", headers={"X-Request-Id": "abc-1", "traceparent": "00-1-2-01"})
@@ -80,11 +91,11 @@ class GatewayTests(unittest.TestCase):
         store = self.platform.home / "run/service/store"
         subprocess.run(["s6-svc", "-d", store], check=True)
         self.platform.wait_until(lambda: self.platform.pid_of("store") == -1)
-        headers = self.problem(502, "bad_gateway", "/v1/datasets")
+        headers, _ = self.problem(502, "bad_gateway", "/v1/datasets")
         self.assertEqual(headers["Retry-After"], "1")
         self.problem(503, "service_unavailable", "/openapi.json")
-        status, _, body = self.platform.request("/readyz")
-        self.assertEqual((status, body["services"]["store"], body["services"]["ingest"]), (503, "not ready", "ready"))
+        _, body = self.problem(503, "not_ready", "/readyz")
+        self.assertEqual([fault["path"] for fault in body["errors"]], ["store"])
         self.assertEqual(self.platform.request("/healthz")[0], 200)
         subprocess.run(["s6-svc", "-u", store], check=True)
         self.platform.wait_until(lambda: self.platform.request("/readyz")[0] == 200)

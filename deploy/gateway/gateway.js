@@ -1,32 +1,22 @@
-// What the gateway answers itself (njs, a module of nginx): problems, readiness, and the four services' documents as one.
+// What the gateway answers itself (njs, a module of nginx): problems, readiness, and the four documents as one.
 
 const services = ['ingest', 'transform', 'store', 'analytics'];
 const own = ['/healthz', '/readyz', '/openapi.json'];
 
-// Status, code, title, and after how many seconds it is worth trying again.
+// By status: code and title as in Shared/HTTP/ProblemCode.swift, a detail, and after how many seconds to try again.
 const problems = {
-    400: ['bad_request', 'Bad request', 0],
-    404: ['not_found', 'Not found', 0],
-    405: ['method_not_allowed', 'Method not allowed', 0],
-    408: ['request_timeout', 'Request timeout', 1],
-    414: ['uri_too_long', 'URI too long', 0],
-    431: ['headers_too_large', 'Request header fields too large', 0],
-    500: ['internal', 'Internal error', 0],
-    501: ['not_implemented', 'Not implemented', 0],
-    502: ['bad_gateway', 'Bad gateway', 1],
-    503: ['service_unavailable', 'Service unavailable', 1],
-    504: ['gateway_timeout', 'Gateway timeout', 5],
-    505: ['http_version_not_supported', 'HTTP version not supported', 0],
-};
-
-const details = {
-    400: 'The request is not well-formed HTTP/1.1.',
-    404: 'Nothing is served under this path.',
-    414: 'The request line is longer than 32,768 octets.',
-    431: 'A header field is longer than 32,768 octets, or there are too many.',
-    502: 'The service behind this path cannot be reached or broke off its answer.',
-    503: 'The service behind this path cannot be reached.',
-    504: 'The service behind this path did not answer in time.',
+    400: ['malformed_request', 'The bytes are no HTTP request', 'The request is not well-formed HTTP/1.1.'],
+    404: ['not_found', 'There is no such resource', 'Nothing is served under this path.'],
+    405: ['method_not_allowed', 'The resource has no such method', 'Allow names the methods that there are.'],
+    408: ['request_timeout', 'The request came too slowly', 'The request did not arrive in time.', 1],
+    414: ['target_too_long', 'The request line is too long', 'It is longer than 32,768 octets.'],
+    431: ['headers_too_large', 'The header fields are too large', 'One is over 32,768 octets, or they are many.'],
+    500: ['internal', 'Something went wrong here', 'The gateway failed.'],
+    501: ['not_implemented', 'This part of HTTP is not supported', 'The transfer coding is not known.'],
+    502: ['bad_gateway', 'The service cannot be reached', 'It is not there, or broke off its answer.', 1],
+    503: ['service_unavailable', 'A service is not there', 'The service behind this path is not there.', 1],
+    504: ['gateway_timeout', 'The service did not answer in time', 'The work may go on without an answer.', 5],
+    505: ['http_version_not_supported', 'The HTTP version is not supported', 'HTTP/1.0 and HTTP/1.1 are.'],
 };
 
 function answer(r, status, type, value) {
@@ -35,22 +25,26 @@ function answer(r, status, type, value) {
     r.return(status, JSON.stringify(value));
 }
 
-function sendProblem(r, status, detail) {
-    const known = problems[status] || ['error', 'Error', 0];
-    if (known[2] > 0) {
-        r.headersOut['Retry-After'] = String(known[2]);
+function send(r, status, code, title, detail, retryAfter, errors) {
+    if (retryAfter) {
+        r.headersOut['Retry-After'] = String(retryAfter);
     }
+    const document = {
+        type: 'urn:millrace:problem:' + code,
+        title: title,
+        status: status,
+        detail: detail,
+        code: code,
+    };
+    answer(r, status, 'application/problem+json', errors ? Object.assign(document, { errors: errors }) : document);
+}
+
+function sendProblem(r, status, detail) {
+    const known = problems[status] || problems[500];
     if (status === 405) {
         r.headersOut['Allow'] = own.includes(r.uri) ? 'GET, HEAD' : 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
     }
-    answer(r, status, 'application/problem+json', {
-        type: 'about:blank',
-        title: known[1],
-        status: status,
-        detail: detail || details[status] || known[1] + '.',
-        code: known[0],
-        request_id: r.variables.millrace_request_id,
-    });
+    send(r, problems[status] ? status : 500, known[0], known[1], detail || known[2], known[3]);
 }
 
 // Where nginx's own errors arrive (error_page).
@@ -82,16 +76,13 @@ async function readiness(r) {
         return;
     }
     const replies = await ask(r, '/readyz');
-    const states = {};
-    let ready = true;
-    replies.forEach((reply, index) => {
-        ready = ready && reply.status === 200;
-        states[services[index]] = reply.status === 200 ? 'ready' : 'not ready';
-    });
-    if (!ready) {
-        r.headersOut['Retry-After'] = '1';
+    const absent = services.filter((name, index) => replies[index].status !== 200);
+    if (absent.length === 0) {
+        answer(r, 200, 'application/json', { status: 'ready' });
+        return;
     }
-    answer(r, ready ? 200 : 503, 'application/json', { status: ready ? 'ready' : 'not ready', services: states });
+    const errors = absent.map(name => ({ path: name, message: 'not ready' }));
+    send(r, 503, 'not_ready', 'The service is not ready', 'Not ready: ' + absent.join(', ') + '.', 1, errors);
 }
 
 // Puts a document's paths and components into the whole. The services own different paths; of an operation that all
