@@ -59,7 +59,7 @@ let modules: [Target] = [
     shared("Configuration", ["Observability"]),
     shared("Lifecycle", ["CLinux", "Observability"]),
     shared("EventLoop", ["CLinux", "Lifecycle", "Observability"]),
-    shared("JSON", ["CSimdJSON"]),
+    shared("JSON", []),
     shared("HTTP", ["JSON"]),
     shared("HTTPServer", ["HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "CLinux"]),
     shared("Postgres", ["CPostgres", "EventLoop", "Lifecycle", "Observability"]),

@@ -1,7 +1,7 @@
 /// A request's line and header fields, kept as the bytes that came: strings are made when they are asked for.
 ///
-/// It owns one buffer and one list of ranges into it, whatever the number of fields.
-public struct HTTPRequestHead: Sendable {
+/// It owns one buffer and one list of ranges into it, whatever the number of fields, and is shared, never copied.
+public final class HTTPRequestHead: Sendable {
     /// HTTP/1.0 or 1.1; a later 1.x is treated as 1.1.
     public enum Version: Sendable { case http10, http11 }
 
@@ -36,9 +36,19 @@ public struct HTTPRequestHead: Sendable {
     let queryRange: Range<Int>
     let fields: [Field]
 
-    init(bytes: [UInt8], line: RequestLine, fields: [Field], semantics: FieldSemantics) {
-        self.bytes = bytes
-        self.fields = fields
+    /// What a reader has gathered of a head.
+    struct Parts {
+        let bytes: [UInt8]
+        let line: RequestLine
+        let fields: [Field]
+        let semantics: FieldSemantics
+    }
+
+    init(_ parts: Parts) {
+        let line = parts.line
+        let semantics = parts.semantics
+        bytes = parts.bytes
+        fields = parts.fields
         method = line.method
         version = line.version
         targetForm = line.form

@@ -24,12 +24,13 @@ struct HeadReader: Sendable {
     var isUntouched: Bool { line == nil && bytes.count == lineStart }
 
     /// The head, once its last line is there; nil when all input is taken.
-    mutating func read(_ buffer: [UInt8], _ position: inout Int, _ end: Int) throws(RequestFault) -> HTTPRequestHead? {
+    mutating func read(
+        _ buffer: [UInt8], _ position: inout Int, _ end: Int
+    ) throws(RequestFault) -> HTTPRequestHead.Parts? {
         guard try gather(buffer, &position, end), let line else { return nil }
         try semantics.finish(line.version)
-        let head = HTTPRequestHead(bytes: bytes, line: line, fields: fields, semantics: semantics)
-        self = HeadReader(limits: limits)
-        return head
+        defer { self = HeadReader(limits: limits) }
+        return HTTPRequestHead.Parts(bytes: bytes, line: line, fields: fields, semantics: semantics)
     }
 
     /// Fields that must not come after the body (RFC 9110, section 6.5.1): framing, routing, authentication, content.

@@ -6,14 +6,12 @@ enum Octets {
     static let tab: UInt8 = 0x09
     static let colon = UInt8(ascii: ":")
 
-    private static let tokens: [Bool] = {
-        var table = [Bool](repeating: false, count: 256)
-        let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~"
-        for byte in letters.utf8 { table[Int(byte)] = true }
-        return table
-    }()
-
-    static func isToken(_ byte: UInt8) -> Bool { tokens[Int(byte)] }
+    /// `tchar` as two bit sets, for the octets below 64 and those from there to 127: letters, digits and
+    /// ``!#$%&'*+-.^_`|~``.
+    static func isToken(_ byte: UInt8) -> Bool {
+        let set: UInt64 = byte < 64 ? 0x03FF_6CFA_0000_0000 : 0x57FF_FFFF_C7FF_FFFE
+        return byte < 128 && set >> UInt64(byte & 63) & 1 == 1
+    }
 
     static func isToken(_ bytes: some Sequence<UInt8>) -> Bool {
         var count = 0

@@ -64,7 +64,8 @@ public struct RequestParser: Sendable {
     public mutating func next(in buffer: [UInt8], at position: inout Int, to end: Int) throws(RequestFault) -> Event {
         switch state {
         case .head:
-            guard let head = try head.read(buffer, &position, end) else { return .needsInput }
+            guard let parts = try head.read(buffer, &position, end) else { return .needsInput }
+            let head = HTTPRequestHead(parts)
             begin(head)
             return .head(head)
         case .length(let missing):

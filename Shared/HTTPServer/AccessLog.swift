@@ -1,12 +1,11 @@
 import HTTP
 import Observability
 
-/// Logs each answer: those of the server's own faults as warnings, all others when debugging.
-struct AccessLog: Middleware {
-    func handle(_ request: Request, next: @Sendable (Request) async throws -> Response) async throws -> Response {
-        let response = try await next(request)
+/// Logs answers: those of the server's own faults as warnings, all others when debugging.
+enum AccessLog {
+    static func record(_ request: Request, _ response: Response) {
         let isFault = response.status.code >= 500
-        guard isFault || request.context.isDebugging else { return response }
+        guard isFault || request.context.isDebugging else { return }
         let fields: KeyValuePairs<String, LogValue> = [
             "http.method": .string(request.method.description),
             "http.route": .string(request.route?.pattern ?? "unmatched"),
@@ -18,6 +17,5 @@ struct AccessLog: Middleware {
         } else {
             request.context.logger.debug("request.answered", fields)
         }
-        return response
     }
 }

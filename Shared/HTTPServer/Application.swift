@@ -2,25 +2,27 @@ import HTTP
 public import Observability
 
 /// What answers requests: routes behind middleware. It does no I/O of its own, so tests call it as the server does.
+///
+/// Around the middleware it finds the route, holds the body to its limit, turns errors into problems, names the
+/// request in its answer, counts, times and logs it. That much is the same for every service, so it is one function
+/// and not five steps of a chain.
 public struct Application: Sendable {
     public let router: Router
     private let chain: Route.Handler
+    private let bodyLimit: BodyLimit
+    private let metrics: RequestMetrics
 
-    /// - Parameter middleware: from the outermost in; it runs inside of the standard one, which names the request,
-    ///   counts and logs it, turns errors into problems, and limits its body.
+    /// - Parameter middleware: from the outermost in.
     public init(
         router: Router, middleware: [any Middleware] = [], limits: HTTPLimits = HTTPLimits(),
         metrics: MetricsRegistry
     ) {
         self.router = router
-        let all: [any Middleware] =
-            [
-                RequestIdentity(), RequestMetrics(routes: router.routes, registry: metrics), AccessLog(),
-                ProblemMapping(), BodyLimit(limits.body),
-            ] + middleware
+        self.metrics = RequestMetrics(routes: router.routes, registry: metrics)
+        bodyLimit = BodyLimit(limits.body)
         let allMethods = router.allMethods
         let innermost: Route.Handler = { try await Application.dispatch($0, allMethods) }
-        chain = all.reversed().reduce(innermost) { next, middleware in
+        chain = middleware.reversed().reduce(innermost) { next, middleware in
             { request in try await middleware.handle(request, next: next) }
         }
     }
@@ -29,7 +31,22 @@ public struct Application: Sendable {
     ///
     /// The answer to HEAD has the body that GET would have had: the connection leaves it out but keeps its length.
     public func respond(to request: Request) async -> Response {
+        let start = ContinuousClock.now
         var request = request
+        var response: Response
+        do {
+            try route(&request)
+            response = try await chain(request)
+        } catch {
+            response = ProblemMapping.response(to: error, request)
+        }
+        response.headers.add("x-request-id", request.context.requestID)
+        metrics.record(request, response, since: start)
+        AccessLog.record(request, response)
+        return response
+    }
+
+    private func route(_ request: inout Request) throws(Problem) {
         do {
             switch try router.match(request.head) {
             case .route(let route, let parameters, let index):
@@ -37,27 +54,25 @@ public struct Application: Sendable {
                 request.routeIndex = index
                 request.parameters = parameters
             case .otherMethods(let allow):
-                request.allow = allow
+                request.unrouted = .otherMethods(allow: allow)
             case .none:
                 break
             }
         } catch {
-            request.routingProblem = error
+            request.unrouted = .invalid(error)
         }
-        do {
-            return try await chain(request)
-        } catch {
-            return ProblemMapping.response(to: error, request)
-        }
+        try bodyLimit.apply(to: &request)
     }
 
     private static func dispatch(_ request: Request, _ allMethods: String) async throws -> Response {
         if let route = request.route { return try await route.handler(request) }
-        if let problem = request.routingProblem { throw problem }
+        if case .invalid(let problem) = request.unrouted { throw problem }
         if request.head.targetForm == .asterisk {
             return Response(.noContent, headers: ["allow": allMethods])
         }
-        guard let allow = request.allow else { throw Problem(.notFound, "there is nothing at \(request.head.path)") }
+        guard case .otherMethods(let allow) = request.unrouted else {
+            throw Problem(.notFound, "there is nothing at \(request.head.path)")
+        }
         if request.method == .options { return Response(.noContent, headers: ["allow": allow]) }
         var problem = Problem(.methodNotAllowed, "\(request.method) is not one of \(allow)")
         problem.headers["allow"] = allow

@@ -3,22 +3,20 @@ import Synchronization
 
 /// Holds a body to its route's limit: an announced length is refused before a handler runs, a chunked body as soon as
 /// it grows past it.
-struct BodyLimit: Middleware {
+struct BodyLimit: Sendable {
     private let limit: Int
 
     init(_ limit: Int) {
         self.limit = limit
     }
 
-    func handle(_ request: Request, next: @Sendable (Request) async throws -> Response) async throws -> Response {
+    func apply(to request: inout Request) throws(Problem) {
         let limit = request.route?.bodyLimit ?? limit
         if let length = request.body.contentLength {
             guard length <= limit else { throw RequestBody.tooLarge(limit) }
-            return try await next(request)
+        } else {
+            request.body = request.body.limited(to: limit)
         }
-        var request = request
-        request.body = request.body.limited(to: limit)
-        return try await next(request)
     }
 }
 

@@ -5,15 +5,7 @@ import Observability
 /// Turns what handlers throw into `application/problem+json`: the one place that maps errors to HTTP.
 ///
 /// Modules above give their errors a meaning by `ProblemConvertible`; anything else is 500 `internal`, and logged.
-struct ProblemMapping: Middleware {
-    func handle(_ request: Request, next: @Sendable (Request) async throws -> Response) async throws -> Response {
-        do {
-            return try await next(request)
-        } catch {
-            return ProblemMapping.response(to: error, request)
-        }
-    }
-
+enum ProblemMapping {
     static func response(to error: any Error, _ request: Request) -> Response {
         .problem(problem(for: error, request))
     }

@@ -12,10 +12,17 @@ public struct Request: Sendable {
 
     /// The route's place in the router's table.
     var routeIndex: Int?
-    /// For a known path without the method: the `Allow` field.
-    var allow: String?
-    /// Why the path could not be read.
-    var routingProblem: Problem?
+    /// Why there is no route.
+    var unrouted = Unrouted.unknown
+
+    /// What became of a path that leads to no route.
+    enum Unrouted: Sendable {
+        case unknown
+        /// The path is known, the method is not.
+        indirect case otherMethods(allow: String)
+        /// The path could not be read.
+        indirect case invalid(Problem)
+    }
 
     public init(_ head: HTTPRequestHead, body: RequestBody = RequestBody(), context: RequestContext) {
         self.head = head

@@ -2,11 +2,11 @@ import HTTP
 import Observability
 
 /// Counts and times requests by method, route pattern and class of status: never by what a client made up.
-struct RequestMetrics: Middleware {
+struct RequestMetrics: Sendable {
     private let routes: [Instruments]
     private let unmatched: Instruments
 
-    private struct Instruments {
+    private struct Instruments: Sendable {
         /// By class of status, from 1xx on.
         let counters: [Counter]
         let duration: Histogram
@@ -28,13 +28,10 @@ struct RequestMetrics: Middleware {
         unmatched = Instruments("other", "unmatched", registry)
     }
 
-    func handle(_ request: Request, next: @Sendable (Request) async throws -> Response) async throws -> Response {
+    func record(_ request: Request, _ response: Response, since start: ContinuousClock.Instant) {
         let instruments = request.routeIndex.map { routes[$0] } ?? unmatched
-        let start = ContinuousClock.now
-        let response = try await next(request)
         let elapsed = (ContinuousClock.now - start).components
         instruments.duration.observe(Double(elapsed.seconds) + Double(elapsed.attoseconds) / 1e18)
         instruments.counters[response.status.code / 100 - 1].add(1)
-        return response
     }
 }

@@ -1,7 +1,7 @@
 public import HTTP
 
 /// One method of one path, with what it does and how it is described.
-public struct Route: Sendable {
+public final class Route: Sendable {
     public typealias Handler = @Sendable (Request) async throws -> Response
 
     public let method: HTTPMethod

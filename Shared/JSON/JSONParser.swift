@@ -105,14 +105,14 @@ extension JSONParser {
         at = endOfPlain(from: at)
         if peek == UInt8(ascii: "\"") {
             defer { at += 1 }
-            return try text(bytes[start..<at], from: start)
+            return try text(bytes.span.extracting(start..<at), from: start)
         }
         var unescaped = Array(bytes[start..<at])
         while true {
             switch peek {
             case UInt8(ascii: "\""):
                 at += 1
-                return try text(unescaped[...], from: start)
+                return try text(unescaped.span, from: start)
             case UInt8(ascii: "\\"):
                 try escape(into: &unescaped)
             case nil:
@@ -138,11 +138,12 @@ extension JSONParser {
         return index
     }
 
-    private func text(_ utf8: ArraySlice<UInt8>, from start: Int) throws(JSONError) -> String {
-        guard let text = String(validating: utf8, as: UTF8.self) else {
+    private func text(_ utf8: Span<UInt8>, from start: Int) throws(JSONError) -> String {
+        do {
+            return String(copying: try UTF8Span(validating: utf8))
+        } catch {
             throw JSONError("invalid UTF-8 in a string", at: start, of: bytes)
         }
-        return text
     }
 
     private mutating func escape(into output: inout [UInt8]) throws(JSONError) {
