@@ -59,7 +59,7 @@ public struct HTTPHeaders: Sendable, Hashable {
     }
 
     private static func clean(_ text: String) -> String {
-        guard text.utf8.contains(where: { $0 == 0x0D || $0 == 0x0A || $0 == 0 }) else { return text }
+        guard Octets.hasLineEnd(text) else { return text }
         return String(decoding: text.utf8.map { $0 == 0x0D || $0 == 0x0A || $0 == 0 ? 0x20 : $0 }, as: UTF8.self)
     }
 }

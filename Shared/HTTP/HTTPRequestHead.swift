@@ -86,25 +86,25 @@ public final class HTTPRequestHead: Sendable {
 
 extension HTTPRequestHead {
     /// The first value of a field; invalid UTF-8 in it is replaced.
-    public subscript(name: StaticString) -> String? {
+    public subscript(name: String) -> String? {
         octets(of: name).map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// All values of a field, in order.
-    public func values(_ name: StaticString) -> [String] {
+    public func values(_ name: String) -> [String] {
         fields.filter { matches($0.name, name) }.map { String(decoding: self[$0.value], as: UTF8.self) }
     }
 
     /// The first value's octets. The name is given in lower case.
-    public func octets(of name: StaticString) -> ArraySlice<UInt8>? {
+    public func octets(of name: String) -> ArraySlice<UInt8>? {
         for field in fields where matches(field.name, name) { return self[field.value] }
         return nil
     }
 
-    public func contains(_ name: StaticString) -> Bool { octets(of: name) != nil }
+    public func contains(_ name: String) -> Bool { octets(of: name) != nil }
 
     /// Whether a comma-separated field has a member, without regard to case: `has("connection", token: "upgrade")`.
-    public func has(_ name: StaticString, token: StaticString) -> Bool {
+    public func has(_ name: String, token: String) -> Bool {
         fields.contains { field in
             matches(field.name, name) && Octets.list(self[field.value]).contains { Octets.equal($0, token) }
         }
@@ -125,7 +125,7 @@ extension HTTPRequestHead {
     }
 
     /// Field names are compared as ASCII without case; `name` is in lower case.
-    private func matches(_ range: Range<Int32>, _ name: StaticString) -> Bool {
-        range.count == name.utf8CodeUnitCount && Octets.equal(self[range], name)
+    private func matches(_ range: Range<Int32>, _ name: String) -> Bool {
+        range.count == name.utf8.count && Octets.equal(self[range], name)
     }
 }

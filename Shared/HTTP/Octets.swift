@@ -39,9 +39,22 @@ enum Octets {
     }
 
     /// Whether `bytes` are `name` (in lower case) without regard to case.
-    static func equal(_ bytes: ArraySlice<UInt8>, _ name: StaticString) -> Bool {
-        name.description.utf8.count == bytes.count
-            && zip(bytes, name.description.utf8).allSatisfy { lowercased($0) == $1 }
+    static func equal(_ bytes: ArraySlice<UInt8>, _ name: String) -> Bool {
+        equal(bytes.span, name)
+    }
+
+    static func equal(_ bytes: Span<UInt8>, _ name: String) -> Bool {
+        let expected = name.utf8.span
+        guard bytes.count == expected.count else { return false }
+        for index in expected.indices where lowercased(bytes[index]) != expected[index] { return false }
+        return true
+    }
+
+    /// Whether the octets could end a header line or a string in C: CR, LF or NUL.
+    static func hasLineEnd(_ text: String) -> Bool {
+        let octets = text.utf8.span
+        for index in octets.indices where octets[index] == cr || octets[index] == lf || octets[index] == 0 { return true }
+        return false
     }
 
     /// The octets without spaces and tabs at either end.

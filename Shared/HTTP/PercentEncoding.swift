@@ -2,10 +2,24 @@
 public enum PercentEncoding {
     /// The decoded text; nil for a malformed escape, for what is no UTF-8, and for U+0000, which no text here may hold.
     public static func decode(_ bytes: ArraySlice<UInt8>, plusIsSpace: Bool = false) -> String? {
-        let isPlain = bytes.allSatisfy { $0 != UInt8(ascii: "%") && (!plusIsSpace || $0 != UInt8(ascii: "+")) }
-        if isPlain { return String(validating: bytes, as: UTF8.self) }
+        if isPlain(bytes.span, plusIsSpace) { return text(bytes.span) }
         guard let decoded = octets(bytes, plusIsSpace: plusIsSpace), !decoded.contains(0) else { return nil }
-        return String(validating: decoded, as: UTF8.self)
+        return text(decoded.span)
+    }
+
+    private static func text(_ bytes: Span<UInt8>) -> String? {
+        do {
+            return String(copying: try UTF8Span(validating: bytes))
+        } catch {
+            return nil
+        }
+    }
+
+    private static func isPlain(_ bytes: Span<UInt8>, _ plusIsSpace: Bool) -> Bool {
+        for index in bytes.indices {
+            if bytes[index] == UInt8(ascii: "%") || plusIsSpace && bytes[index] == UInt8(ascii: "+") { return false }
+        }
+        return true
     }
 
     /// The text with everything but RFC 3986's unreserved characters escaped: for one segment, name or value.

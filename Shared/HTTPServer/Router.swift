@@ -126,9 +126,15 @@ extension Router {
     }
 
     private static func matches(_ segment: ArraySlice<UInt8>, _ literal: [UInt8]) -> Bool {
-        if segment.elementsEqual(literal) { return true }
+        if same(segment.span, literal.span) { return true }
         guard segment.contains(UInt8(ascii: "%")) else { return false }
         return PercentEncoding.decode(segment)?.utf8.elementsEqual(literal) ?? false
+    }
+
+    private static func same(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Bool {
+        guard left.count == right.count else { return false }
+        for index in left.indices where left[index] != right[index] { return false }
+        return true
     }
 
     /// HEAD is answered by GET's route where it has none of its own (RFC 9110, section 9.3.2).
