@@ -1,6 +1,6 @@
 private import COpenSSL
 
-/// The three functions of OpenSSL's libcrypto that keys need.
+/// The functions of OpenSSL's libcrypto that keys and passwords need.
 enum OpenSSL {
     /// The digest, looked up once: by name, each lookup costs more than the digest of a key.
     @safe private final class Algorithm: Sendable {
@@ -37,5 +37,26 @@ enum OpenSSL {
     /// Compares in a time that depends on the length only.
     static func areEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
         unsafe left.count == right.count && CRYPTO_memcmp(left, right, left.count) == 0
+    }
+
+    /// HMAC-SHA-256 (RFC 2104), 32 bytes.
+    static func hmacSHA256(key: [UInt8], _ message: [UInt8]) -> [UInt8] {
+        var digest = [UInt8](repeating: 0, count: 32)
+        var count = CUnsignedInt(0)
+        let done = unsafe HMAC(EVP_sha256(), key, CInt(key.count), message, message.count, &digest, &count)
+        precondition(unsafe done != nil && count == 32, "OpenSSL has no HMAC-SHA-256")
+        return digest
+    }
+
+    /// PBKDF2 with HMAC-SHA-256 (RFC 8018, section 5.2), 32 bytes.
+    static func pbkdf2(password: [UInt8], salt: [UInt8], iterations: Int) -> [UInt8] {
+        var key = [UInt8](repeating: 0, count: 32)
+        let done = unsafe password.withUnsafeBytes { password in
+            unsafe PKCS5_PBKDF2_HMAC(
+                password.baseAddress?.assumingMemoryBound(to: CChar.self), CInt(password.count), salt,
+                CInt(salt.count), CInt(iterations), EVP_sha256(), 32, &key)
+        }
+        precondition(done == 1, "OpenSSL has no PBKDF2")
+        return key
     }
 }

@@ -1,0 +1,42 @@
+public import Configuration
+
+/// What the store service reads from its environment, besides ``ServiceSettings``.
+///
+/// | variable | default | |
+/// |---|---|---|
+/// | `MILLRACE_LOAD_SLOTS` | 2 | groups of chunks loaded at the same time |
+/// | `MILLRACE_LOAD_BYTES` | `16MiB` | bytes of one group, before compression: what a slot holds in memory |
+public struct StoreConfiguration: Sendable {
+    public var service: ServiceSettings
+    public var loadSlots: Int
+    public var loadBytes: Int
+
+    public init(_ environment: Environment) throws(ConfigurationError) {
+        var settings = Settings(environment)
+        service = ServiceSettings(service: "store", defaultPort: 8083, from: &settings)
+        loadSlots = settings.integer("MILLRACE_LOAD_SLOTS", default: 2, in: 1...64)
+        loadBytes = settings.byteCount("MILLRACE_LOAD_BYTES", default: 16 << 20, in: (1 << 20)...(1 << 30))
+        try settings.finish()
+    }
+}
+
+/// What `millrace-store migrate` reads from its environment.
+///
+/// | variable | default | |
+/// |---|---|---|
+/// | `DATABASE_URL`, `DATABASE_URL_FILE` | required | of the services' role |
+/// | `MILLRACE_ADMIN_KEY`, `MILLRACE_ADMIN_KEY_FILE` | | the administrator's key of the first workspace |
+/// | `MILLRACE_MIGRATE_PATIENCE` | `30s` | how long to wait for a database that is away |
+public struct MigrateConfiguration: Sendable {
+    public var service: ServiceSettings
+    public var adminKey: Secret?
+    public var patience: Duration
+
+    public init(_ environment: Environment) throws(ConfigurationError) {
+        var settings = Settings(environment)
+        service = ServiceSettings(service: "store", defaultPort: 8083, from: &settings)
+        adminKey = settings.optionalSecret("MILLRACE_ADMIN_KEY")
+        patience = settings.duration("MILLRACE_MIGRATE_PATIENCE", default: .seconds(30), in: .zero ... .seconds(3600))
+        try settings.finish()
+    }
+}
