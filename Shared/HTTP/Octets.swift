@@ -50,10 +50,13 @@ enum Octets {
         return true
     }
 
-    /// Whether the octets could end a header line or a string in C: CR, LF or NUL.
+    /// Whether the text holds what could end a header line, or a string in C: CR, LF or NUL.
     static func hasLineEnd(_ text: String) -> Bool {
         let octets = text.utf8.span
-        for index in octets.indices where octets[index] == cr || octets[index] == lf || octets[index] == 0 { return true }
+        for index in octets.indices {
+            let octet = octets[index]
+            if octet == cr || octet == lf || octet == 0 { return true }
+        }
         return false
     }
 

@@ -32,7 +32,7 @@ public struct Problem: Error, Sendable, Hashable, CustomStringConvertible {
     public var description: String { "\(code.name): \(detail)" }
 
     /// The document's bytes.
-    public func body(instance: String? = nil) -> [UInt8] {
+    public func body() -> [UInt8] {
         var writer = JSONWriter(reserving: 256)
         writer.object { writer in
             writer.member("type", "urn:millrace:problem:\(code.name)")
@@ -40,7 +40,6 @@ public struct Problem: Error, Sendable, Hashable, CustomStringConvertible {
             writer.member("status", status.code)
             writer.member("detail", detail)
             writer.member("code", code.name)
-            if let instance { writer.member("instance", instance) }
             if !errors.isEmpty { writeErrors(&writer) }
             for member in extensions.members { writer.member(member.key, member.value) }
         }

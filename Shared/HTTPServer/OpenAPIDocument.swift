@@ -26,7 +26,12 @@ public enum OpenAPIDocument {
     public static func problems(of route: Route) -> [ProblemCode] {
         var codes = route.operation.problems
         if route.scope != nil { codes += [.unauthorized, .forbidden, .databaseUnavailable] }
-        if !route.operation.requestBody.isEmpty { codes += [.payloadTooLarge, .incompleteBody, .requestTimeout] }
+        let body = route.operation.requestBody.map(\.mediaType)
+        if !body.isEmpty {
+            codes += [.payloadTooLarge, .incompleteBody, .requestTimeout, .emptyBody, .unsupportedMediaType]
+        }
+        if body == ["application/json"] { codes += [.invalidJSON, .invalidRequest, .unknownField] }
+        if route.operation.parameters.contains(where: { $0.location == .query }) { codes.append(.invalidParameter) }
         if !RoutePattern(route.pattern).names.isEmpty { codes.append(.invalidPath) }
         let sorted = (codes + [.internalError]).sorted { ($0.status.code, $0.name) < ($1.status.code, $1.name) }
         return sorted.reduce(into: []) { unique, code in

@@ -60,8 +60,8 @@ public struct Response: Sendable {
         return Response(status, headers: headers, body: .stream(write))
     }
 
-    public static func problem(_ problem: Problem, requestID: String? = nil) -> Response {
-        Response(problem.status, headers: problem.responseHeaders, body: .bytes(problem.body(instance: requestID)))
+    public static func problem(_ problem: Problem) -> Response {
+        Response(problem.status, headers: problem.responseHeaders, body: .bytes(problem.body()))
     }
 
     private static func typed(

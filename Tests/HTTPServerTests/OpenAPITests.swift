@@ -42,7 +42,7 @@ import Testing
         #expect(put["requestBody"]?["content"]?["application/json"]?["example"] == ["size": 1])
         #expect(put["responses"]?["201"]?["description"] == "Created")
         let statuses = put["responses"]?.object?.keys ?? []
-        #expect(statuses == ["200", "201", "400", "401", "403", "408", "409", "413", "422", "500", "503"])
+        #expect(statuses == ["200", "201", "400", "401", "403", "408", "409", "413", "415", "422", "500", "503"])
         let schema = put["responses"]?["409"]?["content"]?["application/problem+json"]?["schema"]
         #expect(schema?["allOf"]?[1]?["properties"]?["code"]?["enum"] == ["conflict", "incompatible_change"])
     }
