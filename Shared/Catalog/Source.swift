@@ -19,7 +19,7 @@ public struct Source: Sendable, Hashable {
 /// Finds a source by name.
 public struct FindSource: PostgresStatement {
     public static let sql = """
-        select id, workspace_id, name, settings::text from millrace.source where workspace_id = $1 and name = $2
+        select id, workspace_id, name, settings from millrace.source where workspace_id = $1 and name = $2
         """
     let workspaceID: Int64
     let name: String
@@ -33,7 +33,7 @@ public struct FindSource: PostgresStatement {
 
     public static func decode(_ row: PostgresRow) throws(PostgresError) -> Source {
         Source(
-            id: try row.int8(0), workspaceID: try row.int8(1), name: try row.text(2), settings: try row.bytes(3))
+            id: try row.int8(0), workspaceID: try row.int8(1), name: try row.text(2), settings: try row.json(3))
     }
 }
 
