@@ -103,7 +103,7 @@ let testTargets: [Target] = [
     tests("Postgres", ["Postgres", "EventLoop", "Lifecycle", "TestSupport"]),
     tests("Migrations", ["Migrations", "Observability", "Postgres", "TestSupport"]),
     tests("Queue", ["Queue", "Migrations", "Postgres", "EventLoop", "Lifecycle", "Observability", "TestSupport"]),
-    tests("Records", ["Records", "JSON"]),
+    tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
     tests("Expressions", ["Expressions", "Records", "JSON"]),
     tests("Access", ["Access", "HTTP", "HTTPServer", "Observability", "Postgres", "TestSupport"]),
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
@@ -115,9 +115,17 @@ let testTargets: [Target] = [
     tests("Tidy", ["Ingest", "Transform", "Store", "Analytics", "HTTPServer"]),
 ]
 
+/// Measured by `swift run -c release <name>`.
+let benchmarks: [Target] = [
+    .target(name: "CAllocationCount", path: "Tests/Benchmarks/CAllocationCount"),
+    .executableTarget(
+        name: "records-bench", dependencies: ["Records", "CAllocationCount"], path: "Tests/Benchmarks/Records",
+        swiftSettings: swift),
+]
+
 let package = Package(
     name: "millrace",
-    targets: systemLibraries + shims + modules + services + testTargets,
+    targets: systemLibraries + shims + modules + services + testTargets + benchmarks,
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c2x,
     cxxLanguageStandard: .cxx17

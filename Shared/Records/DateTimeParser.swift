@@ -193,8 +193,8 @@ struct DateTimeParser {
             let start = at
             while at < text.count, TextInput.isLetter(text[at]) { at += 1 }
             let name = text.extracting(start..<at)
-            guard TextInput.isWord(name, "infinity"), at == text.count else { throw .syntax }
-            fields.special = isNegative ? .minusInfinity : .infinity
+            guard isNegative, TextInput.isWord(name, "infinity"), at == text.count else { throw .syntax }
+            fields.special = .minusInfinity
             hasFields = true
             return
         }
@@ -234,6 +234,12 @@ struct DateTimeParser {
         if name.count == 1, TextInput.isWord(name, "t"), hasDate, fields.hour == nil, TextInput.isDigit(next) {
             expectsTime = true
             return
+        }
+        let after = at + 1 < text.count ? text[at + 1] : 0
+        if next == 0x2D || next == 0x2F, TextInput.isDigit(after), Self.month(name) != nil, fields.month == nil {
+            at = start
+            hasFields = true
+            return try date(text, separator: next)
         }
         if TextInput.isWord(name, "j"), !hasDate, TextInput.isDigit(next) { return try julian(text) }
         if next == 0x2F || next == 0x5F { return try namedZone(text, start) }

@@ -120,7 +120,7 @@ public struct RecordDecoder: Sendable {
         batch.extra = Column(.jsonb, .bytes(ByteColumn(offsets: offsets, data: data)), validity: validity)
         for index in 0..<(unsafe mr_shred_extra_name_count(pointer)) {
             var length = 0
-            guard let name = unsafe mr_shred_extra_name(pointer, index, &length) else { continue }
+            let name = unsafe mr_shred_extra_name(pointer, index, &length)
             batch.extraNames.append(
                 unsafe String(decoding: UnsafeBufferPointer(start: name, count: length), as: UTF8.self))
         }

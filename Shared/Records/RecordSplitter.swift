@@ -96,7 +96,10 @@ public struct RecordSplitter {
         let kept = Array(rest)
         swap(&taken.bytes, &frame.bytes)
         taken.bytes.removeLast(partial)
-        frame.bytes = kept
+        // The next frame grows to about this size: its room is asked for once.
+        frame.bytes.reserveCapacity(taken.bytes.count + Self.pieceBytes)
+        frame.bytes += kept
+        frame.lengths.reserveCapacity(taken.lengths.count)
         return taken
     }
 }
@@ -171,7 +174,8 @@ extension RecordSplitter {
     }
 
     private mutating func noteQuote(_ saved: Bool, in piece: UnsafeBufferPointer<UInt8>) {
-        guard format == .csv, saved, state.quoted != 0, state.quote_at >= 0 else { return }
+        let mayBeOpen = state.quoted != 0 || state.closed != 0
+        guard format == .csv, saved, mayBeOpen, state.quote_at >= 0 else { return }
         var at = place
         unsafe at.pass(UnsafeBufferPointer(rebasing: piece[..<state.quote_at]))
         openQuote = at.position
@@ -195,7 +199,7 @@ extension RecordSplitter {
 extension RecordSplitter {
     private mutating func beginSkipping() throws(RecordsError) -> SkippedRecord {
         if format == .csv, header == nil {
-            throw RecordsError(.limit, "the header row is longer than \(limits.header) bytes", at: place.position)
+            throw RecordsError(.limit, "the header row is longer than \(limits.header) bytes")
         }
         let partial = frame.bytes[(frame.bytes.count - Int(state.partial))...]
         var skipped = SkippedRecord()
@@ -243,7 +247,7 @@ extension RecordSplitter {
     private mutating func checkHeader() throws(RecordsError) {
         guard format == .csv, header == nil, let length = frame.lengths.first.map(Int.init) else { return }
         guard length <= limits.header else {
-            throw RecordsError(.limit, "the header row is longer than \(limits.header) bytes", at: place.position)
+            throw RecordsError(.limit, "the header row is longer than \(limits.header) bytes")
         }
         let row = Array(frame.bytes[..<length])
         guard String(validating: row, as: UTF8.self) != nil else {

@@ -27,7 +27,9 @@ extension TextInput {
             return value
         }
         guard used > 0 else { throw .syntax }
-        if isOutOfRange { throw .range }
+        if isOutOfRange {
+            throw .float8Range(String(decoding: copy[..<used].map { UInt8(bitPattern: $0) }, as: UTF8.self))
+        }
         guard used == word.count else { throw .syntax }
         return value
     }

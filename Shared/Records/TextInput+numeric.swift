@@ -151,18 +151,20 @@ private struct NumericParts {
         guard word[start] | 0x20 == 0x65 else { throw .syntax }
         var at = start + 1
         var isNegative = false
+        // strtol, which PostgreSQL reads the exponent with, passes over white space.
+        while at < word.count, TextInput.isSpace(word[at]) { at += 1 }
         if at < word.count, word[at] == 0x2D || word[at] == 0x2B {
             isNegative = word[at] == 0x2D
             at += 1
         }
-        guard at < word.count else { throw .syntax }
+        guard at < word.count, TextInput.isDigit(word[at]) else { throw .syntax }
         var value = 0
-        while at < word.count {
-            guard TextInput.isDigit(word[at]) else { throw .syntax }
+        while at < word.count, TextInput.isDigit(word[at]) {
             value = min(value * 10 + Int(word[at] &- 0x30), 1 << 40)
             at += 1
         }
         guard value < Int(Int32.max) / 2 else { throw .range }
+        guard at == word.count else { throw .syntax }
         return isNegative ? -value : value
     }
 }

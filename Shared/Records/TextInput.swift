@@ -9,12 +9,14 @@ public enum InputFault: Error, Sendable, Equatable {
     /// An offset from UTC is out of range.
     case displacement
     case unknownZone(String)
+    /// A number beyond float8, without what follows it in the text.
+    case float8Range(String)
 
     /// A stable name: `invalid_cast` where the text is not of the type, `out_of_range` where its value does not fit.
     public var code: String {
         switch self {
         case .syntax, .unknownZone: "invalid_cast"
-        case .range, .field, .displacement: "out_of_range"
+        case .range, .field, .displacement, .float8Range: "out_of_range"
         }
     }
 
@@ -27,6 +29,8 @@ public enum InputFault: Error, Sendable, Equatable {
         case .field: "date/time field value out of range: \"\(shown)\""
         case .displacement: "time zone displacement out of range: \"\(shown)\""
         case .unknownZone(let zone): "time zone \"\(zone)\" not recognized"
+        case .float8Range(let number):
+            "\"\(Self.shortened(number))\" is out of range for type double precision"
         case .range: rangeMessage(type, shown)
         }
     }
@@ -97,10 +101,10 @@ public enum TextInput {
         }
         guard at > digits else { throw .syntax }
         while at < count, isSpace(text[at]) { at += 1 }
-        // PostgreSQL tells of the overflow before it looks at what follows the digits.
-        let largest = UInt64(Int64.max) + (isNegative ? 1 : 0)
-        guard !overflows, value <= largest else { throw .range }
+        // PostgreSQL looks at what follows the digits before it turns 2⁶³ down, but after any larger number.
+        guard !overflows, value <= 1 << 63 else { throw .range }
         guard at == count else { throw .syntax }
+        guard isNegative || value < 1 << 63 else { throw .range }
         return isNegative ? Int64(truncatingIfNeeded: 0 &- value) : Int64(value)
     }
 

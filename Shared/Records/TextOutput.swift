@@ -108,7 +108,41 @@ public enum TextOutput {
         digits.removeFirst(zeros)
         exponent -= zeros
         while digits.last == 0x30 { digits.removeLast() }
+        if isMidpoint(digits, exponent, value) { return closest(value, longerThan: digits.count) }
         return (digits, exponent)
+    }
+
+    /// Whether the digits stand for a number half-way between this double and another. Reading them gives this double
+    /// because it is the even one, but PostgreSQL does not print such a number. Shorter than 18 digits it can only be
+    /// an integer.
+    private static func isMidpoint(_ digits: [UInt8], _ exponent: Int, _ value: Double) -> Bool {
+        let power = exponent + 1 - digits.count
+        let halfExponent = Int(value.exponent) - 53
+        guard power >= 0, halfExponent >= 0 else { return false }
+        var odd = digits.reduce(UInt64(0)) { $0 * 10 + UInt64($1 & 15) }
+        let twos = odd.trailingZeroBitCount
+        odd >>= UInt64(twos)
+        for _ in 0..<power {
+            let (product, overflow) = odd.multipliedReportingOverflow(by: 5)
+            if overflow { return false }
+            odd = product
+        }
+        return twos + power == halfExponent && odd >> 54 == 0 && odd >> 53 == 1
+    }
+
+    /// The fewest digits, more than `count`, that are closest to the value and read back as it.
+    private static func closest(_ value: Double, longerThan count: Int) -> (digits: [UInt8], exponent: Int) {
+        for length in count + 1...17 {
+            let text = formatted(value, "%.*e", length - 1)
+            guard length == 17 || (try? TextInput.float8(text.span)) == value else { continue }
+            guard let mark = text.firstIndex(of: 0x65) else { break }
+            var digits = text[..<mark].filter { $0 != 0x2E }
+            while digits.last == 0x30 { digits.removeLast() }
+            if digits.count <= count { continue }
+            let exponent = Int(String(decoding: text[(mark + 1)...], as: UTF8.self)) ?? 0
+            return (digits, exponent)
+        }
+        return ([], 0)
     }
 
     /// A double's 15 significant digits, as C's `%.15g`.
@@ -118,9 +152,13 @@ public enum TextOutput {
             append(value, into: &special)
             return special
         }
+        return formatted(value, "%.*g", 15)
+    }
+
+    private static func formatted(_ value: Double, _ format: String, _ precision: Int) -> [UInt8] {
         var buffer = [CChar](repeating: 0, count: 40)
-        let length = unsafe withVaList([value]) { list in
-            unsafe vsnprintf(&buffer, buffer.count, "%.15g", list)
+        let length = unsafe withVaList([CInt(precision), value]) { list in
+            unsafe vsnprintf(&buffer, buffer.count, format, list)
         }
         return buffer.prefix(Int(length)).map { UInt8(bitPattern: $0) }
     }

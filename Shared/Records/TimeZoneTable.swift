@@ -34,6 +34,10 @@ enum TimeZoneTable {
         case "localtime", "posixrules", "factory": return nil
         default: break
         }
+        let parts = name.split(separator: "/", maxSplits: 1)
+        if parts.count == 2, let zone = named(capitalised(String(parts[0])) + "/" + parts[1].uppercased()) {
+            return zone
+        }
         return named(capitalised(name)) ?? named(name.uppercased()) ?? named(name)
     }
 
