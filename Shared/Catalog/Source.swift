@@ -53,8 +53,8 @@ public struct EnsureSource: PostgresStatement {
         insert into millrace.pipeline_version (pipeline_id, version, definition, fingerprint)
         select id, 1, d.definition, sha256(convert_to(d.definition::text, 'UTF8'))
         from pipeline, lateral (
-            select jsonb_build_object('source', name, 'steps', '[]'::jsonb,
-                'target', jsonb_build_object('dataset', name, 'mode', 'append'), 'on_error', 'quarantine')
+            select json_build_object('source', name, 'steps', '[]'::json,
+                'target', json_build_object('dataset', name, 'mode', 'append'), 'on_error', 'quarantine')
         ) as d (definition)
         """
     let workspaceID: Int64

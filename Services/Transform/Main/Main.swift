@@ -1,1 +1,11 @@
-@main struct Main { static func main() {} }
+import Transform
+import Platform
+
+@main
+struct Main {
+    static func main() async {
+        await ServiceMain.run("transform") { environment in
+            try await TransformService(TransformConfiguration(environment)).run()
+        }
+    }
+}

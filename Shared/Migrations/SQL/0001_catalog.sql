@@ -86,7 +86,7 @@ create index pipeline_source on millrace.pipeline (source_id) where active;
 create table millrace.pipeline_version (
     pipeline_id int8 not null references millrace.pipeline,
     version     int4 not null,
-    definition  jsonb not null,
+    definition  json not null,                -- as it was put: the order of its members counts
     fingerprint bytea not null,               -- SHA-256 of the canonical definition: the ETag
     created_at  timestamptz not null default now(),
     primary key (pipeline_id, version)

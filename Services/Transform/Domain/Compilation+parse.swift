@@ -1,0 +1,40 @@
+import Expressions
+import Records
+
+extension Compilation {
+    mutating func compile(_ parse: StepDefinition.Parse) -> (any PipelineStep)? {
+        guard checkKnown(parse.from, at: "from"), let reader = reader(parse) else {
+            // What it would have made is not known, so nothing after it can be called a mistake.
+            schema.isOpen = true
+            return nil
+        }
+        let step = ParseStep(reader: reader, from: parse.from)
+        if parse.from == "line" { reset(isOpen: parse.format == .json) } else { schema[parse.from] = nil }
+        if parse.format == .json { schema.isOpen = true }
+        for (name, kind) in step.columns ?? parse.columns.map({ ($0, .untyped) }) { schema[name] = kind }
+        return step
+    }
+
+    private mutating func reader(_ parse: StepDefinition.Parse) -> ParseStep.Reader? {
+        switch parse.format {
+        case .combined: return .log(.combined)
+        case .common: return .log(.common)
+        case .json: return .records(.ndjson, header: [])
+        case .csv:
+            let valid = parse.columns.enumerated().map { checkName($1, at: "columns[\($0)]") }
+            if Set(parse.columns).count < parse.columns.count { fault("columns", "names a column twice") }
+            guard !valid.contains(false) else { return nil }
+            let names = parse.columns.map { "\"" + $0.replacing("\"", with: "\"\"") + "\"" }
+            return .records(.csv, header: Array(names.joined(separator: ",").utf8))
+        case .regex:
+            do throws(ExpressionError) {
+                let pattern = try NamedGroupPattern(parse.pattern ?? "")
+                let valid = pattern.names.map { checkName($0, at: "pattern") }
+                return valid.contains(false) ? nil : .regex(pattern)
+            } catch {
+                fault("pattern", error.description)
+                return nil
+            }
+        }
+    }
+}

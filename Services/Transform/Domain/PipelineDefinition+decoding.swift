@@ -1,0 +1,110 @@
+public import JSON
+import Records
+
+extension PipelineDefinition {
+    /// Reads the body of a PUT.
+    ///
+    /// - Throws: everything that is wrong, each with its path, as `steps[2].cast.status`.
+    public static func decode(_ value: JSONValue) throws(FieldFaults) -> PipelineDefinition {
+        let fields = JSONFields(value)
+        let source = decodeSource(fields)
+        let items = fields.optionalObjects("steps") ?? []
+        if items.count > maximumSteps { fields.fault("steps", "more than \(maximumSteps) steps") }
+        let steps = items.compactMap(StepDefinition.decode)
+        let target = fields.object("target")
+        let mode = target.optional("mode", oneOf: Mode.self) ?? .append
+        let deleteWhen = target.optional("delete_when", String.self)
+        if deleteWhen != nil, mode != .upsert { target.fault("delete_when", "goes with mode upsert only") }
+        let decoded = PipelineDefinition(
+            source: source, steps: steps,
+            target: Target(dataset: target.required("dataset", String.self), mode: mode, deleteWhen: deleteWhen),
+            onError: fields.optional("on_error", oneOf: ErrorPolicy.self) ?? .quarantine)
+        try fields.finish()
+        return decoded
+    }
+
+    private static func decodeSource(_ fields: JSONFields) -> Source {
+        let value = fields.required("source", JSONValue.self)
+        if let name = value.string { return .source(name) }
+        guard value.object != nil else {
+            if !value.isNull { fields.fault("source", "expected a source's name or {\"dataset\": …}, found \(value.kind)") }
+            return .source("")
+        }
+        return .dataset(fields.object("source").required("dataset", String.self))
+    }
+}
+
+extension StepDefinition {
+    private enum Kind: String, CaseIterable {
+        case parse, cast, derive, filter, expect, select, rename, drop, fill, mask, flatten
+    }
+
+    /// Reads a step: an object with one key, which says what it does. Nil if it is wrong, which `fields` then knows.
+    static func decode(_ fields: JSONFields) -> StepDefinition? {
+        let keys = fields.keys
+        let known = Kind.allCases.map(\.rawValue).joined(separator: ", ")
+        guard keys.count == 1 else {
+            fields.fault("", "a step is an object with one of: \(known)")
+            for key in keys { _ = fields.optional(key, JSONValue.self) }
+            return nil
+        }
+        guard let kind = Kind(rawValue: keys[0]) else {
+            fields.fault(keys[0], "no such step; the steps are \(known)")
+            _ = fields.optional(keys[0], JSONValue.self)
+            return nil
+        }
+        return decode(kind, fields)
+    }
+
+    private static func decode(_ kind: Kind, _ fields: JSONFields) -> StepDefinition? {
+        let name = kind.rawValue
+        switch kind {
+        case .parse: return parse(fields.object(name))
+        case .filter: return .filter(fields.required(name, String.self))
+        case .select: return .select(names(fields, name))
+        case .drop: return .drop(names(fields, name))
+        case .flatten: return .flatten(names(fields, name))
+        case .derive: return .derive(texts(fields.object(name)).map { (column: $0, expression: $1) })
+        case .expect: return .expect(texts(fields.object(name)).map { (name: $0, condition: $1) })
+        case .rename: return .rename(texts(fields.object(name)).map { (from: $0, to: $1) })
+        case .cast:
+            let map = fields.object(name)
+            return .cast(entries(map).map { (column: $0, type: map.required($0, oneOf: ColumnType.self)) })
+        case .mask:
+            let map = fields.object(name)
+            return .mask(entries(map).map { (column: $0, masking: map.required($0, oneOf: Masking.self)) })
+        case .fill:
+            let map = fields.object(name)
+            return .fill(entries(map).map { (column: $0, value: map.required($0, JSONValue.self)) })
+        }
+    }
+
+    private static func names(_ fields: JSONFields, _ name: String) -> [String] {
+        let names = fields.required(name, [String].self)
+        if fields.has(name), names.isEmpty { fields.fault(name, "names no column") }
+        if Set(names).count < names.count { fields.fault(name, "names a column twice") }
+        return names
+    }
+
+    private static func entries(_ map: JSONFields) -> [String] {
+        if map.keys.isEmpty { map.fault("", "is empty") }
+        return map.keys
+    }
+
+    private static func texts(_ map: JSONFields) -> [(String, String)] {
+        entries(map).map { ($0, map.required($0, String.self)) }
+    }
+
+    private static func parse(_ fields: JSONFields) -> StepDefinition {
+        let parse = Parse(
+            format: fields.required("format", oneOf: Parse.Format.self),
+            from: fields.optional("from", String.self) ?? "line",
+            columns: fields.optional("columns", [String].self) ?? [],
+            pattern: fields.optional("pattern", String.self))
+        if parse.format == .csv, parse.columns.isEmpty { fields.fault("columns", "csv needs the columns' names") }
+        if parse.format != .csv, !parse.columns.isEmpty { fields.fault("columns", "goes with format csv only") }
+        if parse.format == .regex, parse.pattern == nil { fields.fault("pattern", "regex needs a pattern") }
+        if parse.format != .regex, parse.pattern != nil { fields.fault("pattern", "goes with format regex only") }
+        return .parse(parse)
+    }
+}

@@ -1,0 +1,89 @@
+public import JSON
+public import Records
+
+/// A pipeline as it is put: what it reads, its steps in order, and where its rows go.
+///
+/// Decoding checks names and shapes; what expressions mean is checked by ``PipelineCompiler``.
+public struct PipelineDefinition: Sendable {
+    public enum Source: Sendable, Hashable {
+        /// A stream that records are sent to.
+        case source(String)
+        /// A table, read by a run.
+        case dataset(String)
+    }
+
+    /// What happens to rows of earlier runs, or with the same primary key.
+    public enum Mode: String, Sendable, CaseIterable {
+        case append, upsert, ignore, replace
+    }
+
+    public struct Target: Sendable {
+        public var dataset: String
+        public var mode: Mode
+        /// A condition under which an upserted row deletes the one with its key.
+        public var deleteWhen: String?
+
+        public init(dataset: String, mode: Mode = .append, deleteWhen: String? = nil) {
+            self.dataset = dataset
+            self.mode = mode
+            self.deleteWhen = deleteWhen
+        }
+    }
+
+    /// What becomes of a record that a step rejects.
+    public enum ErrorPolicy: String, Sendable, CaseIterable { case quarantine }
+
+    public static let maximumSteps = 100
+
+    public var source: Source
+    public var steps: [StepDefinition]
+    public var target: Target
+    public var onError: ErrorPolicy
+
+    public init(
+        source: Source, steps: [StepDefinition] = [], target: Target, onError: ErrorPolicy = .quarantine
+    ) {
+        self.source = source
+        self.steps = steps
+        self.target = target
+        self.onError = onError
+    }
+
+    /// The pipeline of a source that no other reads: records as they are, into the dataset of the source's name.
+    public static func implicit(source: String) -> PipelineDefinition {
+        PipelineDefinition(source: .source(source), target: Target(dataset: source))
+    }
+}
+
+/// One step. Maps keep the order in which they were written.
+public enum StepDefinition: Sendable {
+    public struct Parse: Sendable {
+        public enum Format: String, Sendable, CaseIterable { case json, csv, combined, common, regex }
+
+        public var format: Format
+        /// The text column that is read; `line` if not said.
+        public var from: String
+        /// Of csv: the columns' names.
+        public var columns: [String]
+        /// Of regex: a Perl-compatible pattern with named groups.
+        public var pattern: String?
+    }
+
+    /// How a column's values are made unreadable.
+    public enum Masking: String, Sendable, CaseIterable {
+        case sha256, redact
+        case keepLast4 = "keep_last_4"
+    }
+
+    case parse(Parse)
+    case cast([(column: String, type: ColumnType)])
+    case derive([(column: String, expression: String)])
+    case filter(String)
+    case expect([(name: String, condition: String)])
+    case select([String])
+    case rename([(from: String, to: String)])
+    case drop([String])
+    case fill([(column: String, value: JSONValue)])
+    case mask([(column: String, masking: Masking)])
+    case flatten([String])
+}

@@ -1,0 +1,18 @@
+import HTTP
+import JSON
+
+/// A definition's mistakes as problems.
+enum PipelineProblems {
+    /// Compiles the body of a PUT or a dry run. Throws `invalid_pipeline` with every mistake and its path.
+    static func compile(
+        _ body: JSONValue
+    ) throws(Problem) -> (definition: PipelineDefinition, pipeline: CompiledPipeline) {
+        do throws(FieldFaults) {
+            return try PipelineCompiler().compile(body)
+        } catch {
+            let first = error.faults.first?.description ?? "the definition is not valid"
+            let more = error.faults.count > 1 ? " (and \(error.faults.count - 1) more)" : ""
+            throw Problem(.invalidPipeline, first + more, errors: error.faults)
+        }
+    }
+}

@@ -1,0 +1,127 @@
+import HTTP
+import HTTPServer
+import JSON
+
+/// The route table of `/v1/pipelines`.
+struct PipelineRouteTable: Sendable {
+    let pipelines: PipelineRoutes
+    let dryRun: DryRunRoute
+
+    private static let name = Operation.Parameter("name", .path, "The pipeline.", example: "web")
+    private static let ifMatch = Operation.Parameter("If-Match", .header, "The `ETag` that the change is made to.")
+
+    static let definition: JSONValue = [
+        "source": "weblogs",
+        "steps": [
+            ["parse": ["format": "combined", "from": "line"]], ["cast": ["status": "int8"]],
+            ["derive": ["is_error": "status >= 500"]], ["filter": "method <> 'OPTIONS'"],
+            ["expect": ["status_valid": "status between 100 and 599"]], ["drop": ["referer"]],
+        ],
+        "target": ["dataset": "web", "mode": "append"], "on_error": "quarantine",
+    ]
+
+    static let example: JSONValue = [
+        "name": "web", "version": 1, "implicit": false, "definition": definition, "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z",
+    ]
+
+    var routes: [Route] { [put, get, delete, list, versions, dry] }
+
+    private var put: Route {
+        Route(
+            .put, "/v1/pipelines/{name}", scope: "pipelines:write",
+            operation: Operation(
+                id: "putPipeline", summary: "Create a pipeline, or give it a new version",
+                description: "An identical definition makes no new version. A mistake is answered with its path.",
+                tag: "pipelines", parameters: [Self.name, Self.ifMatch],
+                requestBody: [.json(example: Self.definition)],
+                answers: [
+                    .init(.created, "Created.", [.json(example: Self.example)]),
+                    .init(.ok, "Replaced, or unchanged.", [.json(example: Self.example)]),
+                ],
+                problems: [
+                    .invalidPipeline, .invalidName, .invalidJSON, .emptyBody, .unsupportedMediaType, .preconditionFailed,
+                    .conflict, .databaseUnavailable, .payloadTooLarge,
+                ]),
+            handler: pipelines.put)
+    }
+
+    private var get: Route {
+        Route(
+            .get, "/v1/pipelines/{name}", scope: "pipelines:read",
+            operation: Operation(
+                id: "getPipeline", summary: "A pipeline at its current version", tag: "pipelines",
+                parameters: [Self.name, .init("If-None-Match", .header, "The `ETag` that is known.")],
+                answers: [
+                    .init(.ok, "The pipeline.", [.json(example: Self.example)]),
+                    .init(.notModified, "It is the one that is known."),
+                ],
+                problems: [.notFound, .invalidName, .databaseUnavailable]),
+            handler: pipelines.get)
+    }
+
+    private var delete: Route {
+        Route(
+            .delete, "/v1/pipelines/{name}", scope: "pipelines:write",
+            operation: Operation(
+                id: "deletePipeline", summary: "Take a pipeline out of service",
+                description: "Its rows and its history stay. When no other pipeline reads the source, the implicit one does.",
+                tag: "pipelines", parameters: [Self.name, Self.ifMatch], answers: [.init(.noContent, "Done.")],
+                problems: [.notFound, .invalidName, .preconditionFailed, .databaseUnavailable]),
+            handler: pipelines.delete)
+    }
+
+    private var list: Route {
+        Route(
+            .get, "/v1/pipelines", scope: "pipelines:read",
+            operation: Operation(
+                id: "listPipelines", summary: "The workspace's pipelines", tag: "pipelines", parameters: Self.page,
+                answers: [.init(.ok, "A page.", [.json(example: ["items": [Self.example], "next_cursor": nil])])],
+                problems: [.invalidParameter, .invalidCursor, .databaseUnavailable]),
+            handler: pipelines.list)
+    }
+
+    private var versions: Route {
+        let version: JSONValue = [
+            "version": 1, "definition": Self.definition, "created_at": "2026-01-01T00:00:00Z",
+        ]
+        return Route(
+            .get, "/v1/pipelines/{name}/versions", scope: "pipelines:read",
+            operation: Operation(
+                id: "listPipelineVersions", summary: "A pipeline's versions, newest first", tag: "pipelines",
+                parameters: [Self.name] + Self.page,
+                answers: [.init(.ok, "A page.", [.json(example: ["items": [version], "next_cursor": nil])])],
+                problems: [.notFound, .invalidName, .invalidParameter, .invalidCursor, .databaseUnavailable]),
+            handler: pipelines.versions)
+    }
+
+    private var dry: Route {
+        Route(
+            .post, "/v1/pipelines/{name}/dry-run", scope: "pipelines:read", bodyLimit: DryRunRoute.bodyLimit,
+            operation: Operation(
+                id: "dryRunPipeline", summary: "What a pipeline makes of records; nothing is stored",
+                description: """
+                    `records` are JSON records, or strings: lines of text. With `definition` that one is run instead \
+                    of the stored one, which need not exist then.
+                    """,
+                tag: "pipelines", parameters: [Self.name],
+                requestBody: [
+                    .json(example: ["records": ["127.0.0.1 - - [10/Oct/2000:13:55:36 +0000] \"GET / HTTP/1.1\" 200 5"]])
+                ],
+                answers: [
+                    .init(
+                        .ok, "The outcome.",
+                        [.json(example: ["rows": [["status": 200]], "filtered": [], "quarantined": []])])
+                ],
+                problems: [
+                    .notFound, .invalidName, .invalidPipeline, .invalidRequest, .invalidJSON, .emptyBody,
+                    .unsupportedMediaType, .payloadTooLarge, .databaseUnavailable,
+                ]),
+            handler: dryRun.handle)
+    }
+
+    private static let page: [Operation.Parameter] = [
+        .init("limit", .query, "Items a page.", schema: ["type": "integer", "maximum": 1000]),
+        .init("cursor", .query, "The `next_cursor` of the page before."),
+    ]
+}

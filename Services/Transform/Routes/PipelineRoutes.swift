@@ -1,0 +1,110 @@
+import Access
+import Catalog
+import HTTP
+import HTTPServer
+import JSON
+import Postgres
+
+/// `/v1/pipelines`.
+struct PipelineRoutes: Sendable {
+    let store: PipelineStore
+
+    func put(_ request: Request) async throws -> Response {
+        let principal = try request.principal()
+        let name = try ResourceName(checking: request.parameter("name"))
+        let body = try await request.json()
+        let compiled = try PipelineProblems.compile(body)
+        guard case .source(let sourceName) = compiled.definition.source else {
+            throw Problem(.invalidPipeline, "source: a pipeline reads a source, by its name")
+        }
+        guard compiled.definition.target.mode == .append else {
+            throw Problem(.invalidPipeline, "target.mode: only append is supported")
+        }
+        let source = try ResourceName(checking: sourceName)
+        _ = try ResourceName(checking: compiled.definition.target.dataset)
+        let head = request.head
+        let put = try await store.put(
+            name, source: source, definition: body.serialized(), workspaceID: principal.workspaceID
+        ) { try EntityTag.check(head, current: $0) }
+        return Self.answer(put.created ? .created : .ok, put.pipeline)
+    }
+
+    func get(_ request: Request) async throws -> Response {
+        let pipeline = try await find(request)
+        let tag = EntityTag(version: pipeline.version)
+        if EntityTag.isUnchanged(request.head, current: tag) {
+            return Response(.notModified, headers: ["etag": tag.text])
+        }
+        return Self.answer(.ok, pipeline)
+    }
+
+    func delete(_ request: Request) async throws -> Response {
+        let principal = try request.principal()
+        let name = try ResourceName(checking: request.parameter("name"))
+        let head = request.head
+        try await store.retire(name, workspaceID: principal.workspaceID) { try EntityTag.check(head, current: $0) }
+        return .noContent()
+    }
+
+    func list(_ request: Request) async throws -> Response {
+        let principal = try request.principal()
+        let query = try request.query()
+        let page = try PageRequest(query, list: "pipelines", keys: 2)
+        try query.finish()
+        let after = (page.cursor?.values[0].string ?? "", Int64(page.cursor?.values[1].int ?? 0))
+        let statement = ListPipelines(
+            workspaceID: principal.workspaceID, after: after, limit: Int32(page.limit + 1))
+        let pipelines = try await store.pool.withConnection { try await $0.query(statement) }
+        let items = pipelines.prefix(page.limit)
+        let next = items.last.flatMap { last in
+            pipelines.count > page.limit
+                ? Cursor([.string(last.name), .number(last.id)]).text(of: "pipelines") : nil
+        }
+        return .list(items.map(Self.json), nextCursor: next)
+    }
+
+    func versions(_ request: Request) async throws -> Response {
+        let query = try request.query()
+        let page = try PageRequest(query, list: "pipeline_versions")
+        try query.finish()
+        let pipeline = try await find(request)
+        let statement = ListPipelineVersions(
+            pipelineID: pipeline.id, before: page.cursor?.values[0].int.flatMap(Int32.init(exactly:)) ?? .max,
+            limit: Int32(page.limit + 1))
+        let versions = try await store.pool.withConnection { try await $0.query(statement) }
+        let items = versions.prefix(page.limit)
+        let next =
+            versions.count > page.limit
+            ? items.last.map { Cursor([.number($0.version)]).text(of: "pipeline_versions") } : nil
+        return .list(items.map(Self.json), nextCursor: next)
+    }
+
+    private func find(_ request: Request) async throws -> StoredPipeline {
+        let principal = try request.principal()
+        let name = try ResourceName(checking: request.parameter("name"))
+        return try await store.find(name, workspaceID: principal.workspaceID)
+    }
+
+    private static func answer(_ status: HTTPStatus, _ pipeline: StoredPipeline) -> Response {
+        .json(status, json(pipeline), headers: ["etag": EntityTag(version: pipeline.version).text])
+    }
+
+    private static func json(_ pipeline: StoredPipeline) -> JSONValue {
+        [
+            "name": .string(pipeline.name), "version": .number(pipeline.version), "implicit": .bool(pipeline.implicit),
+            "definition": parsed(pipeline.definition), "created_at": .timestamp(pipeline.createdAt),
+            "updated_at": .timestamp(pipeline.updatedAt),
+        ]
+    }
+
+    private static func json(_ version: StoredPipelineVersion) -> JSONValue {
+        [
+            "version": .number(version.version), "definition": parsed(version.definition),
+            "created_at": .timestamp(version.createdAt),
+        ]
+    }
+
+    private static func parsed(_ json: [UInt8]) -> JSONValue {
+        (try? JSONValue.parse(json)) ?? .null
+    }
+}

@@ -1,0 +1,72 @@
+import Catalog
+import HTTP
+import Postgres
+import Records
+
+/// Pipelines in the catalog: put, found, retired.
+struct PipelineStore: Sendable {
+    let pool: PostgresPool
+
+    struct Put: Sendable {
+        var pipeline: StoredPipeline
+        var created: Bool
+    }
+
+    func find(_ name: ResourceName, workspaceID: Int64) async throws -> StoredPipeline {
+        let statement = FindPipeline(workspaceID: workspaceID, name: name.text)
+        guard let found = try await pool.withConnection({ try await $0.query(statement).first }) else {
+            throw Problem(.notFound, "there is no pipeline \(name)")
+        }
+        return found
+    }
+
+    /// Creates the pipeline or gives it a new version; a definition that is the current one changes nothing.
+    /// `definition` is canonical JSON. `check` sees the current version's tag before anything is written.
+    func put(
+        _ name: ResourceName, source: ResourceName, definition: [UInt8], workspaceID: Int64,
+        check: @escaping @Sendable (EntityTag?) throws -> Void
+    ) async throws -> Put {
+        var digest = SHA256Digest()
+        digest.update(definition)
+        let fingerprint = digest.finish()
+        return try await pool.withTransaction { connection in
+            try await connection.execute(EnsureSource(workspaceID: workspaceID, name: source.text))
+            let find = FindSource(workspaceID: workspaceID, name: source.text)
+            guard let source = try await connection.query(find).first else {
+                throw Problem(.conflict, "the source was removed while the pipeline was being put")
+            }
+            let current = try await connection.query(LockPipeline(workspaceID: workspaceID, name: name.text)).first
+            try check(current.map { EntityTag(version: $0.version) })
+            if let current, current.fingerprint == fingerprint { return Put(pipeline: current, created: false) }
+            if let current {
+                try await connection.execute(
+                    ReplacePipeline(
+                        id: current.id, sourceID: source.id, definition: definition, fingerprint: fingerprint))
+            } else {
+                try await connection.execute(
+                    InsertPipeline(
+                        workspaceID: workspaceID, name: name.text, sourceID: source.id, definition: definition,
+                        fingerprint: fingerprint))
+            }
+            let sources = [source.id] + (current.map { [$0.sourceID] } ?? [])
+            try await connection.execute(SettleImplicitPipelines(sourceIDs: sources))
+            guard let stored = try await connection.query(LockPipeline(workspaceID: workspaceID, name: name.text)).first
+            else { throw Problem(.internalError, "the pipeline was not stored") }
+            return Put(pipeline: stored, created: current == nil)
+        }
+    }
+
+    /// Takes the pipeline out of service; its source's implicit one takes over when no other is left.
+    func retire(
+        _ name: ResourceName, workspaceID: Int64, check: @escaping @Sendable (EntityTag?) throws -> Void
+    ) async throws {
+        try await pool.withTransaction { connection in
+            guard
+                let current = try await connection.query(LockPipeline(workspaceID: workspaceID, name: name.text)).first
+            else { throw Problem(.notFound, "there is no pipeline \(name) that was put") }
+            try check(EntityTag(version: current.version))
+            try await connection.execute(RetirePipeline(id: current.id))
+            try await connection.execute(SettleImplicitPipelines(sourceIDs: [current.sourceID]))
+        }
+    }
+}

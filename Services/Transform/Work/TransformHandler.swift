@@ -1,0 +1,146 @@
+import JSON
+import Observability
+import Postgres
+import Queue
+
+/// Does the jobs of queue `transform`: a batch under a pipeline.
+///
+/// The jobs of a claim are worked on in groups of bounded size; each group ends in one transaction that writes chunks,
+/// quarantine, ledger and the next jobs, and settles the group's jobs. A group that fails is tried job by job, so that
+/// one bad batch does not hold up its neighbours.
+struct TransformHandler: JobHandler {
+    /// What a group may hold, in raw bytes of its batches.
+    static let groupBytes: Int64 = 8 << 20
+
+    let pool: PostgresPool
+    let pipelines: PipelineCache
+    let transformer: BatchTransformer
+    let wakeup: Wakeup
+    let logger: Logger
+    let metrics: TransformMetrics
+
+    private struct Work: Sendable {
+        var job: Job
+        var input: TransformInput
+    }
+
+    func handle(_ jobs: [Job], lease: Lease) async {
+        do {
+            for group in Self.grouped(try await lookUp(jobs, lease)) {
+                await handle(group, lease)
+            }
+        } catch {
+            await lease.fail(jobs, JobFailure(error))
+        }
+    }
+
+    func died(_ job: Job, error: JobFailure, on connection: PostgresConnection) async throws {
+        guard let arguments = TransformArguments(job) else { return }
+        try await connection.execute(
+            FailApplication(
+                batchID: arguments.batch, pipelineID: arguments.pipeline, error: "\(error)"))
+        wakeup.notify(Topic.stored)
+    }
+
+    /// What the jobs work on. Those with nothing to do any more are settled at once.
+    private func lookUp(_ jobs: [Job], _ lease: Lease) async throws -> [Work] {
+        let arguments = jobs.map(TransformArguments.init)
+        let known = zip(jobs, arguments).compactMap { job, arguments in arguments.map { (job, $0) } }
+        let statement = FindTransformInputs(batches: known.map(\.1.batch), pipelines: known.map(\.1.pipeline))
+        let found = try await pool.withConnection { try await $0.query(statement) }
+        let inputs = Dictionary(
+            found.map { (TransformArguments(batch: $0.batchID, pipeline: $0.pipelineID), $0) },
+            uniquingKeysWith: { first, _ in first })
+        var work: [Work] = []
+        var done: [Job] = []
+        for (job, arguments) in zip(jobs, arguments) {
+            guard let arguments else {
+                await lease.fail(job, JobFailure(code: "invalid_arguments", message: "no batch", isPermanent: true))
+                continue
+            }
+            if let input = inputs[arguments], input.isOpen {
+                work.append(Work(job: job, input: input))
+            } else {
+                done.append(job)
+            }
+        }
+        if !done.isEmpty { try await lease.settle(done) }
+        return work
+    }
+
+    private static func grouped(_ work: [Work]) -> [[Work]] {
+        var groups: [[Work]] = []
+        var bytes: Int64 = 0
+        for item in work {
+            if groups.isEmpty || bytes + item.input.rawBytes > groupBytes {
+                groups.append([])
+                bytes = 0
+            }
+            groups[groups.count - 1].append(item)
+            bytes += item.input.rawBytes
+        }
+        return groups
+    }
+
+    private func handle(_ group: [Work], _ lease: Lease) async {
+        do {
+            try await transform(group, lease)
+        } catch let error as QueueError where error.code == .leaseLost {
+            logger.warning("transform.lease_lost", ["jobs": .int(group.count)])
+        } catch where group.count > 1 {
+            for item in group { await handle([item], lease) }
+        } catch {
+            for item in group { await lease.fail(item.job, JobFailure(error)) }
+        }
+    }
+
+    private func transform(_ group: [Work], _ lease: Lease) async throws {
+        let statement = FindPayloads(batches: group.map(\.input.batchID))
+        let rows = try await pool.withConnection { try await $0.query(statement) }
+        let payloads = Dictionary(rows, uniquingKeysWith: { first, _ in first })
+        var results: [TransformedBatch] = []
+        for item in group {
+            guard let payload = payloads[item.input.batchID] else {
+                throw JobFailure(code: "raw_expired", message: "the batch's raw bytes have expired", isPermanent: true)
+            }
+            let pipeline = try pipelines.pipeline(item.input)
+            results.append(try await transformer.transform(item.input, pipeline, payload: payload))
+        }
+        let transformed = results
+        try await lease.transaction(settling: group.map(\.job)) { connection in
+            var statements: [any PostgresStatement] = [UpdateApplications(updates: transformed.map(\.application))]
+            let quarantined = transformed.flatMap(\.quarantined)
+            if !quarantined.isEmpty { statements.append(InsertQuarantine(records: quarantined)) }
+            statements += transformed.compactMap(\.chunk).map { InsertChunk(chunk: $0) }
+            try await connection.run(statements)
+        }
+        if transformed.contains(where: { $0.chunk != nil }) { wakeup.notify("store") }
+        if transformed.contains(where: \.application.isFinished) { wakeup.notify(Topic.stored) }
+        metrics.transformed(transformed)
+    }
+}
+
+/// What wake-ups are named that are not a queue's.
+enum Topic {
+    /// Outputs have been stored or have failed: receipts may be finished.
+    static let stored = "stored"
+}
+
+/// A transform job's arguments.
+struct TransformArguments: Hashable, Sendable {
+    var batch: Int64
+    var pipeline: Int64
+
+    init(batch: Int64, pipeline: Int64) {
+        self.batch = batch
+        self.pipeline = pipeline
+    }
+
+    /// Nil when the job's arguments are not those of a transform job.
+    init?(_ job: Job) {
+        guard let value = try? JSONValue.parse(job.arguments), let batch = value["batch"]?.int,
+            let pipeline = value["pipeline"]?.int
+        else { return nil }
+        self.init(batch: Int64(batch), pipeline: Int64(pipeline))
+    }
+}

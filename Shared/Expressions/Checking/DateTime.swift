@@ -1,0 +1,138 @@
+/// Operators on timestamps, dates and intervals, in UTC.
+enum DateTime {
+    static let operators: [String: [Signature]] = [
+        "+": [
+            Signature(.timestamptz, .interval, result: .timestamptz, Lift.two(.timestamptz, canFault: true, add)),
+            Signature(.interval, .timestamptz, result: .timestamptz, Lift.two(.timestamptz, canFault: true) {
+                (a: Interval, b: Int64) throws(Fault) in try add(b, a)
+            }),
+            Signature(.date, .interval, result: .timestamptz, Lift.two(.timestamptz, canFault: true) {
+                (a: Int64, b: Interval) throws(Fault) in try add(midnight(a), b)
+            }),
+            Signature(.interval, .date, result: .timestamptz, Lift.two(.timestamptz, canFault: true) {
+                (a: Interval, b: Int64) throws(Fault) in try add(midnight(b), a)
+            }),
+            Signature(.date, .int8, result: .date, Lift.two(.date, canFault: true, addDays)),
+            Signature(.int8, .date, result: .date, Lift.two(.date, canFault: true) {
+                (a: Int64, b: Int64) throws(Fault) in try addDays(b, a)
+            }),
+            Signature(.interval, .interval, result: .interval, Lift.two(.interval, canFault: true, sum)),
+        ],
+        "-": [
+            Signature(.timestamptz, .interval, result: .timestamptz, Lift.two(.timestamptz, canFault: true) {
+                (a: Int64, b: Interval) throws(Fault) -> Int64? in
+                guard let negated = try negated(b) else { return nil }
+                return try add(a, negated)
+            }),
+            Signature(.date, .interval, result: .timestamptz, Lift.two(.timestamptz, canFault: true) {
+                (a: Int64, b: Interval) throws(Fault) -> Int64? in
+                guard let negated = try negated(b) else { return nil }
+                return try add(midnight(a), negated)
+            }),
+            Signature(.timestamptz, .timestamptz, result: .interval, Lift.two(.interval, canFault: true, difference)),
+            Signature(.date, .date, result: .int8, Lift.two(.int8, canFault: true) {
+                (a: Int64, b: Int64) throws(Fault) in
+                if isInfinite(a) || isInfinite(b) {
+                    throw Fault("out_of_range", "cannot subtract infinite dates")
+                }
+                return a - b
+            }),
+            Signature(.date, .int8, result: .date, Lift.two(.date, canFault: true) {
+                (a: Int64, b: Int64) throws(Fault) in
+                guard b != .min else { throw .dateRange }
+                return try addDays(a, -b)
+            }),
+            Signature(.interval, .interval, result: .interval, Lift.two(.interval, canFault: true) {
+                (a: Interval, b: Interval) throws(Fault) -> Interval? in
+                guard let negated = try negated(b) else { return nil }
+                return try sum(a, negated)
+            }),
+        ],
+        "*": [
+            Signature(.interval, .float8, result: .interval, Lift.two(.interval, canFault: true, product)),
+            Signature(.float8, .interval, result: .interval, Lift.two(.interval, canFault: true) {
+                (a: Double, b: Interval) throws(Fault) in try product(b, a)
+            }),
+        ],
+    ]
+
+    static func isInfinite(_ value: Int64) -> Bool { value == .max || value == .min }
+
+    private static func midnight(_ days: Int64) throws(Fault) -> Int64 {
+        if isInfinite(days) { return days }
+        guard Calendar.timestampDays.contains(days) else { throw .dateToTimestamp }
+        return days * Calendar.microsecondsPerDay
+    }
+
+    /// Months first, to the last day of a shorter month; then days; then time.
+    static func add(_ timestamp: Int64, _ interval: Interval) throws(Fault) -> Int64? {
+        if isInfinite(timestamp) { return timestamp }
+        var (days, time) = Calendar.split(timestamp)
+        if interval.months != 0 {
+            var date = Calendar.date(days)
+            let months = date.year * 12 + date.month - 1 + Int64(interval.months)
+            date.year = months.floorDivided(by: 12)
+            date.month = months - date.year * 12 + 1
+            date.day = min(date.day, Calendar.length(year: date.year, month: date.month))
+            days = Calendar.days(year: date.year, month: date.month, day: date.day)
+        }
+        days += Int64(interval.days)
+        let (sum, overflow) = time.addingReportingOverflow(interval.microseconds)
+        if overflow { throw .timestampRange }
+        time = sum
+        return try Calendar.timestamp(days: days, time: time)
+    }
+
+    private static func addDays(_ date: Int64, _ days: Int64) throws(Fault) -> Int64? {
+        if isInfinite(date) { return date }
+        let (sum, overflow) = date.addingReportingOverflow(days)
+        guard !overflow, Calendar.dateDays.contains(sum) else { throw .dateRange }
+        return sum
+    }
+
+    private static func difference(_ a: Int64, _ b: Int64) throws(Fault) -> Interval? {
+        if isInfinite(a) || isInfinite(b) {
+            throw Fault("out_of_range", "cannot subtract infinite timestamps")
+        }
+        let total = Int128(a) - Int128(b)
+        let days = total / Int128(Calendar.microsecondsPerDay)
+        return Interval(days: Int32(days), microseconds: Int64(total - days * Int128(Calendar.microsecondsPerDay)))
+    }
+
+    static func negated(_ value: Interval) throws(Fault) -> Interval? {
+        guard value.months != .min, value.days != .min, value.microseconds != .min else { throw .intervalRange }
+        return Interval(months: -value.months, days: -value.days, microseconds: -value.microseconds)
+    }
+
+    private static func sum(_ a: Interval, _ b: Interval) throws(Fault) -> Interval? {
+        let (months, first) = a.months.addingReportingOverflow(b.months)
+        let (days, second) = a.days.addingReportingOverflow(b.days)
+        let (time, third) = a.microseconds.addingReportingOverflow(b.microseconds)
+        if first || second || third { throw .intervalRange }
+        return Interval(months: months, days: days, microseconds: time)
+    }
+
+    /// Fractions of months become days of 30, fractions of days become time.
+    private static func product(_ a: Interval, _ factor: Double) throws(Fault) -> Interval? {
+        let months = Double(a.months) * factor
+        let days = Double(a.days) * factor
+        guard let wholeMonths = Int32(exactly: months.rounded(.towardZero)),
+            let wholeDays = Int32(exactly: days.rounded(.towardZero))
+        else { throw .intervalRange }
+        var restDays = ((months - Double(wholeMonths)) * 30 * 1e6).rounded(.toNearestOrEven) / 1e6
+        var seconds = ((days - Double(wholeDays) + restDays - restDays.rounded(.towardZero)) * 86_400 * 1e6)
+            .rounded(.toNearestOrEven) / 1e6
+        if seconds.magnitude >= 86_400 {
+            let carried = (seconds / 86_400).rounded(.towardZero)
+            restDays += carried
+            seconds -= carried * 86_400
+        }
+        let time = (Double(a.microseconds) * factor + seconds * 1e6).rounded(.toNearestOrEven)
+        guard time.magnitude < 9.2e18, let more = Int32(exactly: restDays.rounded(.towardZero)) else {
+            throw .intervalRange
+        }
+        let (sum, overflow) = wholeDays.addingReportingOverflow(more)
+        if overflow { throw .intervalRange }
+        return Interval(months: wholeMonths, days: sum, microseconds: Int64(time))
+    }
+}
