@@ -15,9 +15,7 @@ where not exists (select from pg_database where datname = :'database') \gexec
 
 \connect :"database"
 set client_min_messages = warning;
--- Workspaces' roles may connect, and no more: no temporary tables.
 revoke all on database :"database" from public;
-grant connect on database :"database" to public;
 revoke all on schema public from public;
 
 -- Users' SQL runs as a login role per workspace. A read-only transaction is no fence against these: they signal other
