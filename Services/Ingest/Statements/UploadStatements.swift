@@ -8,14 +8,14 @@ struct BeginUpload: PostgresStatement {
             insert into millrace.upload (source_id, request_id) values ($1, $2) returning id
         ), claim as (
             insert into millrace.idempotency as i (source_id, key, upload_id)
-            select $1, $3, id from upload where $3 is not null
+            select $1, $3::text, id from upload where $3::text is not null
             on conflict (source_id, key) do update set upload_id = excluded.upload_id, created_at = now()
             where i.receipt is null and not exists (
                 select 1 from millrace.upload u where u.id = i.upload_id and u.state = 'receiving'
                     and u.touched_at > now() - interval '60 seconds')
             returning upload_id
         )
-        select upload.id, ($3 is null or exists (select 1 from claim)) from upload
+        select upload.id, ($3::text is null or exists (select 1 from claim)) from upload
         """
     var sourceID: Int64
     var requestID: String
