@@ -109,7 +109,7 @@ let testTargets: [Target] = [
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
     tests("Ingest", ["Ingest", "TestSupport"] + base),
     tests("Transform", ["Transform", "Expressions", "TestSupport"] + base),
-    tests("Store", ["Store", "TestSupport"] + base),
+    tests("Store", ["Store", "Expressions", "TestSupport"] + base),
     tests("Analytics", ["Analytics", "TestSupport"] + base),
     tests("EndToEnd", ["Ingest", "Transform", "Store", "Analytics", "TestSupport"] + base),
     tests("Tidy", ["Ingest", "Transform", "Store", "Analytics", "HTTPServer"]),

@@ -1,7 +1,9 @@
+import Configuration
 public import HTTPServer
-public import Platform
-
 import Lifecycle
+public import Platform
+import Postgres
+import Queue
 
 /// The store service: loads chunks into datasets, and serves datasets over HTTP.
 public struct StoreService: Sendable {
@@ -11,12 +13,26 @@ public struct StoreService: Sendable {
 
     public init(_ configuration: StoreConfiguration) throws {
         platform = try Platform(service: "store", settings: configuration.service)
+        // A process that only works still answers /healthz, /readyz and /metrics.
         server = platform.server(routes: [])
-        services = [server]
+        var services: [any Service] = [server]
+        if configuration.service.role.works { services.append(Self.worker(configuration, platform)) }
+        self.services = services
     }
 
     /// Runs until a signal asks it to stop.
     public func run() async throws {
         try await platform.run(services)
+    }
+
+    private static func worker(_ configuration: StoreConfiguration, _ platform: Platform) -> Worker {
+        let handler = LoadHandler(
+            pool: platform.pool, tables: DatasetTables(pool: platform.pool, logger: platform.logger),
+            loader: GroupLoader(raws: RawRecords()), wakeup: platform.wakeup, groupBytes: configuration.loadBytes,
+            metrics: LoadMetrics(platform.metrics), logger: platform.logger)
+        return Worker(
+            queue: "store", pool: platform.pool,
+            configuration: WorkerConfiguration(slots: configuration.loadSlots, maxClaim: 128, name: "store"),
+            handler: handler, logger: platform.logger, metrics: platform.metrics)
     }
 }

@@ -1,0 +1,98 @@
+import Postgres
+import Records
+
+/// A dataset as its table is made from it.
+struct DatasetShape: Sendable {
+    var id: Int64
+    var schema: String
+    var name: String
+    var queryRole: String
+    var hasTable: Bool
+    /// The names in the definition's `primary_key`.
+    var primaryKey: [String]
+}
+
+/// A column of the catalog.
+struct CatalogColumn: Sendable, Equatable {
+    enum State: String, Sendable {
+        case agreed, applied, extra
+    }
+
+    var name: String
+    var type: ColumnType
+    var isNullable: Bool
+    var collation: String?
+    var isDeclared: Bool
+    var state: State
+}
+
+/// Locks a dataset against agreements and other changes of its table, and reads it. No row: it was removed.
+struct LockDatasetShape: PostgresStatement {
+    static let sql = """
+        select d.id, w.schema_name, d.name, w.query_role, d.table_created,
+            array(select jsonb_array_elements_text(coalesce(d.definition->'primary_key', '[]')))
+        from millrace.dataset d join millrace.workspace w on w.id = d.workspace_id
+        where d.id = $1 for no key update of d
+        """
+    var datasetID: Int64
+
+    var parameters: [PostgresValue] { [.int8(datasetID)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> DatasetShape {
+        DatasetShape(
+            id: try row.int8(0), schema: try row.text(1), name: try row.text(2), queryRole: try row.text(3),
+            hasTable: try row.bool(4), primaryKey: try row.textArray(5))
+    }
+}
+
+/// The columns of a dataset in their order.
+struct ListColumns: PostgresStatement {
+    static let sql = """
+        select name, type, nullable, "collation", declared, state from millrace.dataset_column
+        where dataset_id = $1 order by ordinal
+        """
+    var datasetID: Int64
+
+    var parameters: [PostgresValue] { [.int8(datasetID)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> CatalogColumn {
+        guard let type = ColumnType(rawValue: try row.text(1)),
+            let state = CatalogColumn.State(rawValue: try row.text(5))
+        else { throw PostgresError(.decode, "a column's type or state is not known here", doing: "read columns") }
+        return CatalogColumn(
+            name: try row.text(0), type: type, isNullable: try row.bool(2), collation: try row.optionalText(3),
+            isDeclared: try row.bool(4), state: state)
+    }
+}
+
+/// Moves a dataset's columns from `agreed` to another state.
+struct SetColumnStates: PostgresStatement {
+    static let sql = """
+        update millrace.dataset_column set state = $3 where dataset_id = $1 and name = any($2) and state = 'agreed'
+        """
+    var datasetID: Int64
+    var names: [String]
+    var state: CatalogColumn.State
+
+    var parameters: [PostgresValue] { [.int8(datasetID), .textArray(names), .text(state.rawValue)] }
+}
+
+struct MarkTableCreated: PostgresStatement {
+    static let sql = "update millrace.dataset set table_created = true where id = $1"
+    var datasetID: Int64
+
+    var parameters: [PostgresValue] { [.int8(datasetID)] }
+}
+
+/// Notes the time of a load, at most once a second; never waits for another load that does the same.
+struct TouchDataset: PostgresStatement {
+    static let sql = """
+        update millrace.dataset set last_load_at = clock_timestamp()
+        where id = (select d.id from millrace.dataset d
+            where d.id = $1 and coalesce(d.last_load_at < clock_timestamp() - interval '1 second', true)
+            for no key update skip locked)
+        """
+    var datasetID: Int64
+
+    var parameters: [PostgresValue] { [.int8(datasetID)] }
+}

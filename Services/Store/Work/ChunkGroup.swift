@@ -1,0 +1,42 @@
+import Queue
+
+/// Chunks that are loaded by one COPY: of one dataset, with the same columns, no more bytes than a limit.
+struct ChunkGroup: Sendable {
+    /// What chunks of one group have in common.
+    struct Key: Hashable, Sendable {
+        var datasetID: Int64
+        var columns: [String]
+        var types: [String]
+    }
+
+    var key: Key
+    var workspaceID: Int64
+    var jobs: [Job] = []
+    var chunks: [ChunkHead] = []
+    var bytes = 0
+
+    /// Sorts chunks into groups, in order. Each group has at most `limit` bytes before compression, or one chunk.
+    static func groups(of loads: [(job: Job, chunk: ChunkHead)], limit: Int) -> [ChunkGroup] {
+        var closed: [ChunkGroup] = []
+        var open: [Key: ChunkGroup] = [:]
+        var order: [Key] = []
+        for (job, chunk) in loads {
+            let key = Key(datasetID: chunk.datasetID, columns: chunk.columns, types: chunk.types)
+            let size = Int(chunk.rawBytes)
+            if let group = open[key], group.bytes + size > limit {
+                closed.append(group)
+                open[key] = nil
+                order.removeAll { $0 == key }
+            }
+            if open[key] == nil { order.append(key) }
+            open[key, default: ChunkGroup(key: key, workspaceID: job.workspace)].add(job, chunk, size)
+        }
+        return closed + order.compactMap { open[$0] }
+    }
+
+    private mutating func add(_ job: Job, _ chunk: ChunkHead, _ size: Int) {
+        jobs.append(job)
+        chunks.append(chunk)
+        bytes += size
+    }
+}

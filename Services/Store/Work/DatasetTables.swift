@@ -1,0 +1,137 @@
+import Observability
+import Postgres
+import Records
+import Synchronization
+
+/// Where a dataset's rows go.
+struct DatasetTable: Sendable {
+    var datasetID: Int64
+    var schema: String
+    var name: String
+    /// The types of the columns that the table has.
+    var applied: [String: ColumnType]
+
+    /// Whether rows of these columns, encoded with these types, can be loaded as they are.
+    func takes(columns: [String], types: [String]) -> Bool {
+        zip(columns, types).allSatisfy { name, type in
+            name == TableDefinition.extra ? type == ColumnType.jsonb.rawValue : applied[name]?.rawValue == type
+        }
+    }
+}
+
+/// Makes the tables of datasets and adds the columns that are agreed on.
+///
+/// Each change is a transaction of its own that waits for a lock no longer than `lockTimeout`, since everybody else
+/// queues up behind it; after `attempts` the columns are given up: their values go to `_extra`.
+final class DatasetTables: Sendable {
+    enum Answer: Sendable {
+        case table(DatasetTable)
+        /// The columns do not fit the table: the rows have to be encoded again.
+        case unfit
+        /// The dataset was removed.
+        case gone
+    }
+
+    struct Patience: Sendable {
+        var lockTimeout = Duration.seconds(1)
+        var attempts = 4
+        var firstPause = Duration.milliseconds(200)
+    }
+
+    static let capacity = 10_000
+
+    private let pool: PostgresPool
+    private let patience: Patience
+    private let logger: Logger
+    private let known = Mutex<[Int64: DatasetTable]>([:])
+
+    init(pool: PostgresPool, patience: Patience = Patience(), logger: Logger) {
+        self.pool = pool
+        self.patience = patience
+        self.logger = logger
+    }
+
+    /// The table of a dataset, made or altered as far as these columns need it.
+    func table(_ datasetID: Int64, columns: [String], types: [String]) async throws -> Answer {
+        if let table = known.withLock({ $0[datasetID] }), table.takes(columns: columns, types: types) {
+            return .table(table)
+        }
+        guard let table = try await change(datasetID) else { return .gone }
+        known.withLock { known in
+            if known.count >= Self.capacity { known.removeAll() }
+            known[datasetID] = table
+        }
+        return table.takes(columns: columns, types: types) ? .table(table) : .unfit
+    }
+
+    /// The table was not as remembered.
+    func forget(_ datasetID: Int64) {
+        known.withLock { $0[datasetID] = nil }
+    }
+
+    private func change(_ datasetID: Int64) async throws -> DatasetTable? {
+        var pause = patience.firstPause
+        for attempt in 1... {
+            do {
+                return try await pool.withTransaction { try await self.change(datasetID, $0) }
+            } catch let error as PostgresError where error.sqlstate == .lockNotAvailable {
+                logger.info(
+                    "a dataset's table is locked", ["dataset.id": .int(Int(datasetID)), "attempt": .int(attempt)])
+                if attempt >= patience.attempts { break }
+            }
+            try await Task.sleep(for: pause)
+            pause *= 2
+        }
+        return try await giveUp(datasetID)
+    }
+
+    private func change(_ datasetID: Int64, _ connection: PostgresConnection) async throws -> DatasetTable? {
+        try await connection.query("set local lock_timeout = \(literal: "\(patience.lockTimeout.milliseconds)ms")")
+        guard let shape = try await connection.query(LockDatasetShape(datasetID: datasetID)).first else { return nil }
+        let columns = try await connection.query(ListColumns(datasetID: datasetID))
+        let missing = columns.filter { $0.state == .agreed }
+        if !shape.hasTable {
+            for statement in TableDefinition.create(shape, columns: missing) { try await connection.query(statement) }
+            try await connection.execute(MarkTableCreated(datasetID: datasetID))
+        } else if !missing.isEmpty {
+            try await connection.query(TableDefinition.add(missing, to: shape))
+        }
+        if !missing.isEmpty {
+            try await connection.execute(
+                SetColumnStates(datasetID: datasetID, names: missing.map(\.name), state: .applied))
+        }
+        return table(shape, columns.filter { $0.state != .extra })
+    }
+
+    /// What is left where the table's lock cannot be had: the new columns' values go to `_extra`. A table that could
+    /// not even be made, or a dataset that stays locked, is tried again with the job.
+    private func giveUp(_ datasetID: Int64) async throws -> DatasetTable? {
+        try await pool.withTransaction { connection -> DatasetTable? in
+            guard let shape = try await connection.query(LockDatasetShape(datasetID: datasetID)).first else {
+                return nil
+            }
+            let columns = try await connection.query(ListColumns(datasetID: datasetID))
+            let missing = columns.filter { $0.state == .agreed }
+            guard shape.hasTable else {
+                throw PostgresError(.timedOut, "the dataset's table could not be made", doing: "make a table")
+            }
+            try await connection.execute(
+                SetColumnStates(datasetID: datasetID, names: missing.map(\.name), state: .extra))
+            self.logger.warning(
+                "a dataset's table stayed locked: values of new columns go to _extra",
+                ["dataset": .string(shape.name), "columns": .string(missing.map(\.name).joined(separator: " "))])
+            return self.table(shape, columns.filter { $0.state == .applied })
+        }
+    }
+
+    private func table(_ shape: DatasetShape, _ columns: [CatalogColumn]) -> DatasetTable {
+        DatasetTable(
+            datasetID: shape.id, schema: shape.schema, name: shape.name,
+            applied: Dictionary(columns.map { ($0.name, $0.type) }, uniquingKeysWith: { first, _ in first }))
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds.
+    var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
+}

@@ -1,0 +1,152 @@
+import JSON
+import Observability
+import Postgres
+import Queue
+
+/// Does the jobs of queue `store`, kind `load`: `{"chunk": id}`.
+struct LoadHandler: JobHandler {
+    /// Longer than transform remembers a dataset's schema.
+    static let transformDelay = 2.5
+
+    let pool: PostgresPool
+    let tables: DatasetTables
+    let loader: GroupLoader
+    let wakeup: Wakeup
+    let groupBytes: Int
+    let metrics: LoadMetrics
+    let logger: Logger
+
+    func handle(_ jobs: [Job], lease: Lease) async {
+        do {
+            let loads = try await sort(jobs, lease)
+            for group in ChunkGroup.groups(of: loads, limit: groupBytes) { await load(group, lease) }
+        } catch {
+            await fail(jobs, error, lease)
+        }
+    }
+
+    func died(_ job: Job, error: JobFailure, on connection: PostgresConnection) async throws {
+        guard let chunkID = Self.chunkID(job) else { return }
+        try await connection.execute(FailLoading(chunkID: chunkID, error: error.description))
+        wakeup.notify("stored")
+    }
+
+    static func chunkID(_ job: Job) -> Int64? {
+        guard job.kind == "load", let arguments = try? JSONValue.parse(job.arguments) else { return nil }
+        return arguments["chunk"]?.int.map(Int64.init)
+    }
+
+    /// The chunks that are to be loaded, with their jobs; the other jobs are settled, sent back or failed.
+    private func sort(_ jobs: [Job], _ lease: Lease) async throws -> [(job: Job, chunk: ChunkHead)] {
+        let named = jobs.compactMap { job in Self.chunkID(job).map { (id: $0, job: job) } }
+        let ids = named.map(\.id)
+        let heads = try await pool.withConnection { try await $0.query(FindChunks(ids: ids)) }
+        let byID = Dictionary(heads.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        var wanted: [(job: Job, chunk: ChunkHead)] = []
+        var done: [Job] = []
+        var homeless: [(job: Job, chunk: ChunkHead)] = []
+        // Of a job that comes twice, or two chunks of one output, the first is settled and the last is loaded.
+        let last = Dictionary(
+            named.enumerated().compactMap { place, load in byID[load.id].map { ($0.place, place) } },
+            uniquingKeysWith: max)
+        for (place, (id, job)) in named.enumerated() {
+            switch byID[id]?.standing {
+            case .wanted:
+                byID[id].map { if last[$0.place] == place { wanted.append((job, $0)) } else { done.append(job) } }
+            case .settled: done.append(job)
+            case .homeless: byID[id].map { homeless.append((job, $0)) }
+            case nil: await fail([job], Self.missing(id), lease)
+            }
+        }
+        for job in jobs where Self.chunkID(job) == nil {
+            await fail([job], JobFailure(code: "unknown_job", message: "no chunk is named", isPermanent: true), lease)
+        }
+        if !done.isEmpty { try await lease.settle(done) }
+        for (workspaceID, part) in Dictionary(grouping: homeless, by: \.job.workspace) {
+            try await transformAgain(part.map(\.chunk), part.map(\.job), workspaceID, lease)
+        }
+        return wanted
+    }
+
+    private static func missing(_ id: Int64) -> JobFailure {
+        JobFailure(code: "chunk_missing", message: "chunk \(id) is not in landing", isPermanent: true)
+    }
+
+    private func load(_ group: ChunkGroup, _ lease: Lease) async {
+        let began = ContinuousClock.now
+        do {
+            let rows = try await rows(of: group)
+            try await load(group, rows, lease, mayRepeat: true)
+            metrics.seconds.observe(.now - began)
+        } catch let error as GroupRows.DamagedChunk {
+            await withoutDamaged(error, group, lease)
+        } catch {
+            await fail(group.jobs, error, lease)
+        }
+    }
+
+    private func load(_ group: ChunkGroup, _ rows: GroupRows, _ lease: Lease, mayRepeat: Bool) async throws {
+        let key = group.key
+        switch try await tables.table(key.datasetID, columns: key.columns, types: key.types) {
+        case .gone, .unfit:
+            try await transformAgain(group.chunks, group.jobs, group.workspaceID, lease)
+        case .table(let table):
+            do {
+                let outcome = try await loader.load(group, rows, into: table, lease: lease)
+                wakeup.notify("stored")
+                metrics.loaded(outcome, chunks: group.chunks.count, bytes: group.bytes)
+            } catch let error as PostgresError where error.isStaleTable && mayRepeat {
+                tables.forget(key.datasetID)
+                try await load(group, rows, lease, mayRepeat: false)
+            }
+        }
+    }
+
+    private func rows(of group: ChunkGroup) async throws -> GroupRows {
+        let ids = group.chunks.map(\.id)
+        let found = try await pool.withConnection { try await $0.query(FindChunkBodies(ids: ids)) }
+        let bodies = Dictionary(found.map { ($0.id, $0.body) }, uniquingKeysWith: { first, _ in first })
+        return try GroupRows(chunks: group.chunks, bodies: bodies)
+    }
+
+    /// One damaged chunk holds up nobody: it goes to the dead letters, the others are loaded.
+    private func withoutDamaged(_ damage: GroupRows.DamagedChunk, _ group: ChunkGroup, _ lease: Lease) async {
+        var rest = ChunkGroup(key: group.key, workspaceID: group.workspaceID)
+        for (job, chunk) in zip(group.jobs, group.chunks) {
+            if chunk.id == damage.chunkID {
+                let message = "chunk \(chunk.id): \(damage.reason)"
+                await fail([job], JobFailure(code: "chunk_damaged", message: message, isPermanent: true), lease)
+            } else {
+                rest.jobs.append(job)
+                rest.chunks.append(chunk)
+                rest.bytes += Int(chunk.rawBytes)
+            }
+        }
+        if !rest.jobs.isEmpty { await load(rest, lease) }
+    }
+
+    private func transformAgain(
+        _ chunks: [ChunkHead], _ jobs: [Job], _ workspaceID: Int64, _ lease: Lease
+    ) async throws {
+        let statement = TransformAgain(workspaceID: workspaceID, chunks: chunks, delay: Self.transformDelay)
+        try await lease.transaction(settling: jobs) { _ = try await $0.query(statement) }
+        wakeup.notify("transform")
+        metrics.sentBack.add(chunks.count)
+        logger.info("chunks do not fit their table any more", ["chunks": .int(chunks.count)])
+    }
+
+    private func fail(_ jobs: [Job], _ error: any Error, _ lease: Lease) async {
+        if let error = error as? QueueError, error.code == .leaseLost { return }
+        let failure = JobFailure(error)
+        logger.warning("chunks could not be loaded", ["jobs": .int(jobs.count), "error": .describing(failure)])
+        await lease.fail(jobs, failure)
+        wakeup.notify("stored")
+    }
+}
+
+extension PostgresError {
+    /// The table is not what it was remembered as: it, a column or its schema is missing.
+    fileprivate var isStaleTable: Bool {
+        ["42P01", "42703", "3F000"].contains(sqlstate?.code ?? "")
+    }
+}

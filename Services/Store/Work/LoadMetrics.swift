@@ -1,0 +1,28 @@
+import Observability
+
+/// What the load worker counts.
+struct LoadMetrics: Sendable {
+    let rows: Counter
+    let chunks: Counter
+    let bytes: Counter
+    let refused: Counter
+    let sentBack: Counter
+    let seconds: Histogram
+
+    init(_ registry: MetricsRegistry) {
+        rows = registry.counter("millrace_store_rows_total", help: "Rows loaded into datasets.")
+        chunks = registry.counter("millrace_store_chunks_total", help: "Chunks loaded.")
+        bytes = registry.counter("millrace_store_bytes_total", help: "Bytes of rows loaded, in the COPY format.")
+        refused = registry.counter("millrace_store_refused_total", help: "Rows that tables refused.")
+        sentBack = registry.counter(
+            "millrace_store_sent_back_total", help: "Chunks sent back to be transformed again.")
+        seconds = registry.histogram("millrace_store_load_seconds", help: "Time to load a group of chunks.")
+    }
+
+    func loaded(_ outcome: GroupLoader.Outcome, chunks count: Int, bytes size: Int) {
+        rows.add(outcome.rows)
+        chunks.add(count)
+        bytes.add(size)
+        refused.add(outcome.refused)
+    }
+}

@@ -1,0 +1,42 @@
+import Postgres
+import Records
+
+/// A dataset's table as SQL. Every name is quoted; names of indexes hold a dot, which no dataset's name does, so that
+/// they collide with no table.
+enum TableDefinition {
+    /// The columns of every table beside those of its dataset.
+    static let lineage = CopyBinaryEncoder.lineageColumns
+    static let extra = "_extra"
+
+    static func create(_ shape: DatasetShape, columns: [CatalogColumn]) -> [PostgresQuery] {
+        var parts = columns.map(column)
+        parts += ["_extra jsonb", "_batch int8 not null", "_row int4 not null", "_out int4 not null"]
+        if !shape.primaryKey.isEmpty {
+            let key = shape.primaryKey.map(PostgresQuery.quoted(identifier:)).joined(separator: ", ")
+            parts.append("constraint \(PostgresQuery.quoted(identifier: shape.name + ".key")) primary key (\(key))")
+        }
+        return [
+            """
+            create table \(identifier: shape.schema, shape.name) (\(unsafeText: parts.joined(separator: ", ")))
+            """,
+            """
+            create index \(identifier: shape.name + ".batch") on \(identifier: shape.schema, shape.name)
+            using brin (_batch) with (pages_per_range = 32, autosummarize = on)
+            """,
+            "grant select on \(identifier: shape.schema, shape.name) to \(identifier: shape.queryRole)",
+        ]
+    }
+
+    /// One statement for all columns: the table is locked once.
+    static func add(_ columns: [CatalogColumn], to shape: DatasetShape) -> PostgresQuery {
+        let parts = columns.map { "add column " + column($0) }
+        return "alter table \(identifier: shape.schema, shape.name) \(unsafeText: parts.joined(separator: ", "))"
+    }
+
+    /// Text is compared by bytes (collation "C"), as everywhere in the platform, unless declared otherwise.
+    private static func column(_ column: CatalogColumn) -> String {
+        var text = "\(PostgresQuery.quoted(identifier: column.name)) \(column.type.rawValue)"
+        if column.type == .text { text += " collate \(PostgresQuery.quoted(identifier: column.collation ?? "C"))" }
+        return column.isNullable ? text : text + " not null"
+    }
+}
