@@ -111,7 +111,6 @@ let testTargets: [Target] = [
     tests("Transform", ["Transform", "Expressions", "TestSupport"] + base),
     tests("Store", ["Store", "Expressions", "TestSupport"] + base),
     tests("Analytics", ["Analytics", "TestSupport"] + base),
-    tests("EndToEnd", ["Ingest", "Transform", "Store", "Analytics", "TestSupport"] + base),
     tests("Tidy", ["Ingest", "Transform", "Store", "Analytics", "HTTPServer"]),
 ]
 
