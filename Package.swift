@@ -107,7 +107,7 @@ let testTargets: [Target] = [
     tests("Expressions", ["Expressions", "Records", "JSON"]),
     tests("Access", ["Access", "HTTP", "HTTPServer", "Observability", "Postgres", "TestSupport"]),
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
-    tests("Ingest", ["Ingest", "TestSupport"] + base),
+    tests("Ingest", ["Ingest", "Migrations", "TestSupport"] + base),
     tests("Transform", ["Transform", "Expressions", "TestSupport"] + base),
     tests("Store", ["Store", "Expressions", "TestSupport"] + base),
     tests("Analytics", ["Analytics", "TestSupport"] + base),

@@ -1,0 +1,188 @@
+import Catalog
+import Postgres
+import Records
+import Testing
+
+@testable import Ingest
+
+@Suite("Ingest: landing on PostgreSQL")
+struct LandingTests {
+    @Test("Concurrent small requests share batches; each receipt stands for its own records")
+    func coalesces() async throws {
+        try await IngestFixture.run { fixture in
+            let landings = try await withThrowingTaskGroup(of: (Int, Landing).self) { group in
+                for number in 1...100 {
+                    group.addTask { (number, try await fixture.land((0..<number).map { "\(number).\($0)" })) }
+                }
+                return try await group.reduce(into: [Int: Landing]()) { $0[$1.0] = $1.1 }
+            }
+            let reader = ReceiptReader(pool: fixture.pool)
+            for (number, landing) in landings {
+                guard case .landed(let id) = landing else {
+                    Issue.record("request \(number) was not landed")
+                    continue
+                }
+                let receipt = try await reader.receipt(id, workspaceID: 1)
+                #expect(receipt?.head.received == Int64(number))
+                #expect(receipt?.state == .accepted)
+                let elsewhere = try await reader.receipt(id, workspaceID: 2)
+                #expect(elsewhere == nil, "another workspace's receipt")
+            }
+            let batches = try await fixture.count("select count(*) from millrace.batch")
+            #expect(batches < 100)
+            let accepted = try await fixture.accepted()
+            let sent = (1...100).flatMap { number in (0..<number).map { "\(number).\($0)" } }
+            #expect(accepted.sorted() == sent.sorted())
+        }
+    }
+
+    @Test("Of requests with one key exactly one lands, in one group and across groups, and neighbours go on")
+    func keys() async throws {
+        try await IngestFixture.run { fixture in
+            let landings = try await withThrowingTaskGroup(of: Landing.self) { group in
+                for number in 0..<60 {
+                    group.addTask { try await fixture.land(["\(number)"], key: number % 2 == 0 ? "k" : nil) }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            let landed = landings.filter { if case .landed = $0 { true } else { false } }
+            #expect(landed.count == 31)
+            #expect(landings.filter { $0 == .keyTaken }.count == 29)
+            let accepted = try await fixture.accepted()
+            #expect(accepted.count == 31)
+            let known = try await IdempotencyKeys(pool: fixture.pool).find("k", sourceID: fixture.source.id)
+            let receipt = try #require(known?.receipt)
+            #expect(landed.contains(.landed(receipt)))
+        }
+    }
+
+    @Test("A key that another process holds in an open transaction does not stall its neighbours")
+    func heldKey() async throws {
+        try await IngestFixture.run { fixture in
+            try await fixture.pool.withTransaction { other in
+                let claim = ClaimIdempotencyKeys(sourceID: fixture.source.id, keys: ["held"], fingerprints: [[1]])
+                _ = try await other.query(claim)
+                async let held = fixture.land(["held"], key: "held")
+                async let free = fixture.land(["free"])
+                async let keyed = fixture.land(["keyed"], key: "other")
+                let (first, second, third) = (try await held, try await free, try await keyed)
+                #expect(first == .keyInProgress)
+                #expect(second != .keyInProgress && second != .keyTaken)
+                #expect(third != .keyInProgress && third != .keyTaken)
+            }
+            let accepted = try await fixture.accepted()
+            #expect(accepted.sorted() == ["free", "keyed"])
+        }
+    }
+
+    @Test("A large body is accepted as a whole, in batches, and one that breaks off leaves nothing")
+    func uploads() async throws {
+        try await IngestFixture.run { fixture in
+            let chunks = (0..<64).map { chunk in
+                Array((0..<200).map { "{\"n\":\(chunk * 200 + $0),\"pad\":\"\(String(repeating: "x", count: 90))\"}\n" }
+                    .joined().utf8)
+            }
+            func take(_ key: String?, breakAt: Int = .max) async throws -> Intake.Result {
+                let body = IncomingBody(format: .ndjson, coding: nil, limit: 1 << 30, fingerprinted: key != nil)
+                var next = 0
+                return try await fixture.intake(budget: 256 << 10).take(fixture.request(key: key), body: body) {
+                    if next == breakAt { throw TooBusy(reason: "broken off") }
+                    defer { next += 1 }
+                    return next < chunks.count ? chunks[next] : nil
+                }
+            }
+            await #expect(throws: TooBusy.self) { _ = try await take("u", breakAt: 60) }
+            var accepted = try await fixture.accepted()
+            #expect(accepted.isEmpty)
+            let parts = try await fixture.count("select count(*) from millrace.batch")
+            #expect(parts > 1, "some were landed, unseen")
+            let result = try await take("u")
+            guard case .landed(let id) = result.landing else {
+                Issue.record("the key is free again after the first try broke off")
+                return
+            }
+            accepted = try await fixture.accepted()
+            #expect(accepted.count == 64 * 200)
+            #expect(Set(accepted).count == 64 * 200)
+            let receipt = try await ReceiptReader(pool: fixture.pool).receipt(id, workspaceID: 1)
+            #expect(receipt?.head.received == Int64(64 * 200))
+            let again = try await take("u")
+            #expect(again.landing == .keyInProgress, "the route looks the key up before it takes the body")
+            let total = try await fixture.accepted().count
+            #expect(total == 64 * 200)
+        }
+    }
+
+    @Test("An upload that stood still loses its key to a retry, and cannot be accepted any more")
+    func takenOver() async throws {
+        try await IngestFixture.run { fixture in
+            func begin() async throws -> Upload? {
+                try await Upload.begin(
+                    fixture.request(key: "k"), pool: fixture.pool, wakeup: fixture.wakeup, metrics: fixture.metrics)
+            }
+            let slow = try #require(try await begin())
+            try await slow.land(fixture.frame(["slow"]))
+            let refused = try await begin()
+            #expect(refused == nil, "it moves: the key is held")
+            _ = try await fixture.count(
+                """
+                with old as (update millrace.upload set touched_at = now() - interval '2 minutes'
+                    where state = 'receiving' returning 1) select count(*) from old
+                """)
+            let retry = try #require(try await begin())
+            try await retry.land(fixture.frame(["retry"]))
+            _ = try await retry.accept(fingerprint: [1])
+            await #expect(throws: Upload.Lost.self) { _ = try await slow.accept(fingerprint: [1]) }
+            let accepted = try await fixture.accepted()
+            #expect(accepted == ["retry"])
+        }
+    }
+}
+
+@Suite("Ingest: back-pressure")
+struct AdmissionTests {
+    private let limits = AdmissionState.Limits(landingBytes: 100, sourceLag: .seconds(10))
+
+    @Test("Figures are measured once an interval, by one request")
+    func measuresOnce() {
+        var state = AdmissionState(limits: limits)
+        let now = ContinuousClock.now
+        #expect(state.begin(sourceID: 1, now: now) == [.landing, .lag])
+        #expect(state.begin(sourceID: 1, now: now) == [])
+        #expect(state.begin(sourceID: 2, now: now) == [.lag])
+        #expect(state.begin(sourceID: 1, now: now + .seconds(2)) == [.lag])
+        #expect(state.begin(sourceID: 1, now: now + .seconds(6)) == [.landing, .lag])
+    }
+
+    @Test("Refuses past either limit, and only the source that lags")
+    func refuses() {
+        var state = AdmissionState(limits: limits)
+        _ = state.begin(sourceID: 1, now: .now)
+        _ = state.begin(sourceID: 2, now: .now)
+        state.measured(lag: .seconds(11), sourceID: 1)
+        #expect(throws: AdmissionState.Refusal.lagging(by: .seconds(11), limit: .seconds(10))) {
+            try state.check(sourceID: 1)
+        }
+        #expect(throws: Never.self) { try state.check(sourceID: 2) }
+        state.measured(landingBytes: 100)
+        #expect(throws: AdmissionState.Refusal.storageFull(bytes: 100, limit: 100)) { try state.check(sourceID: 2) }
+    }
+
+    @Test("A source that lags, and a full landing, are found in the database")
+    func measuresForReal() async throws {
+        try await IngestFixture.run { fixture in
+            _ = try await fixture.land(["{}"])
+            let patient = Admission(pool: fixture.pool, limits: .init(landingBytes: 1 << 40, sourceLag: .seconds(60)))
+            try await patient.admit(sourceID: fixture.source.id)
+            let small = Admission(pool: fixture.pool, limits: .init(landingBytes: 1, sourceLag: .seconds(60)))
+            await #expect(throws: AdmissionState.Refusal.self) { try await small.admit(sourceID: fixture.source.id) }
+            _ = try await fixture.count(
+                """
+                with old as (update millrace.batch set received_at = now() - interval '1 hour' returning 1)
+                select count(*) from old
+                """)
+            let strict = Admission(pool: fixture.pool, limits: .init(landingBytes: 1 << 40, sourceLag: .seconds(60)))
+            await #expect(throws: AdmissionState.Refusal.self) { try await strict.admit(sourceID: fixture.source.id) }
+        }
+    }
+}
