@@ -91,7 +91,6 @@ extension ConnectionCore {
 extension PostgresConfiguration {
     func connectionSettings(keepAlive: [(String, String)]) -> ConnectionSettings {
         var settings = settings
-        for (name, value) in settingsOverride { settings.set(name, value) }
         for (name, value) in keepAlive { settings.setDefault(name, value) }
         settings.set("client_encoding", "UTF8")
         settings.set("fallback_application_name", applicationName)

@@ -1,6 +1,6 @@
 extension ConnectionCore {
-    /// The most that is put into libpq's output buffer at once; it is sent before more is put in.
-    static let copyPiece = 256 * 1024
+    /// The most that is put into libpq's output buffer before it is sent.
+    private static let copyPiece = 256 * 1024
     /// What COPY OUT gathers before it is handed over.
     private static let copyOutPiece = 64 * 1024
 
@@ -9,6 +9,7 @@ extension ConnectionCore {
         guard handle.executeScript(takeBegin() + sql) else { throw lost(handle.errorMessage) }
         try await flush()
         try await awaitCopy { if case .copyIn = $0 { true } else { false } }
+        (unsentCopy, copyRefusal) = (0, nil)
         let writer = CopyWriter(core: self)
         do {
             try await body(writer)
@@ -20,26 +21,36 @@ extension ConnectionCore {
             try await drain()
             throw error
         }
+        if let copyRefusal { throw copyRefusal }
         guard handle.putCopyEnd() != .failed else { throw try await copyFailure() }
         try await flush()
         return try await copyResult()
     }
 
-    /// Puts bytes on their way; waits until what libpq holds back has gone.
+    /// Puts bytes on their way; waits until what libpq holds back has gone, once it is much.
     func writeCopy(_ bytes: [UInt8], _ range: Range<Int>) async throws(PostgresError) {
         var start = range.lowerBound
         while start < range.upperBound {
-            let end = min(start + Self.copyPiece, range.upperBound)
+            let end = min(start + Self.copyPiece - unsentCopy, range.upperBound)
             let step = unsafe bytes.withUnsafeBytes { bytes in
                 unsafe handle.putCopyData(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
             }
             switch step {
-            case .accepted: start = end
-            case .full: break
+            case .accepted:
+                unsentCopy += end - start
+                start = end
+            case .full: unsentCopy = Self.copyPiece
             case .failed: throw try await copyFailure()
             }
-            try await flush()
+            if unsentCopy >= Self.copyPiece { try await sendCopy() }
         }
+    }
+
+    /// Sends what libpq holds back, unless the server has refused already: libpq looks at that only at the end.
+    private func sendCopy() async throws(PostgresError) {
+        if !handle.usesTLS, ServerMessages.errorIsWaiting(on: handle.socket) { throw try await copyFailure() }
+        unsentCopy = 0
+        try await flush()
     }
 
     /// COPY TO STDOUT; gives the number of rows. `body` gets the bytes in pieces of about 64 KiB.
@@ -100,14 +111,19 @@ extension ConnectionCore {
         }
     }
 
-    /// Why the server has ended a COPY before we did.
+    /// Ends a COPY that the server has ended already, and says why it did.
     private func copyFailure() async throws(PostgresError) -> PostgresError {
+        if let copyRefusal { return copyRefusal }
+        var refusal = PostgresError(.misuse, "the COPY had ended", doing: doing)
+        _ = handle.putCopyEnd()
+        try await flush()
         do throws(PostgresError) {
             _ = try await copyResult()
         } catch {
-            return error
+            refusal = error
         }
-        return PostgresError(.misuse, "the COPY had ended", doing: doing)
+        copyRefusal = refusal
+        return refusal
     }
 
     private func copyResult() async throws(PostgresError) -> Int {

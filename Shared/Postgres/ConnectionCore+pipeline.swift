@@ -23,8 +23,8 @@ struct BoundStatement: Sendable {
 extension ConnectionCore {
     /// One answer that the server owes us for a pipeline, in order.
     private enum Step {
-        /// BEGIN or DEALLOCATE, whose success needs no mention.
-        case control
+        case begin
+        case deallocate
         case prepare(Int, name: String, ObjectIdentifier)
         case execute(Int, name: String?)
     }
@@ -35,21 +35,29 @@ extension ConnectionCore {
         var error: PostgresError?
         /// The failed statement ran from an earlier preparation, so that preparing it again may mend it.
         var staleStatement: (key: ObjectIdentifier, name: String)?
+        /// What was to be deallocated had gone already, which is as well.
+        var failedToDeallocate = false
     }
 
     /// Sends statements in one go and gives their results, in order. Outside a transaction block they are one
     /// transaction: the server commits at the end of the pipeline, or nothing has happened.
     ///
-    /// A statement whose plan a change of schema has made unusable is prepared again, once, unless that happened inside
-    /// a transaction block, which is lost then.
+    /// A statement whose plan a change of schema has made unusable is prepared again, unless that happened inside a
+    /// transaction block, which is lost then.
     func runPipeline(_ batch: [BoundStatement]) async throws(PostgresError) -> [PostgresResult] {
         let begins = pendingBegin != nil
         let alone = !begins && handle.transactionStatus == .idle
         if alone, batch.count > 1 { lossCode = .commitUnknown }
         var outcome = try await runOnce(batch)
-        if let stale = outcome.staleStatement {
-            statements.remove(stale.name, of: stale.key, existing: true)
-            if alone { outcome = try await runOnce(batch) }
+        // Not in a block, so it happens at most once, and nothing has been done yet.
+        if outcome.failedToDeallocate { outcome = try await runOnce(batch) }
+        var repetitions = 0
+        while let stale = outcome.staleStatement {
+            let gone = outcome.error?.sqlstate == .invalidStatementName
+            statements.remove(stale.name, of: stale.key, existing: !gone)
+            repetitions += 1
+            guard alone, repetitions <= batch.count else { break }
+            outcome = try await runOnce(batch)
         }
         if let error = outcome.error { throw error }
         return outcome.results
@@ -73,16 +81,16 @@ extension ConnectionCore {
 
     /// Queues everything in libpq's output buffer; false if libpq refuses.
     private func queue(_ batch: [BoundStatement], _ steps: inout [Step]) -> Bool {
-        if handle.transactionStatus != .inError {
+        if handle.transactionStatus == .idle, pendingBegin == nil {
             for name in statements.takeDiscarded() {
                 guard handle.execute(.sql("DEALLOCATE \(name)"), [], &parameterBuffer, .text) else { return false }
-                steps.append(.control)
+                steps.append(.deallocate)
             }
         }
         if let begin = pendingBegin {
             pendingBegin = nil
             guard handle.execute(.sql(begin), [], &parameterBuffer, .text) else { return false }
-            steps.append(.control)
+            steps.append(.begin)
         }
         for index in batch.indices {
             guard queue(batch[index], index, &steps) else { return false }
@@ -130,6 +138,7 @@ extension ConnectionCore {
         _ step: Step, _ error: PostgresError, _ batch: [BoundStatement], _ outcome: inout Outcome
     ) {
         switch step {
+        case .deallocate: outcome.failedToDeallocate = true
         case .prepare(_, let name, let key): statements.remove(name, of: key, existing: false)
         case .execute(let index, let name?) where error.isStalePlan:
             if let key = batch[index].key { outcome.staleStatement = (key, name) }

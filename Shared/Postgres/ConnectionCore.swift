@@ -24,6 +24,10 @@ final class ConnectionCore: @unchecked Sendable {
     /// A `BEGIN` to be sent with the next statement.
     var pendingBegin: String?
     var streaming = StreamState()
+    /// Bytes given to a COPY since libpq's output buffer was last seen empty.
+    var unsentCopy = 0
+    /// Why the server ended the COPY under way.
+    var copyRefusal: PostgresError?
 
     // What the running operation is and how it is bounded.
     private(set) var doing = ""
@@ -112,6 +116,9 @@ final class ConnectionCore: @unchecked Sendable {
         if error.code == .connectionLost { throw lost(error.message) }
         if !handle.isGood || error.sqlstate?.isConnectionFault == true {
             throw lost(error.message, sqlstate: error.sqlstate)
+        }
+        if error.sqlstate == .queryCanceled, interruption == nil, !cancelling, configuration.statementTimeout != nil {
+            return .failed(PostgresError(.timedOut, error.message, doing: doing, sqlstate: error.sqlstate))
         }
         return .failed(error)
     }

@@ -41,7 +41,17 @@ struct ConnectionSettings: Sendable {
         values.append((name, value))
     }
 
+    mutating func remove(_ name: String) {
+        values.removeAll { $0.name == name }
+    }
+
     mutating func setDefault(_ name: String, _ value: String) {
         if self[name] == nil { values.append((name, value)) }
     }
+}
+
+/// Never shows a value: the password is among them, and may be in the options.
+extension ConnectionSettings: CustomStringConvertible, CustomReflectable {
+    var description: String { "<redacted>" }
+    var customMirror: Mirror { Mirror(self, children: []) }
 }

@@ -18,6 +18,7 @@ extension PoolState {
     /// A connection was opened.
     mutating func opened(_ id: ConnectionID, now: Instant) -> [Action] {
         failures = 0
+        for index in waiters.indices { waiters[index].awayDeadline = nil }
         guard let connection = connections[id] else { return [] }
         guard phase == .running else {
             connections[id]?.slot = .closing
@@ -36,8 +37,10 @@ extension PoolState {
         if isAway {
             // Those who came before the database went away wait no longer than those who come now.
             let latest = now + limits.unavailableTimeout
-            for index in waiters.indices where waiters[index].deadline > latest { waiters[index].deadline = latest }
-            if !waiters.isEmpty { actions += scheduleWake(latest) }
+            for index in waiters.indices where waiters[index].awayDeadline == nil {
+                waiters[index].awayDeadline = latest
+            }
+            if let first = waiters.map(\.patience).min() { actions += scheduleWake(first) }
             // Tried again without being asked, so that the database's return is noticed.
             if openingCount == 0 { actions.append(open(on: connection.loop, after: backoff())) }
         } else if !waiters.isEmpty, openingCount == 0, connections.count < limits.connections {
@@ -57,8 +60,8 @@ extension PoolState {
         if let wakeAt, wakeAt <= now { self.wakeAt = nil }
         var actions: [Action] = []
         let late: Refusal = isAway ? .unavailable : .timedOut
-        for waiter in waiters where waiter.deadline <= now { actions.append(.refuse(waiter.id, late)) }
-        waiters.removeAll { $0.deadline <= now }
+        for waiter in waiters where waiter.patience <= now { actions.append(.refuse(waiter.id, late)) }
+        waiters.removeAll { $0.patience <= now }
         actions += closeUnused(now)
         if let next = nextDeadline { actions += scheduleWake(next) }
         return actions
@@ -81,7 +84,7 @@ extension PoolState {
     }
 
     private var nextDeadline: Instant? {
-        var next = waiters.map(\.deadline).min()
+        var next = waiters.map(\.patience).min()
         guard let limit = limits.idleTimeout else { return next }
         for connection in connections.values {
             guard case .idle(let since) = connection.slot else { continue }
@@ -90,11 +93,8 @@ extension PoolState {
         return next
     }
 
-    /// Exponential with full jitter: a random part of a bound that doubles with each failure.
-    private mutating func backoff() -> Duration {
-        var bound = limits.firstBackoff
-        for _ in 1..<max(2, min(failures, 32)) where bound < limits.mostBackoff { bound *= 2 }
-        return min(bound, limits.mostBackoff) * random()
+    private func backoff() -> Duration {
+        Backoff.bound(first: limits.firstBackoff, most: limits.mostBackoff, failures: failures) * random()
     }
 
     private mutating func finishIfEmpty() -> [Action] {

@@ -32,7 +32,9 @@ struct PoolState {
     struct Waiter {
         let id: WaiterID
         let loop: Int?
-        var deadline: Instant
+        let deadline: Instant
+        /// Set while the database is away: until then it may come back.
+        var awayDeadline: Instant?
         /// How often a later waiter was preferred because a connection was of its loop.
         var passedOver = 0
     }
@@ -103,9 +105,11 @@ struct PoolState {
         }
         if let (id, actions) = leaseIdle(loop) { return (.use(id), actions) }
         guard waiters.count < limits.waiters else { return (.refused(isAway ? .unavailable : .queueFull), []) }
-        let patience = isAway ? min(limits.acquireTimeout, limits.unavailableTimeout) : limits.acquireTimeout
-        waiters.append(Waiter(id: waiter, loop: loop, deadline: now + patience))
-        return (.wait, openForWaiters() + scheduleWake(now + patience))
+        let newcomer = Waiter(
+            id: waiter, loop: loop, deadline: now + limits.acquireTimeout,
+            awayDeadline: isAway ? now + limits.unavailableTimeout : nil)
+        waiters.append(newcomer)
+        return (.wait, openForWaiters() + scheduleWake(newcomer.patience))
     }
 
     /// Leases an idle connection if there is one and nobody waits: what `lease` does first.
@@ -222,6 +226,11 @@ struct PoolState {
         wakeAt = instant
         return [.wakeAt(instant)]
     }
+}
+
+extension PoolState.Waiter {
+    /// Until when it waits as things are.
+    var patience: PoolState.Instant { min(deadline, awayDeadline ?? deadline) }
 }
 
 extension PoolState.Connection {

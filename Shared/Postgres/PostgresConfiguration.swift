@@ -9,7 +9,7 @@ public struct PostgresConfiguration: Sendable {
         case unnamed
     }
 
-    let settings: ConnectionSettings
+    private(set) var settings: ConnectionSettings
     /// What `pg_stat_activity` shows, cut to 63 bytes by the server.
     public var applicationName: String
     /// The most connections a pool holds.
@@ -57,14 +57,13 @@ public struct PostgresConfiguration: Sendable {
     /// The same place as another role: for connections that act for a workspace.
     public func with(user: String, password: String?) -> PostgresConfiguration {
         var copy = self
-        copy.settingsOverride = [("user", user)] + (password.map { [("password", $0)] } ?? [])
+        copy.settings.set("user", user)
+        if let password { copy.settings.set("password", password) } else { copy.settings.remove("password") }
         return copy
     }
-
-    private(set) var settingsOverride: [(name: String, value: String)] = []
 
     /// The database's name, if the URL says it.
     public var database: String? { settings["dbname"] }
     /// The role's name, if it is said.
-    public var user: String? { settingsOverride.first { $0.name == "user" }?.value ?? settings["user"] }
+    public var user: String? { settings["user"] }
 }

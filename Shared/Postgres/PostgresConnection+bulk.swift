@@ -5,6 +5,7 @@ extension PostgresConnection {
     ///
     /// The statement takes no parameters: quote what goes into it with `PostgresQuery`'s labels. If `body` throws, the
     /// COPY fails on the server and that error is thrown. Errors as `query`.
+    @discardableResult
     public func copyIn(
         _ statement: PostgresQuery, timeout: Duration? = nil, _ body: @Sendable (CopyWriter) async throws -> Void
     ) async throws -> Int {
@@ -13,6 +14,7 @@ extension PostgresConnection {
 
     /// COPY … TO STDOUT: `body` gets the data in pieces of about 64 KiB, cut at rows. Gives the number of rows.
     /// If `body` throws, the COPY is cancelled. Errors as `query`.
+    @discardableResult
     public func copyOut(
         _ statement: PostgresQuery, timeout: Duration? = nil, _ body: @Sendable ([UInt8]) async throws -> Void
     ) async throws -> Int {
@@ -21,6 +23,7 @@ extension PostgresConnection {
 
     /// Executes a query and lets `body` pull its rows, one by one. When `body` ends before the rows do, the query is
     /// cancelled. `timeout` bounds the whole. Values come in text format unless asked otherwise. Errors as `query`.
+    @discardableResult
     public func stream<T: Sendable>(
         _ query: PostgresQuery, format: PostgresResult.Format = .text, timeout: Duration? = nil,
         _ body: @Sendable (PostgresRowStream) async throws -> T

@@ -11,6 +11,7 @@ extension PostgresConnection {
     /// When it throws, or the task was cancelled meanwhile, the transaction is rolled back before that error goes on.
     /// COMMIT is awaited even by a cancelled task. BEGIN travels with the first statement and costs no round trip.
     /// Errors besides those of `body`: `.commitUnknown`, when the connection broke before COMMIT was answered.
+    @discardableResult
     public func transaction<T: Sendable>(
         isolation: Isolation? = nil, readOnly: Bool = false,
         _ body: @Sendable (PostgresConnection) async throws -> T

@@ -72,10 +72,8 @@ public final class PostgresListener: Service {
 
     /// Exponential with full jitter.
     private func backoff(_ failures: Int) -> Duration {
-        var bound = configuration.reconnectBackoff.first
-        let most = configuration.reconnectBackoff.most
-        for _ in 1..<max(2, min(failures, 32)) where bound < most { bound *= 2 }
-        return min(bound, most) * Double.random(in: 0..<1)
+        let (first, most) = configuration.reconnectBackoff
+        return Backoff.bound(first: first, most: most, failures: failures) * Double.random(in: 0..<1)
     }
 }
 

@@ -69,6 +69,7 @@ public final class PostgresPool: Service {
     ///
     /// Errors besides those of `body`: `.unavailable` while the database is away, `.poolExhausted` when the queue of
     /// waiters is full or the wait too long, `.closed` after shutdown, `.cancelled`.
+    @discardableResult
     public func withConnection<T: Sendable>(
         _ body: @Sendable (PostgresConnection) async throws -> T
     ) async throws -> T {
@@ -86,6 +87,7 @@ public final class PostgresPool: Service {
     }
 
     /// Runs `body` in a transaction on a connection of its own, as `PostgresConnection.transaction` does.
+    @discardableResult
     public func withTransaction<T: Sendable>(
         isolation: PostgresConnection.Isolation? = nil, readOnly: Bool = false,
         _ body: @Sendable (PostgresConnection) async throws -> T

@@ -1,14 +1,19 @@
 import Foundation
 
-/// The shell that starts a cluster, outlives this process and cleans up after it.
-final class GuardianProcess: Sendable {
-    let directory: String
+/// The shell that starts a cluster, stops and starts it when told, outlives this process and cleans up after it.
+///
+/// The server must be the shell's child: a daemon started by Foundation's `Process` inherits the descriptor by whose end
+/// `Process` learns that a child has ended.
+actor GuardianProcess {
+    nonisolated let directory: String
     /// Our end of the pipe that the guardian reads: it closes with this process or this object, whatever happens.
     private let lifeline: FileHandle
+    private let answers: FileHandle
 
-    private init(directory: String, lifeline: FileHandle) {
+    private init(directory: String, lifeline: FileHandle, answers: FileHandle) {
         self.directory = directory
         self.lifeline = lifeline
+        self.answers = answers
     }
 
     deinit {
@@ -26,20 +31,33 @@ final class GuardianProcess: Sendable {
             process.standardInput = lifeline
             process.standardOutput = answers
             try process.run()
-            var text = ""
-            while !text.contains("\n") {
-                let piece = answers.fileHandleForReading.availableData
-                if piece.isEmpty { throw TestSupportError("the PostgreSQL cluster did not start: \(text)") }
-                text += String(decoding: piece, as: UTF8.self)
-            }
+            let directory = try readLine(answers.fileHandleForReading)
             return GuardianProcess(
-                directory: text.trimmingCharacters(in: .whitespacesAndNewlines),
-                lifeline: lifeline.fileHandleForWriting)
+                directory: directory, lifeline: lifeline.fileHandleForWriting, answers: answers.fileHandleForReading)
         }
     }
 
-    /// Arguments: the binaries' directory, the user to run as or nothing, lines for postgresql.conf. Prints the
-    /// cluster's directory once the server answers; then waits for its standard input to end.
+    /// Has the guardian run pg_ctl with these arguments; false if that fails.
+    func control(_ arguments: String) async throws -> Bool {
+        let (lifeline, answers) = (lifeline, answers)
+        return try await ShellCommand.offThread {
+            try lifeline.write(contentsOf: Data((arguments + "\n").utf8))
+            return try Self.readLine(answers) == "0"
+        }
+    }
+
+    private static func readLine(_ handle: FileHandle) throws -> String {
+        var text = ""
+        while !text.hasSuffix("\n") {
+            let piece = handle.availableData
+            if piece.isEmpty { throw TestSupportError("the PostgreSQL cluster did not start: \(text)") }
+            text += String(decoding: piece, as: UTF8.self)
+        }
+        return text.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    /// Arguments: the binaries' directory, the user to run as or nothing, lines for postgresql.conf. Prints the cluster's
+    /// directory once the server answers; then obeys its standard input, line by line, until that ends.
     private static let script = #"""
         binaries=$1; user=$2; settings=$3
         as() { if [ -n "$user" ]; then setpriv --reuid="$user" --regid="$user" --clear-groups -- "$@"; else "$@"; fi; }
@@ -63,12 +81,17 @@ final class GuardianProcess: Sendable {
             >"$directory/initdb.log" 2>&1 || { cat "$directory/initdb.log" >&2; finish 1; }
         printf '%s\nunix_socket_directories = '"'%s'"'\n' "$settings" "$directory" \
             >>"$directory/data/postgresql.conf"
-        as "$binaries/pg_ctl" start -D "$directory/data" -l "$directory/server.log" -w -s >/dev/null 2>&1 </dev/null \
-            || { cat "$directory/server.log" >&2; finish 1; }
+        control() {
+            as "$binaries/pg_ctl" -D "$directory/data" -l "$directory/server.log" -w -s "$@" >/dev/null 2>&1 </dev/null
+        }
+        control start || { cat "$directory/server.log" >&2; finish 1; }
         trap '' INT TERM HUP
         echo "$directory"
+        while read -r arguments; do
+            control $arguments
+            echo $?
+        done
         exec >/dev/null
-        cat >/dev/null
         finish
         """#
 }

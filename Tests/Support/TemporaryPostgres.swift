@@ -31,15 +31,13 @@ public final class TemporaryPostgres: Sendable {
     /// The directory that holds the socket, `data` and `server.log`.
     public let directory: String
     private let binaries: String
-    private let user: String
     private let guardian: GuardianProcess
     private let templates = OnceByKey<String>()
 
-    private init(_ binaries: String, _ user: String, _ guardian: GuardianProcess, _ directory: String) {
+    private init(_ binaries: String, _ guardian: GuardianProcess) {
         self.binaries = binaries
-        self.user = user
         self.guardian = guardian
-        self.directory = directory
+        directory = guardian.directory
     }
 
     /// The cluster that all tests of this process share; started at the first call. Do not stop it.
@@ -53,7 +51,7 @@ public final class TemporaryPostgres: Sendable {
         let user = PostgresBinaries.serverUser()
         let guardian = try await GuardianProcess.start(
             arguments: [binaries, user ?? "", configuration(options)])
-        let cluster = TemporaryPostgres(binaries, user ?? "", guardian, guardian.directory)
+        let cluster = TemporaryPostgres(binaries, guardian)
         try await cluster.verify()
         try await cluster.administer(
             "CREATE ROLE \(role) LOGIN NOSUPERUSER CREATEROLE NOCREATEDB", database: "postgres")
@@ -139,36 +137,25 @@ extension TemporaryPostgres {
 
     /// Stops the server and waits until it has.
     public func stop(_ mode: StopMode = .fast) async throws {
-        try await control(["stop", "-m", mode.rawValue])
+        guard try await guardian.control("stop -m \(mode.rawValue)") else {
+            throw TestSupportError("the server did not stop")
+        }
     }
 
     /// Starts the server after `stop` or `killHard`; returns when it answers.
     public func startAgain() async throws {
         // After a kill the old children may hold the shared memory for a moment.
-        for attempt in 1... {
-            do {
-                try await control(["start", "-l", directory + "/server.log"])
-                return try await verify()
-            } catch {
-                if attempt == 20 { throw error }
-                try await Task.sleep(for: .milliseconds(250))
-            }
+        for _ in 0..<20 {
+            if try await guardian.control("start") { return try await verify() }
+            try await Task.sleep(for: .milliseconds(250))
         }
+        let log = (try? String(contentsOfFile: directory + "/server.log", encoding: .utf8)) ?? ""
+        throw TestSupportError("the server did not start: \(log.suffix(2000))")
     }
 
     public func restart(_ mode: StopMode) async throws {
         try await stop(mode)
         try await startAgain()
-    }
-
-    private func control(_ arguments: [String]) async throws {
-        let command = [binaries + "/pg_ctl", "-D", directory + "/data", "-w", "-s"] + arguments
-        guard !user.isEmpty else {
-            try await ShellCommand.run(command[0], Array(command.dropFirst()))
-            return
-        }
-        try await ShellCommand.run(
-            "/usr/bin/setpriv", ["--reuid=\(user)", "--regid=\(user)", "--clear-groups", "--"] + command)
     }
 }
 

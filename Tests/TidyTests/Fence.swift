@@ -31,6 +31,7 @@ enum Fence {
         "Shared/Postgres/ParameterBuffer.swift": "pointers to parameters, for the time of a call",
         "Shared/Postgres/PostgresResult.swift": "the handle of libpq's PGresult",
         "Shared/Postgres/PostgresRow.swift": "reading a result's bytes",
+        "Shared/Postgres/ServerMessages.swift": "looking at a socket's input",
         "Shared/Records/Array+buffers.swift": "growing buffers without zeroing them",
         "Shared/Records/BodyPlace.swift": "counting lines through the C scanner",
         "Shared/Records/Column+cast.swift": "the bytes that an error message shows",
