@@ -1,5 +1,6 @@
-/// Where PostgreSQL is and how it is used. The URL is libpq's: `postgres://user:password@host:port/database?sslmode=…`,
-/// or its `key=value` form; what it does not say comes from libpq's environment and defaults.
+/// Where PostgreSQL is and how it is used. The URL is libpq's,
+/// `postgres://user:password@host:port/database?sslmode=…`, or its `key=value` form; what it does not say comes from
+/// libpq's environment and defaults.
 public struct PostgresConfiguration: Sendable {
     /// How statements are sent.
     public enum StatementMode: Sendable {

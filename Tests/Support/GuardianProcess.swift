@@ -2,8 +2,8 @@ import Foundation
 
 /// The shell that starts a cluster, stops and starts it when told, outlives this process and cleans up after it.
 ///
-/// The server must be the shell's child: a daemon started by Foundation's `Process` inherits the descriptor by whose end
-/// `Process` learns that a child has ended.
+/// The server must be the shell's child: a daemon started by Foundation's `Process` inherits the descriptor by whose
+/// end `Process` learns that a child has ended.
 actor GuardianProcess {
     nonisolated let directory: String
     /// Our end of the pipe that the guardian reads: it closes with this process or this object, whatever happens.
@@ -56,8 +56,8 @@ actor GuardianProcess {
         return text.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    /// Arguments: the binaries' directory, the user to run as or nothing, lines for postgresql.conf. Prints the cluster's
-    /// directory once the server answers; then obeys its standard input, line by line, until that ends.
+    /// Arguments: the binaries' directory, the user to run as or nothing, lines for postgresql.conf. Prints the
+    /// cluster's directory once the server answers; then obeys its standard input, line by line, until that ends.
     private static let script = #"""
         binaries=$1; user=$2; settings=$3
         as() { if [ -n "$user" ]; then setpriv --reuid="$user" --regid="$user" --clear-groups -- "$@"; else "$@"; fi; }
