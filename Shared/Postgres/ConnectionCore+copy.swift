@@ -1,6 +1,9 @@
 extension ConnectionCore {
-    /// The most that is put into libpq's output buffer before it is sent.
-    private static let copyPiece = 256 * 1024
+    /// What a socket that is ready for writing takes at once (a third of its buffer is free then). Were more sent,
+    /// libpq would read when the socket is full, and keep an error that it looks at only at the end of the COPY.
+    private static let copyWindow = 32 * 1024
+    /// The bytes that libpq puts in front of each piece.
+    private static let copyHeader = 5
     /// What COPY OUT gathers before it is handed over.
     private static let copyOutPiece = 64 * 1024
 
@@ -9,7 +12,7 @@ extension ConnectionCore {
         guard handle.executeScript(takeBegin() + sql) else { throw lost(handle.errorMessage) }
         try await flush()
         try await awaitCopy { if case .copyIn = $0 { true } else { false } }
-        (unsentCopy, copyRefusal) = (0, nil)
+        (copyRoom, copyRefusal) = (0, nil)
         let writer = CopyWriter(core: self)
         do {
             try await body(writer)
@@ -27,30 +30,41 @@ extension ConnectionCore {
         return try await copyResult()
     }
 
-    /// Puts bytes on their way; waits until what libpq holds back has gone, once it is much.
+    /// Sends bytes as fast as the socket takes them. Errors: the server's, once it has refused.
     func writeCopy(_ bytes: [UInt8], _ range: Range<Int>) async throws(PostgresError) {
         var start = range.lowerBound
         while start < range.upperBound {
-            let end = min(start + Self.copyPiece - unsentCopy, range.upperBound)
+            if copyRoom == 0 { try await makeCopyRoom() }
+            let end = min(start + copyRoom, range.upperBound)
             let step = unsafe bytes.withUnsafeBytes { bytes in
                 unsafe handle.putCopyData(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
             }
             switch step {
             case .accepted:
-                unsentCopy += end - start
+                copyRoom = max(0, copyRoom - (end - start) - Self.copyHeader)
                 start = end
-            case .full: unsentCopy = Self.copyPiece
+            case .full: copyRoom = 0
             case .failed: throw try await copyFailure()
             }
-            if unsentCopy >= Self.copyPiece { try await sendCopy() }
         }
     }
 
-    /// Sends what libpq holds back, unless the server has refused already: libpq looks at that only at the end.
-    private func sendCopy() async throws(PostgresError) {
-        if !handle.usesTLS, ServerMessages.errorIsWaiting(on: handle.socket) { throw try await copyFailure() }
-        unsentCopy = 0
+    /// Waits until the socket takes more, which also lets the loop's other tasks run; unless the server has refused.
+    private func makeCopyRoom() async throws(PostgresError) {
+        if let copyRefusal { throw copyRefusal }
         try await flush()
+        while try await !awaitWritable() {
+            if serverHasRefused { throw try await copyFailure() }
+            // It may be stuck itself, because nobody reads its notices.
+            guard handle.consumeInput() else { throw lost(handle.errorMessage) }
+        }
+        if serverHasRefused { throw try await copyFailure() }
+        copyRoom = Self.copyWindow
+    }
+
+    /// Inside TLS an error cannot be seen before the end.
+    private var serverHasRefused: Bool {
+        !handle.usesTLS && ServerMessages.errorIsWaiting(on: handle.socket)
     }
 
     /// COPY TO STDOUT; gives the number of rows. `body` gets the bytes in pieces of about 64 KiB.

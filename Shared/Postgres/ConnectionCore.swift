@@ -24,8 +24,8 @@ final class ConnectionCore: @unchecked Sendable {
     /// A `BEGIN` to be sent with the next statement.
     var pendingBegin: String?
     var streaming = StreamState()
-    /// Bytes given to a COPY since libpq's output buffer was last seen empty.
-    var unsentCopy = 0
+    /// What may be given to the COPY under way before its socket is looked at again.
+    var copyRoom = 0
     /// Why the server ended the COPY under way.
     var copyRefusal: PostgresError?
 
@@ -161,13 +161,20 @@ final class ConnectionCore: @unchecked Sendable {
             case .done: return
             case .failed: try await lostWhileSending()
             case .pending:
-                let pause = ContinuousClock.now + Self.stuckSendingPause
-                do {
-                    try await wait(.writable, until: min(deadline ?? pause, pause))
-                } catch  where error.code == .timedOut {
-                    guard handle.consumeInput() else { try await lostWhileSending() }
-                }
+                if try await awaitWritable() { break }
+                guard handle.consumeInput() else { try await lostWhileSending() }
             }
+        }
+    }
+
+    /// Waits until the socket takes more; false when that takes suspiciously long: look at the input then.
+    func awaitWritable() async throws(PostgresError) -> Bool {
+        let pause = ContinuousClock.now + Self.stuckSendingPause
+        do {
+            try await wait(.writable, until: min(deadline ?? pause, pause))
+            return true
+        } catch  where error.code == .timedOut {
+            return false
         }
     }
 

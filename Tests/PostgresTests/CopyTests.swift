@@ -68,19 +68,45 @@ private struct GivenUp: Error {}
     @Test func stopsWhenTheServerRefuses() async throws {
         try await withConnection { connection, _ async throws in
             try await connection.execute(script: "create table thing (id int8)")
-            let line = Array("nonsense\n".utf8)
-            do {
-                try await connection.copyIn("copy thing from stdin") { writer in
-                    // Without an answer this would go on for ever.
-                    while true { try await writer.write(line) }
-                }
-            } catch let error as PostgresError {
-                #expect(error.sqlstate == "22P02")
-                #expect(error.sqlstate?.isDataFault == true)
-                #expect(error.context?.contains("line 1") == true)
+            for size in [1, 10_000] {
+                let lines = [UInt8](String(repeating: "nonsense\n", count: size).utf8)
+                await refuses(connection, lines)
             }
             #expect(await errorCode { try await connection.copyIn("copy nowhere from stdin") { _ in } } == .server)
             #expect(try await connection.query("select * from thing").rowCount == 0)
+        }
+    }
+
+    private func refuses(_ connection: PostgresConnection, _ lines: [UInt8]) async {
+        do {
+            try await connection.copyIn("copy thing from stdin") { writer in
+                // Without an answer this would go on for ever.
+                while true { try await writer.write(lines) }
+            }
+        } catch let error as PostgresError {
+            #expect(error.sqlstate == "22P02")
+            #expect(error.sqlstate?.isDataFault == true)
+            #expect(error.context?.contains("line 1") == true)
+        } catch {
+            Issue.record(error)
+        }
+    }
+
+    /// A server that is stuck because nobody reads what it has to say would never read again.
+    @Test func survivesAServerThatTalksMuch() async throws {
+        try await withConnection { connection, _ async throws in
+            try await connection.execute(
+                script: """
+                    create table sink (line text);
+                    create function talk() returns trigger language plpgsql as
+                    $$ begin raise notice '%', repeat('x', 8000); return null; end $$;
+                    create trigger talk before insert on sink for each row execute function talk();
+                    """)
+            let lines = [UInt8](String(repeating: "some line\n", count: 2000).utf8)
+            try await connection.copyIn("copy sink from stdin", timeout: .seconds(60)) { writer in
+                for _ in 0..<3 { try await writer.write(lines) }
+            }
+            #expect(try await connection.query("select 1").rowCount == 1)
         }
     }
 

@@ -11,9 +11,12 @@ public enum TestLoops {
 }
 
 extension TestDatabase {
-    /// Settings for this database.
+    /// Settings for this database, patient enough for a machine that does much else.
     public func configuration(poolSize: Int = 4) throws -> PostgresConfiguration {
-        try PostgresConfiguration(url: url, applicationName: "test", poolSize: poolSize)
+        var configuration = try PostgresConfiguration(
+            url: url, applicationName: "test", poolSize: poolSize, connectTimeout: .seconds(20))
+        configuration.acquireTimeout = .seconds(30)
+        return configuration
     }
 
     /// Runs `body` with a pool on this database, which is shut down afterwards.
