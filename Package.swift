@@ -72,7 +72,7 @@ let modules: [Target] = [
         "Platform",
         [
             "HTTPServer", "HTTP", "Postgres", "Queue", "Access", "Configuration", "EventLoop", "Lifecycle",
-            "Observability",
+            "Observability", "CLinux",
         ]),
     shared("Catalog", ["Postgres", "HTTP", "Records", "JSON"]),
 ]

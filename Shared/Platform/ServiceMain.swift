@@ -1,3 +1,4 @@
+private import CLinux
 public import Configuration
 import Glibc
 
@@ -5,6 +6,7 @@ import Glibc
 /// wrong, all named on standard error, and 1 for any other failure.
 public enum ServiceMain {
     public static func run(_ service: String, _ body: @Sendable (Environment) async throws -> Void) async {
+        clinux_bound_heap()
         do {
             try await body(Environment.process())
         } catch let error as ConfigurationError {
