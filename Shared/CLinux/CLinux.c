@@ -7,6 +7,7 @@
 #include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,6 +150,11 @@ ssize_t clinux_receive(int fd, void *buffer, size_t length) {
         if (count >= 0) return count;
         if (errno != EINTR) return -errno;
     }
+}
+
+_Bool clinux_peer_has_ended(int fd) {
+    struct pollfd polled = {.fd = fd, .events = POLLRDHUP};
+    return poll(&polled, 1, 0) > 0;
 }
 
 ssize_t clinux_send(int fd, const void *buffer, size_t length) {

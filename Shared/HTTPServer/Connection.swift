@@ -54,9 +54,9 @@ final class Connection {
             let source = ConnectionBody(LoopBound(self, to: loop), serial)
             body = RequestBody(source, contentLength: head.contentLength)
         }
-        return Request(
-            head, body: body,
-            context: RequestContext(head, logger: server.settings.logger, clientAddress: peer))
+        var context = RequestContext(head, logger: server.settings.logger, clientAddress: peer)
+        context.presence = ConnectionPresence(LoopBound(self, to: loop), serial)
+        return Request(head, body: body, context: context)
     }
 
     // MARK: - Reading

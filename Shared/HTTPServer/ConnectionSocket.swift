@@ -45,6 +45,9 @@ final class ConnectionSocket {
         mayHaveMore = true
     }
 
+    /// Whether the client will send no more, or has gone.
+    var hasPeerEnded: Bool { Socket.hasPeerEnded(descriptor.fd) }
+
     func wakeReader() { descriptor.wakeReader() }
 
     /// Sends all of `octets` from `start` on.

@@ -12,6 +12,8 @@ public struct RequestContext: Sendable {
     public var clientAddress: String
     /// Who asks, once authentication has found out; Access reads it back by its own type.
     public var principal: (any Sendable)?
+    /// Who can tell that the client has gone; nil where there is no connection.
+    var presence: (any ClientPresence)?
 
     public init(requestID: String, trace: TraceContext, logger: Logger, clientAddress: String = "") {
         self.requestID = requestID

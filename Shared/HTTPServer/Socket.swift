@@ -49,6 +49,9 @@ enum Socket {
         }
     }
 
+    /// Whether the peer will send no more, or has gone; what it sent before may still lie unread.
+    static func hasPeerEnded(_ fd: CInt) -> Bool { clinux_peer_has_ended(fd) }
+
     static func receive(_ fd: CInt, into buffer: inout [UInt8]) -> Received {
         let count = unsafe buffer.withUnsafeMutableBytes { bytes in
             unsafe clinux_receive(fd, bytes.baseAddress, bytes.count)

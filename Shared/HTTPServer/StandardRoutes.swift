@@ -33,9 +33,10 @@ public enum StandardRoutes {
                 problems: [.notReady])
         ) { _ in
             var faults: [FieldFault] = []
+            var notes: [FieldFault] = []
             for check in checks {
                 do {
-                    try await check.check()
+                    if let note = try await check.note() { notes.append(FieldFault(path: check.name, message: note)) }
                 } catch {
                     faults.append(FieldFault(path: check.name, message: "\(error)"))
                 }
@@ -44,7 +45,24 @@ public enum StandardRoutes {
                 let names = faults.map(\.path).joined(separator: ", ")
                 throw Problem(.notReady, "not ready: \(names)", errors: faults, retryAfter: .seconds(5))
             }
-            return .json(bytes: Array(#"{"status":"ready"}"#.utf8))
+            return .json { writer in
+                writer.object { writer in
+                    writer.member("status", "ready")
+                    if !notes.isEmpty { write(notes, &writer) }
+                }
+            }
+        }
+    }
+
+    private static func write(_ notes: [FieldFault], _ writer: inout JSONWriter) {
+        writer.key("notes")
+        writer.array { writer in
+            for note in notes {
+                writer.object { writer in
+                    writer.member("check", note.path)
+                    writer.member("message", note.message)
+                }
+            }
         }
     }
 

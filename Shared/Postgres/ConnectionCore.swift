@@ -75,12 +75,19 @@ final class ConnectionCore: @unchecked Sendable {
             return value
         } catch {
             await end()
-            if let interruption, (error as? PostgresError)?.sqlstate == .queryCanceled { throw interruption }
+            if let error = error as? PostgresError { throw explain(error) }
             throw error
         }
     }
 
-    private func begin(_ doing: String, limit: Duration?, shielded: Bool) throws(PostgresError) {
+    /// A cancelled statement failed because of what made us cancel it.
+    func explain(_ error: PostgresError) -> PostgresError {
+        if let interruption, error.sqlstate == .queryCanceled { return interruption }
+        return error
+    }
+
+    /// The connection is taken by one operation; `end` gives it back.
+    func begin(_ doing: String, limit: Duration?, shielded: Bool) throws(PostgresError) {
         precondition(loop.isCurrent, "a connection is used on its loop's thread")
         switch phase {
         case .closed: throw PostgresError(.closed, "the connection is closed", doing: doing)
@@ -97,7 +104,7 @@ final class ConnectionCore: @unchecked Sendable {
     }
 
     /// A late cancel request would hit the next statement: it must have come back before there is one.
-    private func end() async {
+    func end() async {
         if cancelling, phase != .closed {
             await withCheckedContinuation { cancelWaiter = $0 }
         }

@@ -37,8 +37,9 @@
         lengths.removeAll(keepingCapacity: true)
         types.removeAll(keepingCapacity: true)
         unsafe values.removeAll(keepingCapacity: true)
-        while formats.count < parameters.count { formats.append(1) }
+        formats.removeAll(keepingCapacity: true)
         for parameter in parameters {
+            formats.append(parameter.isSentAsText ? 0 : 1)
             types.append(parameter.typeOID)
             unsafe values.append(nil)
             offsets.append(scratch.count)
@@ -47,6 +48,8 @@
             } else {
                 parameter.encode(into: &scratch)
                 lengths.append(CInt(clamping: scratch.count - (offsets.last ?? 0)))
+                // libpq finds the end of a text by its NUL.
+                if parameter.isSentAsText { scratch.append(0) }
             }
         }
         // An empty value needs a pointer too: libpq takes nil for NULL.
@@ -96,6 +99,11 @@
 extension PostgresValue {
     fileprivate var isNull: Bool {
         if case .null = self { true } else { false }
+    }
+
+    /// The server reads it by the input function of the type that the statement gives it.
+    fileprivate var isSentAsText: Bool {
+        if case .inferred = self { true } else { false }
     }
 
     /// The bytes of a value that is as large as that and is sent as it is.

@@ -37,6 +37,15 @@ public struct PostgresRow: Sendable {
         unsafe result.withBytes(index, column) { unsafe $0 == nil }
     }
 
+    /// Calls `body` with the value's bytes as they came, without a copy; nil without a call for NULL.
+    @inline(__always)
+    public func withSpan<T>(_ column: Int, _ body: (Span<UInt8>) -> T) -> T? {
+        unsafe result.withBytes(index, column) { bytes in
+            guard let bytes = unsafe bytes else { return nil }
+            return body(unsafe Span(_unsafeBytes: bytes))
+        }
+    }
+
     /// Calls `body` with the value's bytes as they came, without a copy; nil for NULL.
     public func withBytes<T, E: Error>(
         _ column: Int, _ body: (UnsafeRawBufferPointer?) throws(E) -> T

@@ -24,13 +24,7 @@ extension ConnectionCore {
     func stream<T>(
         _ query: PostgresQuery, _ format: PostgresResult.Format, _ body: (PostgresRowStream) async throws -> T
     ) async throws -> T {
-        if pendingBegin != nil { _ = try await runPipeline([]) }
-        guard handle.execute(.sql(query.sql), query.parameters, &parameterBuffer, format), handle.singleRows() else {
-            throw refused()
-        }
-        try await flush()
-        streaming = StreamState()
-        let columns = try await firstStreamedResult()
+        let columns = try await startStream(query, format)
         do {
             let value = try await body(PostgresRowStream(core: self, columns: columns))
             try await endStream()
@@ -39,6 +33,19 @@ extension ConnectionCore {
             try? await endStream()
             throw error
         }
+    }
+
+    /// Sends a query and waits for its first answer.
+    func startStream(
+        _ query: PostgresQuery, _ format: PostgresResult.Format
+    ) async throws(PostgresError) -> [PostgresColumn] {
+        if pendingBegin != nil { _ = try await runPipeline([]) }
+        guard handle.execute(.sql(query.sql), query.parameters, &parameterBuffer, format), handle.singleRows() else {
+            throw refused()
+        }
+        try await flush()
+        streaming = StreamState()
+        return try await firstStreamedResult()
     }
 
     /// The first answer has the columns, whether it has a row or is the end.
@@ -71,7 +78,7 @@ extension ConnectionCore {
         }
     }
 
-    private func endStream() async throws(PostgresError) {
+    func endStream() async throws(PostgresError) {
         streaming.first = nil
         guard !streaming.ended, phase == .busy else { return }
         // The rows may have been read to their last, with only the end left: then there is nothing to cancel.

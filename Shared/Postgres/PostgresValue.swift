@@ -22,7 +22,8 @@ public enum PostgresValue: Sendable, Equatable {
     case interval(microseconds: Int64)
     /// 16 bytes.
     case uuid([UInt8])
-    /// Text whose type the statement decides: for enums and other types without a case here.
+    /// Text without NUL whose type the statement decides, as with a literal: for enums and other types without a case
+    /// here, and for values whose type nobody has said.
     case inferred(String)
     case boolArray([Bool])
     case int2Array([Int16])

@@ -30,7 +30,8 @@ public enum JSONText {
         output.append(0x22)
     }
 
-    static func append(_ text: Span<UInt8>, into output: inout [UInt8]) {
+    /// Appends bytes as they are.
+    public static func append(_ text: Span<UInt8>, into output: inout [UInt8]) {
         unsafe text.withUnsafeBufferPointer { unsafe output.append(contentsOf: $0) }
     }
 

@@ -9,6 +9,9 @@ import JSON
 struct QueryGuard: Sendable {
     /// Why a statement is refused, and where in its text (1-based, in characters).
     struct Refusal: Error, Equatable {
+        enum Kind { case notAllowed, syntax }
+
+        var kind = Kind.notAllowed
         var message: String
         var position: Int?
     }
@@ -28,11 +31,12 @@ struct QueryGuard: Sendable {
         do throws(StatementTree.SyntaxError) {
             tree = try StatementTree(parsing: sql)
         } catch {
-            throw Refusal(message: error.message, position: error.position)
+            throw Refusal(kind: .syntax, message: error.message, position: error.position)
         }
         guard tree.statements.count == 1, let statement = tree.statements[0]["stmt"] else {
             let count = tree.statements.count
-            throw Refusal(message: count == 0 ? "there is no statement" : "only one statement is allowed, not \(count)")
+            if count == 0 { throw Refusal(kind: .syntax, message: "there is no statement") }
+            throw Refusal(message: "only one statement is allowed, not \(count)")
         }
         guard statement["SelectStmt"] != nil else {
             throw Refusal(message: "only SELECT, VALUES and WITH … SELECT are allowed")

@@ -1,1 +1,11 @@
-@main struct Main { static func main() {} }
+import Analytics
+import Platform
+
+@main
+struct Main {
+    static func main() async {
+        await ServiceMain.run("analytics") { environment in
+            try await AnalyticsService(AnalyticsConfiguration(environment)).run()
+        }
+    }
+}

@@ -52,6 +52,8 @@ int clinux_accept(int listener, char *peer, size_t peer_length);
 /// A blocking TCP connection to a numeric address, or -errno.
 int clinux_connect_tcp(const char *address, uint16_t port);
 ssize_t clinux_receive(int fd, void *buffer, size_t length);
+/// Whether the peer of a stream socket will send no more, or has gone; what it sent before may still lie unread.
+_Bool clinux_peer_has_ended(int fd);
 /// Sends with MSG_NOSIGNAL: a closed peer is -EPIPE, never a signal.
 ssize_t clinux_send(int fd, const void *buffer, size_t length);
 /// Sends three buffers, of which any may be empty, as one write in order, with MSG_NOSIGNAL.

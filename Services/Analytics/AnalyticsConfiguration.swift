@@ -1,0 +1,34 @@
+public import Configuration
+
+/// What the analytics service reads from its environment, besides ``ServiceSettings``.
+///
+/// | variable | default | |
+/// |---|---|---|
+/// | `MILLRACE_QUERY_SLOTS` | 8 | queries of one workspace at the same time |
+/// | `MILLRACE_QUERY_TOTAL_SLOTS` | 32 | queries of all workspaces at the same time, each a connection |
+/// | `MILLRACE_QUERY_WAITING` | 64 | queries of one workspace that may wait for their turn |
+/// | `MILLRACE_QUERY_PATIENCE` | `5s` | how long a query waits for its turn |
+/// | `MILLRACE_QUERY_MAX_BYTES` | `64MiB` | an answer in JSON; a longer one is truncated |
+/// | `MILLRACE_QUERY_MAX_ROW_BYTES` | `32MiB` | one row; a larger one ends its query |
+public struct AnalyticsConfiguration: Sendable {
+    public var service: ServiceSettings
+    public var querySlots: Int
+    public var totalQuerySlots: Int
+    public var queryWaiting: Int
+    public var queryPatience: Duration
+    public var queryMaxBytes: Int
+    public var queryMaxRowBytes: Int
+
+    public init(_ environment: Environment) throws(ConfigurationError) {
+        var settings = Settings(environment)
+        service = ServiceSettings(service: "analytics", defaultPort: 8084, from: &settings)
+        querySlots = settings.integer("MILLRACE_QUERY_SLOTS", default: 8, in: 1...20)
+        totalQuerySlots = settings.integer("MILLRACE_QUERY_TOTAL_SLOTS", default: 32, in: 1...1000)
+        queryWaiting = settings.integer("MILLRACE_QUERY_WAITING", default: 64, in: 0...10_000)
+        queryPatience = settings.duration(
+            "MILLRACE_QUERY_PATIENCE", default: .seconds(5), in: .zero ... .seconds(60))
+        queryMaxBytes = settings.byteCount("MILLRACE_QUERY_MAX_BYTES", default: 64 << 20, in: 1024...(1 << 32))
+        queryMaxRowBytes = settings.byteCount("MILLRACE_QUERY_MAX_ROW_BYTES", default: 32 << 20, in: 65_536...(1 << 30))
+        try settings.finish()
+    }
+}

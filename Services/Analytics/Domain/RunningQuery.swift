@@ -1,0 +1,71 @@
+import EventLoop
+import Postgres
+
+/// A query that runs, and its answer as far as it has been written. Ends with its last copy.
+struct RunningQuery: Sendable {
+    private let lease: SessionLease
+    private let query: PostgresOpenQuery
+    private let started: ContinuousClock.Instant
+    private let limits: QueryEngine.Limits
+    private let rowLimit: Int?
+    private var writer: ResultWriter
+    /// The answer is written to its end.
+    private(set) var isEnded = false
+
+    init(
+        _ lease: SessionLease, _ query: PostgresOpenQuery, _ writer: ResultWriter, rowLimit: Int?,
+        limits: QueryEngine.Limits, started: ContinuousClock.Instant
+    ) {
+        self.lease = lease
+        self.query = query
+        self.writer = writer
+        self.rowLimit = rowLimit
+        self.limits = limits
+        self.started = started
+    }
+
+    var rowCount: Int { writer.rowCount }
+    var elapsed: Duration { started.duration(to: .now) }
+
+    /// The next piece of the answer, of about `size` bytes unless it is the last; nil after that.
+    mutating func nextPiece(_ size: Int) async throws(PostgresError) -> [UInt8]? {
+        if isEnded { return nil }
+        let loop = lease.connection.loop
+        if loop.isCurrent { return try await fill(size) }
+        let here = self
+        let (result, filled) = await loop.run {
+            var filled = here
+            do throws(PostgresError) {
+                return (Result<[UInt8], PostgresError>.success(try await filled.fill(size)), filled)
+            } catch {
+                return (.failure(error), filled)
+            }
+        }
+        self = filled
+        return try result.get()
+    }
+
+    private mutating func fill(_ size: Int) async throws(PostgresError) -> [UInt8] {
+        while writer.bytes.count < size {
+            guard let row = try await query.next() else {
+                end(truncated: false)
+                break
+            }
+            if let rowLimit, writer.rowCount >= rowLimit {
+                end(truncated: true)
+                break
+            }
+            if writer.format == .json, writer.total > limits.answerBytes {
+                end(truncated: true)
+                break
+            }
+            writer.append(row)
+        }
+        return writer.take()
+    }
+
+    private mutating func end(truncated: Bool) {
+        writer.end(truncated: truncated, elapsed: elapsed)
+        isEnded = true
+    }
+}

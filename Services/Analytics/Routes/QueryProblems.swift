@@ -1,0 +1,79 @@
+import HTTP
+import HTTPServer
+import JSON
+import Platform
+import Postgres
+
+extension QueryGuard.Refusal: ProblemConvertible {
+    /// A text that is no SQL is the user's mistake; SQL that is not allowed is refused.
+    var problem: Problem {
+        var extensions: [(String, JSONValue)] = []
+        if kind == .syntax { extensions.append(("sqlstate", "42601")) }
+        if let position { extensions.append(("position", .number(position))) }
+        return Problem(kind == .syntax ? .invalidQuery : .queryNotAllowed, message, extensions: extensions)
+    }
+}
+
+extension QueryEngine.AmbiguousColumn: ProblemConvertible {
+    var problem: Problem {
+        Problem(
+            .invalidQuery, "two columns are named \"\(name)\"; tell them apart by AS", extensions: [("sqlstate", "42701")])
+    }
+}
+
+extension TooManyQueries: ProblemConvertible {
+    var problem: Problem {
+        Problem(.rateLimited, "the workspace has too many queries running", retryAfter: .seconds(1))
+    }
+}
+
+extension ClientGone: ProblemConvertible {
+    /// Nobody reads it; the access log does.
+    var problem: Problem { Problem(.incompleteBody, "the client has gone") }
+}
+
+/// An error of the database while a user's statement runs, as a problem: most are about the statement.
+struct QueryFailure: Error, ProblemConvertible {
+    let error: PostgresError
+
+    init(_ error: PostgresError) {
+        self.error = error
+    }
+
+    var problem: Problem {
+        guard error.code == .server, let sqlstate = error.sqlstate, !sqlstate.isConnectionFault else {
+            if error.code == .timedOut { return Problem(.queryTimeout, "the query did not end within its timeout") }
+            return error.problem
+        }
+        return Problem(
+            code(for: sqlstate), detail, retryAfter: code(for: sqlstate) == .overloaded ? .seconds(1) : nil,
+            extensions: extensions(sqlstate))
+    }
+
+    private var detail: String {
+        if error.sqlstate == .queryCanceled { return "the query did not end within its timeout" }
+        var text = error.message
+        if let detail = error.detail { text += "; \(detail)" }
+        if let hint = error.hint { text += " (\(hint))" }
+        return text
+    }
+
+    private func extensions(_ sqlstate: SQLState) -> [(String, JSONValue)] {
+        var extensions: [(String, JSONValue)] = [("sqlstate", .string(sqlstate.code))]
+        if let position = error.position { extensions.append(("position", .number(position))) }
+        return extensions
+    }
+
+    private func code(for sqlstate: SQLState) -> ProblemCode {
+        switch sqlstate.code {
+        case "57014": return .queryTimeout
+        case "42501", "25006": return .queryNotAllowed
+        case "55P03", "40001", "40P01": return .overloaded
+        default: break
+        }
+        switch sqlstate.classCode {
+        case "42", "0A", "3F", "26", "34": return .invalidQuery
+        default: return .queryFailed
+        }
+    }
+}
