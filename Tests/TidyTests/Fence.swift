@@ -1,6 +1,7 @@
 /// The files that may hold `unsafe`, each with what it needs it for: the list an audit of memory safety reads.
 enum Fence {
     static let unsafeFiles: [String: String] = [
+        "Services/Analytics/Domain/StatementTree.swift": "libpg_query's parse results",
         "Shared/Access/OpenSSL.swift": "OpenSSL's digest, random bytes and comparison",
         "Shared/Configuration/ProcessEnvironment.swift": "environ, and read into a buffer",
         "Shared/EventLoop/DescriptorTable.swift": "continuations resumed exactly once, unchecked",
@@ -18,6 +19,7 @@ enum Fence {
         "Shared/Observability/LogThread.swift": "a POSIX thread and its semaphore",
         "Shared/Observability/ProcessReadings.swift": "clock_gettime, and read into a buffer",
         "Shared/Observability/WallClock.swift": "clock_gettime",
+        "Shared/Platform/ServiceMain.swift": "writing a last message to standard error",
         "Shared/Postgres/BinaryDecodable+arrays.swift": "reading a result's bytes",
         "Shared/Postgres/BinaryDecodable.swift": "reading a result's bytes",
         "Shared/Postgres/CStrings.swift": "C strings for libpq",
