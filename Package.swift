@@ -102,7 +102,12 @@ let testTargets: [Target] = [
     tests("HTTPServer", ["HTTPServer", "HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "CLinux"]),
     tests("Postgres", ["Postgres", "EventLoop", "Lifecycle", "TestSupport"]),
     tests("Migrations", ["Migrations", "Observability", "Postgres", "TestSupport"]),
-    tests("Queue", ["Queue", "Migrations", "Postgres", "EventLoop", "Lifecycle", "Observability", "TestSupport"]),
+    .executableTarget(
+        name: "QueueCrasher", dependencies: ["Queue", "Postgres", "EventLoop", "Lifecycle", "Observability"],
+        path: "Tests/QueueCrasher", swiftSettings: swift),
+    tests("Queue", [
+        "Queue", "QueueCrasher", "Migrations", "Postgres", "EventLoop", "Lifecycle", "Observability", "TestSupport",
+    ]),
     tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
     tests("Expressions", ["Expressions", "Records", "JSON"]),
     tests("Access", ["Access", "HTTP", "HTTPServer", "Observability", "Postgres", "TestSupport"]),

@@ -54,7 +54,7 @@ struct FetchState: Sendable {
     }
 
     mutating func next(at now: ContinuousClock.Instant, sweepAllowedAt: ContinuousClock.Instant) -> Step {
-        if waiting > 0, running < slots, !runsSolo { return .start }
+        if waiting > 0, running < (runsSolo ? 1 : slots) { return .start }
         if let due = reconcileAt.first, now >= due { return .reconcile }
         if advancesOwed > 0, now >= advancedAt + Self.advanceInterval { return .advance }
         let advanceDue = [advancesOwed > 0 ? advancedAt + Self.advanceInterval : nil, reconcileAt.first]
