@@ -31,6 +31,8 @@ final class Fetcher {
     func run() async {
         while !isStopping {
             guard let session = await register() else { continue }
+            // The groups of the session before have all ended: what they told is not this one's.
+            _ = worker.mailbox.take()
             state = FetchState(slots: state.slots, buffer: state.buffer, now: .now)
             marks = Marks(now: .now)
             liveness.set(session, isBusy: false)

@@ -1,0 +1,206 @@
+import Testing
+
+@testable import Queue
+
+@Suite("Queue: state machines")
+struct StateTests {
+    private let start = ContinuousClock.now
+
+    private func fetching(slots: Int = 2, buffer: Int = 1) -> FetchState {
+        var state = FetchState(slots: slots, buffer: buffer, now: start)
+        #expect(state.next(at: start, sweepAllowedAt: start) == .advance)
+        state.advanced(at: start)
+        return state
+    }
+
+    private func claim(
+        _ state: inout FetchState, _ count: Int, solo: Bool = false, waiting: Bool = false, swept: Bool = true,
+        at now: ContinuousClock.Instant
+    ) {
+        state.willClaim()
+        state.claimed(
+            count: count, limit: solo ? 1 : 10, solo: solo, swept: swept, soloWaiting: waiting, at: now,
+            poll: .seconds(10))
+    }
+
+    @Test("Full claims follow one another until the slots and the buffer are full; an ended group makes room")
+    func fills() {
+        var state = fetching()
+        for _ in 0..<2 {
+            #expect(state.next(at: start, sweepAllowedAt: start) == .claim(solo: false))
+            claim(&state, 10, at: start)
+            #expect(state.next(at: start, sweepAllowedAt: start) == .start)
+            state.started()
+        }
+        #expect(state.next(at: start, sweepAllowedAt: start) == .claim(solo: false))
+        claim(&state, 10, at: start)
+        #expect(state.next(at: start, sweepAllowedAt: start) == .wait(until: start + .seconds(1)))
+        state.ended(1, at: start)
+        #expect(state.next(at: start, sweepAllowedAt: start) == .start)
+    }
+
+    @Test("After a short claim it waits: for a NOTIFY, the poll, or a sweep that was not allowed yet")
+    func waits() {
+        var state = fetching()
+        claim(&state, 0, at: start)
+        #expect(state.next(at: start, sweepAllowedAt: start) == .wait(until: start + .seconds(10)))
+        state.notified()
+        #expect(state.next(at: start, sweepAllowedAt: start) == .claim(solo: false))
+        claim(&state, 0, swept: false, at: start)
+        let allowed = start + .seconds(2)
+        #expect(state.next(at: start, sweepAllowedAt: allowed) == .wait(until: allowed))
+        #expect(state.next(at: allowed, sweepAllowedAt: allowed) == .claim(solo: false))
+    }
+
+    @Test("At rest nothing is owed: after work come two advances, then rest, then only the poll")
+    func rests() {
+        var state = fetching()
+        claim(&state, 3, at: start)
+        #expect(state.next(at: start, sweepAllowedAt: start) == .start)
+        state.started()
+        state.ended(1, at: start)
+        var now = start
+        for _ in 0..<2 {
+            now += .seconds(1)
+            #expect(state.next(at: now, sweepAllowedAt: start) == .advance)
+            state.advanced(at: now)
+        }
+        #expect(state.next(at: now, sweepAllowedAt: start) == .wait(until: start + .seconds(5)))
+        #expect(state.next(at: start + .seconds(5), sweepAllowedAt: start) == .rest)
+        state.rested()
+        #expect(state.next(at: start + .seconds(5), sweepAllowedAt: start) == .wait(until: start + .seconds(10)))
+    }
+
+    @Test("A solo job runs when nothing else does, and nothing else beside it; then the ordinary lane has a turn")
+    func solo() {
+        var state = fetching()
+        claim(&state, 10, waiting: true, at: start)
+        #expect(state.next(at: start, sweepAllowedAt: start) == .start)
+        state.started()
+        #expect(state.next(at: start, sweepAllowedAt: start) == .wait(until: start + .seconds(1)))
+        state.ended(1, at: start)
+        #expect(state.next(at: start, sweepAllowedAt: start) == .claim(solo: true))
+        claim(&state, 1, solo: true, at: start)
+        #expect(state.next(at: start, sweepAllowedAt: start) == .start)
+        state.started()
+        state.notified()
+        #expect(state.next(at: start, sweepAllowedAt: start) == .wait(until: start + .seconds(1)))
+        let later = start + .milliseconds(999)
+        state.ended(1, at: later)
+        #expect(state.next(at: later, sweepAllowedAt: start) == .claim(solo: true))
+        claim(&state, 1, solo: true, at: later)
+        #expect(state.next(at: later, sweepAllowedAt: start) == .start)
+        state.started()
+        let over = start + .milliseconds(1500)
+        state.advanced(at: over)
+        state.ended(1, at: over)
+        #expect(state.next(at: over, sweepAllowedAt: start) == .claim(solo: false))
+    }
+
+    @Test("After a claim whose answer was lost the unknown leases are looked for, twice, and no rest comes between")
+    func reconciles() {
+        var state = fetching()
+        state.willClaim()
+        state.claimFailed(at: start)
+        #expect(state.next(at: start, sweepAllowedAt: start) == .reconcile)
+        state.reconciled()
+        #expect(state.next(at: start, sweepAllowedAt: start) == .claim(solo: false))
+        claim(&state, 0, at: start)
+        let later = start + .seconds(9)
+        #expect(state.next(at: later, sweepAllowedAt: start) == .wait(until: start + .seconds(10)))
+        claim(&state, 0, at: start + .seconds(25))
+        #expect(state.next(at: start + .seconds(30), sweepAllowedAt: start) == .reconcile)
+        state.reconciled()
+        #expect(state.next(at: start + .seconds(30), sweepAllowedAt: start) == .rest)
+    }
+
+    @Test("The lease is finished by the transaction that closes its last job, else by a later claim")
+    func lease() throws {
+        var state = LeaseState(jobs: [1, 2, 3])
+        let first = try state.begin([1, 2])
+        #expect(!first)
+        #expect(throws: QueueError.self) { _ = try state.begin([2]) }
+        let second = try state.begin([3])
+        #expect(!second)
+        #expect(state.close([3], finished: false) == false)
+        state.reopen([1, 2])
+        let third = try state.begin([1, 2])
+        #expect(third)
+        #expect(state.close([1, 2], finished: true) == false)
+        #expect(state.isFinished)
+    }
+
+    @Test("When the last two transactions of a lease run side by side neither finishes it; it is deleted later")
+    func leaseSideBySide() throws {
+        var state = LeaseState(jobs: [1, 2])
+        let first = try state.begin([1])
+        let second = try state.begin([2])
+        #expect(!first && !second)
+        #expect(state.close([1], finished: false) == false)
+        #expect(state.close([2], finished: false) == true)
+        state.lose()
+        #expect(throws: QueueError.self) { _ = try state.begin([1]) }
+    }
+
+    @Test("The first wake-up of a queue goes out at once, then one every 50 ms")
+    func wakeups() {
+        var state = WakeupState()
+        #expect(state.add("a") == true)
+        #expect(state.add("a") == false)
+        #expect(state.takeDue(at: start, all: false).due == ["a"])
+        #expect(state.add("a") == true)
+        #expect(state.add("b") == true)
+        let (due, next) = state.takeDue(at: start + .milliseconds(20), all: false)
+        #expect(due == ["b"])
+        #expect(next == start + .milliseconds(50))
+        #expect(state.takeDue(at: start + .milliseconds(50), all: false).due == ["a"])
+        #expect(state.takeDue(at: start + .milliseconds(60), all: false).next == nil)
+    }
+
+    @Test("A claim that sweeps dearly is rationed; a sweep that is overdue starts from the low marks")
+    func marks() {
+        var marks = Marks(now: start)
+        marks.claimed([job(position: 50)], solo: false, swept: true, began: start, ended: start)
+        #expect(marks.bounds(solo: false, at: start).fast == [0, 0, 50, 0, 0])
+        #expect(marks.maySweep(at: start))
+        let dear = start + .milliseconds(100)
+        marks.claimed([], solo: false, swept: true, began: start, ended: dear)
+        #expect(!marks.maySweep(at: dear + .milliseconds(1900)))
+        #expect(marks.bounds(solo: false, at: dear + .milliseconds(1900)).fast == [0, 0, 50, 0, 0])
+        #expect(marks.bounds(solo: false, at: dear + .seconds(2)).fast == [0, 0, 0, 0, 0])
+        marks.advanced(low: [60, 60, 20, 60, 60], soloLow: [1, 1, 1, 1, 1])
+        #expect(marks.ordinary.low == [60, 60, 20, 60, 60])
+        #expect(marks.ordinary.fast == [60, 60, 50, 60, 60])
+    }
+
+    private func job(position: Int64) -> Job {
+        Job(
+            id: position, kind: "a", attempt: 1, lastAttempt: 20, arguments: [], workspace: 1, priority: 0,
+            trace: nil, enqueuedAt: 0, position: position)
+    }
+
+    @Test("The backoff doubles up to its cap and is random below it")
+    func backoff() {
+        let backoff = Backoff(base: .seconds(1), cap: .seconds(60))
+        #expect((1...8).map { backoff.ceiling(afterAttempt: $0) } == [1, 2, 4, 8, 16, 32, 60, 60].map { .seconds($0) })
+        #expect(backoff.ceiling(afterAttempt: .max) == .seconds(60))
+        #expect(backoff.delay(afterAttempt: 3, random: 0.25) == .seconds(1))
+    }
+
+    @Test("Nobody is declared lost soon after the leader's own trouble")
+    func grace() {
+        var state = LeaderState(LeaderConfiguration(), now: start)
+        let row = LeadStatement.Row(
+            isLeader: true, remaining: .seconds(30), isBusy: true, dueIn: nil, partitionsAhead: 4)
+        #expect(state.ticked(row, began: start, ended: start, random: 0) == true)
+        #expect(!state.mayDeclareLost(at: start + .seconds(6)))
+        #expect(state.tickAt == start + .seconds(5))
+        #expect(state.ticked(row, began: start + .seconds(5), ended: start + .seconds(5), random: 0) == false)
+        #expect(state.mayDeclareLost(at: start + .seconds(7)))
+        // The next tick comes 10 s late: the process or the database was stalled.
+        #expect(state.ticked(row, began: start + .seconds(20), ended: start + .seconds(20), random: 0) == false)
+        #expect(!state.mayDeclareLost(at: start + .seconds(26)))
+        state.failed(at: start + .seconds(30), random: 0)
+        #expect(!state.mayDeclareLost(at: start + .seconds(36)))
+    }
+}
