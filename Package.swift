@@ -109,7 +109,7 @@ let testTargets: [Target] = [
         "Queue", "QueueCrasher", "Migrations", "Postgres", "EventLoop", "Lifecycle", "Observability", "TestSupport",
     ]),
     tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
-    tests("Expressions", ["Expressions", "Records", "JSON"]),
+    tests("Expressions", ["Expressions", "Records", "JSON", "Postgres", "TestSupport"]),
     tests("Access", ["Access", "HTTP", "HTTPServer", "Observability", "Postgres", "TestSupport"]),
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
     tests("Ingest", ["Ingest", "Migrations", "TestSupport"] + base),

@@ -2,8 +2,8 @@ public import Records
 
 /// SQL scalar expressions with PostgreSQL's meaning, in time zone UTC and collation "C".
 ///
-/// Differences from PostgreSQL: all integers are bigint, their literals included; `timestamp without time zone`, arrays,
-/// `bytea` and functions that depend on the moment or the session do not exist; patterns of regular expressions are
+/// Differences from PostgreSQL: all integers are bigint, their literals included; `timestamp without time zone`,
+/// arrays, `bytea` and functions that depend on the moment or the session do not exist; patterns of regular expressions are
 /// literals. A field of unknown type behaves as a quoted literal does: it takes the type its context gives it, and is
 /// text where nothing does.
 public enum Expression {
@@ -75,9 +75,11 @@ public struct ExpressionRun {
         evaluation.column = column
         let batch = evaluation.batch
         if case .field(let name, .unknown) = expression.plan {
-            return batch[name] ?? Column(untyped: VariantColumn(
-                kinds: [UInt8](repeating: 0, count: batch.rowCount),
-                payloads: [UInt64](repeating: 0, count: batch.rowCount)))
+            return batch[name]
+                ?? Column(
+                    untyped: VariantColumn(
+                        kinds: [UInt8](repeating: 0, count: batch.rowCount),
+                        payloads: [UInt64](repeating: 0, count: batch.rowCount)))
         }
         let frame = Frame(all: batch.rowCount)
         return expression.plan.evaluate(frame, &evaluation).column(count: batch.rowCount)

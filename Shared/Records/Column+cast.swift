@@ -79,7 +79,7 @@ struct Caster {
     mutating func cast(_ column: Column) -> ColumnStorage {
         switch column.storage {
         case .variant(let values): return cast(TextSource(variant: values))
-        case .bytes(let values) where column.type == .typed(.text): return cast(TextSource(text: values))
+        case .bytes(let values) where column.type == .typed(.text): return cast(TextSource(text: values, validity: validity))
         default: break
         }
         guard case .typed(let type) = column.type else { return castNothing(column, "untyped") }
@@ -107,8 +107,8 @@ struct TextSource {
         isText = false
     }
 
-    init(text: ByteColumn) {
-        let kinds = [UInt8](repeating: VariantKind.cell.rawValue, count: text.count)
+    init(text: ByteColumn, validity: [UInt8]) {
+        let kinds = validity.map { $0 != 0 ? VariantKind.cell.rawValue : VariantKind.null.rawValue }
         var payloads = [UInt64](repeating: 0, count: text.count)
         for row in 0..<text.count {
             payloads[row] = UInt64(text.offsets[row]) << 32 | UInt64(text.offsets[row + 1] &- text.offsets[row])

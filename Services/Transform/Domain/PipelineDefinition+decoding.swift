@@ -27,7 +27,9 @@ extension PipelineDefinition {
         let value = fields.required("source", JSONValue.self)
         if let name = value.string { return .source(name) }
         guard value.object != nil else {
-            if !value.isNull { fields.fault("source", "expected a source's name or {\"dataset\": …}, found \(value.kind)") }
+            if !value.isNull {
+                fields.fault("source", "expected a source's name or {\"dataset\": …}, found \(value.kind)")
+            }
             return .source("")
         }
         return .dataset(fields.object("source").required("dataset", String.self))

@@ -25,10 +25,12 @@ enum Arithmetic {
                 if overflow { throw .integerRange }
                 return product
             },
-            Signature(.float8, .float8, result: .float8, Lift.two(.float8, canFault: true) {
-                (a: Double, b: Double) throws(Fault) in
-                try checked(a * b, isInfiniteAllowed: a.isInfinite || b.isInfinite, isZeroAllowed: a == 0 || b == 0)
-            }),
+            Signature(
+                .float8, .float8, result: .float8,
+                Lift.two(.float8, canFault: true) {
+                    (a: Double, b: Double) throws(Fault) in
+                    try checked(a * b, isInfiniteAllowed: a.isInfinite || b.isInfinite, isZeroAllowed: a == 0 || b == 0)
+                }),
             decimals(Decimal.multiply),
         ],
         "/": [
@@ -38,12 +40,14 @@ enum Arithmetic {
                 if overflow { throw .integerRange }
                 return quotient
             },
-            Signature(.float8, .float8, result: .float8, Lift.two(.float8, canFault: true) {
-                (a: Double, b: Double) throws(Fault) in
-                if b == 0, !a.isNaN { throw .divisionByZero }
-                return try checked(
-                    a / b, isInfiniteAllowed: a.isInfinite, isZeroAllowed: a == 0 || b.isInfinite)
-            }),
+            Signature(
+                .float8, .float8, result: .float8,
+                Lift.two(.float8, canFault: true) {
+                    (a: Double, b: Double) throws(Fault) in
+                    if b == 0, !a.isNaN { throw .divisionByZero }
+                    return try checked(
+                        a / b, isInfiniteAllowed: a.isInfinite, isZeroAllowed: a == 0 || b.isInfinite)
+                }),
             decimals(Decimal.divide),
         ],
         "%": [remainder, decimals(Decimal.remainder)],
@@ -57,10 +61,12 @@ enum Arithmetic {
 
     static let prefixOperators: [String: [Signature]] = [
         "-": [
-            Signature(.int8, result: .int8, Lift.one(.int8, canFault: true) { (a: Int64) throws(Fault) in
-                if a == .min { throw .integerRange }
-                return -a
-            }),
+            Signature(
+                .int8, result: .int8,
+                Lift.one(.int8, canFault: true) { (a: Int64) throws(Fault) in
+                    if a == .min { throw .integerRange }
+                    return -a
+                }),
             Signature(.float8, result: .float8, Lift.one(.float8) { (a: Double) in -a }),
             Signature(.numeric, result: .numeric, Lift.one(.numeric) { (a: Decimal) in -a }),
             Signature(.interval, result: .interval, Lift.one(.interval, canFault: true, DateTime.negated)),
@@ -82,9 +88,11 @@ enum Arithmetic {
     }
 
     private static func integers(_ body: @escaping @Sendable (Int64, Int64) throws(Fault) -> Int64) -> Signature {
-        Signature(.int8, .int8, result: .int8, Lift.two(.int8, canFault: true) { (a: Int64, b: Int64) throws(Fault) in
-            try body(a, b)
-        })
+        Signature(
+            .int8, .int8, result: .int8,
+            Lift.two(.int8, canFault: true) { (a: Int64, b: Int64) throws(Fault) in
+                try body(a, b)
+            })
     }
 
     private static func bits(_ body: @escaping @Sendable (Int64, Int64) -> Int64) -> Signature {
@@ -93,17 +101,21 @@ enum Arithmetic {
 
     /// Sums and differences overflow, and never come too close to zero.
     private static func floats(_ body: @escaping @Sendable (Double, Double) -> Double) -> Signature {
-        Signature(.float8, .float8, result: .float8, Lift.two(.float8, canFault: true) {
-            (a: Double, b: Double) throws(Fault) in
-            try checked(body(a, b), isInfiniteAllowed: a.isInfinite || b.isInfinite, isZeroAllowed: true)
-        })
+        Signature(
+            .float8, .float8, result: .float8,
+            Lift.two(.float8, canFault: true) {
+                (a: Double, b: Double) throws(Fault) in
+                try checked(body(a, b), isInfiniteAllowed: a.isInfinite || b.isInfinite, isZeroAllowed: true)
+            })
     }
 
     private static func decimals(_ body: @escaping @Sendable (Decimal, Decimal) throws(Fault) -> Decimal) -> Signature {
-        Signature(.numeric, .numeric, result: .numeric, Lift.two(.numeric, canFault: true) {
-            (a: Decimal, b: Decimal) throws(Fault) in
-            try body(a, b)
-        })
+        Signature(
+            .numeric, .numeric, result: .numeric,
+            Lift.two(.numeric, canFault: true) {
+                (a: Decimal, b: Decimal) throws(Fault) in
+                try body(a, b)
+            })
     }
 
     static func checked(

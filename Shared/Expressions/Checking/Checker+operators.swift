@@ -11,7 +11,8 @@ extension Checker {
             throw ExpressionError("operator does not exist: \(symbol) \(plan.type.name)", position: position)
         case .ambiguous:
             throw ExpressionError(
-                "operator is not unique: \(symbol) \(plan.type.name); cast the value to the type meant", position: position)
+                "operator is not unique: \(symbol) \(plan.type.name); cast the value to the type meant",
+                position: position)
         }
     }
 
@@ -65,7 +66,8 @@ extension Checker {
     ) throws(ExpressionError) -> Plan {
         let plans = [try check(left), try check(right)]
         let types = plans.map(\.type)
-        guard types.contains(.text) || types.contains(.unknown), types != [.jsonb, .unknown], types != [.unknown, .jsonb]
+        guard types.contains(.text) || types.contains(.unknown), types != [.jsonb, .unknown],
+            types != [.unknown, .jsonb]
         else {
             let what = types.contains(.jsonb) ? "; jsonb cannot be joined here" : ""
             throw ExpressionError(

@@ -38,7 +38,8 @@ extension Checker {
         let most = name == "substring" || name == "regexp_substr" || name == "regexp_count" ? 2 : least + 1
         guard (least...most).contains(arguments.count) else {
             throw ExpressionError(
-                "\(name) takes \(least == most ? "\(least)" : "\(least) or \(most)") arguments here", position: position)
+                "\(name) takes \(least == most ? "\(least)" : "\(least) or \(most)") arguments here", position: position
+            )
         }
         let subject = try check(arguments[0])
         guard subject.type == .text || subject.type == .unknown else {

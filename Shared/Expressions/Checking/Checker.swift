@@ -63,8 +63,8 @@ struct Checker {
         guard let kind = schema[name] else {
             if let spelled, schema.isOpen || schema[spelled] != nil {
                 throw ExpressionError(
-                    "\(spelled) without quotes means \"\(name)\"; write \"\(spelled)\" in double quotes for the field of "
-                        + "that name", position: position)
+                    "\(spelled) without quotes means \"\(name)\"; write \"\(spelled)\" in double quotes for the field "
+                        + "of that name", position: position)
             }
             guard schema.isOpen else {
                 throw ExpressionError("column \"\(name)\" does not exist", position: position)

@@ -17,14 +17,17 @@ enum Comparison: String, CaseIterable, Sendable {
             Signature(.timestamptz, .timestamptz, result: .bool, integers),
             Signature(.date, .date, result: .bool, integers),
             Signature(.uuid, .uuid, result: .bool, text),
-            Signature(.interval, .interval, result: .bool, ordered(Self.compare as @Sendable (Interval, Interval) -> Int)),
+            Signature(
+                .interval, .interval, result: .bool, ordered(Self.compare as @Sendable (Interval, Interval) -> Int)),
         ]
         if self == .equal || self == .notEqual {
             let wanted = self == .equal
             all.append(
-                Signature(.jsonb, .jsonb, result: .bool, Lift.two(.bool) { (a: Bytes, b: Bytes) in
-                    (JSONBText.comparable(a) == JSONBText.comparable(b)) == wanted
-                }))
+                Signature(
+                    .jsonb, .jsonb, result: .bool,
+                    Lift.two(.bool) { (a: Bytes, b: Bytes) in
+                        (JSONBText.comparable(a) == JSONBText.comparable(b)) == wanted
+                    }))
         }
         return all
     }

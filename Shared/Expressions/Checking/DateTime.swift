@@ -3,56 +3,76 @@ enum DateTime {
     static let operators: [String: [Signature]] = [
         "+": [
             Signature(.timestamptz, .interval, result: .timestamptz, Lift.two(.timestamptz, canFault: true, add)),
-            Signature(.interval, .timestamptz, result: .timestamptz, Lift.two(.timestamptz, canFault: true) {
-                (a: Interval, b: Int64) throws(Fault) in try add(b, a)
-            }),
-            Signature(.date, .interval, result: .timestamptz, Lift.two(.timestamptz, canFault: true) {
-                (a: Int64, b: Interval) throws(Fault) in try add(midnight(a), b)
-            }),
-            Signature(.interval, .date, result: .timestamptz, Lift.two(.timestamptz, canFault: true) {
-                (a: Interval, b: Int64) throws(Fault) in try add(midnight(b), a)
-            }),
+            Signature(
+                .interval, .timestamptz, result: .timestamptz,
+                Lift.two(.timestamptz, canFault: true) {
+                    (a: Interval, b: Int64) throws(Fault) in try add(b, a)
+                }),
+            Signature(
+                .date, .interval, result: .timestamptz,
+                Lift.two(.timestamptz, canFault: true) {
+                    (a: Int64, b: Interval) throws(Fault) in try add(midnight(a), b)
+                }),
+            Signature(
+                .interval, .date, result: .timestamptz,
+                Lift.two(.timestamptz, canFault: true) {
+                    (a: Interval, b: Int64) throws(Fault) in try add(midnight(b), a)
+                }),
             Signature(.date, .int8, result: .date, Lift.two(.date, canFault: true, addDays)),
-            Signature(.int8, .date, result: .date, Lift.two(.date, canFault: true) {
-                (a: Int64, b: Int64) throws(Fault) in try addDays(b, a)
-            }),
+            Signature(
+                .int8, .date, result: .date,
+                Lift.two(.date, canFault: true) {
+                    (a: Int64, b: Int64) throws(Fault) in try addDays(b, a)
+                }),
             Signature(.interval, .interval, result: .interval, Lift.two(.interval, canFault: true, sum)),
         ],
         "-": [
-            Signature(.timestamptz, .interval, result: .timestamptz, Lift.two(.timestamptz, canFault: true) {
-                (a: Int64, b: Interval) throws(Fault) -> Int64? in
-                guard let negated = try negated(b) else { return nil }
-                return try add(a, negated)
-            }),
-            Signature(.date, .interval, result: .timestamptz, Lift.two(.timestamptz, canFault: true) {
-                (a: Int64, b: Interval) throws(Fault) -> Int64? in
-                guard let negated = try negated(b) else { return nil }
-                return try add(midnight(a), negated)
-            }),
+            Signature(
+                .timestamptz, .interval, result: .timestamptz,
+                Lift.two(.timestamptz, canFault: true) {
+                    (a: Int64, b: Interval) throws(Fault) -> Int64? in
+                    guard let negated = try negated(b) else { return nil }
+                    return try add(a, negated)
+                }),
+            Signature(
+                .date, .interval, result: .timestamptz,
+                Lift.two(.timestamptz, canFault: true) {
+                    (a: Int64, b: Interval) throws(Fault) -> Int64? in
+                    guard let negated = try negated(b) else { return nil }
+                    return try add(midnight(a), negated)
+                }),
             Signature(.timestamptz, .timestamptz, result: .interval, Lift.two(.interval, canFault: true, difference)),
-            Signature(.date, .date, result: .int8, Lift.two(.int8, canFault: true) {
-                (a: Int64, b: Int64) throws(Fault) in
-                if isInfinite(a) || isInfinite(b) {
-                    throw Fault("out_of_range", "cannot subtract infinite dates")
-                }
-                return a - b
-            }),
-            Signature(.date, .int8, result: .date, Lift.two(.date, canFault: true) {
-                (a: Int64, b: Int64) throws(Fault) in
-                guard b != .min else { throw .dateRange }
-                return try addDays(a, -b)
-            }),
-            Signature(.interval, .interval, result: .interval, Lift.two(.interval, canFault: true) {
-                (a: Interval, b: Interval) throws(Fault) -> Interval? in
-                guard let negated = try negated(b) else { return nil }
-                return try sum(a, negated)
-            }),
+            Signature(
+                .date, .date, result: .int8,
+                Lift.two(.int8, canFault: true) {
+                    (a: Int64, b: Int64) throws(Fault) in
+                    if isInfinite(a) || isInfinite(b) {
+                        throw Fault("out_of_range", "cannot subtract infinite dates")
+                    }
+                    return a - b
+                }),
+            Signature(
+                .date, .int8, result: .date,
+                Lift.two(.date, canFault: true) {
+                    (a: Int64, b: Int64) throws(Fault) in
+                    guard b != .min else { throw .dateRange }
+                    return try addDays(a, -b)
+                }),
+            Signature(
+                .interval, .interval, result: .interval,
+                Lift.two(.interval, canFault: true) {
+                    (a: Interval, b: Interval) throws(Fault) -> Interval? in
+                    guard let negated = try negated(b) else { return nil }
+                    return try sum(a, negated)
+                }),
         ],
         "*": [
             Signature(.interval, .float8, result: .interval, Lift.two(.interval, canFault: true, product)),
-            Signature(.float8, .interval, result: .interval, Lift.two(.interval, canFault: true) {
-                (a: Double, b: Interval) throws(Fault) in try product(b, a)
-            }),
+            Signature(
+                .float8, .interval, result: .interval,
+                Lift.two(.interval, canFault: true) {
+                    (a: Double, b: Interval) throws(Fault) in try product(b, a)
+                }),
         ],
     ]
 
@@ -120,7 +140,8 @@ enum DateTime {
             let wholeDays = Int32(exactly: days.rounded(.towardZero))
         else { throw .intervalRange }
         var restDays = ((months - Double(wholeMonths)) * 30 * 1e6).rounded(.toNearestOrEven) / 1e6
-        var seconds = ((days - Double(wholeDays) + restDays - restDays.rounded(.towardZero)) * 86_400 * 1e6)
+        var seconds =
+            ((days - Double(wholeDays) + restDays - restDays.rounded(.towardZero)) * 86_400 * 1e6)
             .rounded(.toNearestOrEven) / 1e6
         if seconds.magnitude >= 86_400 {
             let carried = (seconds / 86_400).rounded(.towardZero)

@@ -5,21 +5,29 @@ enum DateTimeFields {
             Signature(.text, .timestamptz, result: .timestamptz, Lift.two(.timestamptz, canFault: true, truncate))
         ],
         "extract": [
-            Signature(.text, .timestamptz, result: .numeric, Lift.two(.numeric, canFault: true) {
-                (name: Bytes, value: Int64) throws(Fault) in try extract(name, value)
-            }),
-            Signature(.text, .date, result: .numeric, Lift.two(.numeric, canFault: true) {
-                (name: Bytes, value: Int64) throws(Fault) in try extractDate(name, value)
-            }),
+            Signature(
+                .text, .timestamptz, result: .numeric,
+                Lift.two(.numeric, canFault: true) {
+                    (name: Bytes, value: Int64) throws(Fault) in try extract(name, value)
+                }),
+            Signature(
+                .text, .date, result: .numeric,
+                Lift.two(.numeric, canFault: true) {
+                    (name: Bytes, value: Int64) throws(Fault) in try extractDate(name, value)
+                }),
         ],
         "date_part": [
-            Signature(.text, .timestamptz, result: .float8, Lift.two(.float8, canFault: true) {
-                (name: Bytes, value: Int64) throws(Fault) in try extract(name, value)?.double
-            }),
-            Signature(.text, .date, result: .float8, Lift.two(.float8, canFault: true) {
-                (name: Bytes, value: Int64) throws(Fault) in
-                try extract(name, DateTime.isInfinite(value) ? value : value * Calendar.microsecondsPerDay)?.double
-            }),
+            Signature(
+                .text, .timestamptz, result: .float8,
+                Lift.two(.float8, canFault: true) {
+                    (name: Bytes, value: Int64) throws(Fault) in try extract(name, value)?.double
+                }),
+            Signature(
+                .text, .date, result: .float8,
+                Lift.two(.float8, canFault: true) {
+                    (name: Bytes, value: Int64) throws(Fault) in
+                    try extract(name, DateTime.isInfinite(value) ? value : value * Calendar.microsecondsPerDay)?.double
+                }),
         ],
         "to_timestamp": [
             Signature(.float8, result: .timestamptz, Lift.one(.timestamptz, canFault: true, fromEpoch))
@@ -96,8 +104,11 @@ enum DateTimeFields {
 
     private static func extractDate(_ name: Bytes, _ value: Int64) throws(Fault) -> Decimal? {
         if let unit = unit(name),
-            ["microseconds", "milliseconds", "second", "minute", "hour", "timezone", "timezone_hour", "timezone_minute"]
-                .contains(unit)
+            [
+                "microseconds", "milliseconds", "second", "minute", "hour", "timezone", "timezone_hour",
+                "timezone_minute",
+            ]
+            .contains(unit)
         {
             throw Fault(
                 "invalid_argument",

@@ -2,40 +2,52 @@
 enum JSONFunctions {
     static let operators: [String: [Signature]] = [
         "->": [
-            Signature(.jsonb, .text, result: .jsonb, Lift.two(.jsonb) { (json: Bytes, name: Bytes) in
-                JSONBText.field(json, name)
-            }),
-            Signature(.jsonb, .int8, result: .jsonb, Lift.two(.jsonb) { (json: Bytes, number: Int64) in
-                JSONBText.item(json, number)
-            }),
+            Signature(
+                .jsonb, .text, result: .jsonb,
+                Lift.two(.jsonb) { (json: Bytes, name: Bytes) in
+                    JSONBText.field(json, name)
+                }),
+            Signature(
+                .jsonb, .int8, result: .jsonb,
+                Lift.two(.jsonb) { (json: Bytes, number: Int64) in
+                    JSONBText.item(json, number)
+                }),
         ],
         "->>": [
             Signature(.jsonb, .text, result: .text, text { (json: Bytes, name: Bytes) in JSONBText.field(json, name) }),
-            Signature(.jsonb, .int8, result: .text, text { (json: Bytes, number: Int64) in
-                JSONBText.item(json, number)
-            }),
+            Signature(
+                .jsonb, .int8, result: .text,
+                text { (json: Bytes, number: Int64) in
+                    JSONBText.item(json, number)
+                }),
         ],
         "?": [
-            Signature(.jsonb, .text, result: .bool, Lift.two(.bool) { (json: Bytes, name: Bytes) in
-                JSONBText.hasKey(json, name)
-            })
+            Signature(
+                .jsonb, .text, result: .bool,
+                Lift.two(.bool) { (json: Bytes, name: Bytes) in
+                    JSONBText.hasKey(json, name)
+                })
         ],
     ]
 
     static let all: [String: [Signature]] = [
         "jsonb_typeof": [
-            Signature(.jsonb, result: .text, Lift.text { (json: Bytes, output: inout [UInt8]) in
-                output.append(contentsOf: JSONBText.kind(json).rawValue.utf8)
-            })
+            Signature(
+                .jsonb, result: .text,
+                Lift.text { (json: Bytes, output: inout [UInt8]) in
+                    output.append(contentsOf: JSONBText.kind(json).rawValue.utf8)
+                })
         ],
         "jsonb_array_length": [
-            Signature(.jsonb, result: .int8, Lift.one(.int8, canFault: true) { (json: Bytes) throws(Fault) in
-                let kind = JSONBText.kind(json)
-                guard kind == .array else {
-                    throw .invalid("cannot get array length of \(kind == .object ? "a non-array" : "a scalar")")
-                }
-                return JSONBText.itemCount(json)
-            })
+            Signature(
+                .jsonb, result: .int8,
+                Lift.one(.int8, canFault: true) { (json: Bytes) throws(Fault) in
+                    let kind = JSONBText.kind(json)
+                    guard kind == .array else {
+                        throw .invalid("cannot get array length of \(kind == .object ? "a non-array" : "a scalar")")
+                    }
+                    return JSONBText.itemCount(json)
+                })
         ],
     ]
 

@@ -3,10 +3,12 @@ internal import Glibc
 /// Functions of numbers.
 enum NumberFunctions {
     static let absolute = [
-        Signature(.int8, result: .int8, Lift.one(.int8, canFault: true) { (a: Int64) throws(Fault) in
-            if a == .min { throw .integerRange }
-            return abs(a)
-        }),
+        Signature(
+            .int8, result: .int8,
+            Lift.one(.int8, canFault: true) { (a: Int64) throws(Fault) in
+                if a == .min { throw .integerRange }
+                return abs(a)
+            }),
         Signature(.float8, result: .float8, Lift.one(.float8) { (a: Double) in a.magnitude }),
         Signature(.numeric, result: .numeric, Lift.one(.numeric) { (a: Decimal) in a.magnitude }),
     ]
@@ -23,29 +25,39 @@ enum NumberFunctions {
             { $0.isNaN ? .nan : .small(Int128($0.sign), scale: 0) }),
         "sqrt": [
             Signature(.float8, result: .float8, Lift.one(.float8, canFault: true, Arithmetic.squareRoot)),
-            Signature(.numeric, result: .numeric, Lift.one(.numeric, canFault: true) {
-                (a: Decimal) throws(Fault) in try a.squareRoot()
-            }),
+            Signature(
+                .numeric, result: .numeric,
+                Lift.one(.numeric, canFault: true) {
+                    (a: Decimal) throws(Fault) in try a.squareRoot()
+                }),
         ],
         "cbrt": [Signature(.float8, result: .float8, Lift.one(.float8) { (a: Double) in cbrt(a) })],
         "exp": [
             Signature(.float8, result: .float8, Lift.one(.float8, canFault: true, exponential)),
-            Signature(.numeric, result: .numeric, Lift.one(.numeric, canFault: true) {
-                (a: Decimal) throws(Fault) in try a.exponential()
-            }),
+            Signature(
+                .numeric, result: .numeric,
+                Lift.one(.numeric, canFault: true) {
+                    (a: Decimal) throws(Fault) in try a.exponential()
+                }),
         ],
         "ln": [
-            Signature(.float8, result: .float8, Lift.one(.float8, canFault: true) { (a: Double) throws(Fault) in
-                try logarithm(a, log(a))
-            }),
-            Signature(.numeric, result: .numeric, Lift.one(.numeric, canFault: true) {
-                (a: Decimal) throws(Fault) in try a.naturalLogarithm()
-            }),
+            Signature(
+                .float8, result: .float8,
+                Lift.one(.float8, canFault: true) { (a: Double) throws(Fault) in
+                    try logarithm(a, log(a))
+                }),
+            Signature(
+                .numeric, result: .numeric,
+                Lift.one(.numeric, canFault: true) {
+                    (a: Decimal) throws(Fault) in try a.naturalLogarithm()
+                }),
         ],
         "log10": [
-            Signature(.float8, result: .float8, Lift.one(.float8, canFault: true) { (a: Double) throws(Fault) in
-                try logarithm(a, log10(a))
-            })
+            Signature(
+                .float8, result: .float8,
+                Lift.one(.float8, canFault: true) { (a: Double) throws(Fault) in
+                    try logarithm(a, log10(a))
+                })
         ],
         "power": Arithmetic.operators["^"] ?? [],
         "pow": Arithmetic.operators["^"] ?? [],
@@ -55,9 +67,11 @@ enum NumberFunctions {
         ],
         "gcd": [Signature(.int8, .int8, result: .int8, Lift.two(.int8, canFault: true, greatestDivisor))],
         "degrees": [
-            Signature(.float8, result: .float8, Lift.one(.float8, canFault: true) { (a: Double) throws(Fault) in
-                try Arithmetic.checked(a / 0.0174532925199432957692, isInfiniteAllowed: a.isInfinite)
-            })
+            Signature(
+                .float8, result: .float8,
+                Lift.one(.float8, canFault: true) { (a: Double) throws(Fault) in
+                    try Arithmetic.checked(a / 0.0174532925199432957692, isInfiniteAllowed: a.isInfinite)
+                })
         ],
         "radians": [
             Signature(.float8, result: .float8, Lift.one(.float8) { (a: Double) in a * 0.0174532925199432957692 })
@@ -80,9 +94,11 @@ enum NumberFunctions {
 
     /// `round(numeric, places)` and `trunc(numeric, places)`.
     private static func places(_ rounding: @escaping @Sendable () -> Decimal.Rounding) -> Signature {
-        Signature(.numeric, .int8, result: .numeric, Lift.two(.numeric) { (a: Decimal, places: Int64) in
-            a.rounded(to: Int(min(max(places, -2000), 2000)), rounding())
-        })
+        Signature(
+            .numeric, .int8, result: .numeric,
+            Lift.two(.numeric) { (a: Decimal, places: Int64) in
+                a.rounded(to: Int(min(max(places, -2000), 2000)), rounding())
+            })
     }
 
     private static func exponential(_ value: Double) throws(Fault) -> Double? {

@@ -132,7 +132,9 @@ enum RegexFunctions {
                         case .literal(let bytes): output.append(contentsOf: bytes)
                         case .group(0): output.append(contentsOf: text[found])
                         case .group(let number):
-                            guard number <= pattern.groups, let range = matcher.range(number, in: text) else { continue }
+                            guard number <= pattern.groups, let range = matcher.range(number, in: text) else {
+                                continue
+                            }
                             output.append(contentsOf: text[range])
                         }
                     }

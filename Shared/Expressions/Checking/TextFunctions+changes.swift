@@ -5,38 +5,46 @@ extension TextFunctions {
         "replace": [Signature(.text, .text, .text, result: .text, Lift.text(canFault: true, replace))],
         "translate": [Signature(.text, .text, .text, result: .text, Lift.text(translate))],
         "repeat": [
-            Signature(.text, .int8, result: .text, Lift.text(canFault: true) {
-                (text: Bytes, count: Int64, output: inout [UInt8]) throws(Fault) in
-                let (length, overflow) = Int64(text.count).multipliedReportingOverflow(by: max(count, 0))
-                guard !overflow, length <= Lift.maximumLength else { throw .tooLong }
-                for _ in 0..<max(count, 0) where !text.isEmpty { output.append(contentsOf: text) }
-            })
+            Signature(
+                .text, .int8, result: .text,
+                Lift.text(canFault: true) {
+                    (text: Bytes, count: Int64, output: inout [UInt8]) throws(Fault) in
+                    let (length, overflow) = Int64(text.count).multipliedReportingOverflow(by: max(count, 0))
+                    guard !overflow, length <= Lift.maximumLength else { throw .tooLong }
+                    for _ in 0..<max(count, 0) where !text.isEmpty { output.append(contentsOf: text) }
+                })
         ],
         "reverse": [
-            Signature(.text, result: .text, Lift.text { (text: Bytes, output: inout [UInt8]) in
-                var rest = text
-                while !rest.isEmpty {
-                    let place = UTF8Text.retreat(rest, by: 1)
-                    output.append(contentsOf: rest[place...])
-                    rest = rest[..<place]
-                }
-            })
+            Signature(
+                .text, result: .text,
+                Lift.text { (text: Bytes, output: inout [UInt8]) in
+                    var rest = text
+                    while !rest.isEmpty {
+                        let place = UTF8Text.retreat(rest, by: 1)
+                        output.append(contentsOf: rest[place...])
+                        rest = rest[..<place]
+                    }
+                })
         ],
         "lpad": pads(left: true), "rpad": pads(left: false),
         "chr": [
-            Signature(.int8, result: .text, Lift.text(canFault: true) {
-                (value: Int64, output: inout [UInt8]) throws(Fault) in
-                if value == 0 { throw Fault("limit_exceeded", "null character not permitted") }
-                guard let value = UInt32(exactly: value), value <= 0x10FFFF, value & ~0x7FF != 0xD800 else {
-                    throw Fault("limit_exceeded", "requested character too large for encoding: \(value)")
-                }
-                UTF8Text.append(value, to: &output)
-            })
+            Signature(
+                .int8, result: .text,
+                Lift.text(canFault: true) {
+                    (value: Int64, output: inout [UInt8]) throws(Fault) in
+                    if value == 0 { throw Fault("limit_exceeded", "null character not permitted") }
+                    guard let value = UInt32(exactly: value), value <= 0x10FFFF, value & ~0x7FF != 0xD800 else {
+                        throw Fault("limit_exceeded", "requested character too large for encoding: \(value)")
+                    }
+                    UTF8Text.append(value, to: &output)
+                })
         ],
         "to_hex": [
-            Signature(.int8, result: .text, Lift.text { (value: Int64, output: inout [UInt8]) in
-                output.append(contentsOf: String(UInt64(bitPattern: value), radix: 16).utf8)
-            })
+            Signature(
+                .int8, result: .text,
+                Lift.text { (value: Int64, output: inout [UInt8]) in
+                    output.append(contentsOf: String(UInt64(bitPattern: value), radix: 16).utf8)
+                })
         ],
     ]
 
@@ -100,14 +108,18 @@ extension TextFunctions {
 
     private static func pads(left: Bool) -> [Signature] {
         [
-            Signature(.text, .int8, result: .text, Lift.text(canFault: true) {
-                (text: Bytes, length: Int64, output: inout [UInt8]) throws(Fault) in
-                try pad(text, length, [0x20], left: left, &output)
-            }),
-            Signature(.text, .int8, .text, result: .text, Lift.text(canFault: true) {
-                (text: Bytes, length: Int64, fill: Bytes, output: inout [UInt8]) throws(Fault) in
-                try pad(text, length, fill, left: left, &output)
-            }),
+            Signature(
+                .text, .int8, result: .text,
+                Lift.text(canFault: true) {
+                    (text: Bytes, length: Int64, output: inout [UInt8]) throws(Fault) in
+                    try pad(text, length, [0x20], left: left, &output)
+                }),
+            Signature(
+                .text, .int8, .text, result: .text,
+                Lift.text(canFault: true) {
+                    (text: Bytes, length: Int64, fill: Bytes, output: inout [UInt8]) throws(Fault) in
+                    try pad(text, length, fill, left: left, &output)
+                }),
         ]
     }
 
@@ -124,7 +136,8 @@ extension TextFunctions {
         var missing = wanted - own
         let width = UTF8Text.length(fill)
         while missing > 0 {
-            let end = missing >= width
+            let end =
+                missing >= width
                 ? fill.endIndex : UTF8Text.advance(fill, from: fill.startIndex, by: missing)
             output.append(contentsOf: fill[..<end])
             missing -= width

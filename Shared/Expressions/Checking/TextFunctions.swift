@@ -15,52 +15,64 @@ enum TextFunctions {
 
     private static let cases: [String: [Signature]] = [
         "lower": [
-            Signature(.text, result: .text, Lift.text { (text: Bytes, output: inout [UInt8]) in
-                for byte in text { output.append(byte &- 0x41 < 26 ? byte | 0x20 : byte) }
-            })
+            Signature(
+                .text, result: .text,
+                Lift.text { (text: Bytes, output: inout [UInt8]) in
+                    for byte in text { output.append(byte &- 0x41 < 26 ? byte | 0x20 : byte) }
+                })
         ],
         "upper": [
-            Signature(.text, result: .text, Lift.text { (text: Bytes, output: inout [UInt8]) in
-                for byte in text { output.append(byte &- 0x61 < 26 ? byte & ~0x20 : byte) }
-            })
+            Signature(
+                .text, result: .text,
+                Lift.text { (text: Bytes, output: inout [UInt8]) in
+                    for byte in text { output.append(byte &- 0x61 < 26 ? byte & ~0x20 : byte) }
+                })
         ],
         "initcap": [
-            Signature(.text, result: .text, Lift.text { (text: Bytes, output: inout [UInt8]) in
-                var inWord = false
-                for byte in text {
-                    let isLetter = (byte | 0x20) &- 0x61 < 26
-                    output.append(isLetter ? (inWord ? byte | 0x20 : byte & ~0x20) : byte)
-                    inWord = isLetter || byte &- 0x30 < 10
-                }
-            })
+            Signature(
+                .text, result: .text,
+                Lift.text { (text: Bytes, output: inout [UInt8]) in
+                    var inWord = false
+                    for byte in text {
+                        let isLetter = (byte | 0x20) &- 0x61 < 26
+                        output.append(isLetter ? (inWord ? byte | 0x20 : byte & ~0x20) : byte)
+                        inWord = isLetter || byte &- 0x30 < 10
+                    }
+                })
         ],
     ]
 
     private static let parts: [String: [Signature]] = {
         let substring = [
-            Signature(.text, .int8, result: .text, Lift.two(.text) { (text: Bytes, start: Int64) in
-                text[UTF8Text.advance(text, from: text.startIndex, by: Int(max(start, 1) - 1))...]
-            }),
+            Signature(
+                .text, .int8, result: .text,
+                Lift.two(.text) { (text: Bytes, start: Int64) in
+                    text[UTF8Text.advance(text, from: text.startIndex, by: Int(max(start, 1) - 1))...]
+                }),
             Signature(.text, .int8, .int8, result: .text, Lift.three(.text, canFault: true, part)),
         ]
         return [
             "substr": substring,
             "substring": substring,
             "left": [
-                Signature(.text, .int8, result: .text, Lift.two(.text) { (text: Bytes, count: Int64) in
-                    let limit = Int(max(min(count, Int64(Int32.max)), -Int64(Int32.max)))
-                    return limit >= 0
-                        ? text[..<UTF8Text.advance(text, from: text.startIndex, by: limit)]
-                        : text[..<UTF8Text.retreat(text, by: -limit)]
-                })
+                Signature(
+                    .text, .int8, result: .text,
+                    Lift.two(.text) { (text: Bytes, count: Int64) in
+                        let limit = Int(max(min(count, Int64(Int32.max)), -Int64(Int32.max)))
+                        return limit >= 0
+                            ? text[..<UTF8Text.advance(text, from: text.startIndex, by: limit)]
+                            : text[..<UTF8Text.retreat(text, by: -limit)]
+                    })
             ],
             "right": [
-                Signature(.text, .int8, result: .text, Lift.two(.text) { (text: Bytes, count: Int64) in
-                    let limit = Int(max(min(count, Int64(Int32.max)), -Int64(Int32.max)))
-                    return limit >= 0
-                        ? text[UTF8Text.retreat(text, by: limit)...]
-                        : text[UTF8Text.advance(text, from: text.startIndex, by: -limit)...]
-                })
+                Signature(
+                    .text, .int8, result: .text,
+                    Lift.two(.text) { (text: Bytes, count: Int64) in
+                        let limit = Int(max(min(count, Int64(Int32.max)), -Int64(Int32.max)))
+                        return limit >= 0
+                            ? text[UTF8Text.retreat(text, by: limit)...]
+                            : text[UTF8Text.advance(text, from: text.startIndex, by: -limit)...]
+                    })
             ],
             "btrim": trims(leading: true, trailing: true), "ltrim": trims(leading: true, trailing: false),
             "rtrim": trims(leading: false, trailing: true),
@@ -74,9 +86,11 @@ enum TextFunctions {
         "strpos": [Signature(.text, .text, result: .int8, Lift.two(.int8, position))],
         "position": [Signature(.text, .text, result: .int8, Lift.two(.int8, position))],
         "starts_with": [
-            Signature(.text, .text, result: .bool, Lift.two(.bool) { (text: Bytes, prefix: Bytes) in
-                text.starts(with: prefix)
-            })
+            Signature(
+                .text, .text, result: .bool,
+                Lift.two(.bool) { (text: Bytes, prefix: Bytes) in
+                    text.starts(with: prefix)
+                })
         ],
     ]
 
@@ -103,15 +117,19 @@ enum TextFunctions {
 
     private static func trims(leading: Bool, trailing: Bool) -> [Signature] {
         [
-            Signature(.text, result: .text, Lift.one(.text) { (text: Bytes) in
-                var (start, end) = (text.startIndex, text.endIndex)
-                while leading, start < end, text[start] == 0x20 { start += 1 }
-                while trailing, end > start, text[end - 1] == 0x20 { end -= 1 }
-                return text[start..<end]
-            }),
-            Signature(.text, .text, result: .text, Lift.two(.text) { (text: Bytes, set: Bytes) in
-                trim(text, set, leading: leading, trailing: trailing)
-            }),
+            Signature(
+                .text, result: .text,
+                Lift.one(.text) { (text: Bytes) in
+                    var (start, end) = (text.startIndex, text.endIndex)
+                    while leading, start < end, text[start] == 0x20 { start += 1 }
+                    while trailing, end > start, text[end - 1] == 0x20 { end -= 1 }
+                    return text[start..<end]
+                }),
+            Signature(
+                .text, .text, result: .text,
+                Lift.two(.text) { (text: Bytes, set: Bytes) in
+                    trim(text, set, leading: leading, trailing: trailing)
+                }),
         ]
     }
 

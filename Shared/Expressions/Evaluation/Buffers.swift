@@ -76,9 +76,14 @@ struct BytesBuffer: ValueBuffer {
     }
 
     var values: Values { .bytes(storage) }
-    subscript(index: Int) -> ArraySlice<UInt8> { storage[index] }
-    mutating func append(_ value: ArraySlice<UInt8>) { storage.append(value) }
-    mutating func appendAbsent() { storage.endValue() }
+    subscript(index: Int) -> ArraySlice<UInt8> {
+        storage.data[Int(storage.offsets[index])..<Int(storage.offsets[index + 1])]
+    }
+    mutating func append(_ value: ArraySlice<UInt8>) {
+        storage.data.append(contentsOf: value)
+        appendAbsent()
+    }
+    mutating func appendAbsent() { storage.offsets.append(UInt32(truncatingIfNeeded: storage.data.count)) }
 }
 
 struct IntervalBuffer: ValueBuffer {

@@ -118,7 +118,8 @@ extension Conversion {
         case .float8: written(vector) { (value: Double, output) in FloatText.write(value, to: &output) }
         case .numeric: written(vector) { (value: Decimal, output) in value.write(to: &output) }
         case .bool: written(vector) { (value: Bool, output) in ValueOutput.bool(value, to: &output) }
-        case .timestamptz: written(vector) { (value: Int64, output) in TextOutput.append(timestamptz: value, into: &output) }
+        case .timestamptz:
+            written(vector) { (value: Int64, output) in TextOutput.append(timestamptz: value, into: &output) }
         case .date: written(vector) { (value: Int64, output) in TextOutput.append(date: value, into: &output) }
         case .uuid: written(vector) { (value: Bytes, output) in TextOutput.append(uuid: value, into: &output) }
         case .jsonb: written(vector) { (value: Bytes, output) in JSONBText.write(value, to: &output) }
@@ -153,7 +154,8 @@ extension Conversion {
             return Lift.text(canFault: true, type: .uuid) { (text: Bytes, output: inout [UInt8]) throws(Fault) in
                 try ValueInput.uuid(text, to: &output)
             }
-        case .jsonb: return Lift.one(.jsonb, canFault: true) { (text: Bytes) throws(Fault) in try ValueInput.jsonb(text) }
+        case .jsonb:
+            return Lift.one(.jsonb, canFault: true) { (text: Bytes) throws(Fault) in try ValueInput.jsonb(text) }
         case .date: return Lift.one(.date, canFault: true) { (text: Bytes) throws(Fault) in try ValueInput.date(text) }
         case .timestamptz:
             return Lift.one(.timestamptz, canFault: true) { (text: Bytes) throws(Fault) in

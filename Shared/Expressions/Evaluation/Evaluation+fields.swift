@@ -115,7 +115,9 @@ extension Vector {
         case .bool(let values): storage = .bool(values)
         case .bytes(let values): storage = .bytes(values)
         case .decimal, .interval:
-            guard case .bytes(let text) = Conversion.text(of: whole).values else { preconditionFailure("text is bytes") }
+            guard case .bytes(let text) = Conversion.text(of: whole).values else {
+                preconditionFailure("text is bytes")
+            }
             storage = .bytes(text)
         }
         return Column(type.columnType, storage, validity: whole.valid)

@@ -270,7 +270,9 @@ extension Lexer {
 
     private func digits(base: UInt8, upTo limit: Int) -> Int {
         var count = 0
-        while count < limit, Character(Unicode.Scalar(peek(count))).hexDigitValue.map({ $0 < base }) == true { count += 1 }
+        while count < limit, Character(Unicode.Scalar(peek(count))).hexDigitValue.map({ $0 < base }) == true {
+            count += 1
+        }
         return count
     }
 

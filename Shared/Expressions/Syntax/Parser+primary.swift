@@ -58,9 +58,12 @@ extension Parser {
 
     private func reservedWord(_ token: Token, _ word: String) -> ExpressionError {
         let plain = unexpected()
-        guard ["user", "order", "group", "end", "to", "from", "desc", "offset", "limit", "table", "left", "right",
-            "default", "column", "references", "primary", "check", "only", "select"
-        ].contains(word) else { return plain }
+        guard
+            [
+                "user", "order", "group", "end", "to", "from", "desc", "offset", "limit", "table", "left", "right",
+                "default", "column", "references", "primary", "check", "only", "select",
+            ].contains(word)
+        else { return plain }
         return ExpressionError(
             "\(plain.message); write \"\(word)\" in double quotes if it is a field", position: plain.position)
     }

@@ -48,8 +48,8 @@ extension Parser {
         case "numeric", "decimal", "dec": return try numeric()
         case "time", "timetz", "json", "real", "float4", "char", "bpchar", "bytea", "name", "inet", "bit":
             throw ExpressionError(
-                "type \"\(word)\" is not supported; the types are text, int8, float8, numeric, bool, timestamptz, date, "
-                    + "uuid and jsonb", position: token.position)
+                "type \"\(word)\" is not supported; the types are text, int8, float8, numeric, bool, timestamptz, "
+                    + "date, uuid and jsonb", position: token.position)
         default:
             guard let type = TypeName.named(word) else {
                 throw ExpressionError("type \"\(word)\" does not exist", position: token.position)

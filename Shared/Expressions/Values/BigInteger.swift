@@ -33,7 +33,7 @@ struct BigInteger: Sendable, Hashable {
         var limbs = [UInt](repeating: 0, count: significant.count * 10 / 192 + 2)
         let used = unsafe limbs.withUnsafeMutableBufferPointer { target in
             unsafe significant.withUnsafeBufferPointer { source in
-                unsafe __gmpn_set_str(target.baseAddress!, source.baseAddress!, source.count, 10)
+                unsafe __gmpn_set_str(target.baseAddress, source.baseAddress, source.count, 10)
             }
         }
         self.init(isNegative: isNegative, trimming: Array(limbs[..<used]))
@@ -59,7 +59,7 @@ struct BigInteger: Sendable, Hashable {
         let count = limbs.count
         let used = unsafe target.withUnsafeMutableBufferPointer { target in
             unsafe source.withUnsafeMutableBufferPointer { source in
-                unsafe __gmpn_get_str(target.baseAddress!, 10, source.baseAddress!, count)
+                unsafe __gmpn_get_str(target.baseAddress, 10, source.baseAddress, count)
             }
         }
         return Array(target[..<used].drop { $0 == 0 })
@@ -86,13 +86,14 @@ struct BigInteger: Sendable, Hashable {
 
     static func * (left: BigInteger, right: BigInteger) -> BigInteger {
         guard !left.isZero, !right.isZero else { return BigInteger(0) }
-        let (long, short) = left.limbs.count >= right.limbs.count ? (left.limbs, right.limbs) : (right.limbs, left.limbs)
+        let (long, short) =
+            left.limbs.count >= right.limbs.count ? (left.limbs, right.limbs) : (right.limbs, left.limbs)
         var result = [UInt](repeating: 0, count: long.count + short.count)
         unsafe result.withUnsafeMutableBufferPointer { target in
             unsafe long.withUnsafeBufferPointer { long in
                 unsafe short.withUnsafeBufferPointer { short in
                     _ = unsafe __gmpn_mul(
-                        target.baseAddress!, long.baseAddress!, long.count, short.baseAddress!, short.count)
+                        target.baseAddress, long.baseAddress, long.count, short.baseAddress, short.count)
                 }
             }
         }
@@ -109,8 +110,8 @@ struct BigInteger: Sendable, Hashable {
                 unsafe limbs.withUnsafeBufferPointer { dividend in
                     unsafe divisor.limbs.withUnsafeBufferPointer { divisor in
                         unsafe __gmpn_tdiv_qr(
-                            quotient.baseAddress!, remainder.baseAddress!, 0, dividend.baseAddress!, dividend.count,
-                            divisor.baseAddress!, divisor.count)
+                            quotient.baseAddress, remainder.baseAddress, 0, dividend.baseAddress, dividend.count,
+                            divisor.baseAddress, divisor.count)
                     }
                 }
             }
@@ -127,7 +128,7 @@ struct BigInteger: Sendable, Hashable {
         var root = [UInt](repeating: 0, count: (limbs.count + 1) / 2)
         unsafe root.withUnsafeMutableBufferPointer { root in
             unsafe limbs.withUnsafeBufferPointer { source in
-                _ = unsafe __gmpn_sqrtrem(root.baseAddress!, nil, source.baseAddress!, source.count)
+                _ = unsafe __gmpn_sqrtrem(root.baseAddress, nil, source.baseAddress, source.count)
             }
         }
         return BigInteger(isNegative: false, trimming: root)

@@ -128,7 +128,8 @@ extension Decimal {
         let weight = (log10(leading) + Double(digits.count - min(digits.count, 17) - base.scale)) * Double(times)
         if weight > Double(maximumWeight) { throw .numericOverflow }
         if weight + 1 < -Double(target) { return Decimal.small(0, scale: 0).padded(to: target) }
-        let value = times == .min ? base : self.exactPower(base, times.magnitude, digits: target + Int(weight.magnitude))
+        let value =
+            times == .min ? base : self.exactPower(base, times.magnitude, digits: target + Int(weight.magnitude))
         if times > 0 { return try checked(value.rounded(to: target).mantissa, scale: target) }
         let dividend = BigInteger.powerOfTen(target + value.scale)
         return try checked(roundedQuotient(dividend, value.mantissa), scale: target)

@@ -10,9 +10,12 @@ extension Decimal {
         if case .small(let mantissa, _) = self, drop <= 38 {
             let unit = Self.powerOfTen(drop)
             let (quotient, remainder) = mantissa.quotientAndRemainder(dividingBy: unit)
-            let carried = quotient + Int128(Self.carry(
-                rounding, negative: mantissa < 0, isZero: remainder == 0,
-                isHalf: remainder.magnitude >= (unit - Int128(remainder.magnitude)).magnitude))
+            let carried =
+                quotient
+                + Int128(
+                    Self.carry(
+                        rounding, negative: mantissa < 0, isZero: remainder == 0,
+                        isHalf: remainder.magnitude >= (unit - Int128(remainder.magnitude)).magnitude))
             return Decimal.small(carried, scale: max(places, 0)).shifted(by: max(-places, 0))
         }
         let unit = BigInteger.powerOfTen(drop)

@@ -86,14 +86,17 @@ enum FloatText {
         let short = shortest(value.magnitude)
         var digits = short.digits
         var exponent = short.exponent
-        if digits.count > wanted { (digits, exponent) = exact(value.magnitude, digits: wanted, exponent: exponent) }
+        if digits.count > wanted || !value.isNormal {
+            (digits, exponent) = exact(value.magnitude, digits: wanted, exponent: exponent)
+        }
         while digits.count > 1, digits.last == 0 { digits.removeLast() }
         let scale = digits.count - 1 - exponent
         let whole = BigInteger(digits: digits, isNegative: value < 0)
         return scale >= 0 ? Decimal(whole, scale: scale) : Decimal(whole * .powerOfTen(-scale), scale: 0)
     }
 
-    /// The exact value rounded to `wanted` digits, where the first stands at 10^`exponent` (or one above after a carry).
+    /// The exact value rounded to `wanted` digits, where the first stands at 10^`exponent` (or one above, after a
+    /// carry).
     private static func exact(_ value: Double, digits wanted: Int, exponent: Int) -> (digits: [UInt8], exponent: Int) {
         // value = significand × 2^power, exactly.
         let power = Int(value.exponent) - 52

@@ -5,7 +5,10 @@ private import CPCRE2
 /// Matching is bounded by a match limit and a heap limit, so that no pattern runs away. The code is immutable after
 /// it has been compiled and may be used from several threads, each with a ``RegexMatcher`` of its own.
 @safe final class Regex: @unchecked Sendable {
-    struct CompileError: Error { let message: String; let offset: Int }
+    struct CompileError: Error {
+        let message: String
+        let offset: Int
+    }
 
     fileprivate let code: OpaquePointer
     let groups: Int
@@ -50,7 +53,9 @@ private import CPCRE2
             // Two bytes of number, most significant first, and the name up to a zero.
             let entry = bytes[index * Int(size)..<(index + 1) * Int(size)]
             let name = entry.dropFirst(2).prefix { $0 != 0 }
-            return (String(decoding: name, as: UTF8.self), Int(entry.first ?? 0) << 8 | Int(entry.dropFirst().first ?? 0))
+            return (
+                String(decoding: name, as: UTF8.self), Int(entry.first ?? 0) << 8 | Int(entry.dropFirst().first ?? 0)
+            )
         }
     }
 }

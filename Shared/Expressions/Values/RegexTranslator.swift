@@ -334,7 +334,9 @@ extension RegexTranslator {
     /// Writes `[:class:]` or `\d` inside brackets; false if none is at hand.
     private mutating func bracketClass() throws(Refusal) -> Bool {
         if looking(at: "[:") {
-            guard let end = scalars[index...].firstIndex(of: "]") else { throw Self.invalid("brackets [] not balanced") }
+            guard let end = scalars[index...].firstIndex(of: "]") else {
+                throw Self.invalid("brackets [] not balanced")
+            }
             let name = String(String.UnicodeScalarView(scalars[index + 2..<max(end - 1, index + 2)]))
             guard scalars[end - 1] == ":", var members = Self.classes[name] else {
                 throw Self.invalid("invalid character class")

@@ -63,7 +63,8 @@ extension ValueInput {
         var total = (hours * 60 + minutes) * 60_000_000
         if parts.count == 3 {
             guard let seconds = Decimal(Bytes(parts[2].utf8)),
-                let scaled = try? Decimal.multiply(seconds, Decimal(1_000_000)).int64(), scaled < 61_000_000, scaled >= 0
+                let scaled = try? Decimal.multiply(seconds, Decimal(1_000_000)).int64(), scaled < 61_000_000,
+                scaled >= 0
             else { return nil }
             total += Int128(scaled)
         }

@@ -1,0 +1,74 @@
+import Expressions
+import Records
+import Testing
+
+/// Precedence and refusals, as PostgreSQL has them.
+@Suite struct ParserTests {
+    @Test(arguments: [
+        ("1 + 2 * 3", "7"), ("(1 + 2) * 3", "9"), ("2 * 3 % 4", "2"), ("-2 ^ 2", "4"), ("2 ^ 3 ^ 2", "64"),
+        ("2 ^ -1", "0.5"), ("10 - 4 - 3", "3"), ("-9223372036854775808", "-9223372036854775808"),
+        ("1 < 2 = true", "!"), ("not false and false", "false"), ("not true or true", "true"),
+        ("true or false and false", "true"), ("1 = 1 is null", "false"), ("2 between 1 and 3 and true", "true"),
+        ("2 not between 1 and 3", "false"), ("3 between symmetric 5 and 1", "true"), ("5 in (1, 2, 5)", "true"),
+        ("5 not in (1, 2, null)", "NULL"), ("5 in (1, 5, null)", "true"), ("'a' || 1 + 2", "a3"),
+        ("'abc' like 'a%' = true", "true"), ("'a' 'b'", "!"), ("1 is distinct from null", "true"),
+        ("null is not distinct from null", "true"), ("'x'::text || 'y'", "xy"), ("-'5'::int8", "-5"),
+        ("case 3 when 1 then 'a' when 3 then 'b' end", "b"), ("case when false then 1 end", "NULL"),
+        ("cast('12' as int8) + 1", "13"), ("'it''s'", "it's"), ("E'a\\tb\\x41\\u00e9'", "a\tbA\u{e9}"),
+        ("1 /* a /* nested */ comment */ + 1 -- end", "2"), ("1.5e2", "150"), (".5 + 1.", "1.5"),
+        ("extract(year from date '2024-02-29')", "2024"), ("trim(both 'x' from 'xaxx')", "a"),
+        ("substring('abcdef' from 2 for 3)", "bcd"), ("position('c' in 'abc')", "3"), ("5 isnull", "false"),
+        ("5 notnull", "true"), ("true is not unknown", "true"), ("'1'::numeric(5,2)", "1.00"),
+    ])
+    func meansTheSame(_ text: String, _ wanted: String) throws {
+        if wanted == "!" {
+            #expect(Samples.refusal(text) != nil)
+        } else {
+            #expect(try Samples.value(text) == wanted)
+        }
+    }
+
+    @Test(arguments: [
+        ("1 +", 4, "syntax error at end of input"), ("status >= 'abc' + 1", 11, "invalid input syntax for type bigint"),
+        ("1 + 'x'", 5, "invalid input syntax for type bigint: \"x\""),
+        ("lower(5)", 1, "function lower(bigint) does not exist"),
+        ("a = 1 and 5", 11, "argument of AND must be type boolean, not type bigint"),
+        ("'abc", 1, "unterminated quoted string"), ("1 = 2 = 3", 7, "syntax error at or near \"=\""),
+        ("a + b", 3, "operator is not unique: unknown + unknown"),
+        ("true + 1", 6, "operator does not exist: boolean + bigint"),
+        ("now() > ts", 1, "function now is not supported"), ("userId = 5", 1, "write \"userId\" in double quotes"),
+        ("user = 'x'", 1, "in double quotes if it is a field"),
+        ("x ~ '(a)\\1'", 5, "a back reference is not supported"),
+        ("x ~ '['", 5, "brackets [] not balanced"), ("x ~ y", 5, "a regular expression must be a text literal"),
+        ("case when 1 then 2 end", 11, "argument of CASE/WHEN must be type boolean"),
+        ("coalesce(1, 'x'::text)", 13, "COALESCE types bigint and text cannot be matched"),
+        ("x::timestamp", 4, "use timestamptz"), ("x::varchar(5)", 11, "varchar takes no length"),
+        ("true::date", 5, "cannot cast type boolean to date"), ("\u{e9}\u{e9} = 1 +", 9, "end of input"),
+        ("count(*)", 1, "aggregate functions are not allowed here"), ("a.b = 1", 2, "qualified names"),
+        ("1 in (select 1)", 7, "subqueries are not supported"), ("12abc", 1, "trailing junk after numeric literal"),
+    ])
+    func refusesWithPosition(_ text: String, _ position: Int, _ message: String) {
+        let refusal = Samples.refusal(text)
+        #expect(refusal?.position == position)
+        #expect(refusal?.message.contains(message) == true, "\(refusal?.message ?? "no refusal")")
+    }
+
+    @Test func nestsAndGrowsOnlySoFar() {
+        let deep = String(repeating: "(", count: 5000) + "1" + String(repeating: ")", count: 5000)
+        #expect(Samples.refusal(deep)?.message.contains("nests deeper") == true)
+        let long = "1" + String(repeating: " + 1", count: 5000)
+        #expect(Samples.refusal(long)?.message.contains("nests deeper") == true)
+        let huge = String(repeating: " ", count: 70_000) + "1"
+        #expect(Samples.refusal(huge)?.message.contains("longer than") == true)
+        #expect(Samples.refusal("1" + String(repeating: " + 1", count: 150)) == nil)
+    }
+
+    @Test func knowsOnlyTheColumnsOfAClosedSchema() {
+        let schema = ExpressionSchema([("a", .typed(.int8)), ("userId", .typed(.text))])
+        #expect(Samples.refusal("b = 1", schema)?.message == "column \"b\" does not exist")
+        #expect(Samples.refusal("a = 1", schema) == nil)
+        #expect(Samples.refusal("A = 1", schema) == nil)
+        #expect(Samples.refusal("userId = 'x'", schema)?.message.contains("double quotes") == true)
+        #expect(Samples.refusal("\"userId\" = 'x'", schema) == nil)
+    }
+}
