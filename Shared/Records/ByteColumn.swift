@@ -6,13 +6,13 @@ public struct ByteColumn: Sendable {
     public var offsets: [UInt32]
     public var data: [UInt8]
 
-    public init(offsets: [UInt32], data: [UInt8]) {
+    @inlinable public init(offsets: [UInt32], data: [UInt8]) {
         self.offsets = offsets
         self.data = data
     }
 
     /// An empty column with room for `count` values of `bytes` in all.
-    public init(reserving count: Int = 0, bytes: Int = 0) {
+    @inlinable public init(reserving count: Int = 0, bytes: Int = 0) {
         offsets = []
         offsets.reserveCapacity(count + 1)
         offsets.append(0)
@@ -25,21 +25,21 @@ public struct ByteColumn: Sendable {
         for string in strings { append(string.utf8) }
     }
 
-    public var count: Int { offsets.count - 1 }
+    @inlinable public var count: Int { offsets.count - 1 }
 
-    public func range(_ row: Int) -> Range<Int> { Int(offsets[row])..<Int(offsets[row + 1]) }
+    @inlinable public func range(_ row: Int) -> Range<Int> { Int(offsets[row])..<Int(offsets[row + 1]) }
 
     /// The bytes of one value.
-    public subscript(row: Int) -> ArraySlice<UInt8> { data[range(row)] }
+    @inlinable public subscript(row: Int) -> ArraySlice<UInt8> { data[range(row)] }
 
     /// One value as a string; bytes that are not UTF-8 are replaced.
     public func string(_ row: Int) -> String { String(decoding: self[row], as: UTF8.self) }
 
-    public mutating func append(_ bytes: some Collection<UInt8>) {
+    @inlinable public mutating func append(_ bytes: some Collection<UInt8>) {
         data.append(contentsOf: bytes)
         endValue()
     }
 
     /// Ends the value whose bytes have been appended to `data` since the last one.
-    public mutating func endValue() { offsets.append(UInt32(truncatingIfNeeded: data.count)) }
+    @inlinable public mutating func endValue() { offsets.append(UInt32(truncatingIfNeeded: data.count)) }
 }

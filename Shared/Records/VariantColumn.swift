@@ -39,30 +39,30 @@ public struct VariantColumn: Sendable {
         self.arena = arena
     }
 
-    public var count: Int { kinds.count }
+    @inlinable public var count: Int { kinds.count }
 
-    public func kind(_ row: Int) -> VariantKind { VariantKind(rawValue: kinds[row]) ?? .missing }
+    @inlinable public func kind(_ row: Int) -> VariantKind { VariantKind(rawValue: kinds[row]) ?? .missing }
 
-    public func int(_ row: Int) -> Int64 { Int64(bitPattern: payloads[row]) }
+    @inlinable public func int(_ row: Int) -> Int64 { Int64(bitPattern: payloads[row]) }
 
     /// Where a placed value's bytes are in the arena.
-    public func range(_ row: Int) -> Range<Int> { Self.range(of: payloads[row]) }
+    @inlinable public func range(_ row: Int) -> Range<Int> { Self.range(of: payloads[row]) }
 
     /// Where a placed value's payload says its bytes are.
-    static func range(of payload: UInt64) -> Range<Int> {
+    @inlinable static func range(of payload: UInt64) -> Range<Int> {
         let start = Int(payload >> 32)
         return start..<start + Int(payload & 0xFFFF_FFFF)
     }
 
     /// The bytes of a placed value (number, string, json, cell).
-    public subscript(row: Int) -> ArraySlice<UInt8> { arena[range(row)] }
+    @inlinable public subscript(row: Int) -> ArraySlice<UInt8> { arena[range(row)] }
 
-    public mutating func append(_ kind: VariantKind, payload: UInt64 = 0) {
+    @inlinable public mutating func append(_ kind: VariantKind, payload: UInt64 = 0) {
         kinds.append(kind.rawValue)
         payloads.append(payload)
     }
 
-    public mutating func append(_ kind: VariantKind, placing bytes: some Collection<UInt8>) {
+    @inlinable public mutating func append(_ kind: VariantKind, placing bytes: some Collection<UInt8>) {
         let start = arena.count
         arena.append(contentsOf: bytes)
         append(kind, payload: UInt64(start) << 32 | UInt64(arena.count - start))

@@ -24,7 +24,8 @@ import Testing
         let faults = try Pipelines.refusals(
             #"""
             {"source": 5, "steps": [{"parse": {"format": "xml"}}, {"cast": {"a": "int"}},
-             {"filter": "a", "drop": ["b"]}, {"explode": 1}, {"select": []}, {"parse": {"format": "csv"}}, {"mask": {"x": "rot13"}}],
+             {"filter": "a", "drop": ["b"]}, {"explode": 1}, {"select": []}, {"parse": {"format": "csv"}},
+             {"mask": {"x": "rot13"}}],
              "target": {"mode": "merge"}, "on_error": "ignore", "extra": 1}
             """#)
         let paths = Set(faults.map { $0.prefix { $0 != ":" } })

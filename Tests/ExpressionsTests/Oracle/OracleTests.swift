@@ -43,9 +43,10 @@ import Testing
             }
         }
         #expect(compared >= count * OracleTable.rowCount)
+        let shown = differences.prefix(10).joined(separator: "\n")
         #expect(
             differences.isEmpty,
-            "seed \(seed): \(differences.count) of \(compared) differ: \(differences.prefix(10).joined(separator: "\n"))"
+            "seed \(seed): \(differences.count) of \(compared) differ:\n\(shown)"
         )
     }
 
