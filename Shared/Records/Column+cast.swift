@@ -79,7 +79,8 @@ struct Caster {
     mutating func cast(_ column: Column) -> ColumnStorage {
         switch column.storage {
         case .variant(let values): return cast(TextSource(variant: values))
-        case .bytes(let values) where column.type == .typed(.text): return cast(TextSource(text: values, validity: validity))
+        case .bytes(let values) where column.type == .typed(.text):
+            return cast(TextSource(text: values, validity: validity))
         default: break
         }
         guard case .typed(let type) = column.type else { return castNothing(column, "untyped") }
