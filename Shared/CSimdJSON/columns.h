@@ -34,6 +34,7 @@ struct Buffer {
     }
 
     void append(const T *values, size_t count) {
+        if (count == 0) return;
         reserve(count);
         std::memcpy(data + size, values, count * sizeof(T));
         size += count;

@@ -56,7 +56,8 @@ struct DateTime {
         }
         let days = try days()
         let time = try time()
-        guard (-2_500_000...110_000_000).contains(days) else { throw .range }
+        // Beyond the range, and within what the product below can hold.
+        guard (-2_500_000...106_751_990).contains(days) else { throw .range }
         let local = Int64(days) * CivilDate.microsecondsPerDay
         let (sum, overflow) = local.addingReportingOverflow(time)
         guard !overflow else { throw .range }

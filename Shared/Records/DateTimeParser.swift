@@ -50,6 +50,7 @@ struct DateTimeParser {
     }
 
     private mutating func number(_ text: Span<UInt8>) throws(InputFault) {
+        guard fields.special == nil else { throw .syntax }
         hasFields = true
         let count = digits(text, from: at)
         let next = at + count < text.count ? text[at + count] : 0
@@ -59,7 +60,9 @@ struct DateTimeParser {
             (next == 0x2D || next == 0x2F || next == 0x2E) && (TextInput.isDigit(after) || TextInput.isLetter(after))
         if isDate, !expectsTime, fields.day == nil || fields.month == nil { return try date(text, separator: next) }
         if expectsTime || (hasDate && fields.hour == nil && count >= 4) { return try packedTime(text, count) }
-        if hasDate == false, fields.month == nil, fields.year == nil, count == 8 || count == 6 {
+        if hasDate == false, fields.month == nil, fields.year == nil, fields.day == nil,
+            count == 8 || count == 6
+        {
             return try packedDate(text, count)
         }
         guard !hasDate, fields.month != nil else {
@@ -75,6 +78,7 @@ struct DateTimeParser {
     }
 
     private mutating func dayOrYear(_ text: Span<UInt8>, _ start: Int, _ count: Int) throws(InputFault) {
+        guard count <= 4, fields.dayNumber == nil, fields.day == nil || fields.month != nil else { throw .syntax }
         let number = try value(text, start, count)
         if count >= 3 || fields.day != nil {
             guard fields.year == nil else { throw .syntax }
@@ -97,7 +101,7 @@ struct DateTimeParser {
 
     /// Three parts with the same separator between them: numbers, or one of them a month's name.
     private mutating func date(_ text: Span<UInt8>, separator: UInt8) throws(InputFault) {
-        guard fields.year == nil, fields.day == nil else { throw .syntax }
+        guard fields.year == nil, fields.month == nil, fields.day == nil else { throw .syntax }
         var parts: InlineArray<3, (start: Int, count: Int)> = .init(repeating: (0, 0))
         var month: Int?
         var count = 0
@@ -149,7 +153,13 @@ struct DateTimeParser {
         fields.hour = try take(text)
         at += 1
         fields.minute = try take(text)
-        guard at < text.count, text[at] == 0x3A else { return try fraction(text) }
+        guard at < text.count, text[at] == 0x3A else {
+            // "25:00.5" is minutes and seconds.
+            if at < text.count, text[at] == 0x2E {
+                (fields.hour, fields.minute, fields.second) = (0, fields.hour ?? 0, fields.minute)
+            }
+            return try fraction(text)
+        }
         at += 1
         fields.second = try take(text)
         try fraction(text)
@@ -164,15 +174,13 @@ struct DateTimeParser {
     }
 
     private mutating func packedTime(_ text: Span<UInt8>, _ count: Int) throws(InputFault) {
-        guard fields.hour == nil, count == 2 || count == 4 || count == 6, expectsTime || count != 2 else {
-            throw .syntax
-        }
+        guard fields.hour == nil, count == 4 || count == 6 else { throw .syntax }
         expectsTime = false
         fields.hour = try value(text, at, 2)
-        if count >= 4 { fields.minute = try value(text, at + 2, 2) }
+        fields.minute = try value(text, at + 2, 2)
         if count == 6 { fields.second = try value(text, at + 4, 2) }
         at += count
-        if count == 6 { try fraction(text) }
+        if count == 6, digits(text, from: at + 1) > 0 { try fraction(text) }
     }
 
     /// A fraction of a second, rounded to microseconds as PostgreSQL rounds it.
@@ -205,10 +213,9 @@ struct DateTimeParser {
         var minutes = 0
         var seconds = 0
         if count > 2 {
-            let rest = count == 3 || count == 4 ? 2 : 4
-            hours = try value(text, at, count - rest)
-            minutes = try value(text, at + count - rest, 2)
-            if rest == 4 { seconds = try value(text, at + count - 2, 2) }
+            // Hours and minutes run together; PostgreSQL knows no seconds here.
+            hours = try value(text, at, count - 2)
+            minutes = try value(text, at + count - 2, 2)
             at += count
         } else {
             hours = try take(text)
@@ -241,7 +248,13 @@ struct DateTimeParser {
             hasFields = true
             return try date(text, separator: next)
         }
-        if TextInput.isWord(name, "j"), !hasDate, TextInput.isDigit(next) { return try julian(text) }
+        if TextInput.isWord(name, "j"), fields.year == nil, fields.month == nil, fields.day == nil,
+            fields.dayNumber == nil,
+            fields.special == nil,
+            TextInput.isDigit(next)
+        {
+            return try julian(text)
+        }
         if next == 0x2F || next == 0x5F { return try namedZone(text, start) }
         if keyword(name) {
             hasFields = true
@@ -260,7 +273,7 @@ struct DateTimeParser {
     private mutating func keyword(_ name: Span<UInt8>) -> Bool {
         if let month = Self.month(name) {
             // "Nov 20": a number read as a day stays one.
-            guard fields.month == nil else { return false }
+            guard fields.month == nil, fields.dayNumber == nil else { return false }
             fields.month = month
             return true
         }

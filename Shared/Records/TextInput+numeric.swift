@@ -8,11 +8,12 @@ extension TextInput {
         guard word.count > 0 else { throw .syntax }
         if appendSpecialNumeric(word, into: &output) { return }
         let parts = try NumericParts(word)
+        guard parts.scale <= 16_383 else { throw .range }
         if parts.significant == 0 {
             appendZero(scale: parts.scale, into: &output)
             return
         }
-        guard parts.wholeDigits <= 131_072, parts.scale <= 16_383 else { throw .range }
+        guard parts.wholeDigits <= 131_072 else { throw .range }
         if parts.isNegative { output.append(0x2D) }
         appendDigits(word, parts, into: &output)
     }
@@ -62,7 +63,7 @@ extension TextInput {
         output.append(0x30)
         guard scale > 0 else { return }
         output.append(0x2E)
-        output.append(contentsOf: repeatElement(0x30, count: min(scale, 16_383)))
+        output.append(contentsOf: repeatElement(0x30, count: scale))
     }
 
     private static func appendDigits(_ word: Span<UInt8>, _ parts: NumericParts, into output: inout [UInt8]) {

@@ -47,7 +47,7 @@ enum TimeZoneTable {
             TextInput.isLetter($0) || TextInput.isDigit($0) || "_+-/".utf8.contains($0)
         }
         guard isName, name.utf8.count < 64, let first = name.utf8.first, TextInput.isLetter(first) else { return nil }
-        guard !name.hasPrefix("Fixed/"), let zone = unsafe mr_zone_find(name) else { return nil }
+        guard !name.hasPrefix("Fixed/"), !name.contains("//"), let zone = unsafe mr_zone_find(name) else { return nil }
         return .named(unsafe Named(pointer: zone))
     }
 

@@ -116,6 +116,29 @@ private let times: [String] = [
         #expect(difference == [], "seed \(seed)\n\(difference.prefix(20).joined(separator: "\n"))")
     }
 
+    /// Dates and times have more ways to be written than are worth taking: of texts that make little sense, some are
+    /// taken by one side only. But what both take means the same.
+    @Test func randomTimesMeanWhatPostgreSQLSays() async throws {
+        let seed = UInt64.random(in: 0...UInt64.max)
+        let (different, oneSided, count) = try await PostgresOracle.with { oracle in
+            var generator = SeededGenerator(state: seed)
+            var different: [String] = []
+            var oneSided: [String] = []
+            // What MSK meant changed over the years; PostgreSQL goes further back than the zone's files.
+            let samples = times.filter { !$0.hasSuffix("MSK") }
+            let mutated = (0..<20_000).map { _ in mutate(samples, "0123456789:-+/. TZjanPMbc", &generator) }
+            let theirs = try await oracle.cast(mutated, to: "timestamptz")
+            for (text, (mine, other)) in zip(mutated, zip(ours(mutated, .timestamptz), theirs)) where mine != other {
+                let refusals = (mine.hasPrefix("ERROR") ? 1 : 0) + (other.hasPrefix("ERROR") ? 1 : 0)
+                if refusals == 0 { different.append("'\(text)': \(mine) | \(other)") }
+                if refusals == 1 { oneSided.append("'\(text)': \(mine) | \(other)") }
+            }
+            return (different, oneSided, mutated.count)
+        }
+        #expect(different == [], "seed \(seed)\n\(different.prefix(40).joined(separator: "\n"))")
+        #expect(oneSided.count < count / 20, "seed \(seed)\n\(oneSided.prefix(60).joined(separator: "\n"))")
+    }
+
     @Test func wordsThatDependOnTheClockAreTurnedDown() {
         for word in ["now", "today", "tomorrow", "yesterday"] {
             #expect(
