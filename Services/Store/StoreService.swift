@@ -13,8 +13,10 @@ public struct StoreService: Sendable {
 
     public init(_ configuration: StoreConfiguration) throws {
         platform = try Platform(service: "store", settings: configuration.service)
+        let catalog = DatasetCatalog(pool: platform.pool)
+        let routes = StoreRoutes(datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog)).routes
         // A process that only works still answers /healthz, /readyz and /metrics.
-        server = platform.server(routes: [])
+        server = platform.server(routes: configuration.service.role.answersRequests ? routes : [])
         var services: [any Service] = [server]
         if configuration.service.role.works { services.append(Self.worker(configuration, platform)) }
         self.services = services

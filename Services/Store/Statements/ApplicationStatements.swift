@@ -26,7 +26,8 @@ struct TransformAgain: PostgresStatement {
     static let sql = """
         with back as (
             update millrace.application a set state = 'accepted', error = null
-            from (select distinct * from unnest($2::int8[], $3::int8[], $4::int4[]) as c (batch_id, pipeline_id, version)) c
+            from (select distinct * from unnest($2::int8[], $3::int8[], $4::int4[])
+                as c (batch_id, pipeline_id, version)) c
             where a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id and a.version = c.version
                 and a.state in ('transformed', 'failed')
             returning a.batch_id, a.pipeline_id

@@ -38,8 +38,8 @@ struct ChunkHead: Sendable, Equatable {
 /// Looks chunks up, bodies left out.
 struct FindChunks: PostgresStatement {
     static let sql = """
-        select c.id, c.batch_id, c.pipeline_id, c.version, c.output, c.dataset_id, c.columns, c.types, c.rows, c.raw_bytes,
-            case when a.batch_id is null then 'settled'
+        select c.id, c.batch_id, c.pipeline_id, c.version, c.output, c.dataset_id, c.columns, c.types, c.rows,
+            c.raw_bytes, case when a.batch_id is null then 'settled'
                 when not exists (select 1 from millrace.dataset d where d.id = c.dataset_id) then 'homeless'
                 else 'wanted' end
         from landing.chunk c

@@ -1,0 +1,183 @@
+import Catalog
+import HTTP
+import JSON
+import Postgres
+
+/// Datasets in the catalog: put, found, measured, removed.
+struct DatasetCatalog: Sendable {
+    /// A table up to this size is counted exactly.
+    static let exactBytes: Int64 = 64 << 20
+
+    let pool: PostgresPool
+
+    /// A dataset with its columns.
+    struct Found: Sendable {
+        var dataset: StoredDataset
+        var columns: [CatalogColumn]
+
+        /// The columns that can be read.
+        var applied: [CatalogColumn] { dataset.hasTable ? columns.filter { $0.state == .applied } : [] }
+    }
+
+    struct Put: Sendable {
+        var found: Found
+        var created: Bool
+    }
+
+    /// How much a dataset holds.
+    struct Size: Sendable {
+        var rows: Int64 = 0
+        var isExact = true
+        var bytes: Int64 = 0
+        /// The first and the last value of the time column; nil for an empty or a large table.
+        var span: (first: JSONValue, last: JSONValue)?
+    }
+
+    /// Throws `not_found`.
+    func find(_ name: ResourceName, workspaceID: Int64) async throws -> Found {
+        let statement = FindDataset(workspaceID: workspaceID, name: name.text)
+        return try await pool.withConnection { connection in
+            guard let dataset = try await connection.query(statement).first else {
+                throw Problem(.notFound, "there is no dataset \(name)")
+            }
+            return Found(dataset: dataset, columns: try await connection.query(ListColumns(datasetID: dataset.id)))
+        }
+    }
+
+    /// Creates the dataset or gives it another definition; one that is the current one changes nothing. `check` sees
+    /// the current version's tag before anything is written. Throws `incompatible_change` with the paths.
+    func put(
+        _ name: ResourceName, _ definition: DatasetDefinition, workspaceID: Int64,
+        check: @escaping @Sendable (EntityTag?) throws -> Void
+    ) async throws -> Put {
+        let json = definition.json
+        let lock = LockDataset(workspaceID: workspaceID, name: name.text)
+        return try await pool.withTransaction { connection in
+            try await connection.query("set local lock_timeout = '2s'")
+            let before = try await connection.query(lock).first
+            try check(before.map { EntityTag(version: $0.version) })
+            if let before {
+                let isSame = before.isDeclared && (try? JSONValue.parse(before.definition)) == json
+                if !isSame { try await change(before, to: definition, connection) }
+            } else {
+                let insert = InsertDataset(workspaceID: workspaceID, name: name.text, definition: json.serialized())
+                guard let id = try await connection.query(insert).first else {
+                    throw Problem(.conflict, "a dataset of this name was made at the same moment; repeat the request")
+                }
+                try await connection.execute(DeclareColumns(datasetID: id, columns: definition.columns))
+            }
+            guard let dataset = try await connection.query(lock).first else {
+                throw Problem(.internalError, "the dataset was not stored")
+            }
+            let columns = try await connection.query(ListColumns(datasetID: dataset.id))
+            return Put(found: Found(dataset: dataset, columns: columns), created: before == nil)
+        }
+    }
+
+    private func change(
+        _ dataset: StoredDataset, to definition: DatasetDefinition, _ connection: PostgresConnection
+    ) async throws {
+        let columns = try await connection.query(ListColumns(datasetID: dataset.id))
+        let old = try JSONValue.parse(dataset.definition)
+        let key = (old["primary_key"]?.array ?? []).compactMap(\.string)
+        let change = DatasetChange(to: definition, from: columns, primaryKey: key)
+        try await connection.execute(ReplaceDataset(id: dataset.id, definition: definition.json.serialized()))
+        if dataset.hasTable {
+            if !change.forbidden.isEmpty {
+                try await dropIfEmpty(dataset, change.forbidden, connection)
+            } else {
+                for column in change.nullability { try await alter(dataset, column, definition, connection) }
+            }
+        }
+        try await connection.execute(DeclareColumns(datasetID: dataset.id, columns: definition.columns))
+        try await connection.execute(UndeclareColumns(datasetID: dataset.id, names: change.undeclared))
+    }
+
+    /// A table without rows forbids nothing: it is dropped, and made again as it is declared now.
+    private func dropIfEmpty(
+        _ dataset: StoredDataset, _ forbidden: [FieldFault], _ connection: PostgresConnection
+    ) async throws {
+        let table: PostgresQuery = "lock table \(identifier: dataset.schema, dataset.name) in access exclusive mode"
+        try await connection.query(table)
+        let rows = try await connection.query("select from \(identifier: dataset.schema, dataset.name) limit 1")
+        guard rows.rowCount == 0 else {
+            throw Problem(.incompatibleChange, "the dataset has rows that forbid the change", errors: forbidden)
+        }
+        try await connection.query("drop table \(identifier: dataset.schema, dataset.name)")
+        try await connection.execute(ForgetTable(datasetID: dataset.id))
+    }
+
+    private func alter(
+        _ dataset: StoredDataset, _ column: DatasetChange.NullabilityChange, _ definition: DatasetDefinition,
+        _ connection: PostgresConnection
+    ) async throws {
+        let action = column.isNullable ? "drop not null" : "set not null"
+        do {
+            try await connection.query(
+                """
+                alter table \(identifier: dataset.schema, dataset.name)
+                alter column \(identifier: column.name) \(unsafeText: action)
+                """)
+        } catch {
+            guard error.sqlstate == "23502" else { throw error }
+            let place = definition.columns.firstIndex { $0.name == column.name } ?? 0
+            let fault = FieldFault(path: "columns[\(place)].nullable", message: "there are rows without a value")
+            throw Problem(.incompatibleChange, "the dataset has rows that forbid the change", errors: [fault])
+        }
+    }
+
+    /// Drops the dataset's table and forgets it. Throws `in_use` while a pipeline that was put writes into it.
+    func remove(
+        _ name: ResourceName, workspaceID: Int64, check: @escaping @Sendable (EntityTag?) throws -> Void
+    ) async throws {
+        try await pool.withTransaction { connection in
+            try await connection.query("set local lock_timeout = '2s'")
+            let lock = LockDataset(workspaceID: workspaceID, name: name.text)
+            guard let dataset = try await connection.query(lock).first else {
+                throw Problem(.notFound, "there is no dataset \(name)")
+            }
+            try check(EntityTag(version: dataset.version))
+            let writers = try await connection.query(FindWriters(workspaceID: workspaceID, dataset: name.text))
+            guard writers.isEmpty else {
+                throw Problem(.inUse, "pipelines write into the dataset: \(writers.joined(separator: ", "))")
+            }
+            if dataset.hasTable {
+                try await connection.query("drop table if exists \(identifier: dataset.schema, dataset.name)")
+            }
+            try await connection.execute(DeleteDataset(id: dataset.id))
+        }
+    }
+
+    /// Counts a small table, estimates a large one.
+    func measure(_ found: Found) async throws -> Size {
+        let dataset = found.dataset
+        guard dataset.hasTable else { return Size() }
+        let definition = try JSONValue.parse(dataset.definition)
+        let timeColumn = definition["time_column"]?.string
+        return try await pool.withTransaction(readOnly: true) { connection in
+            let statement = MeasureTable(schema: dataset.schema, name: dataset.name)
+            guard let measured = try await connection.query(statement).first else { return Size() }
+            guard measured.heap <= Self.exactBytes else {
+                return Size(rows: measured.rows, isExact: false, bytes: measured.total, span: nil)
+            }
+            try await connection.query("set local timezone = 'UTC'")
+            let time = timeColumn ?? "_batch"
+            let count: PostgresQuery = """
+                select count(*), to_json(min(\(identifier: time)))::text, to_json(max(\(identifier: time)))::text
+                from \(identifier: dataset.schema, dataset.name)
+                """
+            let row = try await connection.query(count, timeout: .seconds(10))[0]
+            var size = Size(rows: try row.int8(0), isExact: true, bytes: measured.total, span: nil)
+            if timeColumn != nil, let first = try row.optionalText(1), let last = try row.optionalText(2) {
+                size.span = (Self.time(first), Self.time(last))
+            }
+            return size
+        }
+    }
+
+    /// A time as `to_json` writes it in UTC, with `Z`.
+    private static func time(_ json: String) -> JSONValue {
+        guard let text = (try? JSONValue.parse(json))?.string else { return .null }
+        return .string(text.hasSuffix("+00:00") ? text.dropLast(6) + "Z" : text)
+    }
+}

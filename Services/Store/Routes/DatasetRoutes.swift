@@ -1,0 +1,77 @@
+import Access
+import Catalog
+import HTTP
+import HTTPServer
+import JSON
+import Postgres
+
+/// `/v1/datasets` and `/v1/datasets/{name}`.
+struct DatasetRoutes: Sendable {
+    let catalog: DatasetCatalog
+
+    func put(_ request: Request) async throws -> Response {
+        let principal = try request.principal()
+        let name = try ResourceName(checking: request.parameter("name"))
+        let fields = try await request.fields()
+        let definition: DatasetDefinition
+        do throws(FieldFaults) {
+            definition = try DatasetDefinition(fields)
+        } catch {
+            let problem = Problem(error)
+            throw problem.code == .unknownField
+                ? problem : Problem(.invalidDataset, problem.detail, errors: problem.errors)
+        }
+        let head = request.head
+        let put = try await catalog.put(name, definition, workspaceID: principal.workspaceID) {
+            try EntityTag.check(head, current: $0)
+        }
+        return try await answer(put.created ? .created : .ok, put.found)
+    }
+
+    func get(_ request: Request) async throws -> Response {
+        try await answer(.ok, try await find(request))
+    }
+
+    func delete(_ request: Request) async throws -> Response {
+        let principal = try request.principal()
+        let name = try ResourceName(checking: request.parameter("name"))
+        let query = try request.query()
+        let confirmation = query.string("confirm")
+        try query.finish()
+        guard confirmation == name.text else {
+            throw Problem(.confirmationRequired, "repeat the request with ?confirm=\(name): all its rows will be gone")
+        }
+        let head = request.head
+        try await catalog.remove(name, workspaceID: principal.workspaceID) {
+            try EntityTag.check(head, current: $0)
+        }
+        return .noContent()
+    }
+
+    func list(_ request: Request) async throws -> Response {
+        let principal = try request.principal()
+        let query = try request.query()
+        let page = try PageRequest(query, list: "datasets")
+        try query.finish()
+        let statement = ListDatasets(
+            workspaceID: principal.workspaceID, after: page.cursor?.values[0].string ?? "",
+            limit: Int32(page.limit + 1))
+        let datasets = try await catalog.pool.withConnection { try await $0.query(statement) }
+        let items = datasets.prefix(page.limit)
+        let next =
+            datasets.count > page.limit ? items.last.map { Cursor([.string($0.name)]).text(of: "datasets") } : nil
+        return .list(items.map(\.json), nextCursor: next)
+    }
+
+    private func find(_ request: Request) async throws -> DatasetCatalog.Found {
+        let principal = try request.principal()
+        let name = try ResourceName(checking: request.parameter("name"))
+        return try await catalog.find(name, workspaceID: principal.workspaceID)
+    }
+
+    /// The tag is the definition's, for `If-Match`: size and time of the last load change without a new version.
+    private func answer(_ status: HTTPStatus, _ found: DatasetCatalog.Found) async throws -> Response {
+        let size = try await catalog.measure(found)
+        return .json(status, found.json(size), headers: ["etag": EntityTag(version: found.dataset.version).text])
+    }
+}

@@ -1,0 +1,102 @@
+import HTTP
+import HTTPServer
+import JSON
+
+extension StoreRoutes {
+    var readRows: Route {
+        Route(
+            .get, "/v1/datasets/{name}/rows", scope: "datasets:read",
+            operation: Operation(
+                id: "listRows", summary: "A dataset's rows",
+                description: """
+                    In the order of loading unless `order` says otherwise. A page ends early where its values take \
+                    more than 4 MiB. `next_cursor` is also in the header `X-Next-Cursor`, for CSV and NDJSON.
+                    """,
+                tag: "datasets", parameters: [Self.name] + Self.rowParameters,
+                answers: [
+                    .init(
+                        .ok, "A page of rows.",
+                        [
+                            .json(
+                                example: [
+                                    "items": [
+                                        ["id": 1, "path": "/", "_extra": nil, "_batch": 7, "_row": 0, "_out": 0]
+                                    ], "next_cursor": nil,
+                                ]), .init("application/x-ndjson"), .init("text/csv"),
+                        ])
+                ],
+                problems: [
+                    .notFound, .invalidName, .invalidParameter, .invalidCursor, .invalidExpression, .queryFailed,
+                    .notAcceptable, .timeout, .databaseUnavailable,
+                ]),
+            handler: rows.rows)
+    }
+
+    private static let rowParameters: [Operation.Parameter] = [
+        .init(
+            "columns", .query, "The columns wanted, separated by commas; all where it is left out.", example: "id,path"),
+        .init(
+            "where", .query, "A condition in the platform's expression language.",
+            example: "status >= 500 and path like '/a%'"),
+        .init("order", .query, "Columns separated by commas, each with `.asc` or `.desc`.", example: "at.desc"),
+        .init("limit", .query, "Rows a page.", schema: ["type": "integer", "maximum": 10_000, "default": 100]),
+        .init("cursor", .query, "The `next_cursor` of the page before."),
+        .init(
+            "numbers", .query, "`string` quotes numeric, and int8 beyond 2^53.",
+            schema: ["type": "string", "enum": ["json", "string"]]),
+        .init("Accept", .header, "`application/json`, `application/x-ndjson` or `text/csv`."),
+    ]
+
+    var quarantine: Route {
+        let item: JSONValue = [
+            "batch": "7", "row": 3, "raw": "{\"id\": 1}", "stage": "store", "pipeline": "web", "version": 1,
+            "output": 0,
+            "errors": [
+                [
+                    "code": "duplicate_key", "step": nil, "column": nil,
+                    "message": "duplicate key value violates unique constraint \"web.key\"",
+                ]
+            ], "at": "2026-01-01T00:00:00Z",
+        ]
+        let stage = Operation.Parameter(
+            "stage", .query, "Only those refused at this stage.",
+            schema: ["type": "string", "enum": ["decode", "transform", "store"]])
+        return Route(
+            .get, "/v1/datasets/{name}/quarantine", scope: "raw:read",
+            operation: Operation(
+                id: "listQuarantine", summary: "The records that were turned down on their way into a dataset",
+                description: "Bytes that are no UTF-8 are shown as far as they are, and exactly in `raw_base64`.",
+                tag: "datasets", parameters: [Self.name, stage] + Self.page,
+                answers: [
+                    .init(.ok, "A page, by batch and row.", [.json(example: ["items": [item], "next_cursor": nil])])
+                ],
+                problems: [.notFound, .invalidName, .invalidParameter, .invalidCursor, .databaseUnavailable]),
+            handler: rows.quarantine)
+    }
+
+    var lineage: Route {
+        let item: JSONValue = [
+            "batch": "7", "row": 3, "pipeline": "web", "version": 1, "output": 0, "state": "stored",
+            "source": "weblogs",
+            "request": "018f", "receipt": "r0000000700000", "received_at": "2026-01-01T00:00:00Z",
+            "stored_at": "2026-01-01T00:00:01Z", "raw": "{\"id\": 1}",
+        ]
+        return Route(
+            .get, "/v1/datasets/{name}/lineage", scope: "datasets:read",
+            operation: Operation(
+                id: "getLineage", summary: "Where a row came from",
+                description: "`_batch` and `_row` of a row name its record. `raw` needs the scope `raw:read` besides.",
+                tag: "datasets",
+                parameters: [
+                    Self.name, .init("batch", .query, "The row's `_batch`.", required: true, example: "7"),
+                    .init("row", .query, "The row's `_row`.", schema: ["type": "integer"], required: true, example: 3),
+                ],
+                answers: [
+                    .init(
+                        .ok, "An item for each pipeline's output.",
+                        [.json(example: ["items": [item], "next_cursor": nil])])
+                ],
+                problems: [.notFound, .invalidName, .invalidParameter, .databaseUnavailable]),
+            handler: rows.lineage)
+    }
+}

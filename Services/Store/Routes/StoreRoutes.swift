@@ -1,0 +1,108 @@
+import HTTP
+import HTTPServer
+import JSON
+
+/// The route table of the store service.
+struct StoreRoutes: Sendable {
+    let datasets: DatasetRoutes
+    let rows: RowRoutes
+
+    var routes: [Route] { [put, get, delete, list, readRows, quarantine, lineage] }
+
+    static let name = Operation.Parameter("name", .path, "The dataset.", example: "web")
+    static let ifMatch = Operation.Parameter("If-Match", .header, "The `ETag` that the change is made to.")
+    static let page: [Operation.Parameter] = [
+        .init("limit", .query, "Items a page.", schema: ["type": "integer", "maximum": 1000]),
+        .init("cursor", .query, "The `next_cursor` of the page before."),
+    ]
+
+    static let definition: JSONValue = [
+        "columns": [
+            ["name": "id", "type": "int8", "nullable": false], ["name": "at", "type": "timestamptz"],
+            ["name": "path", "type": "text", "collation": "C"],
+        ],
+        "primary_key": ["id"], "time_column": "at", "on_new_column": "add", "on_type_mismatch": "quarantine",
+    ]
+
+    static let example: JSONValue = [
+        "name": "web", "version": 1, "declared": true,
+        "columns": [
+            [
+                "name": "id", "type": "int8", "nullable": false, "collation": nil, "declared": true, "state": "applied",
+            ]
+        ],
+        "primary_key": ["id"], "version_column": nil, "time_column": "at", "on_new_column": "add",
+        "on_type_mismatch": "quarantine", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+        "last_load_at": "2026-01-02T00:00:00Z", "rows": 12, "rows_exact": true, "bytes": 49_152,
+        "time_span": ["from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"],
+    ]
+
+    private var put: Route {
+        Route(
+            .put, "/v1/datasets/{name}", scope: "datasets:write",
+            operation: Operation(
+                id: "putDataset", summary: "Declare a dataset, or change its declaration",
+                description: """
+                    An identical declaration makes no new version. Columns that are not declared any more stay, as \
+                    inferred ones. What rows that are stored forbid is `incompatible_change`, with the paths; a \
+                    dataset without rows takes any change.
+                    """,
+                tag: "datasets", parameters: [Self.name, Self.ifMatch], requestBody: [.json(example: Self.definition)],
+                answers: [
+                    .init(.created, "Created.", [.json(example: Self.example)]),
+                    .init(.ok, "Changed, or unchanged.", [.json(example: Self.example)]),
+                ],
+                problems: [
+                    .invalidDataset, .unknownField, .invalidName, .invalidJSON, .emptyBody, .unsupportedMediaType,
+                    .payloadTooLarge, .preconditionFailed, .incompatibleChange, .conflict, .databaseUnavailable,
+                ]),
+            handler: datasets.put)
+    }
+
+    private var get: Route {
+        Route(
+            .get, "/v1/datasets/{name}", scope: "datasets:read",
+            operation: Operation(
+                id: "getDataset", summary: "A dataset: its columns, and how much it holds",
+                description:
+                    "`rows` is an estimate, and `time_span` null, where `rows_exact` is false: in large datasets.",
+                tag: "datasets", parameters: [Self.name],
+                answers: [.init(.ok, "The dataset.", [.json(example: Self.example)])],
+                problems: [.notFound, .invalidName, .databaseUnavailable]),
+            handler: datasets.get)
+    }
+
+    private var delete: Route {
+        Route(
+            .delete, "/v1/datasets/{name}", scope: "datasets:write",
+            operation: Operation(
+                id: "deleteDataset", summary: "Delete a dataset with its rows and its quarantine",
+                description: "Receipts, batches and their raw bytes stay. Records that still come in make it anew.",
+                tag: "datasets",
+                parameters: [
+                    Self.name,
+                    .init("confirm", .query, "The dataset's name once more.", required: true, example: "web"),
+                    Self.ifMatch,
+                ],
+                answers: [.init(.noContent, "Deleted.")],
+                problems: [
+                    .notFound, .invalidName, .confirmationRequired, .inUse, .preconditionFailed, .invalidParameter,
+                    .conflict, .databaseUnavailable,
+                ]),
+            handler: datasets.delete)
+    }
+
+    private var list: Route {
+        let item: JSONValue = [
+            "name": "web", "version": 1, "declared": true, "created_at": "2026-01-01T00:00:00Z",
+            "updated_at": "2026-01-01T00:00:00Z", "last_load_at": nil,
+        ]
+        return Route(
+            .get, "/v1/datasets", scope: "datasets:read",
+            operation: Operation(
+                id: "listDatasets", summary: "The workspace's datasets", tag: "datasets", parameters: Self.page,
+                answers: [.init(.ok, "A page, by name.", [.json(example: ["items": [item], "next_cursor": nil])])],
+                problems: [.invalidParameter, .invalidCursor, .databaseUnavailable]),
+            handler: datasets.list)
+    }
+}

@@ -1,0 +1,202 @@
+import Postgres
+import Records
+
+/// A dataset of the catalog. Times are µs since 2000-01-01 UTC.
+struct StoredDataset: Sendable {
+    var id: Int64
+    var name: String
+    var schema: String
+    /// As declared; `{}` where inferred.
+    var definition: [UInt8]
+    var isDeclared: Bool
+    var version: Int32
+    var hasTable: Bool
+    var createdAt: Int64
+    var updatedAt: Int64
+    var lastLoadAt: Int64?
+
+    static let columns = """
+        d.id, d.name, w.schema_name, d.definition, d.declared, d.schema_version, d.table_created, d.created_at,
+        d.updated_at, d.last_load_at
+        """
+
+    init(_ row: PostgresRow) throws(PostgresError) {
+        id = try row.int8(0)
+        name = try row.text(1)
+        schema = try row.text(2)
+        definition = try row.json(3)
+        isDeclared = try row.bool(4)
+        version = try row.int4(5)
+        hasTable = try row.bool(6)
+        createdAt = try row.timestamp(7)
+        updatedAt = try row.timestamp(8)
+        lastLoadAt = try row.optionalTimestamp(9)
+    }
+}
+
+struct FindDataset: PostgresStatement {
+    static let sql = """
+        select \(StoredDataset.columns) from millrace.dataset d join millrace.workspace w on w.id = d.workspace_id
+        where d.workspace_id = $1 and d.name = $2
+        """
+    var workspaceID: Int64
+    var name: String
+
+    var parameters: [PostgresValue] { [.int8(workspaceID), .text(name)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> StoredDataset { try StoredDataset(row) }
+}
+
+/// The same, locked against agreements, loads' changes of the table and other PUTs.
+struct LockDataset: PostgresStatement {
+    static let sql = FindDataset.sql + " for update of d"
+    var workspaceID: Int64
+    var name: String
+
+    var parameters: [PostgresValue] { [.int8(workspaceID), .text(name)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> StoredDataset { try StoredDataset(row) }
+}
+
+/// A page of a workspace's datasets, by name.
+struct ListDatasets: PostgresStatement {
+    static let sql = """
+        select \(StoredDataset.columns) from millrace.dataset d join millrace.workspace w on w.id = d.workspace_id
+        where d.workspace_id = $1 and d.name > $2 order by d.name limit $3
+        """
+    var workspaceID: Int64
+    var after: String
+    var limit: Int32
+
+    var parameters: [PostgresValue] { [.int8(workspaceID), .text(after), .int4(limit)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> StoredDataset { try StoredDataset(row) }
+}
+
+/// Makes a declared dataset; no row when there is one of the name.
+struct InsertDataset: PostgresStatement {
+    static let sql = """
+        insert into millrace.dataset (workspace_id, name, definition, declared) values ($1, $2, $3, true)
+        on conflict (workspace_id, name) do nothing returning id
+        """
+    var workspaceID: Int64
+    var name: String
+    var definition: [UInt8]
+
+    var parameters: [PostgresValue] { [.int8(workspaceID), .text(name), .json(definition)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
+}
+
+struct ReplaceDataset: PostgresStatement {
+    static let sql = """
+        update millrace.dataset set definition = $2, declared = true, schema_version = schema_version + 1,
+            updated_at = now()
+        where id = $1
+        """
+    var id: Int64
+    var definition: [UInt8]
+
+    var parameters: [PostgresValue] { [.int8(id), .json(definition)] }
+}
+
+/// Enters declared columns, or writes a declaration over what is known of them. The type and the collation of a column
+/// that the table has are left alone; one whose values went to `_extra` gets another try.
+struct DeclareColumns: PostgresStatement {
+    static let sql = """
+        insert into millrace.dataset_column as c
+            (dataset_id, ordinal, name, type, nullable, "collation", declared, since_version)
+        select d.id, d.last + n.ordinality, n.name, n.type, n.nullable, n."collation", true, d.schema_version
+        from (select id, schema_version, (select coalesce(max(ordinal), 0) from millrace.dataset_column
+                where dataset_id = $1) as last from millrace.dataset where id = $1) d,
+            unnest($2::text[], $3::text[], $4::bool[], $5::text[])
+                with ordinality as n (name, type, nullable, "collation", ordinality)
+        on conflict (dataset_id, name) do update set nullable = excluded.nullable, declared = true,
+            type = case when c.state = 'applied' then c.type else excluded.type end,
+            "collation" = case when c.state = 'applied' then c."collation" else excluded."collation" end,
+            state = case when c.state = 'applied' then c.state else 'agreed' end
+        """
+    var datasetID: Int64
+    var columns: [DatasetDefinition.DeclaredColumn]
+
+    var parameters: [PostgresValue] {
+        [
+            .int8(datasetID), .textArray(columns.map(\.name)), .textArray(columns.map(\.type.rawValue)),
+            .boolArray(columns.map(\.isNullable)), .textArray(columns.map(\.collation)),
+        ]
+    }
+}
+
+/// Takes back the declaration of columns: those of the table stay as inferred ones, the others go.
+struct UndeclareColumns: PostgresStatement {
+    static let sql = """
+        with gone as (
+            delete from millrace.dataset_column where dataset_id = $1 and name = any($2) and state <> 'applied'
+        )
+        update millrace.dataset_column set declared = false, nullable = true
+        where dataset_id = $1 and name = any($2) and state = 'applied'
+        """
+    var datasetID: Int64
+    var names: [String]
+
+    var parameters: [PostgresValue] { [.int8(datasetID), .textArray(names)] }
+}
+
+/// The table was dropped: it will be made again from the catalog.
+struct ForgetTable: PostgresStatement {
+    static let sql = """
+        with columns as (
+            update millrace.dataset_column set state = 'agreed' where dataset_id = $1
+        )
+        update millrace.dataset set table_created = false where id = $1
+        """
+    var datasetID: Int64
+
+    var parameters: [PostgresValue] { [.int8(datasetID)] }
+}
+
+/// The pipelines that were put and write into a dataset.
+struct FindWriters: PostgresStatement {
+    static let sql = """
+        select p.name from millrace.pipeline p
+        join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
+        where p.workspace_id = $1 and p.active and not p.implicit and v.definition->'target'->>'dataset' = $2
+        order by p.name limit 20
+        """
+    var workspaceID: Int64
+    var dataset: String
+
+    var parameters: [PostgresValue] { [.int8(workspaceID), .text(dataset)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> String { try row.text(0) }
+}
+
+/// Removes a dataset with its columns and its quarantine; the ledger stays.
+struct DeleteDataset: PostgresStatement {
+    static let sql = """
+        with quarantine as (
+            delete from landing.quarantine where dataset_id = $1
+        )
+        delete from millrace.dataset where id = $1
+        """
+    var id: Int64
+
+    var parameters: [PostgresValue] { [.int8(id)] }
+}
+
+/// What PostgreSQL knows of a table's size without reading it. `rows` is an estimate.
+struct MeasureTable: PostgresStatement {
+    static let sql = """
+        select pg_relation_size(c.oid), pg_total_relation_size(c.oid),
+            greatest(c.reltuples::int8, coalesce(pg_stat_get_live_tuples(c.oid), 0), 0)
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2
+        """
+    var schema: String
+    var name: String
+
+    var parameters: [PostgresValue] { [.text(schema), .text(name)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> (heap: Int64, total: Int64, rows: Int64) {
+        (try row.int8(0), try row.int8(1), try row.int8(2))
+    }
+}

@@ -1,0 +1,243 @@
+/// A condition in this language as a condition of a PostgreSQL statement: for rows that lie in a table.
+///
+/// Nothing of the user's text becomes SQL: what was parsed and checked is written anew, names quoted, functions and
+/// operators from the language's own list, and quoted literals left out as parameters without a type, which take theirs
+/// from the context as the literals do. In a session whose time zone is UTC and over text of collation "C" it means
+/// what ``CompiledExpression`` computes.
+public struct SQLCondition: Sendable {
+    /// What stands for the parameters, in order.
+    public let literals: [String]
+    private let pieces: [String]
+
+    /// - Parameters:
+    ///   - schema: the table's columns.
+    ///   - purpose: what it is for, in capitals, as `WHERE`.
+    /// - Throws: the first mistake, with its column in the text.
+    public init(_ text: String, schema: ExpressionSchema, purpose: String) throws(ExpressionError) {
+        let node = try Parser.parse(text)
+        var checker = Checker(schema: schema)
+        _ = try checker.condition(node, of: purpose)
+        var writer = SQLWriter()
+        try writer.write(node)
+        pieces = writer.pieces
+        literals = writer.literals
+    }
+
+    /// The text, whose parameters are `$first`, `$first + 1`, …
+    public func text(firstParameter first: Int) -> String {
+        var text = pieces.first ?? ""
+        for (place, piece) in pieces.dropFirst().enumerated() { text += "$\(first + place)" + piece }
+        return text
+    }
+}
+
+/// Writes a checked expression as SQL. Every operation is in parentheses, so that precedence plays no part.
+private struct SQLWriter {
+    /// The text between the parameters.
+    var pieces = [""]
+    var literals: [String] = []
+
+    mutating func write(_ node: SyntaxNode) throws(ExpressionError) {
+        switch node.kind {
+        // Plain where it fits into int4, which PostgreSQL's functions, jsonb's and date's operators want.
+        case .integer(let value): put(Int32(exactly: value) == nil ? "('\(value)'::int8)" : "(\(value))")
+        case .numeric(let digits): put("('\(digits)'::numeric)")
+        case .string(let text): bind(text)
+        case .boolean(let value): put(value ? "true" : "false")
+        case .null: put("null")
+        case .column(let name, _): put(Self.quoted(name))
+        case .cast(let operand, let type):
+            try enclose { (writer) throws(ExpressionError) in
+                try writer.write(operand)
+                writer.put("::\(type.sqlName)")
+            }
+        case .call(let name, let arguments): try call(name, arguments, at: node.position)
+        case .conditional(let operand, let branches, let otherwise):
+            try conditional(operand, branches, otherwise)
+        default: try enclose { (writer) throws(ExpressionError) in try writer.operation(node) }
+        }
+    }
+
+    private mutating func operation(_ node: SyntaxNode) throws(ExpressionError) {
+        switch node.kind {
+        case .prefix(let symbol, let operand):
+            try put(operator: symbol, at: node.position)
+            try write(operand)
+        case .infix(let symbol, let left, let right):
+            try write(left)
+            // All integers are int8 here: 86400 * 365 * 1000 must not overflow.
+            if left.isIntegerConstant, right.isIntegerConstant { put("::int8") }
+            try put(operator: symbol, at: node.position)
+            try write(right)
+        case .and(let left, let right): try join(left, " and ", right)
+        case .or(let left, let right): try join(left, " or ", right)
+        case .not(let operand):
+            put("not ")
+            try write(operand)
+        case .test(let test, let operand, let negated):
+            try write(operand)
+            put(negated ? " is not " : " is ")
+            put(test.sqlName)
+        case .distinct(let left, let right, let negated):
+            try join(left, negated ? " is not distinct from " : " is distinct from ", right)
+        case .between(let value, let low, let high, let symmetric, let negated):
+            try join(value, (negated ? " not between " : " between ") + (symmetric ? "symmetric " : ""), low)
+            put(" and ")
+            try write(high)
+        case .inList(let value, let items, let negated):
+            try write(value)
+            put(negated ? " not in (" : " in (")
+            try list(items)
+            put(")")
+        case .like(let text, let pattern, let escape, let insensitive, let negated):
+            try join(text, (negated ? " not" : "") + (insensitive ? " ilike " : " like "), pattern)
+            if let escape {
+                put(" escape ")
+                try write(escape)
+            }
+        default: throw ExpressionError("this cannot be used here", position: node.position)
+        }
+    }
+
+    private mutating func conditional(
+        _ operand: SyntaxNode?, _ branches: [SyntaxNode.Branch], _ otherwise: SyntaxNode?
+    ) throws(ExpressionError) {
+        put("(case ")
+        if let operand { try write(operand) }
+        for branch in branches {
+            put(" when ")
+            try write(branch.condition)
+            put(" then ")
+            try write(branch.value)
+        }
+        if let otherwise {
+            put(" else ")
+            try write(otherwise)
+        }
+        put(" end)")
+    }
+
+    /// Functions are those the checker knows; the parser has brought the keyword forms to plain calls.
+    private mutating func call(_ name: String, _ arguments: [SyntaxNode], at position: Int) throws(ExpressionError) {
+        switch name {
+        case "coalesce", "nullif", "greatest", "least": put("\(name)(")
+        case "extract":
+            guard let field = arguments.first, case .string(let text) = field.kind, arguments.count == 2,
+                text.utf8.allSatisfy({ $0 | 0x20 &- 0x61 < 26 || $0 == 0x5F })
+            else { throw ExpressionError("a field that extract does not know", position: position) }
+            put("extract(\(text.lowercased()) from ")
+            try write(arguments[1])
+            return put(")")
+        case "concat", "concat_ws":
+            put("pg_catalog.\(name)(")
+            try list(arguments, casts: arguments.map { $0.isString ? "text" : nil })
+            return put(")")
+        case "sha224", "sha256", "sha384", "sha512":
+            put("pg_catalog.\(name)(pg_catalog.convert_to(")
+            try list(arguments, casts: ["text"])
+            return put(", 'UTF8'))")
+        default:
+            if arguments.count == 1, let type = TypeName.named(name) {
+                return try write(SyntaxNode(.cast(arguments[0], type), at: position))
+            }
+            put("pg_catalog.\(Self.quoted(name))(")
+        }
+        try list(arguments, casts: Self.narrow(name, arguments))
+        put(")")
+    }
+
+    /// PostgreSQL's functions take int4 where this language has int8 only.
+    private static func narrow(_ name: String, _ arguments: [SyntaxNode]) -> [String?] {
+        let places: Set<Int> =
+            switch name {
+            case "repeat", "lpad", "rpad", "left", "right", "round", "trunc": [1]
+            case "chr": [0]
+            case "substr": [1, 2]
+            case "substring" where arguments.count == 3: [1, 2]
+            case "split_part": [2]
+            case "make_date": [0, 1, 2]
+            default: []
+            }
+        return arguments.indices.map { places.contains($0) ? "int4" : nil }
+    }
+
+    private mutating func list(_ items: [SyntaxNode], casts: [String?] = []) throws(ExpressionError) {
+        for (place, item) in items.enumerated() {
+            if place > 0 { put(", ") }
+            try write(item)
+            if let cast = place < casts.count ? casts[place] : nil { put("::\(cast)") }
+        }
+    }
+
+    private mutating func join(_ left: SyntaxNode, _ word: String, _ right: SyntaxNode) throws(ExpressionError) {
+        try write(left)
+        put(word)
+        try write(right)
+    }
+
+    private mutating func enclose(
+        _ body: (inout SQLWriter) throws(ExpressionError) -> Void
+    ) throws(ExpressionError) {
+        put("(")
+        try body(&self)
+        put(")")
+    }
+
+    private mutating func put(_ text: String) {
+        pieces[pieces.count - 1] += text
+    }
+
+    private mutating func bind(_ literal: String) {
+        literals.append(literal)
+        pieces.append("")
+    }
+
+    /// An operator of the language; no comment can begin in it.
+    private mutating func put(operator symbol: String, at position: Int) throws(ExpressionError) {
+        let isPlain = symbol.utf8.allSatisfy { "+-*/%^<>=~!@#&|?".utf8.contains($0) }
+        guard isPlain, !symbol.contains("--"), !symbol.contains("/*") else {
+            throw ExpressionError("operator \(symbol) cannot be used here", position: position)
+        }
+        put(" \(symbol) ")
+    }
+
+    private static func quoted(_ name: String) -> String {
+        "\"" + name.replacing("\"", with: "\"\"") + "\""
+    }
+}
+
+extension SyntaxNode {
+    fileprivate var isString: Bool { if case .string = kind { true } else { false } }
+
+    /// Made of integer literals alone.
+    fileprivate var isIntegerConstant: Bool {
+        switch kind {
+        case .integer: true
+        case .prefix(_, let operand): operand.isIntegerConstant
+        case .infix(_, let left, let right): left.isIntegerConstant && right.isIntegerConstant
+        default: false
+        }
+    }
+}
+
+extension SyntaxNode.Test {
+    fileprivate var sqlName: String {
+        switch self {
+        case .null: "null"
+        case .isTrue: "true"
+        case .isFalse: "false"
+        case .unknown: "unknown"
+        }
+    }
+}
+
+extension TypeName {
+    /// As PostgreSQL casts to it.
+    fileprivate var sqlName: String {
+        switch modifier {
+        case .range(_, let name): "\(name)::int8"
+        case .numeric(let precision, let scale): "numeric(\(precision),\(scale))"
+        case .none: type.name
+        }
+    }
+}
