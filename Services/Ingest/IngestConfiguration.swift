@@ -32,7 +32,8 @@ public struct IngestConfiguration: Sendable {
         maxUploads = settings.integer("MILLRACE_MAX_UPLOADS", default: 256, in: 1...10_000)
         linger = settings.duration("MILLRACE_LINGER", default: .milliseconds(3), in: .zero ... .seconds(1))
         idempotencyRetention = settings.duration(
-            "MILLRACE_IDEMPOTENCY_RETENTION", default: .seconds(48 * 3600), in: .seconds(24 * 3600) ... .seconds(86_400 * 90))
+            "MILLRACE_IDEMPOTENCY_RETENTION", default: .seconds(48 * 3600),
+            in: .seconds(24 * 3600) ... .seconds(86_400 * 90))
         try settings.finish()
     }
 }

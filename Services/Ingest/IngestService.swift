@@ -1,9 +1,8 @@
-public import HTTPServer
-public import Platform
-
 import Catalog
 import EventLoop
+public import HTTPServer
 import Lifecycle
+public import Platform
 import Postgres
 import Queue
 

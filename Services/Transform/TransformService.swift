@@ -1,8 +1,7 @@
-public import HTTPServer
-public import Platform
-
 import Configuration
+public import HTTPServer
 import Lifecycle
+public import Platform
 import Queue
 
 /// The transform service: turns batches into rows by pipelines, and keeps the pipelines.

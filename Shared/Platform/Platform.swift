@@ -1,13 +1,12 @@
+import Access
 public import Configuration
 public import EventLoop
+import HTTP
 public import HTTPServer
 public import Lifecycle
 public import Observability
 public import Postgres
 public import Queue
-
-import Access
-import HTTP
 
 /// What every service of the platform stands on: event loops, the database pool, wake-ups, logs and metrics; and how
 /// they are run together. Made once in a process.

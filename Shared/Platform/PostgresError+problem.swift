@@ -10,7 +10,9 @@ extension PostgresError: ProblemConvertible {
                 .databaseUnavailable, "the database cannot be reached; whether the request took effect is not known",
                 retryAfter: .seconds(1))
         }
-        if code == .timedOut { return Problem(.timeout, "the database did not answer in time", retryAfter: .seconds(1)) }
+        if code == .timedOut {
+            return Problem(.timeout, "the database did not answer in time", retryAfter: .seconds(1))
+        }
         return Problem(.internalError, "the request failed; its id is in the logs")
     }
 }

@@ -37,7 +37,7 @@ class DataPath(unittest.TestCase):
             connection.request("POST", f"/v1/ingest/{source}{query}", body=body, headers={
                 "Authorization": f"Bearer {platform.key}", "Content-Type": content_type, **(headers or {})})
             answer = connection.getresponse()
-            return answer.status, json.loads(answer.read()), dict(answer.getheaders())
+            return answer.status, json.loads(answer.read()), {k.lower(): v for k, v in answer.getheaders()}
         finally:
             connection.close()
 
@@ -218,12 +218,17 @@ class DataPath(unittest.TestCase):
         self.assertEqual([(o["pipeline"], o["version"], o["dataset"]) for o in outputs], [("web", 1, "web")])
 
     def test_mistakes_in_a_definition_are_named_with_their_place(self):
-        definition = {"source": "s", "steps": [{"derive": {"a": "1 +"}}, {"frobnicate": {}}, {"filter": "1"}],
-                      "target": {"dataset": "t", "mode": "append"}}
-        status, answer = platform.call("PUT", "/v1/pipelines/wrong", json.dumps(definition))
-        self.assertEqual((status, answer["code"]), (422, "invalid_pipeline"))
-        paths = " ".join(error["path"] for error in answer["errors"])
-        self.assertIn("steps[0]", paths + answer["detail"])
+        cases = [
+            ([{"filter": "a = 1"}, {"frobnicate": {}}], "steps[1].frobnicate"),
+            ([{"derive": {"a": "1 +"}}], "steps[0].derive.a"),
+            ([{"filter": "lower(x) > 1 + true"}], "steps[0].filter"),
+            ([{"cast": {"a": "int9"}}], "steps[0].cast.a"),
+        ]
+        for steps, path in cases:
+            definition = {"source": "s", "steps": steps, "target": {"dataset": "t", "mode": "append"}}
+            status, answer = platform.call("PUT", "/v1/pipelines/wrong", json.dumps(definition))
+            self.assertEqual((status, answer["code"]), (422, "invalid_pipeline"))
+            self.assertEqual(answer["errors"][0]["path"], path, answer)
         self.assertEqual(platform.call("GET", "/v1/pipelines/wrong")[0], 404)
 
     # Schemas

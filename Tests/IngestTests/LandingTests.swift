@@ -79,8 +79,9 @@ struct LandingTests {
     func uploads() async throws {
         try await IngestFixture.run { fixture in
             let chunks = (0..<64).map { chunk in
-                Array((0..<200).map { "{\"n\":\(chunk * 200 + $0),\"pad\":\"\(String(repeating: "x", count: 90))\"}\n" }
-                    .joined().utf8)
+                Array(
+                    (0..<200).map { "{\"n\":\(chunk * 200 + $0),\"pad\":\"\(String(repeating: "x", count: 90))\"}\n" }
+                        .joined().utf8)
             }
             func take(_ key: String?, breakAt: Int = .max) async throws -> Intake.Result {
                 let body = IncomingBody(format: .ndjson, coding: nil, limit: 1 << 30, fingerprinted: key != nil)

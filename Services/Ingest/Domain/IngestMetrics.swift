@@ -8,7 +8,8 @@ struct IngestMetrics: Sendable {
     private let refused: Counter
 
     init(_ registry: MetricsRegistry) {
-        requests = registry.counter("millrace_ingest_requests_landed_total", help: "Requests whose records are durable.")
+        requests = registry.counter(
+            "millrace_ingest_requests_landed_total", help: "Requests whose records are durable.")
         bytes = registry.counter("millrace_ingest_bytes_landed_total", help: "Raw bytes of landed records.")
         batches = registry.counter("millrace_ingest_batches_landed_total", help: "Batches landed.")
         refused = registry.counter(

@@ -71,7 +71,8 @@ struct Intake: Sendable {
         guard state.body.recordCount > 0 else { throw EmptyBody() }
         let fingerprint = state.body.fingerprint()
         if state.upload == nil && state.body.pendingBytes <= Self.smallBody, let frame = state.body.takeFrame() {
-            let keyed = request.idempotencyKey.flatMap { key in fingerprint.map { KeyedBody(key: key, fingerprint: $0) } }
+            let keyed = request.idempotencyKey.flatMap { key in fingerprint.map { KeyedBody(key: key, fingerprint: $0) }
+            }
             let landing = try await coalescer.land(
                 request, frame: frame, rawBytes: Int64(frame.bytes.count - frame.recordCount), keyed: keyed)
             return Result(landing: landing, fingerprint: fingerprint)

@@ -31,7 +31,8 @@ struct IngestRoutes: Sendable {
                         "wait", .query, "`stored` waits until the records can be queried.",
                         schema: ["type": "string", "enum": ["stored"]]),
                     .init(
-                        "timeout", .query, "How long to wait, at most 60 s.", schema: ["type": "string", "default": "30s"],
+                        "timeout", .query, "How long to wait, at most 60 s.",
+                        schema: ["type": "string", "default": "30s"],
                         example: "30s"),
                     .init(
                         "Idempotency-Key", .header,
@@ -45,7 +46,8 @@ struct IngestRoutes: Sendable {
                     .init("application/x-ndjson", example: "{\"status\": 200, \"path\": \"/\"}\n{\"status\": 404}\n"),
                     .init("application/json", schema: [:], example: [["status": 200, "path": "/"], ["status": 404]]),
                     .init("text/csv", example: "status,path\n200,/\n404,/x\n"),
-                    .init("text/plain", example: "127.0.0.1 - - [10/Oct/2000:13:55:36 +0000] \"GET / HTTP/1.1\" 200 5\n"),
+                    .init(
+                        "text/plain", example: "127.0.0.1 - - [10/Oct/2000:13:55:36 +0000] \"GET / HTTP/1.1\" 200 5\n"),
                 ],
                 answers: [
                     .init(
@@ -61,7 +63,8 @@ struct IngestRoutes: Sendable {
                         [.json(example: ["receipt": "r0000000080000", "state": "accepted"])]),
                 ],
                 problems: [
-                    .emptyBody, .malformedBody, .invalidEncoding, .unsupportedMediaType, .invalidName, .invalidParameter,
+                    .emptyBody, .malformedBody, .invalidEncoding, .unsupportedMediaType, .invalidName,
+                    .invalidParameter,
                     .invalidHeader, .idempotencyInProgress, .idempotencyMismatch, .uploadExpired, .payloadTooLarge,
                     .storageFull, .lagging, .overloaded, .receiptFailed, .databaseUnavailable, .incompleteBody,
                 ]),
@@ -79,7 +82,8 @@ struct IngestRoutes: Sendable {
                         .ok, "The receipt.",
                         [
                             .json(example: [
-                                "id": "r0000000080000", "source": "weblogs", "state": "stored", "received": 2, "stored": 2,
+                                "id": "r0000000080000", "source": "weblogs", "state": "stored", "received": 2,
+                                "stored": 2,
                                 "filtered": 0, "quarantined": 0, "duplicates": 0,
                                 "outputs": [
                                     [

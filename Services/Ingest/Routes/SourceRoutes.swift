@@ -15,7 +15,8 @@ struct SourceRoutes: Sendable {
         let page = try PageRequest(query, list: "sources")
         try query.finish()
         let statement = ListSources(
-            workspaceID: principal.workspaceID, after: page.cursor?.values[0].string ?? "", limit: Int32(page.limit + 1))
+            workspaceID: principal.workspaceID, after: page.cursor?.values[0].string ?? "", limit: Int32(page.limit + 1)
+        )
         let sources = try await pool.withConnection { try await $0.query(statement) }
         let items = sources.prefix(page.limit)
         let next = sources.count > page.limit ? items.last.map { Cursor([.string($0.name)]).text(of: "sources") } : nil
@@ -60,7 +61,8 @@ struct SourceRoutes: Sendable {
                 .get, "/v1/sources/{source}", scope: "sources:read",
                 operation: Operation(
                     id: "getSource", summary: "A source and its lag",
-                    description: "`lag_seconds` is the age of the oldest record that is not stored yet; 0 when all are.",
+                    description:
+                        "`lag_seconds` is the age of the oldest record that is not stored yet; 0 when all are.",
                     tag: "ingest", parameters: [.init("source", .path, "The source.", example: "weblogs")],
                     answers: [.init(.ok, "The source.", [.json(example: ["name": "weblogs", "lag_seconds": 0.25])])],
                     problems: [.notFound, .invalidName, .databaseUnavailable]),

@@ -17,7 +17,8 @@ struct BatchSummary: Sendable {
     /// The columns that `init(_:)` reads, over `millrace.batch b` and `millrace.source s`.
     static let columns = """
         b.id, s.name, b.format, coalesce((
-            select case when bool_or(a.state = 'failed') then 'failed' when bool_or(a.state = 'accepted') then 'accepted'
+            select case when bool_or(a.state = 'failed') then 'failed'
+                when bool_or(a.state = 'accepted') then 'accepted'
                 when bool_or(a.state = 'transformed') then 'transformed' else 'stored' end
             from millrace.application a where a.batch_id = b.id), 'accepted') as state,
         b.records, b.raw_bytes, b.stored_bytes, cardinality(b.receipt_ends), b.upload_id, b.received_at,

@@ -1,5 +1,5 @@
-import Transform
 import Platform
+import Transform
 
 @main
 struct Main {

@@ -40,7 +40,8 @@ struct PipelineRouteTable: Sendable {
                     .init(.ok, "Replaced, or unchanged.", [.json(example: Self.example)]),
                 ],
                 problems: [
-                    .invalidPipeline, .invalidName, .invalidJSON, .emptyBody, .unsupportedMediaType, .preconditionFailed,
+                    .invalidPipeline, .invalidName, .invalidJSON, .emptyBody, .unsupportedMediaType,
+                    .preconditionFailed,
                     .conflict, .databaseUnavailable, .payloadTooLarge,
                 ]),
             handler: pipelines.put)
@@ -65,7 +66,8 @@ struct PipelineRouteTable: Sendable {
             .delete, "/v1/pipelines/{name}", scope: "pipelines:write",
             operation: Operation(
                 id: "deletePipeline", summary: "Take a pipeline out of service",
-                description: "Its rows and its history stay. When no other pipeline reads the source, the implicit one does.",
+                description:
+                    "Its rows and its history stay. When no other pipeline reads the source, the implicit one does.",
                 tag: "pipelines", parameters: [Self.name, Self.ifMatch], answers: [.init(.noContent, "Done.")],
                 problems: [.notFound, .invalidName, .preconditionFailed, .databaseUnavailable]),
             handler: pipelines.delete)

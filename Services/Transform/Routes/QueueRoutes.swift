@@ -113,7 +113,8 @@ extension QueueStatus {
     /// Depths are estimates.
     func json(_ name: String) -> JSONValue {
         [
-            "name": .string(name), "ready": .number(ready), "oldest_age_seconds": oldestAge.map { .number($0) } ?? .null,
+            "name": .string(name), "ready": .number(ready),
+            "oldest_age_seconds": oldestAge.map { .number($0) } ?? .null,
             "deferred": .number(deferred), "running": .number(running), "dead": .number(dead),
             "paused": .bool(isPaused),
         ]

@@ -60,7 +60,8 @@ struct AgreeColumns: PostgresStatement {
     }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> AgreedColumn {
-        guard let type = ColumnType(rawValue: try row.text(1)), let state = AgreedColumn.State(rawValue: try row.text(3))
+        guard let type = ColumnType(rawValue: try row.text(1)),
+            let state = AgreedColumn.State(rawValue: try row.text(3))
         else { throw PostgresError(.decode, "a column's type or state is not known here", doing: "agree on columns") }
         return AgreedColumn(name: try row.text(0), type: type, nullable: try row.bool(2), state: state)
     }

@@ -14,7 +14,8 @@ struct StoredPipeline: Sendable {
     var updatedAt: Int64
 
     static let columns = """
-        p.id, p.name, p.source_id, s.name, p.version, p.implicit, v.definition, v.fingerprint, p.created_at, p.updated_at
+        p.id, p.name, p.source_id, s.name, p.version, p.implicit, v.definition, v.fingerprint, p.created_at,
+        p.updated_at
         """
     static let tables = """
         millrace.pipeline p
@@ -117,11 +118,11 @@ struct ReplacePipeline: PostgresStatement {
     var definition: [UInt8]
     var fingerprint: [UInt8]
 
-    var parameters: [PostgresValue] { 
+    var parameters: [PostgresValue] {
         [
             .int8(id), .int8(sourceID), .text(String(decoding: definition, as: UTF8.self)), .bytes(fingerprint),
         ]
-     }
+    }
 }
 
 /// Takes a pipeline out of service. Its versions stay in the ledger.

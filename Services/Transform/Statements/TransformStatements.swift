@@ -19,7 +19,8 @@ struct TransformInput: Sendable {
 /// Looks up what jobs work on, payloads left out. No row for a job whose pipeline or batch is gone.
 struct FindTransformInputs: PostgresStatement {
     static let sql = """
-        select j.batch, j.pipeline, p.name, p.workspace_id, s.name, p.version, v.definition, b.receipt_ends, b.raw_bytes,
+        select j.batch, j.pipeline, p.name, p.workspace_id, s.name, p.version, v.definition, b.receipt_ends,
+            b.raw_bytes,
             exists (select 1 from millrace.application a where a.batch_id = b.id and a.pipeline_id = p.id
                 and a.output = 0 and a.state in ('accepted', 'failed'))
         from unnest($1::int8[], $2::int8[]) as j (batch, pipeline)

@@ -56,8 +56,8 @@ final class SchemaRegistry: Sendable {
         return schema
     }
 
-    /// Adds columns to the dataset, and gives its schema with what all agree on: a column that another batch added first
-    /// has that one's type, and one beyond the limit is missing.
+    /// Adds columns to the dataset, and gives its schema with what all agree on: a column that another batch added
+    /// first has that one's type, and one beyond the limit is missing.
     func agree(
         on wanted: [(name: String, type: ColumnType)], of dataset: String, workspaceID: Int64, schema: DatasetSchema
     ) async throws -> DatasetSchema {

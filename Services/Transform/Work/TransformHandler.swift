@@ -87,7 +87,7 @@ struct TransformHandler: JobHandler {
             try await transform(group, lease)
         } catch let error as QueueError where error.code == .leaseLost {
             logger.warning("transform.lease_lost", ["jobs": .int(group.count)])
-        } catch where group.count > 1 {
+        } catch  where group.count > 1 {
             for item in group { await handle([item], lease) }
         } catch {
             for item in group { await lease.fail(item.job, JobFailure(error)) }
