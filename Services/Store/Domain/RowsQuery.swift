@@ -47,6 +47,7 @@ struct RowsQuery: Sendable {
         limit = query.int("limit", in: Self.limits) ?? Self.defaultLimit
         order = Self.order(query, known)
         let text = query.string("where")
+        if text?.utf8.contains(0) ?? false { query.fault("where", "must not contain U+0000") }
         let cursor = query.string("cursor")
         _ = query.string("numbers")
         try query.finish()
