@@ -6,16 +6,25 @@ public import Configuration
 /// |---|---|---|
 /// | `MILLRACE_LOAD_SLOTS` | 2 | groups of chunks loaded at the same time |
 /// | `MILLRACE_LOAD_BYTES` | `16MiB` | bytes of one group, before compression: what a slot holds in memory |
+/// | `MILLRACE_UPLOAD_PATIENCE` | `1h` | how long an upload may stand still before its batches are swept |
+/// | `MILLRACE_IDEMPOTENCY_RETENTION` | `48h` | how long an `Idempotency-Key` is remembered; as ingest has it |
 public struct StoreConfiguration: Sendable {
     public var service: ServiceSettings
     public var loadSlots: Int
     public var loadBytes: Int
+    public var uploadPatience: Duration
+    public var idempotencyRetention: Duration
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
         service = ServiceSettings(service: "store", defaultPort: 8083, from: &settings)
         loadSlots = settings.integer("MILLRACE_LOAD_SLOTS", default: 2, in: 1...64)
         loadBytes = settings.byteCount("MILLRACE_LOAD_BYTES", default: 16 << 20, in: (1 << 20)...(1 << 30))
+        uploadPatience = settings.duration(
+            "MILLRACE_UPLOAD_PATIENCE", default: .seconds(3600), in: .seconds(120) ... .seconds(86_400 * 7))
+        idempotencyRetention = settings.duration(
+            "MILLRACE_IDEMPOTENCY_RETENTION", default: .seconds(48 * 3600),
+            in: .seconds(24 * 3600) ... .seconds(86_400 * 90))
         try settings.finish()
     }
 }

@@ -18,7 +18,13 @@ public struct StoreService: Sendable {
         // A process that only works still answers /healthz, /readyz and /metrics.
         server = platform.server(routes: configuration.service.role.answersRequests ? routes : [])
         var services: [any Service] = [server]
-        if configuration.service.role.works { services.append(Self.worker(configuration, platform)) }
+        if configuration.service.role.works {
+            services.append(Self.worker(configuration, platform))
+            var settings = LandingMaintenance.Settings()
+            settings.uploadPatience = configuration.uploadPatience
+            settings.keyRetention = configuration.idempotencyRetention
+            services.append(LandingMaintenance(pool: platform.pool, settings: settings, logger: platform.logger))
+        }
         self.services = services
     }
 

@@ -1,0 +1,98 @@
+import Postgres
+
+/// Renews or wins the leadership, makes partitions ahead, and tells what there is to sweep. Durations in seconds.
+struct LeadLanding: PostgresStatement {
+    struct Row: Sendable {
+        var isLeader: Bool
+        /// Until the leadership that was found ends, in seconds.
+        var remaining: Double
+        var partitions: Int32
+        var hasStalled: Bool
+        var hasAbandoned: Bool
+        var hasOldKeys: Bool
+    }
+
+    static let sql = """
+        select is_leader, remaining, coalesce(partitions, 0), coalesce(stalled, false), coalesce(abandoned, false),
+            coalesce(old_keys, false)
+        from landing.lead($1, $2, $3, $4)
+        """
+    var holder: String
+    var term: Double
+    var patience: Double
+    var retention: Double
+
+    var parameters: [PostgresValue] { [.text(holder), .float8(term), .float8(patience), .float8(retention)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Row {
+        Row(
+            isLeader: try row.bool(0), remaining: try row.float8(1), partitions: try row.int4(2),
+            hasStalled: try row.bool(3), hasAbandoned: try row.bool(4), hasOldKeys: try row.bool(5))
+    }
+}
+
+struct ResignLanding: PostgresStatement {
+    static let sql = "update queue.leader set until = '-infinity' where name = 'landing' and holder = $1"
+    var holder: String
+
+    var parameters: [PostgresValue] { [.text(holder)] }
+}
+
+/// Gives up uploads that stand still: their keys are free again.
+struct AbandonStalledUploads: PostgresStatement {
+    static let sql = """
+        with stalled as (
+            update millrace.upload set state = 'abandoned' where id = any(array(
+                select id from millrace.upload
+                where state = 'receiving' and touched_at < now() - make_interval(secs => $1)
+                limit 1000 for update skip locked))
+            returning id
+        )
+        delete from millrace.idempotency i using stalled s where i.upload_id = s.id and i.receipt is null
+        """
+    /// In seconds.
+    var patience: Double
+
+    var parameters: [PostgresValue] { [.float8(patience)] }
+}
+
+/// Deletes up to `limit` batches of abandoned uploads with their raw bytes. Gives how many there were.
+struct SweepAbandonedBatches: PostgresStatement {
+    static let sql = """
+        with swept as (
+            select b.id from millrace.upload u join millrace.batch b on b.upload_id = u.id
+            where u.state = 'abandoned' and u.touched_at < now() - interval '1 minute' limit $1
+        ), payload as (
+            delete from landing.payload where batch_id = any(array(select id from swept))
+        ), batch as (
+            delete from millrace.batch where id = any(array(select id from swept)) returning id
+        )
+        select count(*) from batch
+        """
+    var limit: Int32
+
+    var parameters: [PostgresValue] { [.int4(limit)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
+}
+
+/// Deletes abandoned uploads that have no batches left.
+struct SweepAbandonedUploads: PostgresStatement {
+    static let sql = """
+        delete from millrace.upload u where u.state = 'abandoned' and u.touched_at < now() - interval '1 minute'
+            and not exists (select 1 from millrace.batch b where b.upload_id = u.id)
+        """
+}
+
+/// Forgets up to `limit` idempotency keys that are older than the retention, in seconds.
+struct SweepOldKeys: PostgresStatement {
+    static let sql = """
+        delete from millrace.idempotency where ctid = any(array(
+            select ctid from millrace.idempotency where created_at < now() - make_interval(secs => $1)
+            order by created_at limit $2))
+        """
+    var retention: Double
+    var limit: Int32
+
+    var parameters: [PostgresValue] { [.float8(retention), .int4(limit)] }
+}

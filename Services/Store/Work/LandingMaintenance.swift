@@ -1,0 +1,109 @@
+import Lifecycle
+import Observability
+import Postgres
+
+/// Keeps landing in order under a leader row, one process of all at a time: partitions made ahead, uploads that broke off
+/// or stand still swept, old idempotency keys forgotten.
+///
+/// At rest the leader sends one statement each `interval`, a candidate one at the end of each term that it sees.
+final class LandingMaintenance: Service {
+    struct Settings: Sendable {
+        var interval = Duration.seconds(30)
+        var term = Duration.seconds(75)
+        /// How long an upload may stand still.
+        var uploadPatience = Duration.seconds(3600)
+        var keyRetention = Duration.seconds(48 * 3600)
+        /// Batches, or keys, that one transaction deletes.
+        var batchLimit: Int32 = 200
+        var keyLimit: Int32 = 5_000
+    }
+
+    let name = "landing maintenance"
+    private let pool: PostgresPool
+    private let settings: Settings
+    private let logger: Logger
+    private let holder = UniqueNumber.nextText()
+
+    init(pool: PostgresPool, settings: Settings, logger: Logger) {
+        self.pool = pool
+        self.settings = settings
+        self.logger = logger
+    }
+
+    func run(until shutdown: ShutdownSignal) async throws {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await shutdown.requested() }
+            group.addTask {
+                while !Task.isCancelled {
+                    let pause = await self.tick()
+                    try? await Task.sleep(for: pause)
+                }
+            }
+            await group.next()
+            group.cancelAll()
+        }
+        _ = try? await pool.withConnection { try await $0.execute(ResignLanding(holder: self.holder)) }
+    }
+
+    /// Does what is due; gives the time until the next tick.
+    private func tick() async -> Duration {
+        do {
+            guard let row = try await maintain() else { return settings.interval }
+            return row.isLeader
+                ? settings.interval : .seconds(max(row.remaining, 0.1) + Double.random(in: 0...2))
+        } catch {
+            if !Task.isCancelled {
+                logger.warning("landing's maintenance had trouble", ["error": .describing(error)])
+            }
+            return .seconds(Double.random(in: 2...5))
+        }
+    }
+
+    /// One round: leads or finds who does; as leader sweeps what there is.
+    func maintain() async throws -> LeadLanding.Row? {
+        let lead = LeadLanding(
+            holder: holder, term: settings.term.inSeconds, patience: settings.uploadPatience.inSeconds,
+            retention: settings.keyRetention.inSeconds)
+        let row = try await pool.withConnection { try await $0.query(lead, timeout: .seconds(30)).first }
+        guard let row, row.isLeader else { return row }
+        if row.partitions > 0 {
+            logger.info("made partitions ahead", ["landing.partitions": .int(Int(row.partitions))])
+        }
+        if row.hasStalled {
+            let statement = AbandonStalledUploads(patience: settings.uploadPatience.inSeconds)
+            _ = try await pool.withConnection { try await $0.execute(statement) }
+        }
+        if row.hasAbandoned { try await sweepUploads() }
+        if row.hasOldKeys { try await sweepKeys() }
+        return row
+    }
+
+    private func sweepUploads() async throws {
+        let batches = SweepAbandonedBatches(limit: settings.batchLimit)
+        var swept: Int64 = 0
+        while true {
+            try Task.checkCancellation()
+            let count = try await pool.withConnection { try await $0.query(batches).first } ?? 0
+            swept += count
+            if count < Int64(settings.batchLimit) { break }
+        }
+        let uploads = try await pool.withConnection { try await $0.execute(SweepAbandonedUploads()) }
+        logger.info("swept uploads that broke off", ["uploads": .int(uploads), "batches": .int(Int(swept))])
+    }
+
+    private func sweepKeys() async throws {
+        let statement = SweepOldKeys(retention: settings.keyRetention.inSeconds, limit: settings.keyLimit)
+        while true {
+            try Task.checkCancellation()
+            let count = try await pool.withConnection { try await $0.execute(statement) }
+            if count < Int(settings.keyLimit) { return }
+        }
+    }
+}
+
+extension Duration {
+    fileprivate var inSeconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) + Double(attoseconds) * 1e-18
+    }
+}

@@ -1,0 +1,81 @@
+import Observability
+import Postgres
+import TestSupport
+import Testing
+
+@testable import Store
+
+@Suite("Store: landing's maintenance")
+struct MaintenanceTests {
+    private func maintenance(_ pool: PostgresPool) -> LandingMaintenance {
+        var settings = LandingMaintenance.Settings()
+        settings.batchLimit = 2
+        settings.keyLimit = 2
+        return LandingMaintenance(pool: pool, settings: settings, logger: .silent)
+    }
+
+    @Test("Partitions are made before the ids reach them")
+    func makesPartitions() async throws {
+        let database = try await StoreDatabase.make()
+        try await database.withPool { pool in
+            try await pool.run("select setval('millrace.batch_id', 950000)")
+            let row = try #require(try await maintenance(pool).maintain())
+            // Twice (payloads and quarantine) the one of 950,000 and three beyond it.
+            #expect(row.partitions == 8)
+            try await pool.run("insert into landing.payload values (1250000, '')")
+            #expect(try await maintenance(pool).maintain()?.isLeader == false, "the first still leads")
+        }
+    }
+
+    @Test("What broke off or stands still is swept with its raw bytes, what moves or is accepted stays")
+    func sweepsUploads() async throws {
+        let database = try await StoreDatabase.make()
+        try await database.withPool { pool in
+            let source: PostgresQuery = "insert into millrace.source (workspace_id, name) values (1, 's')"
+            try await pool.run(source)
+            let uploads: [(state: String, age: String)] = [
+                ("receiving", "2 hours"), ("receiving", "10 minutes"), ("abandoned", "5 minutes"),
+                ("abandoned", "10 seconds"), ("accepted", "3 hours"),
+            ]
+            for (state, age) in uploads {
+                try await pool.run(
+                    """
+                    with u as (insert into millrace.upload (source_id, state, request_id, touched_at)
+                        select id, \(.text(state)), \(.text(age)), now() - \(.text(age))::interval from millrace.source
+                        returning id, source_id),
+                    k as (insert into millrace.idempotency (source_id, key, upload_id)
+                        select source_id, \(.text(state + age)), id from u),
+                    b as (insert into millrace.batch (id, source_id, upload_id, format, records, raw_bytes, stored_bytes,
+                            receipt_ends, request_ids)
+                        select nextval('millrace.batch_id'), source_id, id, 'ndjson', 1, 1, 1, '{1}', '{r}'
+                        from u, generate_series(1, 3) returning id)
+                    insert into landing.payload select id, '' from b
+                    """)
+            }
+            _ = try await maintenance(pool).maintain()
+            #expect(try await pool.int("select count(*) from millrace.idempotency where key like 'receiving2%'") == 0)
+            _ = try await pool.withConnection { try await $0.query("update queue.leader set until = '-infinity'") }
+            _ = try await maintenance(pool).maintain()
+            #expect(
+                try await pool.texts("select request_id from millrace.upload order by id")
+                    == ["10 minutes", "10 seconds", "3 hours"])
+            #expect(try await pool.int("select count(*) from millrace.batch") == 9)
+            #expect(try await pool.int("select count(*) from landing.payload") == 9)
+        }
+    }
+
+    @Test("Idempotency keys are forgotten after their time")
+    func sweepsKeys() async throws {
+        let database = try await StoreDatabase.make()
+        try await database.withPool { pool in
+            try await pool.run("insert into millrace.source (workspace_id, name) values (1, 's')")
+            try await pool.run(
+                """
+                insert into millrace.idempotency (source_id, key, receipt, created_at)
+                select s.id, g::text, 'r', now() - g * interval '10 hours' from millrace.source s, generate_series(1, 10) g
+                """)
+            _ = try await maintenance(pool).maintain()
+            #expect(try await pool.texts("select key from millrace.idempotency order by key") == ["1", "2", "3", "4"])
+        }
+    }
+}

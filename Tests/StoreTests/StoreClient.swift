@@ -1,0 +1,69 @@
+import Access
+import HTTP
+import HTTPServer
+import JSON
+import Observability
+import Postgres
+
+@testable import Store
+
+/// The store's routes behind authentication, without a socket.
+struct StoreClient: Sendable {
+    private let application: Application
+    private let key: String
+
+    init(_ pool: PostgresPool, key: String = StoreDatabase.adminKey) {
+        let catalog = DatasetCatalog(pool: pool)
+        let routes = StoreRoutes(datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog)).routes
+        let metrics = MetricsRegistry()
+        application = Application(
+            router: Router(routes: routes),
+            middleware: [AuthenticationMiddleware(keys: StoredKeys(pool), metrics: metrics)], metrics: metrics)
+        self.key = key
+    }
+
+    struct Answer: Sendable {
+        let status: Int
+        let headers: HTTPHeaders
+        let text: String
+
+        var json: JSONValue { (try? JSONValue.parse(text)) ?? .null }
+        var code: String? { json["code"]?.string }
+        var items: [JSONValue] { json["items"]?.array ?? [] }
+    }
+
+    func get(_ target: String, query: [(String, String)] = [], headers: HTTPHeaders = [:]) async throws -> Answer {
+        let text = query.map { "\($0.0)=\(Self.encoded($0.1))" }.joined(separator: "&")
+        return try await send(.get, text.isEmpty ? target : "\(target)?\(text)", headers, nil)
+    }
+
+    func put(_ target: String, _ body: JSONValue, headers: HTTPHeaders = [:]) async throws -> Answer {
+        var headers = headers
+        headers["content-type"] = "application/json"
+        return try await send(.put, target, headers, body.serialized())
+    }
+
+    func delete(_ target: String) async throws -> Answer {
+        try await send(.delete, target, [:], nil)
+    }
+
+    private func send(
+        _ method: HTTPMethod, _ target: String, _ headers: HTTPHeaders, _ body: [UInt8]?
+    ) async throws -> Answer {
+        var headers = headers
+        headers["authorization"] = "Bearer \(key)"
+        let head = try HTTPRequestHead(method, target, headers: headers, bodyLength: body?.count)
+        let context = RequestContext(head, logger: .silent, clientAddress: "192.0.2.1")
+        let response = await application.respond(to: Request(head, body: RequestBody(body ?? []), context: context))
+        var text = ""
+        if case .bytes(let bytes) = response.body { text = String(decoding: bytes, as: UTF8.self) }
+        return Answer(status: Int(response.status.code), headers: response.headers, text: text)
+    }
+
+    private static func encoded(_ text: String) -> String {
+        text.utf8.map { byte in
+            let digits = String(byte, radix: 16)
+            return "%" + (byte < 16 ? "0" : "") + digits
+        }.joined()
+    }
+}
