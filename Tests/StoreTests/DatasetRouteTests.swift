@@ -1,4 +1,5 @@
 import Access
+import HTTP
 import JSON
 import Postgres
 import TestSupport

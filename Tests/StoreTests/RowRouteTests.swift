@@ -1,5 +1,6 @@
 import Access
 import Expressions
+import HTTP
 import JSON
 import Postgres
 import TestSupport
