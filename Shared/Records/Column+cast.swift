@@ -64,7 +64,9 @@ struct Caster {
         self.validity = validity
     }
 
+    /// Notes a fault. A slot without a value has none, whatever lies in it.
     mutating func fail(_ row: Int, code: String, _ message: String) {
+        guard validity[row] != 0 else { return }
         validity[row] = 0
         failed.append(row)
         let ordinal = row < rows.count ? rows[row] : Int32(row)

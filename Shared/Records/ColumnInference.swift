@@ -18,10 +18,12 @@ public enum ColumnInference {
         if case .typed(let type) = column.type { return type }
         guard case .variant(let values) = column.storage else { return nil }
         var seen = Seen()
+        let valid = column.validity.span
         let kinds = values.kinds.span
         let payloads = values.payloads.span
         let arena = values.arena.span
         for row in 0..<values.count {
+            guard valid[row] != 0 else { continue }
             let kind = kinds[row]
             if kind == VariantKind.int.rawValue {
                 seen.addInt(Int64(bitPattern: payloads[row]))

@@ -116,6 +116,21 @@ private func batch(_ records: [String]) throws -> RecordBatch {
         #expect(parsed.faults[0].row == 6 && parsed.faults[0].step == "steps[0].cast" && parsed.faults[0].column == "c")
     }
 
+    @Test func slotsWithoutAValueAreNeitherCastNorInferred() throws {
+        var text = Column(.text, .bytes(ByteColumn(["1", "x", ""])), validity: [1, 0, 0])
+        let numbers = text.cast(to: .int8, rows: [0, 1, 2], name: "c")
+        #expect(numbers.faults == [] && numbers.column.validity == [1, 0, 0])
+        text = text.cast(to: .jsonb, rows: [0, 1, 2], name: "c").column
+        #expect(text.validity == [1, 0, 0])
+        var untyped = try #require(try batch([#"{"a":1}"#, #"{"a":"x"}"#, #"{"a":[]}"#])["a"])
+        untyped.validity = [1, 0, 0]
+        #expect(ColumnInference.infer(untyped) == .int8)
+        for type in ColumnType.allCases {
+            let cast = untyped.cast(to: type, rows: [0, 1, 2], name: "a")
+            #expect(cast.failed.allSatisfy { $0 == 0 } && cast.column.validity.dropFirst() == [0, 0])
+        }
+    }
+
     @Test func castsWithoutMeaningFail() {
         let column = Column(.bool, .bool([1, 0, 1]), validity: [1, 0, 1])
         let result = column.cast(to: .int8, rows: [0, 1, 2], name: "flag")
