@@ -22,8 +22,7 @@ PACKAGES = {
             "pattern": r"^(?<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?<action>[a-z]+) (?:(?<state>[a-z-]+) )?"
                        r"(?<package>[a-z0-9][a-z0-9+.-]*):(?<architecture>[a-z0-9-]+) (?<version>\S+)"
                        r"(?: (?<new_version>\S+))?$"}},
-        {"cast": {"at": "timestamptz"}},
-        {"drop": ["line"]}],
+        {"cast": {"at": "timestamptz"}}],
     "target": {"dataset": "packages", "mode": "append"},
     "on_error": "quarantine",
 }
