@@ -38,9 +38,13 @@ import Testing
                 try PolledDescriptor(adopting: pair.near, owned: true, loop: loop, trigger: .edge)
             }
             // A connection that waits with a far deadline, as idle ones do.
+            let started = Counter()
             async let waiting: Void? = loop.run {
-                try? await descriptor.waitReadable(until: .now + .seconds(3600))
+                started.increment()
+                return try? await descriptor.waitReadable(until: .now + .seconds(3600))
             }
+            while started.value == 0 { await Task.yield() }
+            await loop.run {}
             try await group.loops[1].sleep(for: .milliseconds(50))
             let before = group.loops.map(\.statistics)
             // The sleeper is this loop's one timer: one return of epoll_wait, and the wake-up that started it.
