@@ -38,13 +38,24 @@ enum Direction: Sendable {
 @safe struct DirectionState {
     var ready = false
     var ticket: UInt32 = 0
-    var deadline: ContinuousClock.Instant?
+    var deadline = LoopTime.never
     var waiter: UnsafeContinuation<WaitOutcome, Never>?
+
+    mutating func prepare(_ deadline: LoopTime, isOver: Bool) -> UInt32? {
+        unsafe precondition(waiter == nil, "two tasks wait for the same direction")
+        if ready || isOver {
+            ready = false
+            return nil
+        }
+        ticket &+= 1
+        self.deadline = deadline
+        return ticket
+    }
 
     mutating func finish(_ outcome: WaitOutcome) {
         guard let waiter = unsafe waiter else { return }
         unsafe self.waiter = nil
-        deadline = nil
+        deadline = .never
         unsafe waiter.resume(returning: outcome)
     }
 
@@ -57,8 +68,8 @@ enum Direction: Sendable {
         }
     }
 
-    mutating func expire(now: ContinuousClock.Instant) {
-        if let deadline = deadline, deadline <= now { finish(.timedOut) }
+    mutating func expire(now: LoopTime) {
+        if deadline <= now { finish(.timedOut) }
     }
 }
 
@@ -76,7 +87,7 @@ struct DescriptorSlot {
     /// One timer serves both directions; it may fire earlier than needed, since a wait that ends leaves it to the
     /// next one, and is then armed again.
     var timer: TimerID?
-    var timerDeadline = ContinuousClock.Instant.now
+    var timerDeadline = LoopTime.never
 
     init(generation: UInt32 = 1) {
         self.generation = generation == 0 ? 1 : generation
@@ -89,22 +100,14 @@ struct DescriptorSlot {
         }
     }
 
-    var earliestDeadline: ContinuousClock.Instant? {
-        guard let reading = read.deadline else { return write.deadline }
-        guard let writing = write.deadline else { return reading }
-        return min(reading, writing)
-    }
+    var earliestDeadline: LoopTime { min(read.deadline, write.deadline) }
 
-    /// True if there is nothing to wait for; else the direction has a new ticket and the deadline.
-    mutating func prepare(_ direction: Direction, _ deadline: ContinuousClock.Instant?) -> Bool {
-        unsafe precondition(self[direction].waiter == nil, "two tasks wait for the same direction")
-        if self[direction].ready || failed || (ended && direction == .read) {
-            self[direction].ready = false
-            return true
+    /// Nil if there is nothing to wait for; else the direction's new ticket, with the deadline set.
+    mutating func prepare(_ direction: Direction, _ deadline: LoopTime) -> UInt32? {
+        switch direction {
+        case .read: read.prepare(deadline, isOver: failed || ended)
+        case .write: write.prepare(deadline, isOver: failed)
         }
-        self[direction].ticket &+= 1
-        self[direction].deadline = deadline
-        return false
     }
 
     /// The epoll interest of a level-triggered descriptor: just what is waited for.
@@ -127,7 +130,7 @@ struct DescriptorSlot {
         if broken || events & CLINUX_EPOLL_OUT != 0 { write.signal(keep: !level) }
     }
 
-    mutating func expire(now: ContinuousClock.Instant) {
+    mutating func expire(now: LoopTime) {
         read.expire(now: now)
         write.expire(now: now)
     }

@@ -48,20 +48,19 @@ extension EventLoop {
 
     /// Nil if the direction is ready already, else a ticket for `beginWait`, with the deadline armed.
     func prepareWait(
-        _ key: DescriptorKey, _ direction: Direction, until deadline: ContinuousClock.Instant?
+        _ key: DescriptorKey, _ direction: Direction, until deadline: LoopTime
     ) throws(EventLoopError) -> UInt32? {
         precondition(isCurrent, "a descriptor is waited for on its loop's thread")
         let state = unsafe self.state
         let index = Int(key.index)
         guard state.slots[index].generation == key.generation else { throw .closed }
-        let ready = state.slots[index].prepare(direction, deadline)
-        if ready { return nil }
+        guard let ticket = state.slots[index].prepare(direction, deadline) else { return nil }
         if state.slots[index].trigger == .level {
             let (fd, interest) = (state.slots[index].fd, state.slots[index].interest(adding: direction))
             _ = try EventLoopError.check(clinux_epoll_rearm(epoll, fd, interest, key.raw), "epoll_ctl")
         }
-        if deadline != nil { arm(key) }
-        return state.slots[index][direction].ticket
+        if deadline != .never { arm(key) }
+        return ticket
     }
 
     func beginWait(
@@ -108,7 +107,8 @@ extension EventLoop {
     private func arm(_ key: DescriptorKey) {
         let state = unsafe self.state
         let index = Int(key.index)
-        guard let deadline = state.slots[index].earliestDeadline else { return }
+        let deadline = state.slots[index].earliestDeadline
+        guard deadline != .never else { return }
         if let timer = state.slots[index].timer {
             guard state.slots[index].timerDeadline > deadline else { return }
             _ = state.timers.move(timer, to: deadline)

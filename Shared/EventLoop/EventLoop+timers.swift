@@ -2,11 +2,16 @@ extension EventLoop {
     /// Suspends for at least `duration`. May be called from anywhere; the timer is the loop's.
     /// Throws when the task is cancelled, at once.
     public func sleep(for duration: Duration) async throws(CancellationError) {
-        try await sleep(until: .now.advanced(by: duration))
+        try await sleep(until: LoopTime.now + LoopInterval(duration))
     }
 
     /// Suspends until `deadline`, as `sleep(for:)`.
     public func sleep(until deadline: ContinuousClock.Instant) async throws(CancellationError) {
+        try await sleep(until: LoopTime(deadline))
+    }
+
+    /// Suspends until `deadline`, as `sleep(for:)`.
+    public func sleep(until deadline: LoopTime) async throws(CancellationError) {
         let outcome =
             if isCurrent {
                 await sleepHere(until: deadline)
@@ -16,7 +21,7 @@ extension EventLoop {
         if outcome == .cancelled { throw CancellationError() }
     }
 
-    private func sleepHere(until deadline: ContinuousClock.Instant) async -> WaitOutcome {
+    private func sleepHere(until deadline: LoopTime) async -> WaitOutcome {
         // The id must exist before the handler that cancels it; the handler's command is carried out in a later turn,
         // when the continuation is in place.
         let id = unsafe state.timers.insert(at: deadline, nil)

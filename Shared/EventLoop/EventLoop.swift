@@ -35,8 +35,8 @@ public final class EventLoop: TaskExecutor, Sendable {
             jobs: jobs.load(ordering: .relaxed))
     }
 
-    /// The time as of this turn of the loop, without a system call; off the loop's thread the time itself.
-    public var now: ContinuousClock.Instant { isCurrent ? unsafe state.now : .now }
+    /// The time as of this turn of the loop; off the loop's thread the time itself.
+    public var now: LoopTime { isCurrent ? unsafe state.now : .now }
 
     /// Makes the epoll instance; `EventLoopGroup` starts the thread.
     init(name: String) throws(EventLoopError) {

@@ -61,16 +61,15 @@ final class LoopState {
     var timers = TimerHeap<TimerPayload>()
     var slots: [DescriptorSlot] = []
     var freeSlots: [UInt32] = []
-    var now = ContinuousClock.Instant.now
+    var now = LoopTime.now
     var stopping = false
 
     /// Milliseconds until the next timer, rounded up so that it does not fire early; -1 without timers.
     func timeout() -> CInt {
         guard let deadline = timers.nextDeadline else { return -1 }
-        let (seconds, attoseconds) = (deadline - .now).components
-        guard seconds >= 0, attoseconds >= 0 else { return 0 }
-        guard seconds < 1_000_000 else { return 1_000_000_000 }
-        return CInt(seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+        guard deadline != .never else { return -1 }
+        let nanoseconds = (deadline - .now).nanoseconds
+        return nanoseconds <= 0 ? 0 : CInt(clamping: (nanoseconds - 1) / 1_000_000 + 1)
     }
 }
 

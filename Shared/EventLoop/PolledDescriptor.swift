@@ -54,14 +54,24 @@ public final class PolledDescriptor: Sendable {
     public func waitReadable(
         until deadline: ContinuousClock.Instant? = nil, shielded: Bool = false
     ) async throws(EventLoopError) {
-        try await wait(.read, until: deadline, shielded)
+        try await wait(.read, until: deadline.map { LoopTime($0) } ?? .never, shielded)
     }
 
     /// Waits until writing may make progress: room, or an error. `shielded` and errors as for `waitReadable`.
     public func waitWritable(
         until deadline: ContinuousClock.Instant? = nil, shielded: Bool = false
     ) async throws(EventLoopError) {
-        try await wait(.write, until: deadline, shielded)
+        try await wait(.write, until: deadline.map { LoopTime($0) } ?? .never, shielded)
+    }
+
+    /// As above, with a deadline on the loops' clock, and where the caller runs.
+    public nonisolated(nonsending) func waitReadable(until deadline: LoopTime) async throws(EventLoopError) {
+        try await wait(.read, until: deadline, false)
+    }
+
+    /// As above, with a deadline on the loops' clock, and where the caller runs.
+    public nonisolated(nonsending) func waitWritable(until deadline: LoopTime) async throws(EventLoopError) {
+        try await wait(.write, until: deadline, false)
     }
 
     /// Ends the read wait that is on, or the next one, as if something had come: a spurious wake-up on purpose.
@@ -76,8 +86,8 @@ public final class PolledDescriptor: Sendable {
         loop.unregister(key, closing: owned)
     }
 
-    private func wait(
-        _ direction: Direction, until deadline: ContinuousClock.Instant?, _ shielded: Bool
+    private nonisolated(nonsending) func wait(
+        _ direction: Direction, until deadline: LoopTime, _ shielded: Bool
     ) async throws(EventLoopError) {
         guard let ticket = try loop.prepareWait(key, direction, until: deadline) else { return }
         let outcome =
@@ -98,7 +108,7 @@ public final class PolledDescriptor: Sendable {
         }
     }
 
-    private func waitForOutcome(_ direction: Direction) async -> WaitOutcome {
+    private nonisolated(nonsending) func waitForOutcome(_ direction: Direction) async -> WaitOutcome {
         await unsafe withUnsafeContinuation { continuation in
             unsafe loop.beginWait(key, direction, continuation)
         }

@@ -8,10 +8,8 @@ struct TimerID: Hashable, Sendable {
 /// deadline are O(log n) and a cancelled timer leaves nothing behind. Timers of equal deadline fire in the order in
 /// which they were inserted.
 struct TimerHeap<Payload> {
-    typealias Instant = ContinuousClock.Instant
-
     private struct Entry {
-        var deadline: Instant
+        var deadline: LoopTime
         var sequence: UInt64
         var slot: UInt32
     }
@@ -30,10 +28,10 @@ struct TimerHeap<Payload> {
     var count: Int { entries.count }
     var isEmpty: Bool { entries.isEmpty }
     /// The earliest deadline of all timers.
-    var nextDeadline: Instant? { entries.first?.deadline }
+    var nextDeadline: LoopTime? { entries.first?.deadline }
 
     /// Adds a timer. The payload may be set later, by `setPayload`.
-    mutating func insert(at deadline: Instant, _ payload: Payload?) -> TimerID {
+    mutating func insert(at deadline: LoopTime, _ payload: Payload?) -> TimerID {
         let slot: UInt32
         if let reused = free.popLast() {
             slot = reused
@@ -56,7 +54,7 @@ struct TimerHeap<Payload> {
     }
 
     /// Gives a timer another deadline, earlier or later. False if it has gone.
-    mutating func move(_ id: TimerID, to deadline: Instant) -> Bool {
+    mutating func move(_ id: TimerID, to deadline: LoopTime) -> Bool {
         guard contains(id) else { return false }
         let position = slots[Int(id.slot)].position
         entries[position].deadline = deadline
@@ -72,7 +70,7 @@ struct TimerHeap<Payload> {
     }
 
     /// Removes and returns the earliest timer whose deadline is not after `now`.
-    mutating func popExpired(now: Instant) -> Payload? {
+    mutating func popExpired(now: LoopTime) -> Payload? {
         while let first = entries.first, first.deadline <= now {
             if let payload = removeEntry(at: 0) { return payload }
         }

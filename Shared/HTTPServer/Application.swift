@@ -30,7 +30,7 @@ public struct Application: Sendable {
     /// Answers a request; whatever goes wrong becomes an answer.
     ///
     /// The answer to HEAD has the body that GET would have had: the connection leaves it out but keeps its length.
-    public func respond(to request: Request) async -> Response {
+    public nonisolated(nonsending) func respond(to request: Request) async -> Response {
         let start = ContinuousClock.now
         var request = request
         var response: Response
@@ -64,7 +64,7 @@ public struct Application: Sendable {
         try bodyLimit.apply(to: &request)
     }
 
-    private static func dispatch(_ request: Request, _ allMethods: String) async throws -> Response {
+    private nonisolated(nonsending) static func dispatch(_ request: Request, _ allMethods: String) async throws -> Response {
         if let route = request.route { return try await route.handler(request) }
         if case .invalid(let problem) = request.unrouted { throw problem }
         if request.head.targetForm == .asterisk {

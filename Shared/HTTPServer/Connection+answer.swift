@@ -8,7 +8,7 @@ extension Connection {
     private static let copyLimit = 16 * 1024
 
     /// Writes an answer. False when the connection cannot go on.
-    func answer(_ response: Response, to request: Request) async -> Bool {
+    nonisolated(nonsending) func answer(_ response: Response, to request: Request) async -> Bool {
         let keepAlive = canKeepAlive(request.head)
         guard case .stream(let write) = response.body, request.method != .head, response.status.allowsBody else {
             return await send(response, request.head, keepAlive: keepAlive)
@@ -17,7 +17,7 @@ extension Connection {
     }
 
     /// Writes an answer that is there as a whole. `head` is nil for what is no request.
-    func send(_ response: Response, _ head: HTTPRequestHead?, keepAlive: Bool) async -> Bool {
+    nonisolated(nonsending) func send(_ response: Response, _ head: HTTPRequestHead?, keepAlive: Bool) async -> Bool {
         var body: [UInt8] = []
         var framing = AnswerHead.Framing.none
         if response.status.allowsBody {
@@ -47,7 +47,7 @@ extension Connection {
 
     /// Sends the loop's output buffer, and `body` behind it. The buffer is the loop's: what cannot be sent at once is
     /// taken out of it before the task suspends.
-    private func sendOutput(_ body: [UInt8], _ tail: [UInt8] = []) async throws(ConnectionSocket.Failure) {
+    private nonisolated(nonsending) func sendOutput(_ body: [UInt8], _ tail: [UInt8] = []) async throws(ConnectionSocket.Failure) {
         if body.count <= Connection.copyLimit {
             server.output.append(contentsOf: body)
             server.output.append(contentsOf: tail)
@@ -65,7 +65,7 @@ extension Connection {
         }
     }
 
-    private func sendRest(_ rest: [UInt8]) async throws(ConnectionSocket.Failure) {
+    private nonisolated(nonsending) func sendRest(_ rest: [UInt8]) async throws(ConnectionSocket.Failure) {
         var pace = server.settings.writePace
         try await socket.send(rest, &pace)
     }
@@ -77,7 +77,7 @@ extension Connection {
     private static let lastChunk = Array("0\r\n\r\n".utf8)
     private static let chunkEnd = Array("\r\n".utf8)
 
-    private func streamAnswer(
+    private nonisolated(nonsending) func streamAnswer(
         _ response: Response, to request: Request, keepAlive: Bool,
         _ write: @Sendable (ResponseWriter) async throws -> Void
     ) async -> Bool {
@@ -89,7 +89,7 @@ extension Connection {
                 head.version == .http10 ? .untilClose : .chunked
             }
         let goesOn = keepAlive && framing != .untilClose
-        stream = .held(response, framing, persistence(head, goesOn))
+        unsafe stream = .held(response, framing, persistence(head, goesOn))
         defer { stream = .none }
         do {
             try await write(ResponseWriter(ConnectionSink(LoopBound(self, to: loop), serial)))
@@ -104,7 +104,7 @@ extension Connection {
     }
 
     /// One piece of a stream, from its handler.
-    func writePiece(_ piece: [UInt8], of request: Int) async throws {
+    nonisolated(nonsending) func writePiece(_ piece: [UInt8], of request: Int) async throws {
         guard request == serial else { throw ConnectionSocket.Failure.gone }
         server.output.removeAll(keepingCapacity: true)
         var framing: AnswerHead.Framing
@@ -133,7 +133,7 @@ extension Connection {
     }
 
     /// Ends a stream that did not fail; false if it was shorter than the length it had announced.
-    private func endStream() async throws(ConnectionSocket.Failure) -> Bool {
+    private nonisolated(nonsending) func endStream() async throws(ConnectionSocket.Failure) -> Bool {
         switch stream {
         case .held(let response, let framing, let persistence):
             if case .length(1...) = framing { return false }

@@ -18,7 +18,6 @@ final class Connection {
     private var owesContinue = false
     private var readPace: TransferPace
 
-    var limits: HTTPLimits { server.settings.limits }
     var loop: EventLoop { server.loop }
 
     init(_ accepted: Socket.Accepted, on server: ServerLoop) throws(EventLoopError) {
@@ -30,7 +29,7 @@ final class Connection {
     }
 
     /// Serves the connection to its end and closes it.
-    func serve() async {
+    nonisolated(nonsending) func serve() async {
         while let head = await nextHead() {
             serial += 1
             owesContinue = head.expectsContinue
@@ -62,8 +61,8 @@ final class Connection {
     // MARK: - Reading
 
     /// The next request's head; nil when the connection is to be closed.
-    private func nextHead() async -> HTTPRequestHead? {
-        var headBegan: ContinuousClock.Instant?
+    private nonisolated(nonsending) func nextHead() async -> HTTPRequestHead? {
+        var headBegan: LoopTime?
         let idleSince = loop.now
         var step = input.nextPipelined()
         while true {
@@ -79,7 +78,7 @@ final class Connection {
             step = input.read(socket, &server.readBuffer)
             guard case .blocked = step else { continue }
             if endsIdle(since: idleSince) { return nil }
-            let deadline = headBegan.map { $0 + limits.headTimeout } ?? idleSince + idleLimit
+            let deadline = headBegan.map { $0 + server.settings.headTimeout } ?? idleSince + idleLimit
             do {
                 try await socket.waitReadable(until: deadline)
             } catch {
@@ -92,20 +91,23 @@ final class Connection {
     }
 
     /// A client that has not sent anything yet has as long as for a head; while the server drains, a moment.
-    private var idleLimit: Duration {
-        if serial > 0 { return limits.idleTimeout }
-        return server.isDraining ? min(limits.headTimeout, .seconds(1)) : limits.headTimeout
+    private var idleLimit: LoopInterval {
+        if serial > 0 { return server.settings.idleTimeout }
+        let limit = server.settings.headTimeout
+        return server.isDraining ? min(limit, Connection.drainPatience) : limit
     }
+
+    private static let drainPatience = LoopInterval(.seconds(1))
 
     /// While the server drains, a connection that was served and has nothing on its way is closed. One that has just
     /// been accepted was promised service by the accept queue: its first request is waited for, briefly.
-    private func endsIdle(since start: ContinuousClock.Instant) -> Bool {
+    private func endsIdle(since start: LoopTime) -> Bool {
         guard server.isDraining, input.isIdle else { return false }
-        return serial > 0 || loop.now - start >= .seconds(1)
+        return serial > 0 || loop.now - start >= Connection.drainPatience
     }
 
     /// The body's next piece, for its handler.
-    func nextPiece(of request: Int) async throws(Problem) -> [UInt8]? {
+    nonisolated(nonsending) func nextPiece(of request: Int) async throws(Problem) -> [UInt8]? {
         guard request == serial else { throw Problem(.incompleteBody, "the request has been answered") }
         while true {
             if input.hasBodyOctets {
@@ -121,7 +123,7 @@ final class Connection {
         }
     }
 
-    private func waitForBody() async throws(Problem) {
+    private nonisolated(nonsending) func waitForBody() async throws(Problem) {
         let start = loop.now
         do {
             try await socket.waitReadable(until: readPace.deadline(from: start))
@@ -133,7 +135,7 @@ final class Connection {
         }
     }
 
-    private func sendContinue() async throws(Problem) {
+    private nonisolated(nonsending) func sendContinue() async throws(Problem) {
         guard owesContinue else { return }
         owesContinue = false
         do {
@@ -150,19 +152,19 @@ final class Connection {
     /// the answer's head is written, which says so.
     func canKeepAlive(_ head: HTTPRequestHead) -> Bool {
         guard head.keepsAlive, !server.isDraining, !input.hasEnded || input.hasPipelined, input.fault == nil,
-            serial < limits.requestsPerConnection
+            serial < server.settings.limits.requestsPerConnection
         else { return false }
-        return input.isBodyComplete || !owesContinue && (head.contentLength ?? 0) <= limits.discard
+        return input.isBodyComplete || !owesContinue && (head.contentLength ?? 0) <= server.settings.limits.discard
     }
 
     /// Reads what the handler left of the body; false if that is too much.
-    private func discardBody() async -> Bool {
+    private nonisolated(nonsending) func discardBody() async -> Bool {
         owesContinue = false
         var octets = 0
         do {
             while let piece = try await nextPiece(of: serial) {
                 octets += piece.count
-                if octets > limits.discard { return false }
+                if octets > server.settings.limits.discard { return false }
             }
             return true
         } catch {
@@ -171,21 +173,21 @@ final class Connection {
     }
 
     /// Answers what is no request, or came too slowly.
-    private func refuse(_ problem: Problem) async {
+    private nonisolated(nonsending) func refuse(_ problem: Problem) async {
         serial += 1
         _ = await send(Response.problem(problem), nil, keepAlive: false)
     }
 
     /// Lets the client read the last answer: closing a socket that holds unread octets resets the connection, and
     /// the reset overtakes the answer. So: end our side, and throw away what still comes, for a moment.
-    private func finish() async {
+    private nonisolated(nonsending) func finish() async {
         guard hasAnswered, !input.hasEnded else { return }
         let isQuiet = !input.hasPipelined && input.isBodyComplete && input.fault == nil
         if isQuiet, case .blocked = input.read(socket, &server.readBuffer) { return }
         socket.shutdownWrite()
-        let deadline = loop.now + .seconds(2)
+        let deadline = loop.now + LoopInterval(.seconds(2))
         var octets = 0
-        while octets < limits.discard {
+        while octets < server.settings.limits.discard {
             switch socket.receive(into: &server.readBuffer) {
             case .octets(let count): octets += count
             case .end, .failed: return

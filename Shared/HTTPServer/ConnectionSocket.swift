@@ -36,7 +36,7 @@ final class ConnectionSocket {
     }
 
     /// Waits until something may have come, or `wakeReader` was called.
-    func waitReadable(until deadline: ContinuousClock.Instant) async throws(Failure) {
+    nonisolated(nonsending) func waitReadable(until deadline: LoopTime) async throws(Failure) {
         do throws(EventLoopError) {
             try await descriptor.waitReadable(until: deadline)
         } catch {
@@ -51,7 +51,7 @@ final class ConnectionSocket {
     func wakeReader() { descriptor.wakeReader() }
 
     /// Sends all of `octets` from `start` on.
-    func send(_ octets: [UInt8], from start: Int = 0, _ pace: inout TransferPace) async throws(Failure) {
+    nonisolated(nonsending) func send(_ octets: [UInt8], from start: Int = 0, _ pace: inout TransferPace) async throws(Failure) {
         var start = start
         while start < octets.count {
             switch Socket.send(descriptor.fd, octets, from: start) {
@@ -65,7 +65,7 @@ final class ConnectionSocket {
     }
 
     /// Sends three arrays in order, as few writes as there is room for.
-    func send(
+    nonisolated(nonsending) func send(
         _ first: [UInt8], _ second: [UInt8], _ third: [UInt8], _ pace: inout TransferPace
     ) async throws(Failure) {
         let total = first.count + second.count + third.count
@@ -86,7 +86,7 @@ final class ConnectionSocket {
 
     func shutdownWrite() { Socket.shutdownWrite(descriptor.fd) }
 
-    private func waitWritable(_ pace: inout TransferPace) async throws(Failure) {
+    private nonisolated(nonsending) func waitWritable(_ pace: inout TransferPace) async throws(Failure) {
         let start = loop.now
         do throws(EventLoopError) {
             try await descriptor.waitWritable(until: pace.deadline(from: start))

@@ -2,7 +2,7 @@ public import HTTP
 
 /// One method of one path, with what it does and how it is described.
 public final class Route: Sendable {
-    public typealias Handler = @Sendable (Request) async throws -> Response
+    public typealias Handler = nonisolated(nonsending) @Sendable (Request) async throws -> Response
 
     public let method: HTTPMethod
     /// Segments separated by `/`; `{name}` stands for any one segment: `/v1/ingest/{source}`.

@@ -7,16 +7,29 @@ struct ServerSettings: Sendable {
     let limits: HTTPLimits
     let logger: Logger
     /// Answers a request, whatever happens.
-    let respond: @Sendable (Request) async -> Response
+    let respond: nonisolated(nonsending) @Sendable (Request) async -> Response
     /// The answer to a stream that failed before it wrote anything.
     let failure: @Sendable (any Error, Request) -> Response
 
-    var readPace: TransferPace {
-        TransferPace(idle: limits.bodyTimeout, rate: limits.bodyRate, grace: limits.rateGrace)
-    }
+    /// The pace of a body that has not begun, and of an answer.
+    let readPace: TransferPace
+    let writePace: TransferPace
+    let headTimeout: LoopInterval
+    let idleTimeout: LoopInterval
 
-    var writePace: TransferPace {
-        TransferPace(idle: limits.writeTimeout, rate: limits.writeRate, grace: limits.rateGrace)
+    init(
+        limits: HTTPLimits, logger: Logger,
+        respond: nonisolated(nonsending) @escaping @Sendable (Request) async -> Response,
+        failure: @escaping @Sendable (any Error, Request) -> Response
+    ) {
+        self.limits = limits
+        self.logger = logger
+        self.respond = respond
+        self.failure = failure
+        readPace = TransferPace(idle: limits.bodyTimeout, rate: limits.bodyRate, grace: limits.rateGrace)
+        writePace = TransferPace(idle: limits.writeTimeout, rate: limits.writeRate, grace: limits.rateGrace)
+        headTimeout = LoopInterval(limits.headTimeout)
+        idleTimeout = LoopInterval(limits.idleTimeout)
     }
 }
 
@@ -118,7 +131,7 @@ final class ServerLoop {
         group.addTask(executorPreference: loop) { await server.value.serve(accepted) }
     }
 
-    private func serve(_ accepted: Socket.Accepted) async {
+    private nonisolated(nonsending) func serve(_ accepted: Socket.Accepted) async {
         defer { admission.leave(mailbox.index) }
         guard let connection = try? Connection(accepted, on: self) else { return }
         connections[ObjectIdentifier(connection)] = connection

@@ -1,27 +1,30 @@
+import EventLoop
+
 /// Holds one direction of a transfer to an idle limit and to a minimum average rate. Only the time spent waiting for
 /// the peer counts: a handler that takes its time does not make its client slow.
 struct TransferPace {
-    private let idle: Duration
-    private let grace: Duration
+    private let idle: LoopInterval
+    private let grace: LoopInterval
     /// Octets a second.
     private let rate: Int
     private var octets = 0
-    private var waited = Duration.zero
+    private var waited = LoopInterval.zero
 
     init(idle: Duration, rate: Int, grace: Duration) {
-        self.idle = idle
-        self.grace = grace
+        self.idle = LoopInterval(idle)
+        self.grace = LoopInterval(grace)
         self.rate = max(1, rate)
     }
 
     /// Until when the peer must have moved at least one more octet, if the wait begins now.
-    func deadline(from now: ContinuousClock.Instant) -> ContinuousClock.Instant {
-        let earned = Duration.seconds(octets / rate) + .milliseconds(octets % rate * 1000 / rate)
+    func deadline(from now: LoopTime) -> LoopTime {
+        let earned = LoopInterval(.seconds(octets / rate)) + LoopInterval(.seconds(1) * (octets % rate) / rate)
         return now + min(idle, max(.zero, grace + earned - waited))
     }
 
-    /// The peer moved octets, after a wait that began at `start`, if there was one.
+    /// The peer moved octets.
     mutating func moved(_ count: Int) { octets += count }
 
-    mutating func waited(_ time: Duration) { waited += time }
+    /// The peer was waited for.
+    mutating func waited(_ time: LoopInterval) { waited = waited + time }
 }

@@ -68,6 +68,8 @@ int clinux_close(int fd);
 
 /// Seconds since 1970, without a system call.
 int64_t clinux_wall_seconds(void);
+/// CLOCK_MONOTONIC.
+int64_t clinux_monotonic_nanoseconds(void);
 
 // MARK: threads
 
