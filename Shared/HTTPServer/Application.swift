@@ -64,7 +64,9 @@ public struct Application: Sendable {
         try bodyLimit.apply(to: &request)
     }
 
-    private nonisolated(nonsending) static func dispatch(_ request: Request, _ allMethods: String) async throws -> Response {
+    private nonisolated(nonsending) static func dispatch(_ request: Request, _ allMethods: String) async throws
+        -> Response
+    {
         if let route = request.route { return try await route.handler(request) }
         if case .invalid(let problem) = request.unrouted { throw problem }
         if request.head.targetForm == .asterisk {

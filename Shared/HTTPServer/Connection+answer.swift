@@ -47,7 +47,9 @@ extension Connection {
 
     /// Sends the loop's output buffer, and `body` behind it. The buffer is the loop's: what cannot be sent at once is
     /// taken out of it before the task suspends.
-    private nonisolated(nonsending) func sendOutput(_ body: [UInt8], _ tail: [UInt8] = []) async throws(ConnectionSocket.Failure) {
+    private nonisolated(nonsending) func sendOutput(_ body: [UInt8], _ tail: [UInt8] = []) async throws(ConnectionSocket
+        .Failure)
+    {
         if body.count <= Connection.copyLimit {
             server.output.append(contentsOf: body)
             server.output.append(contentsOf: tail)
@@ -89,7 +91,7 @@ extension Connection {
                 head.version == .http10 ? .untilClose : .chunked
             }
         let goesOn = keepAlive && framing != .untilClose
-        unsafe stream = .held(response, framing, persistence(head, goesOn))
+        stream = .held(response, framing, persistence(head, goesOn))
         defer { stream = .none }
         do {
             try await write(ResponseWriter(ConnectionSink(LoopBound(self, to: loop), serial)))

@@ -125,8 +125,9 @@ final class Connection {
 
     private nonisolated(nonsending) func waitForBody() async throws(Problem) {
         let start = loop.now
-        do {
-            try await socket.waitReadable(until: readPace.deadline(from: start))
+        do throws(ConnectionSocket.Failure) {
+            guard let deadline = readPace.deadline(from: start) else { throw .timedOut }
+            try await socket.waitReadable(until: deadline)
             readPace.waited(loop.now - start)
         } catch .timedOut {
             throw Problem(.requestTimeout, "the body came too slowly")

@@ -51,7 +51,9 @@ final class ConnectionSocket {
     func wakeReader() { descriptor.wakeReader() }
 
     /// Sends all of `octets` from `start` on.
-    nonisolated(nonsending) func send(_ octets: [UInt8], from start: Int = 0, _ pace: inout TransferPace) async throws(Failure) {
+    nonisolated(nonsending) func send(_ octets: [UInt8], from start: Int = 0, _ pace: inout TransferPace)
+        async throws(Failure)
+    {
         var start = start
         while start < octets.count {
             switch Socket.send(descriptor.fd, octets, from: start) {
@@ -88,8 +90,9 @@ final class ConnectionSocket {
 
     private nonisolated(nonsending) func waitWritable(_ pace: inout TransferPace) async throws(Failure) {
         let start = loop.now
+        guard let deadline = pace.deadline(from: start) else { throw .timedOut }
         do throws(EventLoopError) {
-            try await descriptor.waitWritable(until: pace.deadline(from: start))
+            try await descriptor.waitWritable(until: deadline)
         } catch {
             throw error == .timedOut ? .timedOut : .gone
         }

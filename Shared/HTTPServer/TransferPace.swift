@@ -16,10 +16,12 @@ struct TransferPace {
         self.rate = max(1, rate)
     }
 
-    /// Until when the peer must have moved at least one more octet, if the wait begins now.
-    func deadline(from now: LoopTime) -> LoopTime {
+    /// Until when the peer must have moved at least one more octet, if the wait begins now; nil when it has been too
+    /// slow already.
+    func deadline(from now: LoopTime) -> LoopTime? {
         let earned = LoopInterval(.seconds(octets / rate)) + LoopInterval(.seconds(1) * (octets % rate) / rate)
-        return now + min(idle, max(.zero, grace + earned - waited))
+        let left = grace + earned - waited
+        return left > .zero ? now + min(idle, left) : nil
     }
 
     /// The peer moved octets.

@@ -4,21 +4,21 @@ import Testing
 
 @Suite struct TimerHeapTests {
     @Test func firesInOrderOfDeadlineThenInsertion() {
-        let start = ContinuousClock.now
+        let start = LoopTime.now
         var heap = TimerHeap<Int>()
-        _ = heap.insert(at: start + .seconds(2), 2)
-        _ = heap.insert(at: start + .seconds(1), 0)
-        _ = heap.insert(at: start + .seconds(1), 1)
+        _ = heap.insert(at: start + LoopInterval(.seconds(2)), 2)
+        _ = heap.insert(at: start + LoopInterval(.seconds(1)), 0)
+        _ = heap.insert(at: start + LoopInterval(.seconds(1)), 1)
         let early = heap.popExpired(now: start)
         #expect(early == nil)
-        let end = start + .seconds(3)
+        let end = start + LoopInterval(.seconds(3))
         let order = [heap.popExpired(now: end), heap.popExpired(now: end), heap.popExpired(now: end)]
         #expect(order == [0, 1, 2])
         #expect(heap.isEmpty && heap.nextDeadline == nil)
     }
 
     @Test func aStaleIdMatchesNoLaterTimer() {
-        let start = ContinuousClock.now
+        let start = LoopTime.now
         var heap = TimerHeap<Int>()
         let first = heap.insert(at: start, 1)
         let fired = heap.popExpired(now: start)
@@ -34,14 +34,15 @@ import Testing
     @Test(arguments: [UInt64(1), 2, 3, 4])
     func agreesWithASortedList(seed: UInt64) {
         var random = SplitMix(state: seed)
-        let start = ContinuousClock.now
+        let start = LoopTime.now
         var heap = TimerHeap<Int>()
         var model: [(deadline: Int, order: Int, payload: Int, id: TimerID)] = []
         for step in 0..<4000 {
             switch Int.random(in: 0..<10, using: &random) {
             case 0..<5:
                 let deadline = Int.random(in: 0..<500, using: &random)
-                model.append((deadline, step, step, heap.insert(at: start + .milliseconds(deadline), step)))
+                model.append(
+                    (deadline, step, step, heap.insert(at: start + LoopInterval(.milliseconds(deadline)), step)))
             case 5 where !model.isEmpty:
                 let victim = model.remove(at: Int.random(in: model.indices, using: &random))
                 let removed = heap.remove(victim.id)
@@ -49,17 +50,17 @@ import Testing
             case 6 where !model.isEmpty:
                 let index = Int.random(in: model.indices, using: &random)
                 model[index].deadline = Int.random(in: 0..<500, using: &random)
-                let moved = heap.move(model[index].id, to: start + .milliseconds(model[index].deadline))
+                let moved = heap.move(model[index].id, to: start + LoopInterval(.milliseconds(model[index].deadline)))
                 #expect(moved)
             default:
                 let now = Int.random(in: 0..<500, using: &random)
                 let due = model.filter { $0.deadline <= now }.min { ($0.deadline, $0.order) < ($1.deadline, $1.order) }
-                let popped = heap.popExpired(now: start + .milliseconds(now))
+                let popped = heap.popExpired(now: start + LoopInterval(.milliseconds(now)))
                 #expect(popped == due?.payload)
                 model.removeAll { $0.payload == due?.payload }
             }
             #expect(heap.count == model.count)
-            #expect(heap.nextDeadline == model.map(\.deadline).min().map { start + .milliseconds($0) })
+            #expect(heap.nextDeadline == model.map(\.deadline).min().map { start + LoopInterval(.milliseconds($0)) })
         }
     }
 }
