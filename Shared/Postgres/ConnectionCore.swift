@@ -39,6 +39,7 @@ final class ConnectionCore: @unchecked Sendable {
     /// What the loss of the connection means at this moment.
     var lossCode = PostgresError.Code.connectionLost
     private var cancelling = false
+    private var cancelRequests = 0
     private var cancelWaiter: CheckedContinuation<Void, Never>?
 
     init(_ handle: consuming ConnectionHandle, _ descriptor: PolledDescriptor, _ configuration: PostgresConfiguration) {
@@ -106,9 +107,21 @@ final class ConnectionCore: @unchecked Sendable {
     /// A late cancel request would hit the next statement: it must have come back before there is one.
     func end() async {
         if cancelling, phase != .closed {
+            let request = cancelRequests
+            BlockingCalls.start(after: configuration.answerGrace) { [self] in
+                loop.submit { [self] in
+                    if request == cancelRequests { giveUpCancelling() }
+                }
+            }
             await withCheckedContinuation { cancelWaiter = $0 }
         }
         if phase == .busy { phase = .idle }
+    }
+
+    private func giveUpCancelling() {
+        guard let waiter = cancelWaiter.take() else { return }
+        close()
+        waiter.resume()
     }
 
     // MARK: Waiting
@@ -223,11 +236,11 @@ final class ConnectionCore: @unchecked Sendable {
     private func requestCancel() {
         guard let cancelHandle, !cancelling else { return }
         cancelling = true
+        cancelRequests += 1
         cancelHandle.request { [self] in
             loop.submit { [self] in
                 cancelling = false
-                cancelWaiter?.resume()
-                cancelWaiter = nil
+                cancelWaiter.take()?.resume()
             }
         }
     }

@@ -54,6 +54,7 @@ enum Fence {
         "Shared/Records/TextOutput.swift": "snprintf",
         "Shared/Records/TimeZoneTable.swift": "cctz's time zones",
         "Shared/Records/Zstd.swift": "zstd's contexts",
+        "Tests/Support/UnixSocket.swift": "Unix-domain sockets",
     ]
 
     /// Files outside Lifecycle that start a task, each with who waits for it.
