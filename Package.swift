@@ -62,7 +62,7 @@ let modules: [Target] = [
     shared("JSON", []),
     shared("HTTP", ["JSON"]),
     shared("HTTPServer", ["HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "CLinux"]),
-    shared("Postgres", ["CPostgres", "EventLoop", "Lifecycle", "Observability"]),
+    shared("Postgres", ["CPostgres", "EventLoop", "Lifecycle", "Observability"], exclude: ["README.md"]),
     shared("Migrations", ["Postgres", "Observability", "CMigrationFiles", "COpenSSL"], exclude: ["SQL"]),
     shared("Queue", ["Postgres", "EventLoop", "Lifecycle", "Observability", "JSON"]),
     shared("Records", ["JSON", "CSimdJSON", "CZstd", "CZlib", "COpenSSL", "CTimeZone"]),

@@ -74,17 +74,18 @@ extension ConnectionCore {
         try await awaitCopy { if case .copyOut = $0 { true } else { false } }
         var piece: [UInt8] = []
         piece.reserveCapacity(Self.copyOutPiece * 2)
-        while try await readCopy(into: &piece) {
+        var more = true
+        while more {
+            more = try await readCopy(into: &piece)
             do {
-                try await body(piece)
+                if !piece.isEmpty { try await body(piece) }
             } catch {
-                try interrupt(.cancelled, "the reader gave up")
-                try await discardCopyOut()
+                if more, interruption == nil { try interrupt(.cancelled, "the reader gave up") }
+                if more { try await discardCopyOut() } else { try await drain() }
                 throw error
             }
             piece.removeAll(keepingCapacity: true)
         }
-        if !piece.isEmpty { try await body(piece) }
         return try await copyResult()
     }
 

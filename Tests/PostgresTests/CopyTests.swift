@@ -129,6 +129,10 @@ private struct GivenUp: Error {}
                     throw GivenUp()
                 }
             }
+            await #expect(throws: GivenUp.self) {
+                // The only piece, after which nothing is left to cancel.
+                try await connection.copyOut("copy (select 1) to stdout") { _ in throw GivenUp() }
+            }
             #expect(try await connection.query("select 1").rowCount == 1)
         }
     }

@@ -128,7 +128,7 @@ private struct Put: PostgresStatement {
         configuration.answerGrace = .milliseconds(200)
         configuration.acquireTimeout = .seconds(30)
         configuration.unavailableTimeout = .seconds(30)
-        try await withRunningPool(configuration) { pool in
+        try await withRunningPool(configuration) { pool async throws in
             for _ in 0..<5 {
                 let code = await errorCode {
                     try await pool.withConnection { connection in

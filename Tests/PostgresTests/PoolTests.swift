@@ -96,7 +96,7 @@ private struct Rejected: Error {}
         var configuration = try database.configuration(poolSize: 1)
         configuration.acquireTimeout = .milliseconds(100)
         configuration.maximumWaiters = 3
-        try await withRunningPool(configuration) { pool in
+        try await withRunningPool(configuration) { pool async throws in
             try await eventually("opened") { await errorCode { try await pool.withConnection { _ in } } == nil }
             try await pool.withConnection { _ in
                 let started = ContinuousClock.now

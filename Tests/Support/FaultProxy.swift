@@ -33,7 +33,7 @@ public final class FaultProxy: Sendable {
 
     private init(_ cluster: TemporaryPostgres) throws {
         directory = "/tmp/millrace-proxy.\(getpid()).\(UniqueName.next())"
-        server = cluster.directory + "/.s.PGSQL.5432"
+        server = cluster.directory + "/.s.PGSQL.\(cluster.port)"
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         listener = try UnixSocket.listening(at: directory + "/.s.PGSQL.5432")

@@ -56,10 +56,11 @@ actor GuardianProcess {
         return text.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    /// Arguments: the binaries' directory, the user to run as or nothing, lines for postgresql.conf. Prints the
-    /// cluster's directory once the server answers; then obeys its standard input, line by line, until that ends.
+    /// Arguments: the binaries' directory, the user to run as or nothing, lines for postgresql.conf, `tls` or
+    /// nothing. Prints the cluster's directory once the server answers; then obeys its standard input, line by line,
+    /// until that ends.
     private static let script = #"""
-        binaries=$1; user=$2; settings=$3
+        binaries=$1; user=$2; settings=$3; tls=$4
         as() { if [ -n "$user" ]; then setpriv --reuid="$user" --regid="$user" --clear-groups -- "$@"; else "$@"; fi; }
         directory=$(mktemp -d /tmp/millrace-pg.XXXXXX) || exit 1
         chmod 700 "$directory"
@@ -81,6 +82,10 @@ actor GuardianProcess {
             >"$directory/initdb.log" 2>&1 || { cat "$directory/initdb.log" >&2; finish 1; }
         printf '%s\nunix_socket_directories = '"'%s'"'\n' "$settings" "$directory" \
             >>"$directory/data/postgresql.conf"
+        if [ -n "$tls" ]; then
+            as openssl req -new -x509 -nodes -days 2 -subj /CN=localhost -keyout "$directory/data/server.key" \
+                -out "$directory/data/server.crt" >"$directory/openssl.log" 2>&1 || finish 1
+        fi
         control() {
             as "$binaries/pg_ctl" -D "$directory/data" -l "$directory/server.log" -w -s "$@" >/dev/null 2>&1 </dev/null
         }

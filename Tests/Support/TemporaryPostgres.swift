@@ -8,11 +8,14 @@ public final class TemporaryPostgres: Sendable {
     public struct Options: Sendable {
         /// On costs a disk flush a commit; off is enough unless the machine itself is to fail.
         public var fsync = false
+        /// Also on TCP, at a random port of 127.0.0.1, with TLS by a certificate nobody knows.
+        public var tls = false
         /// Further lines of postgresql.conf.
         public var settings: [(name: String, value: String)] = []
 
-        public init(fsync: Bool = false, settings: [(name: String, value: String)] = []) {
+        public init(fsync: Bool = false, tls: Bool = false, settings: [(name: String, value: String)] = []) {
             self.fsync = fsync
+            self.tls = tls
             self.settings = settings
         }
     }
@@ -30,11 +33,14 @@ public final class TemporaryPostgres: Sendable {
 
     /// The directory that holds the socket, `data` and `server.log`.
     public let directory: String
+    /// Part of the socket's name, and the TCP port if there is one.
+    public let port: Int
     private let binaries: String
     private let guardian: GuardianProcess
     private let templates = OnceByKey<String>()
 
-    private init(_ binaries: String, _ guardian: GuardianProcess) {
+    private init(_ binaries: String, _ guardian: GuardianProcess, port: Int) {
+        self.port = port
         self.binaries = binaries
         self.guardian = guardian
         directory = guardian.directory
@@ -49,18 +55,20 @@ public final class TemporaryPostgres: Sendable {
     public static func start(_ options: Options = Options()) async throws -> TemporaryPostgres {
         let binaries = try await PostgresBinaries.directory()
         let user = PostgresBinaries.serverUser()
+        let port = options.tls ? Int.random(in: 20000..<60000) : 5432
         let guardian = try await GuardianProcess.start(
-            arguments: [binaries, user ?? "", configuration(options)])
-        let cluster = TemporaryPostgres(binaries, guardian)
+            arguments: [binaries, user ?? "", configuration(options, port), options.tls ? "tls" : ""])
+        let cluster = TemporaryPostgres(binaries, guardian, port: port)
         try await cluster.verify()
         try await cluster.administer(
             "CREATE ROLE \(role) LOGIN NOSUPERUSER CREATEROLE NOCREATEDB", database: "postgres")
         return cluster
     }
 
-    private static func configuration(_ options: Options) -> String {
+    private static func configuration(_ options: Options, _ port: Int) -> String {
         var settings = [
-            ("listen_addresses", "''"), ("fsync", options.fsync ? "on" : "off"),
+            ("listen_addresses", options.tls ? "'127.0.0.1'" : "''"), ("port", "\(port)"),
+            ("ssl", options.tls ? "on" : "off"), ("fsync", options.fsync ? "on" : "off"),
             ("full_page_writes", options.fsync ? "on" : "off"), ("max_connections", "200"),
             ("shared_buffers", "'64MB'"), ("max_wal_size", "'2GB'"), ("jit", "off"), ("log_min_messages", "warning"),
             ("logging_collector", "off"), ("timezone", "'UTC'"),
@@ -90,7 +98,12 @@ public final class TemporaryPostgres: Sendable {
 
     /// libpq's URL of a database of this cluster.
     public func url(of database: String, as role: String = TemporaryPostgres.role) -> String {
-        "postgres://\(role)@/\(database)?host=\(directory)&port=5432"
+        "postgres://\(role)@/\(database)?host=\(directory)&port=\(port)"
+    }
+
+    /// The same over TCP and TLS; for clusters with `Options.tls`.
+    public func tlsURL(of database: String, as role: String = TemporaryPostgres.role) -> String {
+        "postgres://\(role)@localhost:\(port)/\(database)?sslmode=require"
     }
 
     /// Runs SQL as the superuser, through psql; gives its unaligned output.
@@ -99,7 +112,8 @@ public final class TemporaryPostgres: Sendable {
         try await ShellCommand.run(
             binaries + "/psql",
             [
-                "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", directory, "-U", "postgres", "-d", database,
+                "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", directory, "-p", "\(port)", "-U", "postgres",
+                "-d", database,
                 "-c", sql,
             ])
     }
