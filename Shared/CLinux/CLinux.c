@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -150,6 +151,11 @@ ssize_t clinux_receive(int fd, void *buffer, size_t length) {
         if (count >= 0) return count;
         if (errno != EINTR) return -errno;
     }
+}
+
+size_t clinux_readable_bytes(int fd) {
+    int count = 0;
+    return ioctl(fd, FIONREAD, &count) == 0 && count > 0 ? (size_t)count : 0;
 }
 
 _Bool clinux_peer_has_ended(int fd) {

@@ -26,8 +26,13 @@ int clinux_thread_start(const char *name, clinux_thread_body body, void *context
     if (!start) return -ENOMEM;
     *start = (struct start){.body = body, .context = context};
     strncpy(start->name, name, sizeof start->name - 1);  // the kernel keeps 15 bytes
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    // The default follows the shell's limit, and is small where that is unlimited.
+    pthread_attr_setstacksize(&attributes, CLINUX_THREAD_STACK);
     pthread_t thread;
-    int error = pthread_create(&thread, NULL, thread_main, start);
+    int error = pthread_create(&thread, &attributes, thread_main, start);
+    pthread_attr_destroy(&attributes);
     if (error) {
         free(start);
         return -error;

@@ -74,6 +74,9 @@ public final class PolledDescriptor: Sendable {
         try await wait(.write, until: deadline, false)
     }
 
+    /// How many bytes can be read now; 0 where that is not known.
+    public var readableBytes: Int { clinux_readable_bytes(fd) }
+
     /// Ends the read wait that is on, or the next one, as if something had come: a spurious wake-up on purpose.
     public func wakeReader() {
         loop.wakeReader(key)

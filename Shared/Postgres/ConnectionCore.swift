@@ -152,6 +152,7 @@ final class ConnectionCore: @unchecked Sendable {
         if handle.usesTLS { reads = 3 }
         while reads > 0 {
             reads -= 1
+            try noteIncoming(descriptor.readableBytes)
             guard handle.consumeInput() else {
                 if case .failed(let error) = handle.nextEvent(doing: doing) {
                     throw lost(error.message, sqlstate: error.sqlstate)
@@ -159,6 +160,16 @@ final class ConnectionCore: @unchecked Sendable {
                 throw lost(handle.errorMessage)
             }
             if !handle.isBusy { return }
+        }
+    }
+
+    /// Counts what comes of one row, which libpq keeps in memory as a whole.
+    private func noteIncoming(_ count: @autoclosure () -> Int) throws(PostgresError) {
+        guard let limit = streaming.maximumRowBytes else { return }
+        streaming.rowBytes += count()
+        if streaming.rowBytes > limit {
+            close()
+            throw PostgresError(.rowTooLarge, "a row has more than \(limit) bytes", doing: doing)
         }
     }
 

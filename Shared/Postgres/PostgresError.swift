@@ -23,6 +23,8 @@ public struct PostgresError: Error, Sendable, CustomStringConvertible {
         case server
         /// A value was not of the type asked for, or NULL where none is allowed.
         case decode
+        /// A streamed row was larger than the reader allowed; the connection was closed.
+        case rowTooLarge
         /// The connection was used in a way it does not allow, such as by two tasks at once.
         case misuse
     }

@@ -37,15 +37,17 @@ public final class PostgresOpenQuery: Sendable {
 extension PostgresConnection {
     /// Begins a query and waits for its first row or its end, so that what the server has against it is thrown here.
     ///
-    /// `timeout` bounds the query up to its last row, whenever that is asked for. Errors as `query`, and then the
+    /// `timeout` bounds the query up to its last row, whenever that is asked for. `maximumRowBytes` bounds the memory
+    /// that a row takes: a larger one is `.rowTooLarge` and closes the connection. Errors as `query`, and then the
     /// connection is free again.
     public func open(
-        _ query: PostgresQuery, format: PostgresResult.Format = .text, timeout: Duration? = nil
+        _ query: PostgresQuery, format: PostgresResult.Format = .text, timeout: Duration? = nil,
+        maximumRowBytes: Int? = nil
     ) async throws(PostgresError) -> PostgresOpenQuery {
         let core = self.core
         let columns: Result<[PostgresColumn], PostgresError> = await core.loop.run {
             do throws(PostgresError) {
-                return .success(try await core.openStream(query, format, timeout))
+                return .success(try await core.openStream(query, format, timeout, maximumRowBytes))
             } catch {
                 return .failure(error)
             }
@@ -56,12 +58,13 @@ extension PostgresConnection {
 
 extension ConnectionCore {
     fileprivate func openStream(
-        _ query: PostgresQuery, _ format: PostgresResult.Format, _ timeout: Duration?
+        _ query: PostgresQuery, _ format: PostgresResult.Format, _ timeout: Duration?, _ maximumRowBytes: Int?
     ) async throws(PostgresError) -> [PostgresColumn] {
         try begin("stream a query", limit: timeout, shielded: false)
         do throws(PostgresError) {
-            return try await startStream(query, format)
+            return try await startStream(query, format, maximumRowBytes: maximumRowBytes)
         } catch {
+            streaming.maximumRowBytes = nil
             await end()
             throw explain(error)
         }

@@ -18,6 +18,9 @@ extension ConnectionCore {
     struct StreamState {
         var first: PostgresResult?
         var ended = false
+        /// The most bytes that may come before a row is complete, rows read ahead with it among them; nil for any.
+        var maximumRowBytes: Int?
+        var rowBytes = 0
     }
 
     /// Runs a query whose rows `body` pulls. When `body` returns or throws early, the query is cancelled.
@@ -37,14 +40,14 @@ extension ConnectionCore {
 
     /// Sends a query and waits for its first answer.
     func startStream(
-        _ query: PostgresQuery, _ format: PostgresResult.Format
+        _ query: PostgresQuery, _ format: PostgresResult.Format, maximumRowBytes: Int? = nil
     ) async throws(PostgresError) -> [PostgresColumn] {
         if pendingBegin != nil { _ = try await runPipeline([]) }
         guard handle.execute(.sql(query.sql), query.parameters, &parameterBuffer, format), handle.singleRows() else {
             throw refused()
         }
         try await flush()
-        streaming = StreamState()
+        streaming = StreamState(maximumRowBytes: maximumRowBytes)
         return try await firstStreamedResult()
     }
 
@@ -65,7 +68,9 @@ extension ConnectionCore {
     private func nextStreamedResult() async throws(PostgresError) -> PostgresResult? {
         guard !streaming.ended else { return nil }
         switch try await nextEvent() {
-        case .result(let result): return result
+        case .result(let result):
+            streaming.rowBytes = 0
+            return result
         case .end:
             streaming.ended = true
             return nil
@@ -80,6 +85,7 @@ extension ConnectionCore {
 
     func endStream() async throws(PostgresError) {
         streaming.first = nil
+        streaming.maximumRowBytes = nil
         guard !streaming.ended, phase == .busy else { return }
         // The rows may have been read to their last, with only the end left: then there is nothing to cancel.
         if !handle.isBusy, case .end = handle.nextEvent(doing: doing) { return }

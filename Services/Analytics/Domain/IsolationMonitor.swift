@@ -25,7 +25,7 @@ final class IsolationMonitor: Service {
         var summary: String {
             let shown = excess.prefix(8).joined(separator: ", ")
             let more = excess.count > 8 ? " and \(excess.count - 8) more" : ""
-            return "the role \(workspace.role) can use what only a superuser can take from it: \(shown)\(more); "
+            return "the role \(workspace.role) has or may use \(shown)\(more); "
                 + "run deploy/postgres/prepare.sql as a superuser"
         }
     }
@@ -44,8 +44,8 @@ final class IsolationMonitor: Service {
         self.logger = logger
     }
 
-    /// The workspace to query in. Throws `query_unavailable` where its queries cannot be kept apart from others'; errors
-    /// of the database.
+    /// The workspace to query in. Throws `query_unavailable` where its queries cannot be kept apart from others', and
+    /// errors of the database.
     func workspace(of principal: Principal) async throws -> QueryWorkspace {
         let known = findings.withLock { $0[principal.workspaceID] }
         let finding: Finding
@@ -67,7 +67,7 @@ final class IsolationMonitor: Service {
                 id: found.id, name: found.name, schema: found.schema, role: found.queryRole)
             let standing = ExcessStanding(role: workspace.role, schema: workspace.schema)
             var excess = try await connection.query(standing)
-            if excess != ["is no role"] {
+            if excess != ["no role"] {
                 excess += try await WorkspaceProvision.excessRights(of: workspace.role, on: connection)
             }
             let count = try await connection.query(CountWorkspaces()).first ?? 0

@@ -42,8 +42,8 @@ struct QueryEngine: Sendable {
 
     /// Runs a query until its answer is complete or large.
     ///
-    /// Errors: `QueryGuard.Refusal`, `AmbiguousColumn`, `TooManyQueries`, `ClientGone`, `PostgresError`, and the problem
-    /// `query_unavailable`.
+    /// Errors: `QueryGuard.Refusal`, `AmbiguousColumn`, `TooManyQueries`, `ClientGone`, `PostgresError`, and the
+    /// problem `query_unavailable`.
     func run(_ query: UserQuery, for principal: Principal, until deadline: QueryDeadline) async throws -> Answer {
         do {
             try await catalog.queryGuard().check(query.sql)
@@ -67,7 +67,8 @@ struct QueryEngine: Sendable {
         let lease = try await sessions.begin(workspace, timeout: deadline.left)
         // The guard has parsed this very text, and the extended protocol takes one statement only.
         let statement = PostgresQuery(unsafeText: query.sql, query.parameters)
-        let open = try await lease.open(statement, timeout: deadline.left + QueryDeadline.grace)
+        let open = try await lease.open(
+            statement, timeout: deadline.left + QueryDeadline.grace, maximumRowBytes: limits.rowBytes)
         let columns = try await catalog.describe(open.columns)
         if query.format == .ndjson { try Self.checkNames(columns) }
         let writer = ResultWriter(query.format, columns, query.numbers)

@@ -9,12 +9,16 @@ import JSON
 struct QueryGuard: Sendable {
     /// Why a statement is refused, and where in its text (1-based, in characters).
     struct Refusal: Error, Equatable {
-        enum Kind { case notAllowed, syntax }
+        enum Kind { case notAllowed, syntax, tooComplex }
 
         var kind = Kind.notAllowed
         var message: String
         var position: Int?
     }
+
+    /// The most bytes of a statement. The parser's own recursion takes up to about 150 bytes of stack for each two
+    /// bytes of text (`1+1+1…`), and a loop's thread has 8 MiB.
+    static let maximumLength = 64 * 1024
 
     /// Names by which the server would call a function or a cast: `(value).name` is a call for them.
     private let callable: Set<String>
@@ -26,12 +30,16 @@ struct QueryGuard: Sendable {
 
     /// Throws unless the statement may be sent.
     func check(_ sql: String) throws(Refusal) {
+        guard sql.utf8.count <= Self.maximumLength else {
+            throw Refusal(kind: .tooComplex, message: "the statement has more than \(Self.maximumLength) bytes")
+        }
         if sql.utf8.contains(0) { throw Refusal(message: "the statement contains U+0000") }
         let tree: StatementTree
         do throws(StatementTree.SyntaxError) {
             tree = try StatementTree(parsing: sql)
         } catch {
-            throw Refusal(kind: .syntax, message: error.message, position: error.position)
+            throw Refusal(
+                kind: error.isTooDeep ? .tooComplex : .syntax, message: error.message, position: error.position)
         }
         guard tree.statements.count == 1, let statement = tree.statements[0]["stmt"] else {
             let count = tree.statements.count

@@ -16,8 +16,10 @@ final class SessionLease: Sendable {
     }
 
     /// Begins the query whose session this is. Errors are the server's.
-    func open(_ statement: PostgresQuery, timeout: Duration) async throws(PostgresError) -> PostgresOpenQuery {
-        let open = try await connection.open(statement, timeout: timeout)
+    func open(
+        _ statement: PostgresQuery, timeout: Duration, maximumRowBytes: Int
+    ) async throws(PostgresError) -> PostgresOpenQuery {
+        let open = try await connection.open(statement, timeout: timeout, maximumRowBytes: maximumRowBytes)
         query.withLock { $0 = open }
         return open
     }

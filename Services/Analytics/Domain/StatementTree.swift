@@ -11,6 +11,8 @@ struct StatementTree {
         var message: String
         /// 1-based, in characters.
         var position: Int?
+        /// It may be SQL, but of more levels than are looked at.
+        var isTooDeep = false
     }
 
     /// The most levels of the tree. A SQL expression takes about four levels for each of its own.
@@ -33,7 +35,7 @@ struct StatementTree {
             let tree = try JSONValue.parse(bytes, depthLimit: Self.depthLimit)
             statements = tree["stmts"]?.array ?? []
         } catch {
-            throw SyntaxError(message: "the statement is nested too deeply")
+            throw SyntaxError(message: "the statement is nested too deeply", isTooDeep: true)
         }
     }
 }

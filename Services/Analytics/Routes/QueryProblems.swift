@@ -8,16 +8,21 @@ extension QueryGuard.Refusal: ProblemConvertible {
     /// A text that is no SQL is the user's mistake; SQL that is not allowed is refused.
     var problem: Problem {
         var extensions: [(String, JSONValue)] = []
-        if kind == .syntax { extensions.append(("sqlstate", "42601")) }
+        switch kind {
+        case .notAllowed: break
+        case .syntax: extensions.append(("sqlstate", "42601"))
+        case .tooComplex: extensions.append(("sqlstate", "54001"))
+        }
         if let position { extensions.append(("position", .number(position))) }
-        return Problem(kind == .syntax ? .invalidQuery : .queryNotAllowed, message, extensions: extensions)
+        return Problem(kind == .notAllowed ? .queryNotAllowed : .invalidQuery, message, extensions: extensions)
     }
 }
 
 extension QueryEngine.AmbiguousColumn: ProblemConvertible {
     var problem: Problem {
         Problem(
-            .invalidQuery, "two columns are named \"\(name)\"; tell them apart by AS", extensions: [("sqlstate", "42701")])
+            .invalidQuery, "two columns are named \"\(name)\"; tell them apart by AS",
+            extensions: [("sqlstate", "42701")])
     }
 }
 
@@ -43,6 +48,7 @@ struct QueryFailure: Error, ProblemConvertible {
     var problem: Problem {
         guard error.code == .server, let sqlstate = error.sqlstate, !sqlstate.isConnectionFault else {
             if error.code == .timedOut { return Problem(.queryTimeout, "the query did not end within its timeout") }
+            if error.code == .rowTooLarge { return Problem(.queryFailed, error.message) }
             return error.problem
         }
         return Problem(

@@ -52,6 +52,8 @@ int clinux_accept(int listener, char *peer, size_t peer_length);
 /// A blocking TCP connection to a numeric address, or -errno.
 int clinux_connect_tcp(const char *address, uint16_t port);
 ssize_t clinux_receive(int fd, void *buffer, size_t length);
+/// How many bytes can be read now; 0 if that is not known.
+size_t clinux_readable_bytes(int fd);
 /// Whether the peer of a stream socket will send no more, or has gone; what it sent before may still lie unread.
 _Bool clinux_peer_has_ended(int fd);
 /// Sends with MSG_NOSIGNAL: a closed peer is -EPIPE, never a signal.
@@ -72,6 +74,9 @@ int64_t clinux_wall_seconds(void);
 int64_t clinux_monotonic_nanoseconds(void);
 
 // MARK: threads
+
+/// Bytes of stack that a thread gets, whatever the process's limit says.
+enum { CLINUX_THREAD_STACK = 8 << 20 };
 
 typedef void (*clinux_thread_body)(void *context);
 /// Starts a detached or joinable thread; `handle` is for `clinux_thread_join`. 0 or -errno.
