@@ -1,7 +1,6 @@
 public import HTTPServer
-public import Platform
-
 import Lifecycle
+public import Platform
 
 /// The analytics service: answers users' SQL over the datasets of their workspace.
 public struct AnalyticsService: Sendable {

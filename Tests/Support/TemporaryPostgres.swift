@@ -118,6 +118,15 @@ public final class TemporaryPostgres: Sendable {
             ])
     }
 
+    /// Runs a psql script as the superuser.
+    public func administer(file: String, variables: [(name: String, value: String)], database: String) async throws {
+        let assignments = variables.flatMap { ["-v", "\($0.name)=\($0.value)"] }
+        try await ShellCommand.run(
+            binaries + "/psql",
+            ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", directory, "-U", "postgres", "-d", database] + assignments
+                + ["-f", file])
+    }
+
     private func create(_ name: String, from template: String) async throws {
         try await administer(
             "CREATE DATABASE \(name) TEMPLATE \(template) OWNER \(Self.role)", database: "postgres")

@@ -36,7 +36,8 @@ enum QueryAllowList {
     /// Types that may be cast to; the object identifier types (`regclass` …) are left out, they read the catalog.
     static let types: Set<String> = [
         "bit", "bool", "bpchar", "bytea", "char", "cidr", "date", "datemultirange", "daterange", "float4", "float8",
-        "inet", "int2", "int4", "int4multirange", "int4range", "int8", "int8multirange", "int8range", "interval", "json",
+        "inet", "int2", "int4", "int4multirange", "int4range", "int8", "int8multirange", "int8range", "interval",
+        "json",
         "jsonb", "jsonpath", "macaddr", "money", "numeric", "nummultirange", "numrange", "point", "record", "text",
         "time", "timestamp", "timestamptz", "timetz", "tsmultirange", "tsrange", "tstzmultirange", "tstzrange", "uuid",
         "varbit", "varchar",
@@ -45,9 +46,15 @@ enum QueryAllowList {
     static let functions: Set<String> = aggregates.union(windows).union(numbers).union(strings).union(times)
         .union(documents).union(sets)
 
+    /// Functions that only measure a geometric value, and whose names columns often have: `t.width` may be called.
+    static let fields: Set<String> = [
+        "area", "center", "diagonal", "diameter", "height", "radius", "slope", "width",
+    ]
+
     private static let aggregates: Set<String> = [
         "any_value", "array_agg", "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "corr", "count",
-        "covar_pop", "covar_samp", "every", "json_agg", "json_object_agg", "jsonb_agg", "jsonb_object_agg", "max", "min",
+        "covar_pop", "covar_samp", "every", "json_agg", "json_object_agg", "jsonb_agg", "jsonb_object_agg", "max",
+        "min",
         "mode", "percentile_cont", "percentile_disc", "range_agg", "range_intersect_agg", "regr_avgx", "regr_avgy",
         "regr_count", "regr_intercept", "regr_r2", "regr_slope", "regr_sxx", "regr_sxy", "regr_syy", "stddev",
         "stddev_pop", "stddev_samp", "string_agg", "sum", "var_pop", "var_samp", "variance",

@@ -20,10 +20,12 @@ struct QueryGuard: Sendable {
     /// bytes of text (`1+1+1…`), and a loop's thread has 8 MiB.
     static let maximumLength = 64 * 1024
 
-    /// Names by which the server would call a function or a cast: `(value).name` is a call for them.
+    /// Names by which the server would call a function or a cast: `(value).name`, and also `alias.name`, is a call for
+    /// them where there is no such column.
     private let callable: Set<String>
 
-    /// `callable`: all names of functions and types of the server, in its `pg_catalog` and elsewhere.
+    /// `callable`: all functions of the server that can be called with one argument, in whatever schema, and the types
+    /// whose input reads the catalog.
     init(callable: Set<String>) {
         self.callable = callable
     }
@@ -110,10 +112,13 @@ private struct TreeWalk {
         case "A_Expr":
             try checkQualifiers(of: value["name"], what: "operator")
         case "A_Indirection":
-            for name in (value["indirection"]?.array ?? []).compactMap(Self.text)
-            where callable.contains(name) && !QueryAllowList.functions.contains(name) {
-                throw refusal("the field or function \"\(name)\" is not allowed here")
-            }
+            try checkSelection(value["indirection"]?.array ?? [])
+        case "ColumnRef":
+            try checkSelection(value["fields"]?.array?.dropFirst() ?? [])
+        case "SubLink":
+            try checkQualifiers(of: value["operName"], what: "operator")
+        case "SortBy":
+            try checkQualifiers(of: value["useOp"], what: "operator")
         default:
             break
         }
@@ -134,6 +139,17 @@ private struct TreeWalk {
         let name = (call["funcname"]?.array ?? []).compactMap(Self.text).last ?? ""
         guard QueryAllowList.functions.contains(name) else {
             throw refusal("the function \(name)() is not allowed")
+        }
+    }
+
+    /// A field that is selected may turn out to be a function that is called with what stands before the dot: with the
+    /// row of a table, or with the value of a function in FROM.
+    private func checkSelection(_ fields: some Sequence<JSONValue>) throws(QueryGuard.Refusal) {
+        for name in fields.lazy.compactMap(Self.text)
+        where callable.contains(name) && !QueryAllowList.functions.contains(name)
+            && !QueryAllowList.fields.contains(name)
+        {
+            throw refusal("the field or function \"\(name)\" is not allowed here; rename the column by a subquery")
         }
     }
 

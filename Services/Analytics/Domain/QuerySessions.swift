@@ -73,7 +73,7 @@ final class QuerySessions: Service {
             do {
                 try await connection.execute(script: script, timeout: Self.cleaningTime)
                 return SessionLease(connection, permit, self)
-            } catch where error.isUnavailable {
+            } catch  where error.isUnavailable {
                 await connection.close()
             }
         }

@@ -20,8 +20,8 @@ private struct QueryTimeout: JSONFieldValue {
 extension UserQuery {
     private enum Numbers: String, CaseIterable { case number, string }
 
-    /// Reads a request's query and body. Throws `invalid_parameter`, `invalid_request`, `unknown_field` and what reading
-    /// JSON throws.
+    /// Reads a request's query and body. Throws `invalid_parameter`, `invalid_request`, `unknown_field` and what
+    /// reading JSON throws.
     init(_ request: Request) async throws {
         let query = try request.query()
         let numbers = query.value("numbers", oneOf: Numbers.self) ?? .number

@@ -55,13 +55,7 @@ extension QueryRoute {
             .post, "/v1/query", scope: "query",
             operation: Operation(
                 id: "postQuery", summary: "One SELECT over the workspace's datasets",
-                description: """
-                    `sql` is one SELECT, VALUES or WITH of SELECTs; datasets are named without a schema. `params` are bound \
-                    to `$1`, `$2`, … and take the types the statement gives them. A JSON answer has at most `limit` rows \
-                    (10,000 unless said, at most 1,000,000) and says `truncated` if there were more; CSV and NDJSON are \
-                    streamed to the end. `timeout` covers the answer's taking. Errors in the statement carry `sqlstate` \
-                    and `position`, 1-based in characters of `sql`.
-                    """,
+                description: Self.description,
                 tag: "analytics",
                 parameters: [
                     .init(
@@ -84,6 +78,14 @@ extension QueryRoute {
                 ]),
             handler: post)
     }
+
+    private static let description = """
+        `sql` is one SELECT, VALUES or WITH of SELECTs; datasets are named without a schema. `params` are bound to \
+        `$1`, `$2`, … and take the types the statement gives them. A JSON answer has at most `limit` rows (10,000 \
+        unless said, at most 1,000,000) and says `truncated` if there were more; CSV and NDJSON are streamed to the \
+        end. `timeout` covers the taking of the answer. Errors in the statement carry `sqlstate` and `position`, \
+        1-based in characters of `sql`.
+        """
 
     private static let requestSchema: JSONValue = [
         "type": "object", "required": ["sql"], "additionalProperties": false,

@@ -1,9 +1,19 @@
 import Postgres
 
-/// Every name by which a function or a type can be called, in any schema.
+/// Every name that a field selection would call: functions that one argument is enough for, in any schema, and types
+/// whose input reads the catalog. Functions that only convert to a built-in type of their name are left out: columns
+/// often have such a name (`name`, `line`, `path`).
 struct ListCallableNames: PostgresStatement {
     static let sql = """
-        select array(select proname::text from pg_proc union select typname::text from pg_type)
+        select array(
+            select p.proname::text from pg_proc p
+            where p.pronargs >= 1 and p.pronargs - p.pronargdefaults <= 1 and not exists (
+                select from pg_type t
+                where t.typname = p.proname and t.typtype = 'b' and t.typnamespace = 'pg_catalog'::regnamespace
+                    and t.typname !~ '^reg' and t.typname <> 'aclitem')
+            union
+            select t.typname::text from pg_type t
+            where t.typnamespace = 'pg_catalog'::regnamespace and (t.typname ~ '^reg' or t.typname = 'aclitem'))
         """
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> [String] { try row.textArray(0) }

@@ -1,0 +1,5 @@
+import Testing
+
+/// Tests of the service as it runs. One after the other: the workspaces' roles belong to the whole cluster, and so does
+/// their limit of connections.
+@Suite(.serialized) enum QueryServiceTests {}
