@@ -47,20 +47,19 @@ extension QueryServiceTests {
 @Suite struct QuerySlotsTests {
     @Test func slotsAreSharedFairly() {
         var slots = QuerySlots(.init(perWorkspace: 2, total: 3, waiting: 1))
-        #expect(slots.enter(1) == .run)
-        #expect(slots.enter(1) == .run)
-        #expect(slots.enter(1) == .wait(1))
-        #expect(slots.enter(1) == .refuse)
-        #expect(slots.enter(2) == .run)
-        #expect(slots.enter(2) == .wait(2))
-        #expect(slots.leave(2) == 2)
-        #expect(slots.leave(1) == 1)
-        #expect(slots.giveUp(1) == false)
-        #expect(slots.enter(2) == .wait(3))
-        #expect(slots.giveUp(3))
-        #expect(slots.leave(1) == nil)
-        #expect(slots.leave(1) == nil)
-        #expect(slots.leave(2) == nil)
-        #expect(slots.total == 0)
+        let first = [slots.enter(1), slots.enter(1), slots.enter(1), slots.enter(1)]
+        #expect(first == [.run, .run, .wait(1), .refuse])
+        let second = [slots.enter(2), slots.enter(2)]
+        #expect(second == [.run, .wait(2)])
+        // The longest waiting has no room in its workspace, so the other goes first.
+        let turns = [slots.leave(2), slots.leave(1)]
+        #expect(turns == [2, 1])
+        let late = slots.giveUp(1)
+        #expect(!late)
+        let third = slots.enter(2)
+        let inTime = slots.giveUp(3)
+        #expect(third == .wait(3) && inTime)
+        let ends = [slots.leave(1), slots.leave(1), slots.leave(2)]
+        #expect(ends == [nil, nil, nil] && slots.total == 0)
     }
 }

@@ -51,7 +51,7 @@ final class QueryClient: Sendable {
                 let count = unsafe bytes.withUnsafeBytes { bytes in
                     unsafe Glibc.send(
                         fd, bytes.baseAddress.map { unsafe $0 + sent }, bytes.count - sent,
-                        Int32(MSG_NOSIGNAL.rawValue))
+                        Int32(MSG_NOSIGNAL))
                 }
                 guard count > 0 else { throw Gone() }
                 sent += count

@@ -1,10 +1,13 @@
 import Access
 import Configuration
+import EventLoop
 import Foundation
 import HTTPServer
 import JSON
 import Lifecycle
 import Migrations
+import Observability
+import Platform
 import Postgres
 import TestSupport
 

@@ -1,3 +1,4 @@
+import EventLoop
 import Postgres
 import TestSupport
 
