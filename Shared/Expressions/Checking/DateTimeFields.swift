@@ -1,32 +1,27 @@
 /// `date_trunc`, `extract`, `date_part`, `to_timestamp` and what makes dates.
 enum DateTimeFields {
+    private static let zoned = "timestamp with time zone"
+
     static let all: [String: [Signature]] = [
         "date_trunc": [
-            Signature(.text, .timestamptz, result: .timestamptz, Lift.two(.timestamptz, canFault: true, truncate))
+            Signature(
+                .text, .timestamptz, result: .timestamptz, byUnit(.timestamptz, of: zoned, truncate))
         ],
         "extract": [
-            Signature(
-                .text, .timestamptz, result: .numeric,
-                Lift.two(.numeric, canFault: true) {
-                    (name: Bytes, value: Int64) throws(Fault) in try extract(name, value)
-                }),
-            Signature(
-                .text, .date, result: .numeric,
-                Lift.two(.numeric, canFault: true) {
-                    (name: Bytes, value: Int64) throws(Fault) in try extractDate(name, value)
-                }),
+            Signature(.text, .timestamptz, result: .numeric, byUnit(.numeric, of: zoned, extract)),
+            Signature(.text, .date, result: .numeric, byUnit(.numeric, of: "date", extractDate)),
         ],
         "date_part": [
             Signature(
                 .text, .timestamptz, result: .float8,
-                Lift.two(.float8, canFault: true) {
-                    (name: Bytes, value: Int64) throws(Fault) in try extract(name, value)?.double
+                byUnit(.float8, of: zoned) { (unit, name, value) throws(Fault) in
+                    try extract(unit, name, value)?.double
                 }),
             Signature(
                 .text, .date, result: .float8,
-                Lift.two(.float8, canFault: true) {
-                    (name: Bytes, value: Int64) throws(Fault) in
-                    try extract(name, DateTime.isInfinite(value) ? value : value * Calendar.microsecondsPerDay)?.double
+                byUnit(.float8, of: zoned) { (unit, name, value) throws(Fault) in
+                    let time = DateTime.isInfinite(value) ? value : value * Calendar.microsecondsPerDay
+                    return try extract(unit, name, time)?.double
                 }),
         ],
         "to_timestamp": [
@@ -36,115 +31,145 @@ enum DateTimeFields {
             Signature(.int8, .int8, .int8, result: .date, Lift.three(.date, canFault: true, makeDate))
         ],
         "isfinite": [
-            Signature(.date, result: .bool, Lift.one(.bool) { (value: Int64) in !DateTime.isInfinite(value) }),
-            Signature(.timestamptz, result: .bool, Lift.one(.bool) { (value: Int64) in !DateTime.isInfinite(value) }),
+            Signature(
+                .date, result: .bool, Lift.one(.bool) { (value: Int64) in !DateTime.isInfinite(value) }),
+            Signature(
+                .timestamptz, result: .bool,
+                Lift.one(.bool) { (value: Int64) in !DateTime.isInfinite(value) }),
         ],
     ]
 
-    /// The unit's canonical name, nil if it is none.
-    private static func unit(_ name: Bytes) -> String? {
-        let word = String(decoding: ValueInput.trimmed(name), as: UTF8.self).lowercased()
-        if units.contains(word) { return word }
-        return aliases[word]
+    enum Unit: String {
+        case microseconds, milliseconds, second, minute, hour, day, week, month, quarter, year, decade,
+            century
+        case millennium, dow, isodow, doy, isoyear, epoch, julian, timezone
+        case timezoneHour = "timezone_hour"
+        case timezoneMinute = "timezone_minute"
     }
 
-    private static let units: Set<String> = [
-        "microseconds", "milliseconds", "second", "minute", "hour", "day", "week", "month", "quarter", "year", "decade",
-        "century", "millennium", "dow", "isodow", "doy", "isoyear", "epoch", "julian", "timezone", "timezone_hour",
-        "timezone_minute",
-    ]
+    /// The unit of a name, nil if it is none.
+    private static func unit(_ name: Bytes) -> Unit? {
+        let word = String(decoding: ValueInput.trimmed(name), as: UTF8.self).lowercased()
+        return Unit(rawValue: word) ?? aliases[word]
+    }
 
-    private static let aliases: [String: String] = [
-        "microsecond": "microseconds", "us": "microseconds", "usec": "microseconds", "usecs": "microseconds",
-        "millisecond": "milliseconds", "ms": "milliseconds", "msec": "milliseconds", "msecs": "milliseconds",
-        "seconds": "second", "sec": "second", "secs": "second", "s": "second", "minutes": "minute", "min": "minute",
-        "mins": "minute", "m": "minute", "hours": "hour", "hr": "hour", "hrs": "hour", "h": "hour", "days": "day",
-        "d": "day", "weeks": "week", "w": "week", "months": "month", "mon": "month", "mons": "month", "qtr": "quarter",
-        "years": "year", "yr": "year", "yrs": "year", "y": "year", "decades": "decade", "dec": "decade",
-        "centuries": "century", "c": "century", "cent": "century", "millennia": "millennium", "mil": "millennium",
-        "mils": "millennium",
+    /// A kernel of a unit's name and a point in time; the name is nearly always a literal, and then read once.
+    private static func byUnit<R: SQLValue>(
+        _ type: SQLType, of what: String,
+        _ body: @escaping @Sendable (Unit, Bytes, Int64) throws(Fault) -> R?
+    ) -> Kernel {
+        Kernel(canFault: true) { arguments, frame, evaluation in
+            let names = BytesBuffer(arguments[0].values)
+            let times = IntBuffer(arguments[1].values)
+            let (maskA, maskB) = (arguments[0].mask, arguments[1].mask)
+            let fixed = arguments[0].isConstant ? unit(names[0]) : nil
+            return Lift.run(type, arguments, frame, &evaluation) { (index) throws(Fault) -> R? in
+                let name = names[index & maskA]
+                guard let unit = fixed ?? unit(name) else { throw unknown(name, what) }
+                return try body(unit, name, times[index & maskB])
+            }
+        }
+    }
+
+    private static let aliases: [String: Unit] = [
+        "microsecond": .microseconds, "us": .microseconds, "usec": .microseconds,
+        "usecs": .microseconds,
+        "millisecond": .milliseconds, "ms": .milliseconds, "msec": .milliseconds,
+        "msecs": .milliseconds,
+        "seconds": .second, "sec": .second, "secs": .second, "s": .second, "minutes": .minute,
+        "min": .minute,
+        "mins": .minute, "m": .minute, "hours": .hour, "hr": .hour, "hrs": .hour, "h": .hour,
+        "days": .day,
+        "d": .day, "weeks": .week, "w": .week, "months": .month, "mon": .month, "mons": .month,
+        "qtr": .quarter,
+        "years": .year, "yr": .year, "yrs": .year, "y": .year, "decades": .decade, "dec": .decade,
+        "centuries": .century, "c": .century, "cent": .century, "millennia": .millennium,
+        "mil": .millennium,
+        "mils": .millennium,
     ]
 
     private static func unknown(_ name: Bytes, _ type: String) -> Fault {
         .invalid("unit \"\(String(decoding: name, as: UTF8.self))\" not recognized for type \(type)")
     }
 
-    private static func truncate(_ name: Bytes, _ value: Int64) throws(Fault) -> Int64? {
-        guard let unit = unit(name) else { throw unknown(name, "timestamp with time zone") }
+    private static func truncate(_ unit: Unit, _ name: Bytes, _ value: Int64) throws(Fault) -> Int64? {
         if DateTime.isInfinite(value) { return value }
         let (days, time) = Calendar.split(value)
-        func cut(_ size: Int64) throws(Fault) -> Int64 { try Calendar.timestamp(days: days, time: time - time % size) }
+        func cut(_ size: Int64) throws(Fault) -> Int64 {
+            try Calendar.timestamp(days: days, time: time - time % size)
+        }
         func first(_ year: Int64, _ month: Int64 = 1) throws(Fault) -> Int64 {
             try Calendar.timestamp(days: Calendar.days(year: year, month: month, day: 1), time: 0)
         }
         let date = Calendar.date(days)
         switch unit {
-        case "microseconds": return value
-        case "milliseconds": return try cut(1000)
-        case "second": return try cut(1_000_000)
-        case "minute": return try cut(60_000_000)
-        case "hour": return try cut(3_600_000_000)
-        case "day": return try cut(Calendar.microsecondsPerDay)
-        case "week":
+        case .microseconds: return value
+        case .milliseconds: return try cut(1000)
+        case .second: return try cut(1_000_000)
+        case .minute: return try cut(60_000_000)
+        case .hour: return try cut(3_600_000_000)
+        case .day: return try cut(Calendar.microsecondsPerDay)
+        case .week:
             return try Calendar.timestamp(days: days - (Calendar.weekday(days) + 6) % 7, time: 0)
-        case "month": return try first(date.year, date.month)
-        case "quarter": return try first(date.year, (date.month - 1) / 3 * 3 + 1)
-        case "year": return try first(date.year)
-        case "decade": return try first(date.year.floorDivided(by: 10) * 10)
-        case "century": return try first(period(date.year, 100))
-        case "millennium": return try first(period(date.year, 1000))
-        default: throw unknown(name, "timestamp with time zone")
+        case .month: return try first(date.year, date.month)
+        case .quarter: return try first(date.year, (date.month - 1) / 3 * 3 + 1)
+        case .year: return try first(date.year)
+        case .decade: return try first(date.year.floorDivided(by: 10) * 10)
+        case .century: return try first(period(date.year, 100))
+        case .millennium: return try first(period(date.year, 1000))
+        default: throw unknown(name, zoned)
         }
     }
 
     /// The first year of a century or millennium: 2001, 1901; -99 (100 BC).
     private static func period(_ year: Int64, _ length: Int64) -> Int64 {
-        year > 0 ? (year + length - 1) / length * length - length + 1 : -((length - 1 - year) / length) * length + 1
+        year > 0
+            ? (year + length - 1) / length * length - length + 1
+            : -((length - year) / length) * length + 1
     }
 
-    private static func extractDate(_ name: Bytes, _ value: Int64) throws(Fault) -> Decimal? {
-        if let unit = unit(name),
-            [
-                "microseconds", "milliseconds", "second", "minute", "hour", "timezone", "timezone_hour",
-                "timezone_minute",
-            ]
-            .contains(unit)
-        {
-            throw Fault(
-                "invalid_argument",
+    private static func extractDate(_ unit: Unit, _ name: Bytes, _ value: Int64) throws(Fault)
+        -> Decimal?
+    {
+        switch unit {
+        case .microseconds, .milliseconds, .second, .minute, .hour, .timezone, .timezoneHour,
+            .timezoneMinute:
+            throw .invalid(
                 "unit \"\(String(decoding: name, as: UTF8.self))\" not supported for type date")
+        default: break
         }
-        if DateTime.isInfinite(value) { return try extract(name, value) }
-        return try extractDays(name, value, type: "date")
+        if DateTime.isInfinite(value) { return try extract(unit, name, value) }
+        return try extractDays(unit, name, value, type: "date")
     }
 
-    private static func extract(_ name: Bytes, _ value: Int64) throws(Fault) -> Decimal? {
-        guard let unit = unit(name) else { throw unknown(name, "timestamp with time zone") }
+    private static func extract(_ unit: Unit, _ name: Bytes, _ value: Int64) throws(Fault) -> Decimal? {
         if DateTime.isInfinite(value) {
-            let endless = [
-                "year", "decade", "century", "millennium", "epoch", "julian", "isoyear",
-            ].contains(unit)
-            return endless ? .infinity(negative: value == .min) : nil
+            switch unit {
+            case .year, .decade, .century, .millennium, .epoch, .julian, .isoyear:
+                return .infinity(negative: value == .min)
+            default: return nil
+            }
         }
         let (days, time) = Calendar.split(value)
         switch unit {
-        case "microseconds": return Decimal(time % 60_000_000)
-        case "milliseconds": return .small(Int128(time % 60_000_000), scale: 3)
-        case "second": return .small(Int128(time % 60_000_000), scale: 6)
-        case "minute": return Decimal(time / 60_000_000 % 60)
-        case "hour": return Decimal(time / 3_600_000_000)
-        case "epoch": return .small(Int128(value) + Int128(Calendar.epochSeconds) * 1_000_000, scale: 6)
-        case "timezone", "timezone_hour", "timezone_minute": return Decimal(0)
-        case "julian":
+        case .microseconds: return Decimal(time % 60_000_000)
+        case .milliseconds: return .small(Int128(time % 60_000_000), scale: 3)
+        case .second: return .small(Int128(time % 60_000_000), scale: 6)
+        case .minute: return Decimal(time / 60_000_000 % 60)
+        case .hour: return Decimal(time / 3_600_000_000)
+        case .epoch: return .small(Int128(value) + Int128(Calendar.epochSeconds) * 1_000_000, scale: 6)
+        case .timezone, .timezoneHour, .timezoneMinute: return Decimal(0)
+        case .julian:
             let day = Decimal(days + 2_451_545)
             let fraction = try Decimal.divide(Decimal(time), Decimal(Calendar.microsecondsPerDay))
             return try Decimal.add(day, fraction)
-        default: return try extractDays(name, days, type: "timestamp with time zone")
+        default: return try extractDays(unit, name, days, type: zoned)
         }
     }
 
-    private static func extractDays(_ name: Bytes, _ days: Int64, type: String) throws(Fault) -> Decimal? {
-        guard let unit = unit(name) else { throw unknown(name, type) }
+    private static func extractDays(
+        _ unit: Unit, _ name: Bytes, _ days: Int64, type: String
+    ) throws(Fault) -> Decimal? {
         let date = Calendar.date(days)
         // There is no year 0: 1 BC is -1.
         func printed(_ year: Int64) -> Int64 { year > 0 ? year : year - 1 }
@@ -152,20 +177,20 @@ enum DateTimeFields {
             date.year > 0 ? (date.year + length - 1) / length : -((length - 1 - (date.year - 1)) / length)
         }
         switch unit {
-        case "day": return Decimal(date.day)
-        case "month": return Decimal(date.month)
-        case "quarter": return Decimal((date.month - 1) / 3 + 1)
-        case "year": return Decimal(printed(date.year))
-        case "decade": return Decimal(date.year.floorDivided(by: 10))
-        case "century": return Decimal(count(100))
-        case "millennium": return Decimal(count(1000))
-        case "week": return Decimal(Calendar.isoWeek(days).week)
-        case "isoyear": return Decimal(printed(Calendar.isoWeek(days).year))
-        case "dow": return Decimal(Calendar.weekday(days))
-        case "isodow": return Decimal((Calendar.weekday(days) + 6) % 7 + 1)
-        case "doy": return Decimal(days - Calendar.days(year: date.year, month: 1, day: 1) + 1)
-        case "epoch": return Decimal(days * 86_400 + Calendar.epochSeconds)
-        case "julian": return Decimal(days + 2_451_545)
+        case .day: return Decimal(date.day)
+        case .month: return Decimal(date.month)
+        case .quarter: return Decimal((date.month - 1) / 3 + 1)
+        case .year: return Decimal(printed(date.year))
+        case .decade: return Decimal(date.year.floorDivided(by: 10))
+        case .century: return Decimal(count(100))
+        case .millennium: return Decimal(count(1000))
+        case .week: return Decimal(Calendar.isoWeek(days).week)
+        case .isoyear: return Decimal(printed(Calendar.isoWeek(days).year))
+        case .dow: return Decimal(Calendar.weekday(days))
+        case .isodow: return Decimal((Calendar.weekday(days) + 6) % 7 + 1)
+        case .doy: return Decimal(days - Calendar.days(year: date.year, month: 1, day: 1) + 1)
+        case .epoch: return Decimal(days * 86_400 + Calendar.epochSeconds)
+        case .julian: return Decimal(days + 2_451_545)
         default: throw unknown(name, type)
         }
     }
@@ -188,7 +213,8 @@ enum DateTimeFields {
     private static func makeDate(_ year: Int64, _ month: Int64, _ day: Int64) throws(Fault) -> Int64? {
         let invalid = Fault(
             "out_of_range",
-            "date field value out of range: \(year)-\(month < 10 ? "0" : "")\(month)-\(day < 10 ? "0" : "")\(day)")
+            "date field value out of range: \(year)-\(month < 10 ? "0" : "")\(month)-\(day < 10 ? "0" : "")\(day)"
+        )
         guard year != 0, year.magnitude <= 6_000_000, (1...12).contains(month) else { throw invalid }
         let astronomical = year > 0 ? year : year + 1
         guard day >= 1, day <= Calendar.length(year: astronomical, month: month) else { throw invalid }

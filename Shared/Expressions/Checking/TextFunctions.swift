@@ -1,33 +1,30 @@
 /// Functions of text. Positions and lengths count characters; case is that of collation "C": ASCII letters only.
 enum TextFunctions {
-    static let all: [String: [Signature]] = lengths.merging(cases) { a, _ in a }.merging(parts) { a, _ in a }
-        .merging(searches) { a, _ in a }.merging(changes) { a, _ in a }.merging(digests) { a, _ in a }
+    static let all: [String: [Signature]] = lengths.merging(cases) { a, _ in a }.merging(parts) {
+        a, _ in a
+    }
+    .merging(searches) { a, _ in a }.merging(changes) { a, _ in a }.merging(digests) { a, _ in a }
 
     private static let lengths: [String: [Signature]] = {
-        let length = Signature(.text, result: .int8, Lift.one(.int8) { (text: Bytes) in Int64(UTF8Text.length(text)) })
+        let length = Signature(
+            .text, result: .int8, Lift.one(.int8) { (text: Bytes) in Int64(UTF8Text.length(text)) })
         return [
             "length": [length], "char_length": [length], "character_length": [length],
-            "octet_length": [Signature(.text, result: .int8, Lift.one(.int8) { (text: Bytes) in Int64(text.count) })],
-            "bit_length": [Signature(.text, result: .int8, Lift.one(.int8) { (text: Bytes) in Int64(text.count * 8) })],
-            "ascii": [Signature(.text, result: .int8, Lift.one(.int8) { (text: Bytes) in firstCodePoint(text) })],
+            "octet_length": [
+                Signature(.text, result: .int8, Lift.one(.int8) { (text: Bytes) in Int64(text.count) })
+            ],
+            "bit_length": [
+                Signature(.text, result: .int8, Lift.one(.int8) { (text: Bytes) in Int64(text.count * 8) })
+            ],
+            "ascii": [
+                Signature(.text, result: .int8, Lift.one(.int8) { (text: Bytes) in firstCodePoint(text) })
+            ],
         ]
     }()
 
     private static let cases: [String: [Signature]] = [
-        "lower": [
-            Signature(
-                .text, result: .text,
-                Lift.text { (text: Bytes, output: inout [UInt8]) in
-                    for byte in text { output.append(byte &- 0x41 < 26 ? byte | 0x20 : byte) }
-                })
-        ],
-        "upper": [
-            Signature(
-                .text, result: .text,
-                Lift.text { (text: Bytes, output: inout [UInt8]) in
-                    for byte in text { output.append(byte &- 0x61 < 26 ? byte & ~0x20 : byte) }
-                })
-        ],
+        "lower": [Signature(.text, result: .text, recased { $0 &- 0x41 < 26 ? $0 | 0x20 : $0 })],
+        "upper": [Signature(.text, result: .text, recased { $0 &- 0x61 < 26 ? $0 & ~0x20 : $0 })],
         "initcap": [
             Signature(
                 .text, result: .text,
@@ -94,6 +91,15 @@ enum TextFunctions {
         ],
     ]
 
+    /// Text of the same length, byte for byte.
+    private static func recased(_ change: @escaping @Sendable (UInt8) -> UInt8) -> Kernel {
+        Lift.text { (text: Bytes, output: inout [UInt8]) in
+            let start = output.count
+            output.append(contentsOf: text)
+            for index in start..<output.count { output[index] = change(output[index]) }
+        }
+    }
+
     private static func position(_ text: Bytes, _ needle: Bytes) -> Int64? {
         guard let place = UTF8Text.find(needle, in: text) else { return 0 }
         return Int64(UTF8Text.length(text[..<place]) + 1)
@@ -148,7 +154,9 @@ enum TextFunctions {
         return rest
     }
 
-    private static func splitPart(_ text: Bytes, _ delimiter: Bytes, _ number: Int64) throws(Fault) -> Bytes? {
+    private static func splitPart(_ text: Bytes, _ delimiter: Bytes, _ number: Int64) throws(Fault)
+        -> Bytes?
+    {
         if number == 0 { throw .invalid("field position must not be zero") }
         let none = text[text.startIndex..<text.startIndex]
         if text.isEmpty { return none }

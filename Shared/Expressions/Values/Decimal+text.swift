@@ -44,7 +44,8 @@ extension Decimal {
             self = Self.scaled(.small(negative ? -value : value, scale: 0), scale: scale)
         } else {
             let values = text[start..<end].compactMap { $0 == UInt8(ascii: ".") ? nil : $0 &- 0x30 }
-            self = Self.scaled(Decimal(BigInteger(digits: values, isNegative: negative), scale: 0), scale: scale)
+            self = Self.scaled(
+                Decimal(BigInteger(digits: values, isNegative: negative), scale: 0), scale: scale)
         }
     }
 
@@ -59,7 +60,8 @@ extension Decimal {
     /// The exponent of `e±digits`, within what numeric can hold.
     private static func exponent(_ text: ArraySlice<UInt8>) -> Int? {
         guard text.first.map({ $0 | 0x20 }) == UInt8(ascii: "e"),
-            let value = Int(String(decoding: text.dropFirst(), as: UTF8.self)), abs(value) <= maximumWeight
+            let value = Int(String(decoding: text.dropFirst(), as: UTF8.self)),
+            abs(value) <= maximumWeight
         else { return nil }
         return value
     }
@@ -79,7 +81,8 @@ extension Decimal {
     func write(to output: inout [UInt8]) {
         switch self {
         case .nan: output.append(contentsOf: "NaN".utf8)
-        case .infinity(let negative): output.append(contentsOf: negative ? "-Infinity".utf8 : "Infinity".utf8)
+        case .infinity(let negative):
+            output.append(contentsOf: negative ? "-Infinity".utf8 : "Infinity".utf8)
         case .small(let mantissa, let scale):
             if mantissa < 0 { output.append(UInt8(ascii: "-")) }
             Self.write(mantissa.magnitude, scale: scale, to: &output)
@@ -100,30 +103,34 @@ extension Decimal {
     }
 
     private static func write(_ magnitude: UInt128, scale: Int, to output: inout [UInt8]) {
+        let digits = max(digitCount(magnitude), scale + 1)
         let start = output.count
-        // Least significant first; turned round at the end.
-        var rest = magnitude
-        var written = 0
-        func digit(_ value: UInt64, _ output: inout [UInt8]) {
-            if written == scale, scale > 0 { output.append(UInt8(ascii: ".")) }
-            output.append(UInt8(truncatingIfNeeded: value) + 0x30)
-            written += 1
+        output.append(contentsOf: repeatElement(0x30, count: digits + (scale > 0 ? 1 : 0)))
+        // Filled from the end; the zeros before the first digit are there already.
+        var place = output.count - 1
+        var left = scale
+        func put(_ low: UInt64, _ count: Int) {
+            var low = low
+            var count = count
+            while count > 0, place >= start {
+                if left == 0, scale > 0, place == output.count - 1 - scale {
+                    output[place] = UInt8(ascii: ".")
+                    place -= 1
+                }
+                output[place] = UInt8(truncatingIfNeeded: low % 10) + 0x30
+                low /= 10
+                place -= 1
+                left -= left > 0 ? 1 : 0
+                count -= 1
+            }
         }
+        var rest = magnitude
         while rest > UInt128(UInt64.max) {
             let parts = rest.quotientAndRemainder(dividingBy: 10_000_000_000_000_000_000)
-            var low = UInt64(truncatingIfNeeded: parts.remainder)
-            for _ in 0..<19 {
-                digit(low % 10, &output)
-                low /= 10
-            }
+            put(UInt64(truncatingIfNeeded: parts.remainder), 19)
             rest = parts.quotient
         }
-        var low = UInt64(truncatingIfNeeded: rest)
-        while low > 0 || written <= scale {
-            digit(low % 10, &output)
-            low /= 10
-        }
-        output[start...].reverse()
+        put(UInt64(truncatingIfNeeded: rest), digits)
     }
 
     var text: String {

@@ -11,7 +11,8 @@ struct LogLineReader {
 
     static func columns(_ format: Format) -> [(name: String, type: ColumnType)] {
         let common: [(name: String, type: ColumnType)] = [
-            ("ip", .text), ("ident", .text), ("remote_user", .text), ("ts", .timestamptz), ("method", .text),
+            ("ip", .text), ("ident", .text), ("remote_user", .text), ("ts", .timestamptz),
+            ("method", .text),
             ("path", .text), ("protocol", .text), ("status", .int8), ("bytes", .int8),
         ]
         return format == .common ? common : common + [("referer", .text), ("agent", .text)]
@@ -30,7 +31,9 @@ struct LogLineReader {
 
         /// `-` and nothing are NULL; `escaped` text loses its backslashes.
         mutating func append(_ text: ArraySlice<UInt8>, escaped: Bool = false) {
-            if text.isEmpty || (text.count == 1 && text[text.startIndex] == UInt8(ascii: "-")) { return appendNull() }
+            if text.isEmpty || (text.count == 1 && text[text.startIndex] == UInt8(ascii: "-")) {
+                return appendNull()
+            }
             if escaped {
                 var skips = false
                 for byte in text {
@@ -93,7 +96,9 @@ struct LogLineReader {
     init(_ format: Format, rows: Int) {
         self.format = format
         (ip, ident, user) = (TextColumn(rows: rows), TextColumn(rows: rows), TextColumn(rows: rows))
-        (method, path, version) = (TextColumn(rows: rows), TextColumn(rows: rows), TextColumn(rows: rows))
+        (method, path, version) = (
+            TextColumn(rows: rows), TextColumn(rows: rows), TextColumn(rows: rows)
+        )
         (referer, agent) = (TextColumn(rows: rows), TextColumn(rows: rows))
         (ts, status, bytes) = (IntColumn(rows: rows), IntColumn(rows: rows), IntColumn(rows: rows))
     }
@@ -101,7 +106,8 @@ struct LogLineReader {
     /// The columns, once all lines have been read.
     var columns: [NamedColumn] {
         let common = [
-            ip.column, ident.column, user.column, ts.column(.timestamptz), method.column, path.column, version.column,
+            ip.column, ident.column, user.column, ts.column(.timestamptz), method.column, path.column,
+            version.column,
             status.column(.int8), bytes.column(.int8),
         ]
         let all = format == .common ? common : common + [referer.column, agent.column]
@@ -131,7 +137,9 @@ struct LogLineReader {
         [\.ip, \.ident, \.user, \.method, \.path, \.version, \.referer, \.agent]
     }
 
-    private static var numbers: [WritableKeyPath<LogLineReader, IntColumn>] { [\.ts, \.status, \.bytes] }
+    private static var numbers: [WritableKeyPath<LogLineReader, IntColumn>] {
+        [\.ts, \.status, \.bytes]
+    }
 
     private mutating func truncate(_ count: Int) {
         for text in Self.texts { self[keyPath: text].truncate(count) }
@@ -150,7 +158,9 @@ extension LogLineReader {
         try space(data, &place, end)
         try request(data, &place, end)
         try space(data, &place, end)
-        guard let code = try number(data, &place, end) else { throw Malformed(message: "expected a status") }
+        guard let code = try number(data, &place, end) else {
+            throw Malformed(message: "expected a status")
+        }
         status.append(code)
         try space(data, &place, end)
         bytes.append(try number(data, &place, end))
@@ -175,18 +185,26 @@ extension LogLineReader {
     }
 
     /// Up to the next space, which is taken too.
-    private func word(_ data: [UInt8], _ place: inout Int, _ end: Int) throws(Malformed) -> ArraySlice<UInt8> {
+    private func word(_ data: [UInt8], _ place: inout Int, _ end: Int) throws(Malformed)
+        -> ArraySlice<UInt8>
+    {
         let start = place
         while place < end, data[place] != 0x20 { place += 1 }
-        guard place < end, place > start else { throw Malformed(message: "expected a word and a space") }
+        guard place < end, place > start else {
+            throw Malformed(message: "expected a word and a space")
+        }
         place += 1
         return data[start..<place - 1]
     }
 
     /// Up to ` [`: user names may hold spaces.
-    private func userName(_ data: [UInt8], _ place: inout Int, _ end: Int) throws(Malformed) -> ArraySlice<UInt8> {
+    private func userName(_ data: [UInt8], _ place: inout Int, _ end: Int) throws(Malformed)
+        -> ArraySlice<UInt8>
+    {
         let start = place
-        while place + 1 < end, data[place] != 0x20 || data[place + 1] != UInt8(ascii: "[") { place += 1 }
+        while place + 1 < end, data[place] != 0x20 || data[place + 1] != UInt8(ascii: "[") {
+            place += 1
+        }
         guard place + 1 < end else { throw Malformed(message: "expected a time in brackets") }
         place += 1
         return data[start..<place - 1]
@@ -195,7 +213,9 @@ extension LogLineReader {
     private func quoted(
         _ data: [UInt8], _ place: inout Int, _ end: Int
     ) throws(Malformed) -> (text: ArraySlice<UInt8>, escaped: Bool) {
-        guard place < end, data[place] == UInt8(ascii: "\"") else { throw Malformed(message: "expected a quote") }
+        guard place < end, data[place] == UInt8(ascii: "\"") else {
+            throw Malformed(message: "expected a quote")
+        }
         let start = place + 1
         var index = start
         var escaped = false
@@ -244,8 +264,11 @@ extension LogLineReader {
     }
 
     /// `[10/Oct/2000:13:55:36 -0700]` as microseconds since 2000-01-01 UTC.
-    private mutating func time(_ data: [UInt8], _ place: inout Int, _ end: Int) throws(Malformed) -> Int64 {
-        guard end - place >= 28, data[place] == UInt8(ascii: "["), data[place + 27] == UInt8(ascii: "]"),
+    private mutating func time(_ data: [UInt8], _ place: inout Int, _ end: Int) throws(Malformed)
+        -> Int64
+    {
+        guard end - place >= 28, data[place] == UInt8(ascii: "["),
+            data[place + 27] == UInt8(ascii: "]"),
             data[place + 12] == UInt8(ascii: ":"), data[place + 15] == UInt8(ascii: ":"),
             data[place + 18] == UInt8(ascii: ":"), data[place + 21] == 0x20
         else { throw Malformed(message: "expected a time as [10/Oct/2000:13:55:36 -0700]") }
@@ -272,13 +295,35 @@ extension LogLineReader {
         var year: UInt32 = 0
         for index in 7..<11 { year = year << 8 | UInt32(data[place + index]) }
         if text == day.text, year == day.year { return day.value }
-        let line = String(decoding: data[place..<place + 11], as: UTF8.self)
-        let parts = line.split(separator: "/", omittingEmptySubsequences: false)
-        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-        guard parts.count == 3, let month = months.firstIndex(of: String(parts[1])), parts[0].count == 2,
-            let number = try? TextInput.date(Array("\(parts[2])-\(month + 1)-\(parts[0])".utf8).span)
+        var digits: Int64 = 0
+        for index in [0, 1, 7, 8, 9, 10] {
+            let digit = data[place + index] &- 0x30
+            guard digit < 10 else { throw Malformed(message: "no such date") }
+            digits = digits * 10 + Int64(digit)
+        }
+        // Between two slashes, the month's name.
+        let name = UInt32(truncatingIfNeeded: text >> 16) & 0xFF_FFFF
+        guard data[place + 2] == UInt8(ascii: "/"), data[place + 6] == UInt8(ascii: "/"),
+            let month = Self.months.firstIndex(of: name),
+            let number = Self.days(year: digits % 10_000, month: Int64(month) + 1, day: digits / 10_000)
         else { throw Malformed(message: "no such date") }
         day = (text, year, number)
         return number
+    }
+
+    /// `Jan` to `Dec`, three bytes each.
+    private static let months: [UInt32] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ].map { $0.utf8.reduce(0) { $0 << 8 | UInt32($1) } }
+
+    /// Days since 2000-01-01 of a date in the Gregorian calendar; nil if there is none.
+    private static func days(year: Int64, month: Int64, day: Int64) -> Int64? {
+        let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+        let lengths: [Int64] = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+        guard year > 0, day >= 1, day <= lengths[Int(month) - 1] else { return nil }
+        // Years begin in March, so that the leap day is the last; 730,425 days lie between 0000-03-01 and 2000-01-01.
+        let shifted = month <= 2 ? year - 1 : year
+        let dayOfYear = (153 * ((month + 9) % 12) + 2) / 5 + day - 1
+        return shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + dayOfYear - 730_425
     }
 }
