@@ -42,7 +42,7 @@ extension Connection {
         while request == serial, !Task.isCancelled {
             if input.hasEnded || socket.hasPeerEnded { return }
             do throws(ConnectionSocket.Failure) {
-                try await socket.waitReadable(until: loop.now + .seconds(3600))
+                try await socket.waitReadable(until: loop.now + LoopInterval(.seconds(3600)))
             } catch {
                 if error == .gone { return }
             }
