@@ -74,7 +74,12 @@ enum NumberFunctions {
                 })
         ],
         "radians": [
-            Signature(.float8, result: .float8, Lift.one(.float8) { (a: Double) in a * 0.0174532925199432957692 })
+            Signature(
+                .float8, result: .float8,
+                Lift.one(.float8, canFault: true) { (a: Double) throws(Fault) in
+                    try Arithmetic.checked(
+                        a * 0.0174532925199432957692, isInfiniteAllowed: a.isInfinite, isZeroAllowed: a == 0)
+                })
         ],
         "pi": [Signature(result: .float8, Kernel(canFault: false) { _, _, _ in .constant(.float8, Double.pi) })],
         "scale": [

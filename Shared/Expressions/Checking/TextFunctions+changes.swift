@@ -11,7 +11,8 @@ extension TextFunctions {
                     (text: Bytes, count: Int64, output: inout [UInt8]) throws(Fault) in
                     let (length, overflow) = Int64(text.count).multipliedReportingOverflow(by: max(count, 0))
                     guard !overflow, length <= Lift.maximumLength else { throw .tooLong }
-                    for _ in 0..<max(count, 0) where !text.isEmpty { output.append(contentsOf: text) }
+                    guard !text.isEmpty else { return }
+                    for _ in 0..<max(count, 0) { output.append(contentsOf: text) }
                 })
         ],
         "reverse": [

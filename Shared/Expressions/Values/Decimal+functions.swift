@@ -70,12 +70,22 @@ extension Decimal {
         return Int(log10((log(leading) + exponent * 2.302585092994046).magnitude))
     }
 
-    /// Square roots bring the number near 1, where 2·artanh((y − 1) / (y + 1)) converges fast.
+    /// Taken apart as m·10ᵏ with 1 ≤ m < 10, so that very large and very small numbers need no more digits than others.
     private func naturalLogarithm(scale target: Int) -> Decimal {
-        let working = target + Self.guardDigits + max(digits.count - scale, 0)
+        let digits = self.digits.count
+        let exponent = digits - 1 - scale
+        let working = target + Self.guardDigits + 6
+        let own = Decimal(mantissa, scale: digits - 1).seriesLogarithm(working)
+        guard exponent != 0 else { return Decimal(own, scale: working).rounded(to: target) }
+        let tens = Decimal(10).seriesLogarithm(working) * BigInteger(Int128(exponent))
+        return Decimal(own + tens, scale: working).rounded(to: target)
+    }
+
+    /// The logarithm of a number from 1 to 10 as a mantissa at a scale: square roots bring the number near 1, where
+    /// 2·artanh((y − 1) / (y + 1)) converges fast.
+    private func seriesLogarithm(_ working: Int) -> BigInteger {
         let one = BigInteger.powerOfTen(working)
-        var y = fixed(max(working, scale))
-        if working < scale { y = y.quotientAndRemainder(dividingBy: .powerOfTen(scale - working)).quotient }
+        var y = fixed(working)
         let bound = BigInteger.powerOfTen(working - 2)
         var roots = 0
         while BigInteger.compare((y - one).magnitude, bound) > 0, roots < 64 {
@@ -91,8 +101,7 @@ extension Decimal {
             sum = sum + power.quotientAndRemainder(dividingBy: BigInteger(odd)).quotient
             odd += 2
         }
-        let scaled = sum * BigInteger(Int128(1) << Int128(roots + 1))
-        return Decimal(scaled, scale: working).rounded(to: target)
+        return sum * BigInteger(Int128(1) << Int128(roots + 1))
     }
 
     // MARK: Powers
@@ -154,8 +163,11 @@ extension Decimal {
     }
 
     private static func fractionalPower(_ base: Decimal, _ exponent: Decimal) throws(Fault) -> Decimal {
-        let logarithm = base.naturalLogarithm(scale: max(8 - base.logarithmWeight, 0))
-        let estimate = logarithm.double * exponent.double
+        // PostgreSQL's low-precision estimate, with its rounding.
+        let scale = max(8 - base.logarithmWeight, 0)
+        let logarithm = base.naturalLogarithm(scale: scale)
+        let rough = Decimal(logarithm.mantissa * exponent.mantissa, scale: scale + exponent.scale)
+        let estimate = rough.rounded(to: scale).double
         if estimate > 6020 { throw .numericOverflow }
         if estimate < -6020 { return Decimal.small(0, scale: 0).padded(to: maximumResultScale) }
         let target = resultScale(16 - Int(estimate * 0.434294481903252), base.scale, exponent.scale)

@@ -69,7 +69,10 @@ struct ExpressionGenerator {
     }
 
     private mutating func int(_ depth: Int) -> String {
-        switch random.below(16) {
+        switch random.below(19) {
+        case 16: "gcd(\(make(.int, depth)), \(operand(.int, depth)))"
+        case 17: "bit_length(\(make(.text, depth)))::int8"
+        case 18: "scale(\(make(.numeric, depth)))::int8"
         case 0...4:
             "(\(make(.int, depth)) \(random.pick(["+", "-", "*", "/", "%"])) \(operand(.int, depth)))"
         case 5: "(- \(make(.int, depth)))"
@@ -95,12 +98,16 @@ struct ExpressionGenerator {
         case 7: "(\(make(.float, depth)) ^ \(random.pick(["2", "0.5", "-1", "3"]))::float8)"
         case 8: "(\(make(.float, depth)) + \(make(random.pick([.int, .numeric]), depth)))"
         case 9: "date_part('\(random.pick(Self.fields))', \(make(.timestamp, depth)))"
-        default: "\(random.pick(["exp", "ln", "cbrt"]))(\(make(.float, depth)))"
+        default: "\(random.pick(["exp", "ln", "cbrt", "degrees", "radians", "log10"]))(\(make(.float, depth)))"
         }
     }
 
     private mutating func numeric(_ depth: Int) -> String {
-        switch random.below(14) {
+        switch random.below(18) {
+        case 14: "ln(abs(\(make(.numeric, depth))))"
+        case 15: "(\(column(.numeric)) ^ \(random.pick(["2", "0.5", "-1", "3.0", "-2.5", "0"]))::numeric)"
+        case 16: "exp(\(make(.numeric, depth)) % 30.0)"
+        case 17: "\(random.pick(["trim_scale", "sqrt"]))(\(make(.numeric, depth)))"
         case 0...4: "(\(make(.numeric, depth)) \(random.pick(["+", "-", "*", "/", "%"])) \(operand(.numeric, 0)))"
         case 5: "(\(make(.int, depth)) \(random.pick(["+", "-", "*", "/"])) \(operand(.numeric, depth)))"
         case 6: "\(random.pick(["floor", "ceil", "round", "trunc", "abs", "sign"]))(\(make(.numeric, depth)))"
