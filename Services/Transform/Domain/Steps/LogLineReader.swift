@@ -29,16 +29,22 @@ struct LogLineReader {
             validity.reserveCapacity(rows)
         }
 
-        /// `-` and nothing are NULL; `escaped` text loses its backslashes.
+        /// `-` and nothing are NULL; `escaped` text holds backslashes.
         mutating func append(_ text: ArraySlice<UInt8>, escaped: Bool = false) {
             if text.isEmpty || (text.count == 1 && text[text.startIndex] == UInt8(ascii: "-")) {
                 return appendNull()
             }
             if escaped {
-                var skips = false
-                for byte in text {
-                    skips = byte == UInt8(ascii: "\\") && !skips
-                    if !skips { values.data.append(byte) }
+                // Servers escape quotes and backslashes; other escapes, as of bytes, stay as they are written.
+                var rest = text
+                while let byte = rest.popFirst() {
+                    let isEscape = byte == UInt8(ascii: "\\")
+                    if isEscape, let next = rest.first, next == UInt8(ascii: "\"") || next == UInt8(ascii: "\\") {
+                        rest.removeFirst()
+                        values.data.append(next)
+                    } else {
+                        values.data.append(byte)
+                    }
                 }
                 values.endValue()
             } else {
