@@ -50,9 +50,10 @@ import Testing
             rows == [
                 "ip=::1 ident=id remote_user=John Doe ts=2000-10-10 13:55:36+00 method=GET path=/a b protocol=HTTP/2.0 "
                     + "status=304 bytes=NULL",
-                "ip=NULL ident=NULL remote_user=NULL ts=NULL method=NULL path=NULL protocol=NULL status=NULL bytes=NULL",
-                "ip=h ident=NULL remote_user=NULL ts=2000-10-10 13:55:36+00 method=NULL path=\\x16\\x03\" protocol=NULL "
-                    + "status=400 bytes=0",
+                "ip=NULL ident=NULL remote_user=NULL ts=NULL method=NULL path=NULL protocol=NULL "
+                    + "status=NULL bytes=NULL",
+                "ip=h ident=NULL remote_user=NULL ts=2000-10-10 13:55:36+00 method=NULL "
+                    + "path=\\x16\\x03\" protocol=NULL status=400 bytes=0",
             ])
     }
 
