@@ -67,6 +67,6 @@ import Testing
         for (line, row) in zip(lines, rows) where line == good || line == good + " " {
             #expect(row.hasSuffix("agent=agent"))
         }
-        #expect(failed.last == "\(lines.count - 2): not in combined log format: more than the format holds at byte 69")
+        #expect(failed.last == "\(lines.count - 2): not in combined log format: more than the format holds at byte 71")
     }
 }
