@@ -63,11 +63,11 @@ class Platform:
     def socket(self):
         return os.path.realpath(self.home / "socket")
 
-    def sql(self, text, database="millrace"):
-        """Runs SQL as the superuser; what it prints, unaligned."""
+    def sql(self, text, database="millrace", quiet=False):
+        """Runs SQL as the superuser; what it prints, unaligned. `quiet` where the server is expected to be away."""
         done = subprocess.run(
             [PSQL, "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.socket, "-U", "postgres", "-d", database, "-c", text],
-            stdout=subprocess.PIPE, text=True, check=True)
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL if quiet else None, text=True, check=True)
         return done.stdout.strip()
 
     def connect(self, port=None, timeout=180):
