@@ -27,6 +27,8 @@ class Platform:
         self.output = []
 
     def __enter__(self):
+        # A test that is told to stop takes its platform with it.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith("MILLRACE_") and name != "DATABASE_URL"}
         environment |= {"MILLRACE_HOME": str(self.home), "MILLRACE_PORT": str(self.port)}

@@ -203,7 +203,8 @@ class DataPath(unittest.TestCase):
         def line(method, status, size):
             return f'10.0.0.1 - - [10/Oct/2025:13:55:36 +0200] "{method} /a HTTP/1.1" {status} {size} "-" "curl/8"\n'
 
-        body = line("GET", 200, 2048) + line("OPTIONS", 204, 0) + line("POST", 503, 512) + line("GET", 999, 1) + "junk\n"
+        body = line("GET", 200, 2048) + line("OPTIONS", 204, 0) + line("POST", 503, 512) + line("GET", 999, 1)
+        body += "junk\n"
         dry = platform.must("POST", "/v1/pipelines/web/dry-run", json.dumps({"records": body.splitlines()}))
         self.assertEqual((len(dry["rows"]), len(dry["filtered"]), len(dry["quarantined"])), (2, 1, 2), dry)
         answer = self.store("weblogs", body, TEXT)

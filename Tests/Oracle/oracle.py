@@ -35,6 +35,7 @@ class Killer(threading.Thread):
         generator.shuffle(self.plan)
         self.done = dict.fromkeys((*SERVICES, "postgres"), 0)
         self.inside = 0  # kills that found their victim in a transaction
+        self.progress = 0.0
 
     def run(self):
         for name in self.plan:
@@ -46,6 +47,7 @@ class Killer(threading.Thread):
                 pass
             self.done[name] += 1
             self.inside += in_transaction
+            self.progress = sum(self.done.values()) / len(self.plan)
             time.sleep(self.generator.uniform(0.2, 1.5))
 
     def wait_up(self, name):
