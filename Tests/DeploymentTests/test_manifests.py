@@ -26,6 +26,25 @@ def settings_that_are_read():
     return found
 
 
+class ReadmeTests(unittest.TestCase):
+    def test_it_names_every_setting_and_only_files_that_are_there(self):
+        text = (REPOSITORY / "README.md").read_text()
+        for setting in settings_that_are_read() - {"MILLRACE_LISTEN_PORT"}:
+            self.assertIn(f"`{setting}`", text)
+        for target in re.findall(r"\]\(([^)#]+)\)", text):
+            if "://" not in target:
+                self.assertTrue((REPOSITORY / target).exists(), target)
+
+    def test_it_names_every_default_of_the_code(self):
+        text = (REPOSITORY / "README.md").read_text()
+        rows = set()
+        for path in (REPOSITORY / "Services").rglob("*Configuration.swift"):
+            rows.update(re.findall(r"^/// \| `(MILLRACE_[A-Z_]+)` \| ([^|]+) \|", path.read_text(), re.M))
+        self.assertGreater(len(rows), 10)
+        for name, default in rows:
+            self.assertIn(f"`{name}` | {default} |", text)
+
+
 class ComposeTests(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
