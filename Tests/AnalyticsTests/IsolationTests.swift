@@ -11,10 +11,10 @@ extension QueryServiceTests {
             try await QueryServer.run(isolated: false) { server in
                 let answer = try await server.query("select 1")
                 #expect(answer.status == 503 && answer.code == "query_unavailable", "\(answer.text)")
-                #expect(answer.text.contains("set_config"))
+                #expect(answer.text.contains("lo_create"))
                 let ready = try await server.get("/readyz")
                 #expect(
-                    ready.status == 503 && ready.text.contains("query isolation") && ready.text.contains("set_config"))
+                    ready.status == 503 && ready.text.contains("query isolation") && ready.text.contains("lo_create"))
             }
         }
 
@@ -22,7 +22,7 @@ extension QueryServiceTests {
             try await QueryServer.run(isolated: false, workspaces: ["default"]) { server in
                 #expect(try await server.query("select count(*) from web").rowsText == "[[100]]")
                 let ready = try await server.get("/readyz")
-                #expect(ready.status == 200 && ready.text.contains("set_config"), "\(ready.text)")
+                #expect(ready.status == 200 && ready.text.contains("lo_create"), "\(ready.text)")
             }
         }
 
