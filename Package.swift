@@ -58,7 +58,7 @@ let modules: [Target] = [
     shared("Observability", ["CLinux"]),
     shared("Configuration", ["Observability"]),
     shared("Lifecycle", ["CLinux", "Observability"]),
-    shared("EventLoop", ["CLinux", "Lifecycle", "Observability"]),
+    shared("EventLoop", ["CLinux", "Lifecycle", "Observability"], exclude: ["README.md"]),
     shared("JSON", []),
     shared("HTTP", ["JSON"]),
     shared("HTTPServer", ["HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "CLinux"]),

@@ -23,9 +23,7 @@ public struct IngestService: Sendable {
             logger: platform.logger)
         let waiters = ReceiptWaiters(pool: platform.pool, listener: listener, logger: platform.logger)
         let routes = IngestService.routes(configuration, platform, coalescer, waiters, metrics)
-        var limits = HTTPLimits()
-        limits.handlerTimeout = .seconds(86_400)
-        server = platform.server(routes: routes, limits: limits)
+        server = platform.server(routes: routes)
         services = [listener, coalescer, waiters, server]
     }
 

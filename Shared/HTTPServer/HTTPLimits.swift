@@ -24,14 +24,10 @@ public struct HTTPLimits: Sendable {
     public var rateGrace = Duration.seconds(10)
     /// Octets read at a time.
     public var readBuffer = 64 * 1024
-    /// Octets of an answer that may wait to be taken before its writer is held up.
-    public var writeBuffer = 256 * 1024
     /// Octets of an unread body that are read and thrown away to keep the connection, after an early answer.
     public var discard = 256 * 1024
     /// Requests answered on one connection before it is closed.
     public var requestsPerConnection = 1_000_000
-    /// For a handler to answer, but for streams and long polls.
-    public var handlerTimeout = Duration.seconds(75)
     /// For open requests to end once the server is asked to stop.
     public var drain = Duration.seconds(20)
     /// The listening socket's backlog.
