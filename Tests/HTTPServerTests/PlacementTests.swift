@@ -32,6 +32,33 @@ import Testing
         }
     }
 
+    /// A client whose requests are all there already never makes its task wait; others must be served meanwhile.
+    @Test func aFloodDoesNotStarveItsNeighbours() async throws {
+        let flood = Tally()
+        let seen = Tally()
+        let routes = [
+            route(.get, "/flood") { _ in
+                flood.add(1)
+                return .noContent()
+            },
+            route(.get, "/other") { _ in
+                seen.add(flood.value)
+                return .noContent()
+            },
+        ]
+        try await TestServer.run(routes) { server in
+            let clients = try (0..<2).map { _ in try server.connect() }
+            await server.settle()
+            let request = "GET /flood HTTP/1.1\r\nHost: a\r\n\r\n"
+            try await clients[0].send(String(repeating: request, count: 1000))
+            try await clients[1].send("GET /other HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(try await clients[1].answer().status == 204)
+            #expect(seen.value < 200, "the other request came after \(seen.value) of the flood")
+            #expect(try await clients[0].answers(1000).count == 1000)
+            for client in clients { client.close() }
+        }
+    }
+
     @Test func manyConnectionsAtOnce() async throws {
         try await TestServer.run([hello, echo], loops: 2) { server in
             try await withThrowingTaskGroup(of: Void.self) { group in
