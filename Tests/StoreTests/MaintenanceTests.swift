@@ -45,8 +45,8 @@ struct MaintenanceTests {
                         returning id, source_id),
                     k as (insert into millrace.idempotency (source_id, key, upload_id)
                         select source_id, \(.text(state + age)), id from u),
-                    b as (insert into millrace.batch (id, source_id, upload_id, format, records, raw_bytes, stored_bytes,
-                            receipt_ends, request_ids)
+                    b as (insert into millrace.batch (id, source_id, upload_id, format, records, raw_bytes,
+                            stored_bytes, receipt_ends, request_ids)
                         select nextval('millrace.batch_id'), source_id, id, 'ndjson', 1, 1, 1, '{1}', '{r}'
                         from u, generate_series(1, 3) returning id)
                     insert into landing.payload select id, '' from b
@@ -72,7 +72,8 @@ struct MaintenanceTests {
             try await pool.run(
                 """
                 insert into millrace.idempotency (source_id, key, receipt, created_at)
-                select s.id, g::text, 'r', now() - g * interval '10 hours' from millrace.source s, generate_series(1, 10) g
+                select s.id, g::text, 'r', now() - g * interval '10 hours'
+                from millrace.source s, generate_series(1, 10) g
                 """)
             _ = try await maintenance(pool).maintain()
             #expect(try await pool.texts("select key from millrace.idempotency order by key") == ["1", "2", "3", "4"])

@@ -100,14 +100,17 @@ extension PostgresPool {
             return try await connection.query(
                 """
                 with application as (
-                    insert into millrace.application (batch_id, pipeline_id, output, source_id, version, dataset_id, state,
+                    insert into millrace.application (batch_id, pipeline_id, output, source_id, version, dataset_id,
+                        state,
                         received, transformed_at)
                     select \(.int8(batch)), p.id, 0, p.source_id, 1, \(.int8(dataset)), 'transformed',
                         \(.int4(Int32(given.ids.count))), now()
-                    from millrace.pipeline p join millrace.source s on s.id = p.source_id where s.name = \(.text(given.source))
+                    from millrace.pipeline p join millrace.source s on s.id = p.source_id
+                    where s.name = \(.text(given.source))
                     returning pipeline_id
                 ), chunk as (
-                    insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
+                    insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types,
+                        rows,
                         raw_bytes, body)
                     select nextval('landing.chunk_id'), \(.int8(batch)), pipeline_id, 1, 0, \(.int8(dataset)),
                         \(.textArray(columns.map(\.0))), \(.textArray(columns.map(\.1))),
@@ -151,7 +154,8 @@ struct CopyEncoded {
         let requests = ends.indices.map { "request-\($0)" }
         return """
             with batch as (
-                insert into millrace.batch (id, source_id, format, records, raw_bytes, stored_bytes, receipt_ends, request_ids)
+                insert into millrace.batch (id, source_id, format, records, raw_bytes, stored_bytes, receipt_ends,
+                    request_ids)
                 select nextval('millrace.batch_id'), id, 'ndjson', \(.int4(Int32(given.ids.count))), 1, 1,
                     \(.int4Array(ends)), \(.textArray(requests))
                 from millrace.source where name = \(.text(given.source))

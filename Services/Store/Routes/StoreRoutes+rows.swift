@@ -34,7 +34,7 @@ extension StoreRoutes {
 
     private static let rowParameters: [Operation.Parameter] = [
         .init(
-            "columns", .query, "The columns wanted, separated by commas; all where it is left out.", example: "id,path"),
+            "columns", .query, "The columns wanted, separated by commas; all if it is left out.", example: "id,path"),
         .init(
             "where", .query, "A condition in the platform's expression language.",
             example: "status >= 500 and path like '/a%'"),

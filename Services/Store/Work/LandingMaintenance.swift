@@ -2,8 +2,8 @@ import Lifecycle
 import Observability
 import Postgres
 
-/// Keeps landing in order under a leader row, one process of all at a time: partitions made ahead, uploads that broke off
-/// or stand still swept, old idempotency keys forgotten.
+/// Keeps landing in order under a leader row, one process of all at a time: partitions made ahead, uploads that broke
+/// off or stand still swept, old idempotency keys forgotten.
 ///
 /// At rest the leader sends one statement each `interval`, a candidate one at the end of each term that it sees.
 final class LandingMaintenance: Service {

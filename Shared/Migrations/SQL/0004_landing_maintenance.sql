@@ -9,7 +9,8 @@ create index upload_abandoned on millrace.upload (touched_at) where state = 'aba
 -- is to sweep. Nothing is written but the leader's row where nothing is to be done.
 create function landing.lead(
     in_holder text, in_term float8, in_patience float8, in_retention float8,
-    out is_leader bool, out remaining float8, out partitions int4, out stalled bool, out abandoned bool, out old_keys bool
+    out is_leader bool, out remaining float8, out partitions int4, out stalled bool, out abandoned bool,
+    out old_keys bool
 ) language plpgsql as $$
 declare
     ends timestamptz;
