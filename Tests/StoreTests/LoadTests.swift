@@ -139,6 +139,35 @@ struct LoadTests {
         }
     }
 
+    @Test("Rows sent again as a whole are told from the few new ones among them, in one statement")
+    func refusesManyRows() async throws {
+        let database = try await StoreDatabase.make()
+        try await database.withPool(size: 6) { pool in
+            try await pool.run(
+                """
+                insert into millrace.dataset (workspace_id, name, definition, declared)
+                values (1, 'orders', '{"primary_key": ["id"]}', true)
+                """)
+            try await pool.handOver(HandedOver(ids: Array(0..<20_000)))
+            try await LoadWorker().run(pool) {
+                try await pool.wait(until: self.allStored, is: 0)
+                // 100 new ids, each twice, behind 20,000 known ones.
+                try await pool.handOver(
+                    HandedOver(ids: Array(0..<20_100) + Array(20_000..<20_100), requests: [20_000, 200]))
+                try await pool.wait(until: self.allStored, is: 0)
+            }
+            #expect(try await pool.int("select count(*) from ws_default.orders") == 20_100)
+            #expect(try await pool.int("select count(distinct id) from ws_default.orders") == 20_100)
+            #expect(try await pool.int("select count(*) from landing.quarantine where row >= 20100") == 100)
+            let ledger = try await pool.texts(
+                """
+                select stored || ' ' || quarantined || ' ' || receipt_counts::text from millrace.application
+                order by batch_id desc limit 1
+                """)
+            #expect(ledger == ["100 20100 {0,20000,0,0,100,0}"])
+        }
+    }
+
     @Test("A damaged chunk goes to the dead letters and its output is failed; its neighbours are loaded")
     func damaged() async throws {
         let database = try await StoreDatabase.make()

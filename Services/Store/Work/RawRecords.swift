@@ -72,7 +72,13 @@ enum ReceiptCounts {
         guard ends.count > 1 else { return nil }
         var counts = counts.count == ends.count * 3 ? counts : [Int32](repeating: 0, count: ends.count * 3)
         for row in rows {
-            if let receipt = ends.firstIndex(where: { row < $0 }) { counts[3 * receipt + 1] += 1 }
+            var low = 0
+            var high = ends.count - 1
+            while low < high {
+                let middle = (low + high) / 2
+                if ends[middle] > row { high = middle } else { low = middle + 1 }
+            }
+            counts[3 * low + 1] += 1
         }
         return counts
     }
