@@ -18,12 +18,14 @@ struct LeaderState: Sendable {
     private var failures = 0
     private var deferredMark = Int64.min
     private var deferredFullAt: ContinuousClock.Instant?
+    private var inspectAt: ContinuousClock.Instant
 
     init(_ configuration: LeaderConfiguration, now: ContinuousClock.Instant) {
         self.configuration = configuration
         tickAt = now
         soonest = now
         troubledAt = now
+        inspectAt = now
     }
 
     /// Returns whether the leadership has just been won.
@@ -68,6 +70,13 @@ struct LeaderState: Sendable {
 
     func mayDeclareLost(at now: ContinuousClock.Instant) -> Bool {
         isLeader && now - troubledAt >= configuration.grace
+    }
+
+    /// Whether the depth of the queues is to be looked at: once a renewal, however often it ticks.
+    mutating func mustInspect(at now: ContinuousClock.Instant) -> Bool {
+        guard now >= inspectAt else { return false }
+        inspectAt = now + configuration.renewal - .milliseconds(100)
+        return true
     }
 
     private mutating func due(in time: Duration, at now: ContinuousClock.Instant) {

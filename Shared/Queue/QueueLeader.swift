@@ -5,8 +5,8 @@ public import Postgres
 /// A candidate for the leadership of the queue. The leader, one for the whole database, makes deferred jobs ready when
 /// they are due, takes the jobs of lost workers away from them, and makes partitions ahead.
 ///
-/// At rest the leader sends one statement each `renewal` (15 s), a candidate one at the end of each term it sees. Every
-/// `Worker` runs one; a process that only enqueues may run one too.
+/// At rest the leader sends two statements each `renewal` (15 s), the second for the metrics of depth; a candidate sends
+/// one at the end of each term it sees. Every `Worker` runs one; a process that only enqueues may run one too.
 public final class QueueLeader: Service {
     public let name = "queue leader"
     let pool: PostgresPool
@@ -14,6 +14,7 @@ public final class QueueLeader: Service {
     let backoff: Backoff
     let logger: Logger
     let metrics: LeaderMetrics
+    private let depth: DepthMetrics
     private let random: @Sendable () -> Double
     private let holder = UniqueNumber.nextText()
     private let signal = WakeSignal()
@@ -28,6 +29,7 @@ public final class QueueLeader: Service {
         self.random = random
         self.logger = logger
         self.metrics = LeaderMetrics(metrics)
+        depth = DepthMetrics(metrics)
     }
 
     /// Jobs were enqueued somewhere; one may be due soon. Looked at once a second at most.
@@ -62,7 +64,7 @@ public final class QueueLeader: Service {
                     logger.info("leading the queue")
                 }
                 metrics.isLeader.set(row.isLeader ? 1 : 0)
-                if row.isLeader { try await work(row, &state) }
+                if row.isLeader { try await work(row, &state) } else { depth.clear() }
             } catch {
                 state.failed(at: .now, random: random())
                 logger.warning("the queue's leader had trouble", ["error": .describing(error)])
@@ -70,6 +72,7 @@ public final class QueueLeader: Service {
             await wait(state, until: shutdown)
         }
         metrics.isLeader.set(0)
+        depth.clear()
         guard state.isLeader else { return }
         _ = try? await pool.withConnection { try await $0.execute(ResignStatement(holder: self.holder)) }
     }
@@ -97,6 +100,9 @@ public final class QueueLeader: Service {
         }
         if let dueIn = row.dueIn, dueIn <= .zero { try await moveDue(&state) }
         if row.isBusy, state.mayDeclareLost(at: .now) { try await rescue() }
+        if state.mustInspect(at: .now) {
+            depth.show(try await pool.withConnection { try await $0.query(InspectAllStatement()) })
+        }
     }
 
     /// Makes ready what is due, a thousand jobs a transaction, and tells the queues.

@@ -112,6 +112,33 @@ struct FaultTests {
         }
     }
 
+    @Test(
+        "The database restarted, even hard: working again within 10 s",
+        arguments: [TemporaryPostgres.StopMode.fast, .immediate])
+    func restarted(_ mode: TemporaryPostgres.StopMode) async throws {
+        let cluster = try await TemporaryPostgres.start(TemporaryPostgres.Options(fsync: true))
+        try await withEffects(cluster) { _, pool in
+            let handler = ClosureHandler { jobs, lease in
+                let ids = PostgresValue.int8Array(jobs.map(\.id))
+                try await lease.transaction(settling: jobs) { connection in
+                    _ = try await connection.query("INSERT INTO effect SELECT unnest(\(ids))")
+                }
+            }
+            try await pool.withWorker(handler, .quick(slots: 2, maxClaim: 5)) {
+                try await pool.enqueue(500)
+                try await pool.wait(until: "SELECT (count(*) > 20)::int FROM effect", is: 1)
+                try await cluster.restart(mode)
+                let back = ContinuousClock.now
+                try await pool.wait(until: "SELECT (count(*) = 500)::int FROM effect", is: 1)
+                #expect(ContinuousClock.now - back < .seconds(10))
+                try await pool.wait(until: "SELECT count(*) FROM queue.outcome WHERE state = 'succeeded'", is: 500)
+            }
+            #expect(try await pool.int("SELECT count(DISTINCT job) FROM effect") == 500)
+            #expect(try await pool.int("SELECT count(*) FROM effect") == 500)
+            #expect(try await pool.int("SELECT count(*) FROM queue.lease") == 0)
+        }
+    }
+
     @Test("A NOTIFY wakes an idle worker at once; a lost one costs a poll, not the job")
     func notifications() async throws {
         try await withEffects { database, pool in

@@ -118,3 +118,20 @@ struct MakePartitionsStatement: PostgresStatement {
         try row.int4(0)
     }
 }
+
+/// The status of every queue, as `QueueInspector.status` has it.
+struct InspectAllStatement: PostgresStatement {
+    struct Row: Sendable {
+        let queue: String
+        let status: QueueStatus
+    }
+
+    static let sql = """
+        SELECT ready, extract(epoch FROM clock_timestamp() - oldest)::float8, deferred, dead, running, i.paused, q.name
+        FROM queue.queue q, LATERAL queue.inspect(q.name) i
+        """
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Row {
+        Row(queue: try row.text(6), status: try InspectStatement.decode(row))
+    }
+}
