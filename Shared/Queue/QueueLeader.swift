@@ -5,7 +5,7 @@ public import Postgres
 /// A candidate for the leadership of the queue. The leader, one for the whole database, makes deferred jobs ready when
 /// they are due, takes the jobs of lost workers away from them, and makes partitions ahead.
 ///
-/// At rest the leader sends two statements each `renewal` (15 s), the second for the metrics of depth; a candidate sends
+/// At rest the leader sends two statements each `renewal` (15 s), the second for metrics of depth; a candidate sends
 /// one at the end of each term it sees. Every `Worker` runs one; a process that only enqueues may run one too.
 public final class QueueLeader: Service {
     public let name = "queue leader"

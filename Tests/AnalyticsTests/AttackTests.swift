@@ -42,7 +42,8 @@ extension QueryServiceTests {
         private static let state = """
             select string_agg(x, ' ') from (
                 select (select count(*) || ':' || sum(id) from ws_default.web) || ' '
-                    || (select count(*) || ':' || sum(id) from ws_other.web) || ' ' || (select count(*) from pg_class) || ' '
+                    || (select count(*) || ':' || sum(id) from ws_other.web)
+                    || ' ' || (select count(*) from pg_class) || ' '
                     || (select count(*) from pg_proc) || ' ' || (select count(*) from pg_largeobject_metadata) || ' '
                     || (select count(*) from pg_locks where locktype = 'advisory') as x) s
             """

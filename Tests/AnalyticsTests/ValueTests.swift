@@ -63,13 +63,14 @@ extension QueryServiceTests {
         @Test func numbersAsStringsOnRequest() async throws {
             try await QueryServer.run { server in
                 let sql = """
-                    select 9007199254740991::int8, 9007199254740992::int8, -9007199254740992::int8, 1.50::numeric, 3::int4,
-                        0.1::float8, array[9007199254740993]
+                    select 9007199254740991::int8, 9007199254740992::int8, -9007199254740992::int8, 1.50::numeric,
+                        3::int4, 0.1::float8, array[9007199254740993]
                     """
                 let strings = try await server.query(sql, target: "/v1/query?numbers=string")
                 #expect(
                     strings.rowsText
-                        == #"[[9007199254740991,"9007199254740992","-9007199254740992","1.50",3,0.1,["9007199254740993"]]]"#
+                        == #"[[9007199254740991,"9007199254740992","-9007199254740992","1.50",3,0.1,"#
+                        + #"["9007199254740993"]]]"#
                 )
                 let plain = try await server.query(sql)
                 #expect(

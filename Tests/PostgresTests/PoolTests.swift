@@ -120,6 +120,7 @@ private struct Rejected: Error {}
             var before = ""
             try await eventually("settled") {
                 let last = before
+                try await Task.sleep(for: .milliseconds(300))
                 before = try await changes(database)
                 return before == last
             }

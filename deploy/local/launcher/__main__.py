@@ -100,7 +100,9 @@ def describe(supervisor, database, chosen, runtime_folder):
             "postgres", database.command, folder="../../../postgres", down_signal="SIGINT", kill_after=75)
     for service in SERVICES:
         supervisor.add(service, f"bin/millrace-{service}")
-    supervisor.add("gateway", gateway.write(chosen, runtime_folder, children.raise_file_limit()), down_signal="SIGQUIT", kill_after=24)
+    supervisor.add(
+        "gateway", gateway.write(chosen, runtime_folder, children.raise_file_limit()), down_signal="SIGQUIT",
+        kill_after=24)
 
 
 def main():
