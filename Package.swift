@@ -105,9 +105,11 @@ let testTargets: [Target] = [
     .executableTarget(
         name: "QueueCrasher", dependencies: ["Queue", "Postgres", "EventLoop", "Lifecycle", "Observability"],
         path: "Tests/QueueCrasher", swiftSettings: swift),
-    tests("Queue", [
-        "Queue", "QueueCrasher", "Migrations", "Postgres", "EventLoop", "Lifecycle", "Observability", "TestSupport",
-    ]),
+    tests(
+        "Queue",
+        [
+            "Queue", "QueueCrasher", "Migrations", "Postgres", "EventLoop", "Lifecycle", "Observability", "TestSupport",
+        ]),
     tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
     tests("Expressions", ["Expressions", "Records", "JSON", "Postgres", "TestSupport"]),
     tests("Access", ["Access", "HTTP", "HTTPServer", "Observability", "Postgres", "TestSupport"]),
