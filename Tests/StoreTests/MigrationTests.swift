@@ -32,6 +32,8 @@ struct MigrationTests {
     @Test("The workspace's role reads its own schema and nothing else")
     func roleIsNarrow() async throws {
         let database = try await StoreDatabase.make()
+        // A copy of a database does not inherit the rights to the database itself.
+        try await StoreDatabase.migration(database.url).run()
         try await database.withPool { pool in
             try await pool.run("create table ws_default.web (id int8)")
         }
