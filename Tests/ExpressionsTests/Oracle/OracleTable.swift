@@ -78,8 +78,8 @@ struct OracleTable {
         }
     }
 
-    /// Whether two answers agree: the same value, or both an error. A literal that its context cannot read is an error of
-    /// every row to PostgreSQL, and a refusal here.
+    /// Whether two answers agree: the same value, or both an error. A literal that its context cannot read is an
+    /// error of every row to PostgreSQL, and a refusal here.
     static func agree(_ theirs: String, _ ours: String) -> Bool {
         if theirs.hasPrefix("!42") { return ours.hasPrefix("?") }
         if theirs.hasPrefix("!") { return ours.hasPrefix("!") || ours.hasPrefix("?") }
