@@ -113,7 +113,7 @@ def main():
     arguments = parser.parse_args()
     signals = Signals()
     signals.watch_parent()
-    supervisor = None
+    supervisor = runtime_folder = None
     try:
         os.umask(0o022)
         chosen = settings.read(os.environ)
@@ -158,8 +158,9 @@ def main():
         if supervisor and supervisor.process:
             say("\nstopping …")
             supervisor.stop()
-            home.remove_runtime_folder()
             say("stopped")
+        if runtime_folder:
+            home.remove_runtime_folder()
 
 
 def seconds_since(begun):
