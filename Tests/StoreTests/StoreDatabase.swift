@@ -16,7 +16,25 @@ enum StoreDatabase {
 
     static func make() async throws -> TestDatabase {
         try await TemporaryPostgres.shared().database(template: "store") { url in
-            try await migration(url).run()
+            // Roles belong to the whole cluster: where another suite makes the same one in this moment, the workspace
+            // is entered again, with another id. The tests name the first one by its id.
+            repeat { try await migration(url).run() } while try await !isFirst(url)
+        }
+    }
+
+    /// Whether the workspace has id 1; otherwise takes it out, to be entered again.
+    private static func isFirst(_ url: String) async throws -> Bool {
+        try await withRunningPool(try PostgresConfiguration(url: url)) { pool in
+            if try await pool.int("select count(*) from millrace.workspace where id = 1") == 1 { return true }
+            try await pool.withConnection { connection in
+                try await connection.execute(
+                    script: """
+                        truncate millrace.workspace cascade;
+                        alter table millrace.workspace alter column id restart with 1;
+                        drop schema ws_default cascade
+                        """)
+            }
+            return false
         }
     }
 
