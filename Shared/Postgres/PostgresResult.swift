@@ -35,6 +35,15 @@ private import CPostgres
         return unsafe String(cString: text)
     }
 
+    /// The bytes of all values.
+    var byteCount: Int {
+        var bytes = 0
+        for row in 0..<Int32(rowCount) {
+            for column in 0..<Int32(columnCount) { bytes += Int(unsafe PQgetlength(pointer, row, column)) }
+        }
+        return bytes
+    }
+
     public subscript(row: Int) -> PostgresRow {
         precondition(row >= 0 && row < rowCount, "row out of range")
         return PostgresRow(result: self, index: Int32(row))

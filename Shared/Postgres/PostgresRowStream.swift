@@ -69,6 +69,11 @@ extension ConnectionCore {
         guard !streaming.ended else { return nil }
         switch try await nextEvent() {
         case .result(let result):
+            // libpq may have read more at once than was announced before.
+            if let limit = streaming.maximumRowBytes, result.byteCount > limit {
+                close()
+                throw PostgresError(.rowTooLarge, "a row has more than \(limit) bytes", doing: doing)
+            }
             streaming.rowBytes = 0
             return result
         case .end:
