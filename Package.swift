@@ -60,7 +60,7 @@ let modules: [Target] = [
     shared("Lifecycle", ["CLinux", "Observability"]),
     shared("EventLoop", ["CLinux", "Lifecycle", "Observability"], exclude: ["README.md"]),
     shared("JSON", []),
-    shared("HTTP", ["JSON"]),
+    shared("HTTP", ["JSON", "COpenSSL", "CZlib"]),
     shared("HTTPServer", ["HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "CLinux"]),
     shared("Postgres", ["CPostgres", "EventLoop", "Lifecycle", "Observability"], exclude: ["README.md"]),
     shared("Migrations", ["Postgres", "Observability", "CMigrationFiles", "COpenSSL"], exclude: ["SQL"]),

@@ -125,7 +125,7 @@ struct FieldScanner {
         return parameters
     }
 
-    private mutating func quoted() -> String? {
+    mutating func quoted() -> String? {
         guard take(UInt8(ascii: "\"")) else { return nil }
         var output: [UInt8] = []
         while at < bytes.count {
@@ -142,7 +142,7 @@ struct FieldScanner {
         return nil
     }
 
-    private mutating func skipSpace() {
+    mutating func skipSpace() {
         while at < bytes.count, bytes[at] == Octets.space || bytes[at] == Octets.tab { at += 1 }
     }
 }
