@@ -76,7 +76,8 @@ import Testing
     }
 
     @Test func damageIsRefused() {
-        for octets: [UInt8] in [[0xFF, 0xFF, 0xFF], [0x06], [0x01, 0x05, 0x00, 0x00, 0x00], [0xF2, 0x00, 0x11, 0x00]] {
+        let damaged: [[UInt8]] = [[0xFF, 0xFF, 0xFF], [0x06], [0x01, 0x05, 0, 0, 0], [0xF2, 0, 0x11, 0]]
+        for octets in damaged {
             let frame = ClientFrame(.binary, octets).compressed
             #expect(ParsedFrames(frame, deflate: agreed).fault?.code == .invalidPayload, "\(octets)")
             for split in ParsedFrames.splits(frame.octets, deflate: agreed) {
