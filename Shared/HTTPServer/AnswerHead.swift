@@ -19,6 +19,8 @@ struct AnswerHead {
         case implicit
         case keepAlive
         case close
+        /// What follows is another protocol.
+        case upgrade
     }
 
     private var statusLines = [[UInt8]?](repeating: nil, count: 600)
@@ -29,6 +31,7 @@ struct AnswerHead {
     private static let chunked = Array("transfer-encoding: chunked\r\n".utf8)
     private static let close = Array("connection: close\r\n".utf8)
     private static let keepAlive = Array("connection: keep-alive\r\n".utf8)
+    private static let upgrade = Array("connection: upgrade\r\n".utf8)
     static let interim = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
 
     /// Appends the whole head, with the empty line that ends it.
@@ -55,7 +58,10 @@ struct AnswerHead {
         case .implicit: break
         case .keepAlive: output.append(contentsOf: AnswerHead.keepAlive)
         case .close: output.append(contentsOf: AnswerHead.close)
+        case .upgrade: output.append(contentsOf: AnswerHead.upgrade)
         }
+        // Upgrade is a field of the connection (RFC 9110, section 7.8).
+        if response.status.code == 426 { output.append(contentsOf: AnswerHead.upgrade) }
         appendDate(into: &output)
         output.appendLineEnd()
     }

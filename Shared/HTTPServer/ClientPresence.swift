@@ -4,6 +4,8 @@ import EventLoop
 protocol ClientPresence: Sendable {
     /// Returns when the client has gone, or when the task is cancelled.
     func awaitEnd() async
+    /// Returns when the client has gone, when the server drains, or when the task is cancelled.
+    func awaitEndOrDrain() async
 }
 
 extension RequestContext {
@@ -13,6 +15,12 @@ extension RequestContext {
     /// as gone: the two cannot be told apart.
     public func clientGone() async {
         if let presence { return await presence.awaitEnd() }
+        await withoutEnd()
+    }
+
+    /// The same, and also when the server is asked to stop, which an endless answer would hold up.
+    func clientGoneOrDraining() async {
+        if let presence { return await presence.awaitEndOrDrain() }
         await withoutEnd()
     }
 
@@ -34,13 +42,17 @@ struct ConnectionPresence: ClientPresence {
     func awaitEnd() async {
         await connection.loop.run { await connection.value.awaitClientEnd(during: serial) }
     }
+
+    func awaitEndOrDrain() async {
+        await connection.loop.run { await connection.value.awaitClientEnd(during: serial, orDrain: true) }
+    }
 }
 
 extension Connection {
     /// Looks at the socket without reading it: what comes meanwhile belongs to the next request.
-    func awaitClientEnd(during request: Int) async {
+    func awaitClientEnd(during request: Int, orDrain: Bool = false) async {
         while request == serial, !Task.isCancelled {
-            if input.hasEnded || socket.hasPeerEnded { return }
+            if input.hasEnded || socket.hasPeerEnded || orDrain && server.isDraining { return }
             do throws(ConnectionSocket.Failure) {
                 try await socket.waitReadable(until: loop.now + LoopInterval(.seconds(3600)))
             } catch {

@@ -10,10 +10,15 @@ extension Connection {
     /// Writes an answer. False when the connection cannot go on.
     nonisolated(nonsending) func answer(_ response: Response, to request: Request) async -> Bool {
         let keepAlive = canKeepAlive(request.head)
-        guard case .stream(let write) = response.body, request.method != .head, response.status.allowsBody else {
+        switch response.body {
+        case .stream(let write) where request.method != .head && response.status.allowsBody:
+            return await streamAnswer(response, to: request, keepAlive: keepAlive, write)
+        case .webSocket(let upgrade):
+            await self.upgrade(response, upgrade)
+            return false
+        case .empty, .bytes, .stream:
             return await send(response, request.head, keepAlive: keepAlive)
         }
-        return await streamAnswer(response, to: request, keepAlive: keepAlive, write)
     }
 
     /// Writes an answer that is there as a whole. `head` is nil for what is no request.
@@ -26,7 +31,7 @@ extension Connection {
             case .bytes(let bytes):
                 framing = .length(bytes.count)
                 if head?.method != .head { body = bytes }
-            case .stream: framing = .none
+            case .stream, .webSocket: framing = .none
             }
         }
         server.output.removeAll(keepingCapacity: true)
@@ -47,7 +52,7 @@ extension Connection {
 
     /// Sends the loop's output buffer, and `body` behind it. The buffer is the loop's: what cannot be sent at once is
     /// taken out of it before the task suspends.
-    private nonisolated(nonsending) func sendOutput(_ body: [UInt8], _ tail: [UInt8] = []) async throws(ConnectionSocket
+    nonisolated(nonsending) func sendOutput(_ body: [UInt8], _ tail: [UInt8] = []) async throws(ConnectionSocket
         .Failure)
     {
         if body.count <= Connection.copyLimit {

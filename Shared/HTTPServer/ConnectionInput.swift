@@ -45,6 +45,14 @@ struct ConnectionInput {
         return taken
     }
 
+    /// Takes the octets beyond the current request: what comes first in another protocol.
+    mutating func takePipelined() -> [UInt8] {
+        let taken = Array(pending[pendingStart...])
+        pending = []
+        pendingStart = 0
+        return taken
+    }
+
     /// A head from what was pipelined.
     mutating func nextPipelined() -> Step {
         guard hasPipelined else { return .blocked }

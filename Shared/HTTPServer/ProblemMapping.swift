@@ -10,7 +10,7 @@ enum ProblemMapping {
         .problem(problem(for: error, request))
     }
 
-    private static func problem(for error: any Error, _ request: Request) -> Problem {
+    static func problem(for error: any Error, _ request: Request) -> Problem {
         switch error {
         case let problem as Problem: return problem
         case let fault as RequestFault: return fault.problem

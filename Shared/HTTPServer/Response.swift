@@ -9,6 +9,8 @@ public struct Response: Sendable {
         /// Written piece by piece after the head is sent; a body that throws is left unterminated and the connection
         /// closed, so that a client can tell.
         case stream(@Sendable (ResponseWriter) async throws -> Void)
+        /// No body: after the head the connection is a WebSocket. Made by `Response.webSocket`.
+        case webSocket(WebSocketUpgrade)
     }
 
     public var status: HTTPStatus

@@ -10,6 +10,7 @@ struct ServerSettings: Sendable {
     let respond: nonisolated(nonsending) @Sendable (Request) async -> Response
     /// The answer to a stream that failed before it wrote anything.
     let failure: @Sendable (any Error, Request) -> Response
+    let webSockets: WebSocketMetrics
 
     /// The pace of a body that has not begun, and of an answer.
     let readPace: TransferPace
@@ -20,12 +21,13 @@ struct ServerSettings: Sendable {
     init(
         limits: HTTPLimits, logger: Logger,
         respond: nonisolated(nonsending) @escaping @Sendable (Request) async -> Response,
-        failure: @escaping @Sendable (any Error, Request) -> Response
+        failure: @escaping @Sendable (any Error, Request) -> Response, metrics: MetricsRegistry
     ) {
         self.limits = limits
         self.logger = logger
         self.respond = respond
         self.failure = failure
+        webSockets = WebSocketMetrics(metrics)
         readPace = TransferPace(idle: limits.bodyTimeout, rate: limits.bodyRate, grace: limits.rateGrace)
         writePace = TransferPace(idle: limits.writeTimeout, rate: limits.writeRate, grace: limits.rateGrace)
         headTimeout = LoopInterval(limits.headTimeout)

@@ -31,16 +31,16 @@ final class TestServer: Sendable {
 
     /// Runs `body` on the first loop, against a server with `routes`, and then has the server drain.
     static func run(
-        _ routes: [Route], loops count: Int = 1, limits change: (inout HTTPLimits) -> Void = { _ in },
-        _ body: @Sendable (TestServer) async throws -> Void
+        _ routes: [Route], middleware: [any Middleware] = [], loops count: Int = 1,
+        limits change: (inout HTTPLimits) -> Void = { _ in }, _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         var limits = HTTPLimits()
         change(&limits)
         let loops = try EventLoopGroup(count: count, name: "http-test")
         let metrics = MetricsRegistry()
         let server = HTTPServer(
-            name: "test", port: 0, router: Router(routes: routes), loops: loops, limits: limits, logger: .silent,
-            metrics: metrics)
+            name: "test", port: 0, router: Router(routes: routes), middleware: middleware, loops: loops, limits: limits,
+            logger: .silent, metrics: metrics)
         let test = TestServer(
             port: try server.bind(), loops: loops, shutdown: ShutdownSignal(), metrics: metrics)
         let result: Result<Void, any Error>
