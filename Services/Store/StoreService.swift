@@ -1,4 +1,5 @@
 import Configuration
+import EventLoop
 public import HTTPServer
 import Lifecycle
 public import Platform
@@ -20,10 +21,7 @@ public struct StoreService: Sendable {
         var services: [any Service] = [server]
         if configuration.service.role.works {
             services.append(Self.worker(configuration, platform))
-            var settings = LandingMaintenance.Settings()
-            settings.uploadPatience = configuration.uploadPatience
-            settings.keyRetention = configuration.idempotencyRetention
-            services.append(LandingMaintenance(pool: platform.pool, settings: settings, logger: platform.logger))
+            services.append(Self.maintenance(configuration, platform))
         }
         self.services = services
     }
@@ -31,6 +29,19 @@ public struct StoreService: Sendable {
     /// Runs until a signal asks it to stop.
     public func run() async throws {
         try await platform.run(services)
+    }
+
+    private static func maintenance(_ configuration: StoreConfiguration, _ platform: Platform) -> LandingMaintenance {
+        var leaving = PartitionRetirement.Settings()
+        leaving.rawRetention = configuration.rawRetention
+        leaving.quarantineRetention = configuration.quarantineRetention
+        let retirement = PartitionRetirement(
+            pool: platform.pool, loop: platform.loops.next(), settings: leaving, logger: platform.logger)
+        var settings = LandingMaintenance.Settings()
+        settings.uploadPatience = configuration.uploadPatience
+        settings.keyRetention = configuration.idempotencyRetention
+        return LandingMaintenance(
+            pool: platform.pool, retirement: retirement, settings: settings, logger: platform.logger)
     }
 
     private static func worker(_ configuration: StoreConfiguration, _ platform: Platform) -> Worker {

@@ -17,11 +17,16 @@ static const uint8_t landing_maintenance_0004[] = {
 #embed "../Migrations/SQL/0004_landing_maintenance.sql"
 };
 
+static const uint8_t landing_retention_0005[] = {
+#embed "../Migrations/SQL/0005_landing_retention.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
     {"0003_workspace_secret.sql", workspace_secret_0003, sizeof workspace_secret_0003},
     {"0004_landing_maintenance.sql", landing_maintenance_0004, sizeof landing_maintenance_0004},
+    {"0005_landing_retention.sql", landing_retention_0005, sizeof landing_retention_0005},
 };
 
 size_t millrace_migration_count(void) {

@@ -1,3 +1,4 @@
+import EventLoop
 import Observability
 import Postgres
 import TestSupport
@@ -7,11 +8,13 @@ import Testing
 
 @Suite("Store: landing's maintenance")
 struct MaintenanceTests {
-    private func maintenance(_ pool: PostgresPool) -> LandingMaintenance {
+    private func maintenance(_ pool: PostgresPool) throws -> LandingMaintenance {
         var settings = LandingMaintenance.Settings()
         settings.batchLimit = 2
         settings.keyLimit = 2
-        return LandingMaintenance(pool: pool, settings: settings, logger: .silent)
+        let retirement = PartitionRetirement(
+            pool: pool, loop: try TestLoops.shared().next(), settings: .init(), logger: .silent)
+        return LandingMaintenance(pool: pool, retirement: retirement, settings: settings, logger: .silent)
     }
 
     @Test("Partitions are made before the ids reach them")

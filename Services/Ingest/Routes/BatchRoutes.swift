@@ -38,11 +38,17 @@ struct BatchRoutes: Sendable {
     /// The records as they came, one after the other, without those that are not whole.
     func raw(_ request: Request) async throws -> Response {
         let (batch, id) = try await find(request)
-        guard let stored = try await pool.withConnection({ try await $0.query(FindPayload(batchID: id)).first }) else {
-            throw Problem(.rawExpired, "the raw bytes of batch \(id) have expired")
+        let (payload, expiry) = try await pool.withConnection { connection -> ([UInt8]?, Int64?) in
+            if let payload = try await connection.query(FindPayload(batchID: id)).first { return (payload, nil) }
+            return (nil, try await connection.query(FindRawExpiry(batchID: id)).first)
+        }
+        guard let payload else {
+            let at = expiry.map(JSONValue.timestamp) ?? .null
+            throw Problem(
+                .rawExpired, "the raw bytes of batch \(id) have expired", extensions: [("raw_expired_at", at)])
         }
         let frame = try await withTaskExecutorPreference(globalConcurrentExecutor) {
-            try BatchFrame(decoding: stored, limit: Self.frameLimit)
+            try BatchFrame(decoding: payload, limit: Self.frameLimit)
         }
         let header = frame.header.isEmpty ? [] : frame.header + [0x0A]
         return .bytes(.ok, Self.mediaType(batch.format), header + frame.bytes)

@@ -105,18 +105,54 @@ struct RowRoutes: Sendable {
         let statement = FindLineage(
             workspaceID: principal.workspaceID, datasetID: found.dataset.id, batchID: batchID, row: Int32(row))
         let maySeeRaw = principal.scopes.allows("raw:read")
-        let (entries, payload) = try await catalog.pool.withConnection { connection -> ([LineageEntry], [UInt8]?) in
+        let (entries, batch) = try await catalog.pool.withConnection { connection -> ([LineageEntry], RawBatch?) in
             let entries = try await connection.query(statement)
             guard maySeeRaw, !entries.isEmpty else { return (entries, nil) }
-            return (entries, try await connection.query(FindRawBatch(batchID: batchID)).first)
+            return (entries, try await RawBatch.find(batchID, connection))
         }
         guard !entries.isEmpty else {
             throw Problem(.notFound, "no record \(row) of batch \(batchText) went into the dataset \(name)")
         }
         let raw = try await withTaskExecutorPreference(globalConcurrentExecutor) {
-            try payload.map { Array(try BatchFrame(decoding: $0, limit: Self.frameLimit).record(row)) }
+            try batch?.record(row, limit: Self.frameLimit)
         }
-        return .list(entries.map { $0.json(batchID, row, raw: maySeeRaw ? .some(raw) : nil) }, nextCursor: nil)
+        return .list(entries.map { $0.json(batchID, row, raw) }, nextCursor: nil)
+    }
+}
+
+/// A batch's raw bytes, as far as they are there.
+private enum RawBatch: Sendable {
+    /// The encoded frame.
+    case kept([UInt8])
+    /// Gone; with the time, where it is known, in µs since 2000-01-01 UTC.
+    case expired(Int64?)
+
+    static func find(_ id: Int64, _ connection: PostgresConnection) async throws -> RawBatch {
+        if let body = try await connection.query(FindRawBatch(batchID: id)).first { return .kept(body) }
+        return .expired(try await connection.query(FindRawExpiry(batchID: id)).first)
+    }
+
+    func record(_ row: Int, limit: Int) throws -> RawRecord {
+        switch self {
+        case .kept(let body): .kept(Array(try BatchFrame(decoding: body, limit: limit).record(row)))
+        case .expired(let time): .expired(time)
+        }
+    }
+}
+
+/// One record of a ``RawBatch``.
+private enum RawRecord: Sendable {
+    case kept([UInt8])
+    case expired(Int64?)
+
+    var members: [(String, JSONValue)] {
+        switch self {
+        case .kept(let bytes):
+            [("raw", .string(String(decoding: bytes, as: UTF8.self)))]
+                + (RawText.base64(bytes).map { [("raw_base64", $0)] } ?? [])
+        case .expired(let time):
+            [("raw", .null), ("raw_expired_at", time.map(JSONValue.timestamp) ?? .null)]
+        }
     }
 }
 
@@ -129,21 +165,15 @@ extension RowsPage {
 }
 
 extension LineageEntry {
-    /// `raw` is nil where the key may not see it; its content is nil where it has expired.
-    fileprivate func json(_ batchID: Int64, _ row: Int, raw: [UInt8]??) -> JSONValue {
+    /// `raw` is nil where the key may not see it.
+    fileprivate func json(_ batchID: Int64, _ row: Int, _ raw: RawRecord?) -> JSONValue {
         let receipt = uploadID.map { ReceiptID.upload($0) } ?? .coalesced(batch: batchID, ordinal: ordinal)
-        var members: [(String, JSONValue)] = [
+        let members: [(String, JSONValue)] = [
             ("batch", .string(String(batchID))), ("row", .number(row)), ("pipeline", .string(pipeline)),
             ("version", .optional(version)), ("output", .number(output)), ("state", .string(state)),
             ("source", .string(source)), ("request", .string(requestID)), ("receipt", .string(receipt.description)),
             ("received_at", .timestamp(receivedAt)), ("stored_at", storedAt.map(JSONValue.timestamp) ?? .null),
         ]
-        if let raw {
-            members.append(("raw", raw.map { .string(String(decoding: $0, as: UTF8.self)) } ?? .null))
-            if let exact = raw.flatMap(RawText.base64) { members.append(("raw_base64", exact)) }
-            // When it expired is not recorded.
-            if raw == nil { members.append(("raw_expired_at", .null)) }
-        }
-        return .object(JSONObject(members))
+        return .object(JSONObject(members + (raw?.members ?? [])))
     }
 }

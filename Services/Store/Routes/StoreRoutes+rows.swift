@@ -85,7 +85,10 @@ extension StoreRoutes {
             .get, "/v1/datasets/{name}/lineage", scope: "datasets:read",
             operation: Operation(
                 id: "getLineage", summary: "Where a row came from",
-                description: "`_batch` and `_row` of a row name its record. `raw` needs the scope `raw:read` besides.",
+                description: """
+                    `_batch` and `_row` of a row name its record. `raw` needs the scope `raw:read` besides. Once the \
+                    raw bytes have expired it is null, and `raw_expired_at` says since when.
+                    """,
                 tag: "datasets",
                 parameters: [
                     Self.name, .init("batch", .query, "The row's `_batch`.", required: true, example: "7"),

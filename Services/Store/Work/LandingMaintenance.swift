@@ -1,15 +1,19 @@
 import Lifecycle
 import Observability
 import Postgres
+import Synchronization
 
-/// Keeps landing in order under a leader row, one process of all at a time: partitions made ahead, uploads that broke
-/// off or stand still swept, old idempotency keys forgotten.
+/// Keeps landing in order under a leader row, one process of all at a time: partitions made ahead and dropped when they
+/// have expired, uploads that broke off or stand still swept, old idempotency keys forgotten.
 ///
-/// At rest the leader sends one statement each `interval`, a candidate one at the end of each term that it sees.
+/// At rest the leader sends one statement each `interval` and one each `retirementInterval`, a candidate one at the end
+/// of each term that it sees.
 final class LandingMaintenance: Service {
     struct Settings: Sendable {
         var interval = Duration.seconds(30)
         var term = Duration.seconds(75)
+        /// How often partitions are looked at that may have expired.
+        var retirementInterval = Duration.seconds(300)
         /// How long an upload may stand still.
         var uploadPatience = Duration.seconds(3600)
         var keyRetention = Duration.seconds(48 * 3600)
@@ -20,12 +24,15 @@ final class LandingMaintenance: Service {
 
     let name = "landing maintenance"
     private let pool: PostgresPool
+    private let retirement: PartitionRetirement
     private let settings: Settings
     private let logger: Logger
     private let holder = UniqueNumber.nextText()
+    private let retiresAt = Mutex<ContinuousClock.Instant?>(nil)
 
-    init(pool: PostgresPool, settings: Settings, logger: Logger) {
+    init(pool: PostgresPool, retirement: PartitionRetirement, settings: Settings, logger: Logger) {
         self.pool = pool
+        self.retirement = retirement
         self.settings = settings
         self.logger = logger
     }
@@ -75,7 +82,15 @@ final class LandingMaintenance: Service {
         }
         if row.hasAbandoned { try await sweepUploads() }
         if row.hasOldKeys { try await sweepKeys() }
+        try await retirePartitions()
         return row
+    }
+
+    /// Where a partition is held, the next tick tries again.
+    private func retirePartitions() async throws {
+        if let due = retiresAt.withLock({ $0 }), due > .now { return }
+        let outcome = try await retirement.run()
+        if outcome.held == 0 { retiresAt.withLock { $0 = .now + settings.retirementInterval } }
     }
 
     private func sweepUploads() async throws {
@@ -102,7 +117,7 @@ final class LandingMaintenance: Service {
 }
 
 extension Duration {
-    fileprivate var inSeconds: Double {
+    var inSeconds: Double {
         let (seconds, attoseconds) = components
         return Double(seconds) + Double(attoseconds) * 1e-18
     }
