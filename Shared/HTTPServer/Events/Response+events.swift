@@ -1,8 +1,8 @@
 public import HTTP
 
 extension Response {
-    /// A `text/event-stream` (WHATWG HTML, section 9.2): `produce` sends events until it returns, the client goes, or the
-    /// server drains; then it is cancelled.
+    /// A `text/event-stream` (WHATWG HTML, section 9.2): `produce` sends events until it returns, the client goes, or
+    /// the server drains; then it is cancelled.
     ///
     /// The head goes out at once, so what can fail is to be done before. Where nothing was sent for `keepAlive`, a
     /// comment is. A client that comes back says where it was: `Request.lastEventID`.

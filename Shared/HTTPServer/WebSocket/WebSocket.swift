@@ -5,8 +5,9 @@ public import HTTP
 ///
 /// One task receives, all the time: that is when pings are sent and answered, silence is noticed, and octets are read
 /// at all; a client is held up by TCP while nobody receives. Any number of tasks may send. When the handler returns,
-/// what it sent goes out, and the connection is closed with 1000; with 1001 where the server drains. When it throws, the
-/// error becomes a problem as it would in an answer: its JSON is the last message, and the close code tells the kind:
+/// what it sent goes out, and the connection is closed with 1000; with 1001 where the server drains. When it throws,
+/// the error becomes a problem as it would in an answer: its JSON is the last message, and the close code tells the
+/// kind:
 ///
 /// | problem | close code |
 /// |---|---|

@@ -3,8 +3,8 @@ import HTTP
 import Observability
 
 /// The writing side. Frames are put at the end of `output`, and the kernel takes what it has room for at once; for the
-/// rest there is a task of its own, the flusher, so that a sender that is cancelled cuts no frame in two, and the one who
-/// receives can owe a pong without waiting for the client to read.
+/// rest there is a task of its own, the flusher, so that a sender that is cancelled cuts no frame in two, and the one
+/// who receives can owe a pong without waiting for the client to read.
 extension WebSocketSession {
     nonisolated(nonsending) func send(_ message: WebSocketMessage) async throws(WebSocketEnd) {
         guard !isBroken, sentClose == nil else { throw .gone }
