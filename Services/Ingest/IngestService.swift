@@ -16,8 +16,8 @@ public struct IngestService: Sendable {
         platform = try Platform(service: "ingest", settings: configuration.service)
         let metrics = IngestMetrics(platform.metrics)
         let coalescer = Coalescer(
-            pool: platform.pool, wakeup: platform.wakeup, linger: configuration.linger, limits: .init(),
-            metrics: metrics)
+            loop: platform.loops.next(), pool: platform.pool, wakeup: platform.wakeup, linger: configuration.linger,
+            limits: .init(), metrics: metrics)
         let listener = PostgresListener(
             channels: [Wakeup.channel], configuration: platform.database, loop: platform.loops.next(),
             logger: platform.logger)

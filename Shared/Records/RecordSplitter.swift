@@ -40,6 +40,8 @@ public struct RecordSplitter {
     /// Where the quoted field that is still open was opened.
     private var openQuote: RecordsError.Position?
     private var skipped: SkippedRecord?
+    /// The size of the frame taken last: the next one grows to about it, so its room is asked for once, when it begins.
+    private var expected = (bytes: 0, records: 0)
 
     public init(format: RecordFormat, limits: SplitLimits = SplitLimits()) {
         self.format = format
@@ -96,10 +98,8 @@ public struct RecordSplitter {
         let kept = Array(rest)
         swap(&taken.bytes, &frame.bytes)
         taken.bytes.removeLast(partial)
-        // The next frame grows to about this size: its room is asked for once.
-        frame.bytes.reserveCapacity(taken.bytes.count + Self.pieceBytes)
-        frame.bytes += kept
-        frame.lengths.reserveCapacity(taken.lengths.count)
+        frame.bytes = kept
+        expected = (taken.bytes.count, taken.lengths.count)
         return taken
     }
 }
@@ -148,6 +148,11 @@ extension RecordSplitter {
 
     /// Cuts until the piece is used up or a record is longer than the limit.
     private mutating func cutWhole(_ piece: UnsafeBufferPointer<UInt8>) throws(RecordsError) -> Int {
+        if frame.lengths.isEmpty, expected.records > 0 {
+            frame.bytes.reserveCapacity(expected.bytes + Self.pieceBytes)
+            frame.lengths.reserveCapacity(expected.records)
+            expected = (0, 0)
+        }
         frame.bytes.grow(by: piece.count + 2)
         frame.lengths.grow(by: piece.count / 2 + 2)
         var used = 0

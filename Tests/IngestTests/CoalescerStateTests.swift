@@ -7,7 +7,7 @@ private typealias State = CoalescerState<String, Int>
 extension CoalescerState.Action where Key == String, Part == Int {
     fileprivate var parts: [Int]? { if case .commit(_, let parts) = self { parts } else { nil } }
     fileprivate var isNone: Bool { if case .none = self { true } else { false } }
-    fileprivate var isLinger: Bool { if case .linger = self { true } else { false } }
+    fileprivate var ticket: Int? { if case .linger(_, let ticket) = self { ticket } else { nil } }
     fileprivate var isRefuse: Bool { if case .refuse = self { true } else { false } }
 }
 
@@ -15,7 +15,7 @@ extension CoalescerState.Action where Key == String, Part == Int {
     @Test func aLoneRequestIsCommittedAtOnceAndItsLaneForgotten() {
         var state = State()
         #expect(state.add(1, bytes: 10, to: "a").parts == [1])
-        #expect(state.committed("a").isNone)
+        #expect(state.committed("a", 1).isNone)
         #expect(state.activeLanes == 0)
     }
 
@@ -23,20 +23,61 @@ extension CoalescerState.Action where Key == String, Part == Int {
         var state = State()
         _ = state.add(1, bytes: 10, to: "a")
         for part in 2...5 { #expect(state.add(part, bytes: 10, to: "a").isNone) }
-        #expect(state.committed("a").parts == [2, 3, 4, 5])
+        #expect(state.committed("a", 1).parts == [2, 3, 4, 5])
+    }
+
+    /// Two clients that were under way at once, the second of whom is in a commit with a third.
+    private func busy() -> State {
+        var state = State()
+        for part in 1...3 { _ = state.add(part, bytes: 10, to: "a") }
+        #expect(state.committed("a", 1).parts == [2, 3])
+        #expect(state.committed("a", 2).isNone)
+        return state
     }
 
     @Test func afterABusyCommitTheNextRequestLingers() {
-        var state = State()
-        _ = state.add(1, bytes: 10, to: "a")
-        _ = state.add(2, bytes: 10, to: "a")
-        _ = state.add(3, bytes: 10, to: "a")
-        #expect(state.committed("a").parts == [2, 3])
-        #expect(state.committed("a").isNone)
-        #expect(state.add(4, bytes: 10, to: "a").isLinger)
+        var state = busy()
+        let ticket = state.add(4, bytes: 10, to: "a").ticket
         #expect(state.add(5, bytes: 10, to: "a").isNone)
-        #expect(state.lingered("a").parts == [4, 5])
-        #expect(state.lingered("a").isNone)
+        #expect(state.lingered("a", ticket: ticket ?? -1).parts == [4, 5])
+        #expect(state.lingered("a", ticket: ticket ?? -1).isNone)
+    }
+
+    @Test func lingeringEndsWhenAsManyWaitAsWereUnderWay() {
+        var state = busy()
+        let ticket = state.add(4, bytes: 10, to: "a").ticket
+        #expect(ticket != nil)
+        #expect(state.add(5, bytes: 10, to: "a").isNone)
+        #expect(state.add(6, bytes: 10, to: "a").parts == [4, 5, 6])
+        #expect(state.lingered("a", ticket: ticket ?? -1).isNone, "its timer came too late")
+    }
+
+    @Test func aTimerDoesNotEndTheNextLingering() {
+        var state = busy()
+        let first = state.add(4, bytes: 10, to: "a").ticket
+        for part in 5...6 { _ = state.add(part, bytes: 10, to: "a") }
+        #expect(state.committed("a", 3).isNone)
+        let second = state.add(7, bytes: 10, to: "a").ticket
+        #expect(first != second)
+        #expect(state.lingered("a", ticket: first ?? -1).isNone)
+        #expect(state.lingered("a", ticket: second ?? -1).parts == [7])
+    }
+
+    @Test func aCrowdThatHasGoneIsForgotten() {
+        var state = busy()
+        var lingered = 0
+        for round in 0..<200 {
+            let first = state.add(2 * round, bytes: 10, to: "a")
+            #expect(first.ticket != nil)
+            if let parts = state.add(2 * round + 1, bytes: 10, to: "a").parts {
+                #expect(parts.count == 2)
+            } else {
+                lingered += 1
+                #expect(state.lingered("a", ticket: first.ticket ?? -1).parts?.count == 2)
+            }
+            #expect(state.committed("a", 2).isNone)
+        }
+        #expect((1...64).contains(lingered))
     }
 
     @Test func aFullLaneCommitsBesideOneUnderWay() {
@@ -45,7 +86,7 @@ extension CoalescerState.Action where Key == String, Part == Int {
         #expect(state.add(2, bytes: 60, to: "a").isNone)
         #expect(state.add(3, bytes: 60, to: "a").parts == [2])
         #expect(state.add(4, bytes: 60, to: "a").isNone, "two are under way")
-        #expect(state.committed("a").parts == [3])
+        #expect(state.committed("a", 1).parts == [3])
     }
 
     @Test func tooMuchWaitingIsRefusedAndNothingElseHarmed() {
@@ -54,7 +95,7 @@ extension CoalescerState.Action where Key == String, Part == Int {
         #expect(state.add(2, bytes: 100, to: "a").isNone)
         #expect(state.add(3, bytes: 100, to: "b").isRefuse)
         #expect(state.add(4, bytes: 10, to: "b").parts == [4])
-        #expect(state.committed("a").parts == [2])
+        #expect(state.committed("a", 1).parts == [2])
         #expect(state.waitingBytes == 0)
     }
 
@@ -63,26 +104,27 @@ extension CoalescerState.Action where Key == String, Part == Int {
     func randomHistoriesLoseAndRepeatNothing(_ seed: UInt64) {
         var random = SplitMix(seed: seed)
         var state = State(limits: .init(bytes: 50, parts: 5, inFlight: 2, waitingBytes: 400))
-        var running: [String] = []
-        var lingering: [String] = []
+        var running: [(key: String, count: Int)] = []
+        var lingering: [(key: String, ticket: Int)] = []
         var accepted: [String: [Int]] = [:]
         var committed: [String: [Int]] = [:]
         func apply(_ action: State.Action) {
             switch action {
             case .none, .refuse: break
-            case .linger(let key): lingering.append(key)
+            case .linger(let key, let ticket): lingering.append((key, ticket))
             case .commit(let key, let parts):
-                running.append(key)
+                running.append((key, parts.count))
                 committed[key, default: []] += parts
             }
         }
         for part in 0..<2_000 {
             switch random.next() % 4 {
             case 0 where !running.isEmpty:
-                let key = running.remove(at: Int(random.next() % UInt64(running.count)))
-                apply(state.committed(key))
+                let commit = running.remove(at: Int(random.next() % UInt64(running.count)))
+                apply(state.committed(commit.key, commit.count))
             case 1 where !lingering.isEmpty:
-                apply(state.lingered(lingering.removeFirst()))
+                let timer = lingering.removeFirst()
+                apply(state.lingered(timer.key, ticket: timer.ticket))
             default:
                 let key = ["a", "b", "c"][Int(random.next() % 3)]
                 let action = state.add(part, bytes: Int(random.next() % 40) + 1, to: key)
@@ -91,8 +133,8 @@ extension CoalescerState.Action where Key == String, Part == Int {
             }
         }
         while !running.isEmpty || !lingering.isEmpty {
-            if let key = running.popLast() { apply(state.committed(key)) }
-            if !lingering.isEmpty { apply(state.lingered(lingering.removeFirst())) }
+            if let commit = running.popLast() { apply(state.committed(commit.key, commit.count)) }
+            if let timer = lingering.popLast() { apply(state.lingered(timer.key, ticket: timer.ticket)) }
         }
         #expect(accepted == committed)
         #expect(state.waitingBytes == 0)

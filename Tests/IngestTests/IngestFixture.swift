@@ -36,9 +36,10 @@ struct IngestFixture: Sendable {
             let find = FindSource(workspaceID: 1, name: "events")
             let source = try await pool.withConnection { try await $0.query(find) }[0]
             let metrics = IngestMetrics(MetricsRegistry())
-            let wakeup = Wakeup(configuration, loop: try TestLoops.shared().next(), logger: .silent)
+            let loop = try TestLoops.shared().next()
+            let wakeup = Wakeup(configuration, loop: loop, logger: .silent)
             let coalescer = Coalescer(
-                pool: pool, wakeup: wakeup, linger: .milliseconds(2), limits: .init(), metrics: metrics)
+                loop: loop, pool: pool, wakeup: wakeup, linger: .milliseconds(2), limits: .init(), metrics: metrics)
             let fixture = IngestFixture(
                 pool: pool, source: source, coalescer: coalescer, wakeup: wakeup, metrics: metrics)
             try await withRunningService(coalescer) { try await body(fixture) }

@@ -1,4 +1,5 @@
 import Catalog
+import EventLoop
 import Lifecycle
 import Observability
 import Postgres
@@ -9,7 +10,8 @@ import Synchronization
 /// Group commit for small requests: those of one source that come close together share a batch and a commit.
 ///
 /// `land` returns once the request's records are durable. The decisions are ``CoalescerState``'s; commits run as child
-/// tasks of `run`, so that a client that goes away takes nobody's commit with it.
+/// tasks of `run` on one loop, so that a client that goes away takes nobody's commit with it and a commit hops between
+/// no threads.
 final class Coalescer: Service {
     /// Requests share a batch when these are equal.
     struct Lane: Hashable, Sendable {
@@ -29,6 +31,7 @@ final class Coalescer: Service {
     typealias State = CoalescerState<Lane, Part>
 
     let name = "coalescer"
+    private let loop: EventLoop
     private let pool: PostgresPool
     private let wakeup: Wakeup
     private let linger: Duration
@@ -37,7 +40,11 @@ final class Coalescer: Service {
     private let actions: AsyncStream<State.Action>
     private let schedule: AsyncStream<State.Action>.Continuation
 
-    init(pool: PostgresPool, wakeup: Wakeup, linger: Duration, limits: State.Limits, metrics: IngestMetrics) {
+    init(
+        loop: EventLoop, pool: PostgresPool, wakeup: Wakeup, linger: Duration, limits: State.Limits,
+        metrics: IngestMetrics
+    ) {
+        self.loop = loop
         self.pool = pool
         self.wakeup = wakeup
         self.linger = linger
@@ -63,23 +70,22 @@ final class Coalescer: Service {
     }
 
     func run(until shutdown: ShutdownSignal) async throws {
-        await withDiscardingTaskGroup { group in
-            group.addTask {
-                await shutdown.requested()
-                self.schedule.finish()
-            }
-            for await action in actions {
-                switch action {
-                case .none, .refuse: break
-                case .linger(let lane):
-                    group.addTask {
-                        try? await Task.sleep(for: self.linger)
-                        self.perform(self.state.withLock { $0.lingered(lane) })
-                    }
-                case .commit(let lane, let parts):
-                    group.addTask {
-                        await self.commit(parts, lane)
-                        self.perform(self.state.withLock { $0.committed(lane) })
+        await loop.run {
+            await withDiscardingTaskGroup { group in
+                group.addTask {
+                    await shutdown.requested()
+                    self.schedule.finish()
+                }
+                for await action in self.actions {
+                    switch action {
+                    case .none, .refuse: break
+                    case .linger(let lane, let ticket):
+                        group.addTask {
+                            try? await self.loop.sleep(for: self.linger)
+                            self.perform(self.state.withLock { $0.lingered(lane, ticket: ticket) })
+                        }
+                    case .commit(let lane, let parts):
+                        group.addTask { await self.commit(parts, lane) }
                     }
                 }
             }
@@ -93,20 +99,34 @@ final class Coalescer: Service {
         for part in parts { part.waiter.resume(throwing: TooBusy(reason: "the service is stopping")) }
     }
 
+    /// Commits, and tells the lane before the waiters: what they send next must not meet a commit that has ended.
     private func commit(_ parts: [Part], _ lane: Lane) async {
+        let outcomes = await outcomes(of: parts, lane)
+        let next = state.withLock { $0.committed(lane, parts.count) }
+        for (part, outcome) in zip(parts, outcomes) { part.waiter.resume(with: outcome) }
+        perform(next)
+    }
+
+    private func outcomes(of parts: [Part], _ lane: Lane) async -> [Result<Landing, any Error>] {
         do {
-            let landings = try await land(parts, lane)
-            for (part, landing) in zip(parts, landings) { part.waiter.resume(returning: landing) }
+            return try await land(parts, lane).map { .success($0) }
         } catch let error as PostgresError where error.sqlstate == .lockNotAvailable && parts.count > 1 {
             // Another process is landing one of these keys and does not get on. Those without a key go first, then
             // each key by itself: it alone is answered that it is in progress.
-            let free = parts.filter { $0.keyed == nil }
-            if !free.isEmpty { await commit(free, lane) }
-            for part in parts where part.keyed != nil { await commit([part], lane) }
+            var outcomes = [Result<Landing, any Error>](repeating: .success(.keyInProgress), count: parts.count)
+            let free = parts.indices.filter { parts[$0].keyed == nil }
+            if !free.isEmpty {
+                let landed = await self.outcomes(of: free.map { parts[$0] }, lane)
+                for (place, outcome) in zip(free, landed) { outcomes[place] = outcome }
+            }
+            for place in parts.indices where parts[place].keyed != nil {
+                outcomes[place] = await self.outcomes(of: [parts[place]], lane)[0]
+            }
+            return outcomes
         } catch let error as PostgresError where error.sqlstate == .lockNotAvailable {
-            parts[0].waiter.resume(returning: .keyInProgress)
+            return [.success(.keyInProgress)]
         } catch {
-            for part in parts { part.waiter.resume(throwing: error) }
+            return parts.map { _ in .failure(error) }
         }
     }
 
@@ -122,9 +142,8 @@ final class Coalescer: Service {
 
     private func landAll(_ parts: [Part], _ lane: Lane) async throws -> [Landing] {
         let batch = try GroupedBatch(parts, included: { _ in true })
-        let id = try await pool.withConnection { connection in
-            try await connection.query(batch.statement(id: nil, lane)).first
-        }
+        let statement = try await batch.statement(id: nil, lane)
+        let id = try await pool.withConnection { try await $0.query(statement).first }
         guard let id else { throw TooBusy(reason: "the batch was not landed") }
         return (0..<parts.count).map { .landed(.coalesced(batch: id, ordinal: Int32($0))) }
     }
@@ -153,7 +172,7 @@ final class Coalescer: Service {
             }
             if parts.indices.contains(where: included) {
                 let batch = try GroupedBatch(parts, included: included)
-                _ = try await connection.query(batch.statement(id: claimed.batchID, lane))
+                _ = try await connection.query(try await batch.statement(id: claimed.batchID, lane))
                 let receipts = taken.sorted().compactMap { key in firstOfKey[key].map { (key, $0) } }
                 _ = try await connection.query(
                     RememberReceipts(
@@ -169,6 +188,9 @@ final class Coalescer: Service {
 
 /// The requests of one commit as one batch. A request that is left out keeps its place, with no records.
 private struct GroupedBatch {
+    /// What is compressed on the loop, in well under a millisecond; more is compressed off it.
+    private static let lightBytes = 128 << 10
+
     private var frame: BatchFrame
     private var ends: [Int32] = []
     private var requestIDs: [String] = []
@@ -189,9 +211,14 @@ private struct GroupedBatch {
         }
     }
 
-    func statement(id: Int64?, _ lane: Coalescer.Lane) throws -> LandBatch {
-        LandBatch(
+    func statement(id: Int64?, _ lane: Coalescer.Lane) async throws -> LandBatch {
+        let frame = frame
+        let body =
+            frame.bytes.count <= Self.lightBytes
+            ? try frame.encode()
+            : try await withTaskExecutorPreference(globalConcurrentExecutor) { try frame.encode() }
+        return LandBatch(
             id: id, sourceID: lane.sourceID, format: lane.format.name, records: Int32(frame.recordCount),
-            rawBytes: rawBytes, receiptEnds: ends, requestIDs: requestIDs, trace: trace, body: try frame.encode())
+            rawBytes: rawBytes, receiptEnds: ends, requestIDs: requestIDs, trace: trace, body: body)
     }
 }

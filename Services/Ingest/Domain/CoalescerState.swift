@@ -7,7 +7,9 @@
 ///
 /// A batch takes the waiting requests in order of arrival until the next would pass `limits.bytes`; so a request is in
 /// exactly one batch, whole. A lone request after quiet is committed at once: lingering starts only when the lane's
-/// last batch held several requests, which is what load looks like.
+/// last batch held several requests, which is what load looks like. It ends early once as many wait as the lane has
+/// lately had under way at all: clients that wait for their answers before they send again are then all here, and
+/// waiting longer would gain nothing.
 struct CoalescerState<Key: Hashable & Sendable, Part: Sendable>: Sendable {
     struct Limits: Sendable {
         /// Record bytes of one batch; a single larger part makes a batch of its own.
@@ -24,23 +26,28 @@ struct CoalescerState<Key: Hashable & Sendable, Part: Sendable>: Sendable {
         case none
         /// Refuse the request: too much waits.
         case refuse
-        /// Call `lingered` for the lane after the linger time.
-        case linger(Key)
-        /// Commit these together, then call `committed`.
+        /// Call `lingered` for the lane, with the ticket, after the linger time.
+        case linger(Key, ticket: Int)
+        /// Commit these together, then call `committed` with their number, before anyone hears of it.
         case commit(Key, [Part])
     }
 
-    private struct Lane: Sendable {
+    fileprivate struct Lane: Sendable {
         var waiting: [(part: Part, bytes: Int)] = []
         var waitingBytes = 0
+        /// Commits under way, and the requests in them.
         var inFlight = 0
-        var lingering = false
+        var committing = 0
+        /// The ticket of the timer that runs.
+        var lingering: Int?
         var lastCount = 0
+        var crowd = Crowd()
     }
 
     private let limits: Limits
     private var lanes: [Key: Lane] = [:]
     private(set) var waitingBytes = 0
+    private var tickets = 0
 
     init(limits: Limits = Limits()) {
         self.limits = limits
@@ -52,21 +59,20 @@ struct CoalescerState<Key: Hashable & Sendable, Part: Sendable>: Sendable {
     mutating func add(_ part: Part, bytes: Int, to key: Key) -> Action {
         guard waitingBytes + bytes <= limits.waitingBytes else { return .refuse }
         waitingBytes += bytes
-        lanes[key, default: Lane()].waiting.append((part, bytes))
-        lanes[key, default: Lane()].waitingBytes += bytes
+        lanes[key, default: Lane()].add(part, bytes)
         return next(key)
     }
 
     /// The linger time of a lane is over.
-    mutating func lingered(_ key: Key) -> Action {
-        guard lanes[key]?.lingering == true else { return .none }
-        lanes[key]?.lingering = false
+    mutating func lingered(_ key: Key, ticket: Int) -> Action {
+        guard lanes[key]?.lingering == ticket else { return .none }
         return take(key)
     }
 
-    /// One commit of a lane has ended, well or not.
-    mutating func committed(_ key: Key) -> Action {
+    /// One commit of a lane, of `count` requests, has ended, well or not.
+    mutating func committed(_ key: Key, _ count: Int) -> Action {
         lanes[key]?.inFlight -= 1
+        lanes[key]?.committing -= count
         guard let lane = lanes[key] else { return .none }
         if lane.waiting.isEmpty {
             // Forgotten after a quiet commit, so that idle sources cost nothing. After a busy one it is kept: the next
@@ -80,35 +86,67 @@ struct CoalescerState<Key: Hashable & Sendable, Part: Sendable>: Sendable {
     private mutating func next(_ key: Key) -> Action {
         guard let lane = lanes[key], !lane.waiting.isEmpty else { return .none }
         let full = lane.waitingBytes >= limits.bytes || lane.waiting.count >= limits.parts
-        if full && lane.inFlight < limits.inFlight {
-            lanes[key]?.lingering = false
-            return take(key)
-        }
-        guard lane.inFlight == 0, !lane.lingering else { return .none }
-        if lane.lastCount > 1 {
-            lanes[key]?.lingering = true
-            return .linger(key)
-        }
-        return take(key)
+        if full && lane.inFlight < limits.inFlight { return take(key) }
+        guard lane.inFlight == 0 else { return .none }
+        if lane.lastCount <= 1 || lane.waiting.count >= lane.crowd.size { return take(key) }
+        if lane.lingering != nil { return .none }
+        tickets += 1
+        lanes[key]?.lingering = tickets
+        return .linger(key, ticket: tickets)
     }
 
     private mutating func take(_ key: Key) -> Action {
-        guard var lane = lanes[key], !lane.waiting.isEmpty else { return .none }
+        guard let parts = lanes[key]?.take(limits) else { return .none }
+        waitingBytes -= parts.bytes
+        return .commit(key, parts.parts)
+    }
+}
+
+extension CoalescerState.Lane {
+    fileprivate mutating func add(_ part: Part, _ bytes: Int) {
+        waiting.append((part, bytes))
+        waitingBytes += bytes
+        crowd.see(waiting.count + committing)
+    }
+
+    /// Takes the next batch out; nil where nothing waits.
+    fileprivate mutating func take(_ limits: CoalescerState.Limits) -> (parts: [Part], bytes: Int)? {
+        guard !waiting.isEmpty else { return nil }
         var count = 0
         var bytes = 0
-        while count < lane.waiting.count, count < limits.parts {
-            let size = lane.waiting[count].bytes
+        while count < waiting.count, count < limits.parts {
+            let size = waiting[count].bytes
             if count > 0 && bytes + size > limits.bytes { break }
             bytes += size
             count += 1
         }
-        let parts = lane.waiting.prefix(count).map(\.part)
-        lane.waiting.removeFirst(count)
-        lane.waitingBytes -= bytes
-        lane.inFlight += 1
-        lane.lastCount = count
+        let parts = waiting.prefix(count).map(\.part)
+        waiting.removeFirst(count)
         waitingBytes -= bytes
-        lanes[key] = lane
-        return .commit(key, parts)
+        inFlight += 1
+        committing += count
+        lingering = nil
+        lastCount = count
+        crowd.countCommit()
+        return (parts, bytes)
+    }
+}
+
+/// The most requests that were under way at once, waiting or being committed, during the last commits.
+private struct Crowd: Sendable {
+    /// Commits after which an old peak is forgotten, at the latest after twice as many.
+    static let window = 32
+    private var peak = 0
+    private var earlierPeak = 0
+    private var commits = 0
+
+    var size: Int { max(peak, earlierPeak) }
+
+    mutating func see(_ count: Int) { peak = max(peak, count) }
+
+    mutating func countCommit() {
+        commits += 1
+        guard commits == Self.window else { return }
+        (earlierPeak, peak, commits) = (peak, 0, 0)
     }
 }
