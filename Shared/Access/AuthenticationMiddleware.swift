@@ -37,8 +37,9 @@ public final class AuthenticationMiddleware: Middleware {
         lookups = metrics.counter("millrace_key_lookups_total", help: "Keys looked up in the database.")
     }
 
-    public func handle(_ request: Request, next: @Sendable (Request) async throws -> Response) async throws -> Response
-    {
+    public nonisolated(nonsending) func handle(
+        _ request: Request, next: Route.Handler
+    ) async throws -> Response {
         guard let scope = request.route?.scope else { return try await next(request) }
         guard let principal = try await principal(of: request.head) else {
             refused.add()
@@ -54,7 +55,7 @@ public final class AuthenticationMiddleware: Middleware {
         return try await next(request)
     }
 
-    private func principal(of head: HTTPRequestHead) async throws -> Principal? {
+    private nonisolated(nonsending) func principal(of head: HTTPRequestHead) async throws -> Principal? {
         guard let key = BearerToken.key(in: head) else { return nil }
         let hash = key.hash
         let started = clock()
@@ -68,7 +69,7 @@ public final class AuthenticationMiddleware: Middleware {
 
     /// The index finds the key by its hash, in a time that depends on the hash; to learn from that, a client would
     /// have to choose digests. What is found is compared in constant time all the same.
-    private func lookUp(
+    private nonisolated(nonsending) func lookUp(
         _ hash: KeyHash, _ started: ContinuousClock.Instant, meanwhile: Principal?
     ) async throws -> Principal? {
         lookups.add()

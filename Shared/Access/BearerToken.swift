@@ -7,8 +7,7 @@ enum BearerToken {
     /// The key in the only `Authorization` field: the scheme in any case, spaces, the key. Nil for anything else;
     /// of two fields nobody can say which one counts.
     static func key(in head: HTTPRequestHead) -> APIKey? {
-        guard let value = head.octets(of: "authorization"), head.values("authorization").count == 1 else { return nil }
-        return key(in: value)
+        head.octets(ofOnly: "authorization").flatMap(key(in:))
     }
 
     static func key(in value: ArraySlice<UInt8>) -> APIKey? {

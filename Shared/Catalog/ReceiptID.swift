@@ -36,8 +36,12 @@ public enum ReceiptID: Sendable, Hashable {
         return Int64(exactly: value)
     }
 
-    private static func encode(_ value: Int64) -> [UInt8] {
-        (0..<13).map { alphabet[Int(value >> (60 - 5 * $0)) & 31] }
+    private static func text(_ letter: Unicode.Scalar, _ value: Int64) -> String {
+        let bytes = [UInt8](capacity: 14) { output in
+            output.append(UInt8(ascii: letter))
+            for place in 0..<13 { output.append(alphabet[Int(value >> (60 - 5 * place)) & 31]) }
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
 }
 
@@ -45,9 +49,9 @@ extension ReceiptID: CustomStringConvertible {
     public var description: String {
         switch self {
         case .coalesced(let batch, let ordinal):
-            "r" + String(decoding: Self.encode(batch << 20 | Int64(ordinal)), as: UTF8.self)
+            Self.text("r", batch << 20 | Int64(ordinal))
         case .upload(let id):
-            "u" + String(decoding: Self.encode(id), as: UTF8.self)
+            Self.text("u", id)
         }
     }
 }

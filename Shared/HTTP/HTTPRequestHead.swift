@@ -101,6 +101,16 @@ extension HTTPRequestHead {
         return nil
     }
 
+    /// The only value's octets; nil also where the field is repeated. The name is given in lower case.
+    public func octets(ofOnly name: String) -> ArraySlice<UInt8>? {
+        var found: ArraySlice<UInt8>?
+        for field in fields where matches(field.name, name) {
+            if found != nil { return nil }
+            found = self[field.value]
+        }
+        return found
+    }
+
     public func contains(_ name: String) -> Bool { octets(of: name) != nil }
 
     /// Whether a comma-separated field has a member, without regard to case: `has("connection", token: "upgrade")`.

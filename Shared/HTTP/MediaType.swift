@@ -22,8 +22,15 @@ public struct MediaType: Sendable, Hashable, CustomStringConvertible {
         parameters = []
     }
 
+    /// Those that most requests send, just so.
+    private static let usual = [json, ndjson, csv, plainText]
+
     /// Nil when `text` is no media type.
     public init?(_ text: String) {
+        if let usual = Self.usual.first(where: { $0.essence == text }) {
+            self = usual
+            return
+        }
         var scanner = FieldScanner(text)
         guard let type = scanner.token(), scanner.take(UInt8(ascii: "/")), let subtype = scanner.token(),
             let parameters = scanner.parameters(), scanner.isAtEnd

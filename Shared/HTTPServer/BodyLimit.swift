@@ -31,7 +31,7 @@ final class LimitedBody: RequestBodySource {
         self.limit = limit
     }
 
-    func next() async throws(Problem) -> [UInt8]? {
+    nonisolated(nonsending) func next() async throws(Problem) -> [UInt8]? {
         guard let piece = try await source.next() else { return nil }
         let total = seen.withLock { seen in
             seen += piece.count

@@ -11,7 +11,7 @@ struct ConnectionBody: RequestBodySource {
         self.serial = serial
     }
 
-    func next() async throws(Problem) -> [UInt8]? {
+    nonisolated(nonsending) func next() async throws(Problem) -> [UInt8]? {
         if connection.loop.isCurrent { return try await connection.value.nextPiece(of: serial) }
         let result: Result<[UInt8]?, Problem> = await connection.loop.run {
             do throws(Problem) {

@@ -1,4 +1,4 @@
 /// Work around every handler: it may change the request, answer in the handler's place, or change the answer.
 public protocol Middleware: Sendable {
-    func handle(_ request: Request, next: @Sendable (Request) async throws -> Response) async throws -> Response
+    nonisolated(nonsending) func handle(_ request: Request, next: Route.Handler) async throws -> Response
 }

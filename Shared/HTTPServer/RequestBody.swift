@@ -7,7 +7,7 @@ public protocol RequestBodySource: Sendable {
     ///
     /// Throws `incomplete_body` when the client went away, `request_timeout` when it was too slow,
     /// `payload_too_large` past the limit, and what the framing's faults say.
-    func next() async throws(Problem) -> [UInt8]?
+    nonisolated(nonsending) func next() async throws(Problem) -> [UInt8]?
 }
 
 /// A request's body: pieces as they come, with back-pressure, or all of it within a limit. It can be read once.
@@ -36,7 +36,7 @@ public struct RequestBody: Sendable, AsyncSequence {
     }
 
     /// All octets; throws `payload_too_large` as soon as it is known that there are more than `limit`.
-    public func collect(limit: Int) async throws(Problem) -> [UInt8] {
+    public nonisolated(nonsending) func collect(limit: Int) async throws(Problem) -> [UInt8] {
         if let contentLength, contentLength > limit { throw RequestBody.tooLarge(limit) }
         switch storage {
         case .bytes(let bytes):
@@ -70,7 +70,7 @@ public struct RequestBody: Sendable, AsyncSequence {
             self.storage = storage
         }
 
-        public mutating func next() async throws(Problem) -> [UInt8]? {
+        public nonisolated(nonsending) mutating func next() async throws(Problem) -> [UInt8]? {
             switch storage {
             case .source(let source):
                 return try await source.next()

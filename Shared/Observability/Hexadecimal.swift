@@ -24,9 +24,12 @@ enum Hexadecimal {
         return number
     }
 
-    static func append(_ number: UInt64, digits: Int, to bytes: inout [UInt8]) {
-        for position in (0..<digits).reversed() {
-            bytes.append(digit(UInt8(truncatingIfNeeded: number >> UInt64(4 * position) & 0xF)))
+    /// Writes the lowest `digits` digits of the number; the output has room for them.
+    static func append(_ number: UInt64, digits: Int, to output: inout OutputSpan<UInt8>) {
+        var shift = UInt64(4 * digits)
+        while shift > 0 {
+            shift &-= 4
+            output.append(digit(UInt8(truncatingIfNeeded: number &>> shift) & 0xF))
         }
     }
 }

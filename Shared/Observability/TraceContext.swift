@@ -47,24 +47,26 @@ public struct TraceContext: Sendable, Hashable {
 
     /// The trace id's 32 hexadecimal digits.
     public var traceID: String {
-        var digits: [UInt8] = []
-        digits.reserveCapacity(32)
-        Hexadecimal.append(traceHigh, digits: 16, to: &digits)
-        Hexadecimal.append(traceLow, digits: 16, to: &digits)
+        let digits = [UInt8](capacity: 32) { digits in
+            Hexadecimal.append(traceHigh, digits: 16, to: &digits)
+            Hexadecimal.append(traceLow, digits: 16, to: &digits)
+        }
         return String(decoding: digits, as: UTF8.self)
     }
 
     /// The header's value, 55 octets of version 00.
     public var traceparent: String {
-        var text: [UInt8] = []
-        text.reserveCapacity(55)
-        text.append(contentsOf: "00-".utf8)
-        Hexadecimal.append(traceHigh, digits: 16, to: &text)
-        Hexadecimal.append(traceLow, digits: 16, to: &text)
-        text.append(UInt8(ascii: "-"))
-        Hexadecimal.append(span, digits: 16, to: &text)
-        text.append(UInt8(ascii: "-"))
-        Hexadecimal.append(UInt64(flags), digits: 2, to: &text)
+        let dash = UInt8(ascii: "-")
+        let text = [UInt8](capacity: 55) { text in
+            Hexadecimal.append(0, digits: 2, to: &text)
+            text.append(dash)
+            Hexadecimal.append(traceHigh, digits: 16, to: &text)
+            Hexadecimal.append(traceLow, digits: 16, to: &text)
+            text.append(dash)
+            Hexadecimal.append(span, digits: 16, to: &text)
+            text.append(dash)
+            Hexadecimal.append(UInt64(flags), digits: 2, to: &text)
+        }
         return String(decoding: text, as: UTF8.self)
     }
 }

@@ -18,9 +18,7 @@ public enum UniqueNumber {
 
     /// Sixteen hexadecimal digits of the next number.
     public static func nextText() -> String {
-        var digits: [UInt8] = []
-        digits.reserveCapacity(16)
-        Hexadecimal.append(next(), digits: 16, to: &digits)
+        let digits = [UInt8](capacity: 16) { Hexadecimal.append(next(), digits: 16, to: &$0) }
         return String(decoding: digits, as: UTF8.self)
     }
 }

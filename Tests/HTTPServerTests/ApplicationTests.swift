@@ -88,8 +88,9 @@ import Testing
     @Test func middlewareRunsFromTheOutermostIn() async throws {
         struct Tagging: Middleware {
             let tag: String
-            func handle(_ request: Request, next: @Sendable (Request) async throws -> Response) async throws -> Response
-            {
+            nonisolated(nonsending) func handle(
+                _ request: Request, next: Route.Handler
+            ) async throws -> Response {
                 var request = request
                 request.context.principal = ((request.context.principal as? String) ?? "") + tag
                 var response = try await next(request)

@@ -47,7 +47,7 @@ struct IngestFixture: Sendable {
     }
 
     func request(_ id: String = "r", key: String? = nil) -> IncomingRequest {
-        IncomingRequest(sourceID: source.id, requestID: id, trace: nil, idempotencyKey: key)
+        IncomingRequest(sourceID: source.id, requestID: id, trace: .generate(), idempotencyKey: key)
     }
 
     func frame(_ records: [String]) -> BatchFrame {

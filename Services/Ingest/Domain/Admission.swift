@@ -12,7 +12,7 @@ final class Admission: Sendable {
     }
 
     /// Throws ``AdmissionState/Refusal`` when the source may not send now, and what the database throws.
-    func admit(sourceID: Int64) async throws {
+    nonisolated(nonsending) func admit(sourceID: Int64) async throws {
         let refresh = state.withLock { $0.begin(sourceID: sourceID, now: .now) }
         if !refresh.isEmpty {
             try await pool.withConnection { connection in

@@ -20,12 +20,24 @@ final class Coalescer: Service {
         var header: [UInt8]
     }
 
-    struct Part: Sendable {
-        var request: IncomingRequest
-        var frame: BatchFrame
-        var rawBytes: Int64
-        var keyed: KeyedBody?
-        var waiter: CheckedContinuation<Landing, any Error>
+    /// One request with its records. A reference, since it goes from list to list.
+    final class Part: Sendable {
+        let request: IncomingRequest
+        let frame: BatchFrame
+        let rawBytes: Int64
+        let keyed: KeyedBody?
+        let waiter: CheckedContinuation<Landing, any Error>
+
+        init(
+            _ request: IncomingRequest, _ frame: BatchFrame, rawBytes: Int64, keyed: KeyedBody?,
+            _ waiter: CheckedContinuation<Landing, any Error>
+        ) {
+            self.request = request
+            self.frame = frame
+            self.rawBytes = rawBytes
+            self.keyed = keyed
+            self.waiter = waiter
+        }
     }
 
     typealias State = CoalescerState<Lane, Part>
@@ -54,12 +66,12 @@ final class Coalescer: Service {
     }
 
     /// Lands one request's records; all of them or none. Throws ``TooBusy`` and what the database throws.
-    func land(
+    nonisolated(nonsending) func land(
         _ request: IncomingRequest, frame: BatchFrame, rawBytes: Int64, keyed: KeyedBody?
     ) async throws -> Landing {
         let lane = Lane(sourceID: request.sourceID, format: frame.format, header: frame.header)
         return try await withCheckedThrowingContinuation { waiter in
-            let part = Part(request: request, frame: frame, rawBytes: rawBytes, keyed: keyed, waiter: waiter)
+            let part = Part(request, frame, rawBytes: rawBytes, keyed: keyed, waiter)
             let action = state.withLock { $0.add(part, bytes: frame.bytes.count, to: lane) }
             if case .refuse = action {
                 waiter.resume(throwing: TooBusy(reason: "too many records wait for their commit"))
@@ -195,7 +207,8 @@ private struct GroupedBatch {
     private var ends: [Int32] = []
     private var requestIDs: [String] = []
     private var rawBytes: Int64 = 0
-    private var trace: String?
+    /// The first included request's.
+    private var trace: TraceContext?
 
     init(_ parts: [Coalescer.Part], included: (Int) -> Bool) throws {
         frame = BatchFrame(format: parts[0].frame.format, header: parts[0].frame.header)
@@ -219,6 +232,6 @@ private struct GroupedBatch {
             : try await withTaskExecutorPreference(globalConcurrentExecutor) { try frame.encode() }
         return LandBatch(
             id: id, sourceID: lane.sourceID, format: lane.format.name, records: Int32(frame.recordCount),
-            rawBytes: rawBytes, receiptEnds: ends, requestIDs: requestIDs, trace: trace, body: body)
+            rawBytes: rawBytes, receiptEnds: ends, requestIDs: requestIDs, trace: trace?.traceparent, body: body)
     }
 }

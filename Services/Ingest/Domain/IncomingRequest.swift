@@ -1,11 +1,12 @@
+import Observability
 import Records
 
 /// What a request carries besides its records, on its way into landing.
 struct IncomingRequest: Sendable {
     var sourceID: Int64
     var requestID: String
-    /// `traceparent`, carried through the jobs.
-    var trace: String?
+    /// Carried through the jobs.
+    var trace: TraceContext
     var idempotencyKey: String?
 }
 

@@ -30,9 +30,9 @@ struct Intake: Sendable {
 
     /// Lands the body, or finds that its key is taken. `next` gives the body's chunks, nil at its end, and throws
     /// when the body breaks off: then nothing is accepted.
-    func take(
+    nonisolated(nonsending) func take(
         _ request: IncomingRequest, body: IncomingBody,
-        next: () async throws -> [UInt8]?
+        next: nonisolated(nonsending) () async throws -> [UInt8]?
     ) async throws -> Result {
         var state = Progress(body: body)
         defer { if state.countedIn { memory.leave() } }
@@ -50,8 +50,8 @@ struct Intake: Sendable {
         var upload: Upload?
     }
 
-    private func take(
-        _ request: IncomingRequest, _ state: inout Progress, _ next: () async throws -> [UInt8]?
+    private nonisolated(nonsending) func take(
+        _ request: IncomingRequest, _ state: inout Progress, _ next: nonisolated(nonsending) () async throws -> [UInt8]?
     ) async throws -> Result {
         while let chunk = try await next() {
             try state.body.append(chunk)
@@ -86,7 +86,7 @@ struct Intake: Sendable {
     }
 
     /// Lands what has been cut; false when another request holds the key.
-    private func landPart(_ request: IncomingRequest, _ state: inout Progress) async throws -> Bool {
+    private nonisolated(nonsending) func landPart(_ request: IncomingRequest, _ state: inout Progress) async throws -> Bool {
         if state.upload == nil {
             state.upload = try await Upload.begin(request, pool: pool, wakeup: wakeup, metrics: metrics)
         }

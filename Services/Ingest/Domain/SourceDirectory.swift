@@ -26,7 +26,7 @@ final class SourceDirectory: Sendable {
     }
 
     /// The source, made if there is none.
-    func source(_ name: ResourceName, workspaceID: Int64) async throws -> Source {
+    nonisolated(nonsending) func source(_ name: ResourceName, workspaceID: Int64) async throws -> Source {
         let key = Name(workspaceID: workspaceID, name: name.text)
         let now = ContinuousClock.now
         if let entry = entries.withLock({ $0[key] }), entry.until > now { return entry.source }

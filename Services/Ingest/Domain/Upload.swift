@@ -37,7 +37,7 @@ struct Upload: Sendable {
         let body = try await withTaskExecutorPreference(globalConcurrentExecutor) { try frame.encode() }
         let statement = LandUploadBatch(
             uploadID: id, format: frame.format.name, records: Int32(frame.recordCount),
-            rawBytes: Int64(frame.bytes.count - frame.recordCount), trace: request.trace, body: body)
+            rawBytes: Int64(frame.bytes.count - frame.recordCount), trace: request.trace.traceparent, body: body)
         let landed = try await pool.withConnection { try await $0.query(statement) }
         if landed.isEmpty { throw Lost() }
         metrics.landed(requests: 0, bytes: statement.rawBytes)

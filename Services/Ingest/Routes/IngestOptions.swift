@@ -17,18 +17,21 @@ struct IngestOptions: Sendable {
 
     /// Throws `unsupported_media_type`, `invalid_header` and `invalid_parameter`.
     init(_ request: Request) throws(Problem) {
-        let query = try request.query()
-        let waits = query.value("wait", oneOf: Wait.self) != nil
-        let timeout = query.duration("timeout", maximum: Self.longestWait)
-        if timeout != nil && !waits { query.fault("timeout", "goes with wait=stored") }
-        try query.finish()
-        wait = waits ? timeout ?? .seconds(30) : nil
+        wait = request.head.queryBytes.isEmpty ? nil : try Self.wait(try request.query())
         format = try Self.format(request.head["content-type"])
         coding = try Self.coding(request.head["content-encoding"])
         idempotencyKey = request.head["idempotency-key"]
         if let key = idempotencyKey, key.isEmpty || key.utf8.count > Self.longestKey {
             throw Problem(.invalidHeader, "Idempotency-Key must have 1 to \(Self.longestKey) bytes")
         }
+    }
+
+    private static func wait(_ query: QueryFields) throws(Problem) -> Duration? {
+        let waits = query.value("wait", oneOf: Wait.self) != nil
+        let timeout = query.duration("timeout", maximum: longestWait)
+        if timeout != nil && !waits { query.fault("timeout", "goes with wait=stored") }
+        try query.finish()
+        return waits ? timeout ?? .seconds(30) : nil
     }
 
     private static func format(_ header: String?) throws(Problem) -> RecordFormat {

@@ -18,14 +18,14 @@ struct IngestRoute: Sendable {
     /// Bytes of one body, as it comes and decoded.
     let bodyLimit: Int
 
-    func handle(_ request: Request) async throws -> Response {
+    nonisolated(nonsending) func handle(_ request: Request) async throws -> Response {
         let principal = try request.principal()
         let name = try ResourceName(checking: request.parameter("source"))
         let options = try IngestOptions(request)
         let source = try await sources.source(name, workspaceID: principal.workspaceID)
         try await admission.admit(sourceID: source.id)
         let incoming = IncomingRequest(
-            sourceID: source.id, requestID: request.context.requestID, trace: request.context.trace.traceparent,
+            sourceID: source.id, requestID: request.context.requestID, trace: request.context.trace,
             idempotencyKey: options.idempotencyKey)
         if let key = options.idempotencyKey, let known = try await keys.find(key, sourceID: source.id) {
             return try await answer(known, request, options, principal)
@@ -50,7 +50,7 @@ struct IngestRoute: Sendable {
     }
 
     /// The key is known before the body is read: it is still read, to see that it is the same.
-    private func answer(
+    private nonisolated(nonsending) func answer(
         _ known: IdempotencyKeys.Known, _ request: Request, _ options: IngestOptions, _ principal: Principal
     ) async throws -> Response {
         guard let receipt = known.receipt else { throw Problem.idempotencyInProgress }
@@ -65,9 +65,10 @@ struct IngestRoute: Sendable {
         return try await respond(receipt, options, principal, replayed: true)
     }
 
-    private func respond(
+    private nonisolated(nonsending) func respond(
         _ id: ReceiptID, _ options: IngestOptions, _ principal: Principal, replayed: Bool
     ) async throws -> Response {
+        let text = id.description
         var response: Response
         if let timeout = options.wait {
             await waiters.wait(for: id, timeout: timeout)
@@ -77,16 +78,20 @@ struct IngestRoute: Sendable {
             if receipt.state == .failed {
                 throw Problem(
                     .receiptFailed, receipt.outputs.compactMap(\.error).first ?? "an output has failed",
-                    extensions: [("receipt", .string(id.description))])
+                    extensions: [("receipt", .string(text))])
             }
             let done = receipt.state == .stored
             response = .json(done ? .ok : .accepted, done ? receipt.summary : receipt.acknowledgement)
         } else {
-            response = .json(
-                .accepted, ["receipt": .string(id.description), "state": .string(Receipt.State.accepted.rawValue)])
+            response = .json(.accepted) { writer in
+                writer.object { writer in
+                    writer.member("receipt", text)
+                    writer.member("state", Receipt.State.accepted.rawValue)
+                }
+            }
         }
-        if replayed { response.headers["idempotent-replayed"] = "true" }
-        response.headers["location"] = "/v1/receipts/\(id)"
+        if replayed { response.headers.add("idempotent-replayed", "true") }
+        response.headers.add("location", "/v1/receipts/" + text)
         return response
     }
 }

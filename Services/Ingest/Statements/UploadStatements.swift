@@ -52,12 +52,12 @@ struct LandUploadBatch: PostgresStatement {
     var format: String
     var records: Int32
     var rawBytes: Int64
-    var trace: String?
+    var trace: String
     var body: [UInt8]
 
     var parameters: [PostgresValue] {
         [
-            .int8(uploadID), .text(format), .int4(records), .int8(rawBytes), trace.map { .text($0) } ?? .null,
+            .int8(uploadID), .text(format), .int4(records), .int8(rawBytes), .text(trace),
             .bytes(body),
         ]
     }
