@@ -65,7 +65,7 @@ struct ApplicationUpdate: Sendable {
     var isFinished: Bool
     var filtered: Int32
     var quarantined: Int32
-    /// As `millrace.application.receipt_counts`; nil for a batch of one request.
+    /// As `millrace.application.receipt_counts`.
     var receiptCounts: [Int32]?
 }
 
@@ -113,28 +113,52 @@ struct NewChunk: Sendable {
     var body: [UInt8]
 }
 
-/// Inserts one chunk and the job that loads it.
-struct InsertChunk: PostgresStatement {
+/// Inserts chunks of one workspace that have the same columns, and a job for each that loads it.
+struct InsertChunks: PostgresStatement {
     static let sql = """
         with chunk as (
             insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
                 raw_bytes, body)
-            values (nextval('landing.chunk_id'), $2, $3, $4, 0, $5, $6, $7, $8, $9, $10)
+            select nextval('landing.chunk_id'), c.batch_id, c.pipeline_id, c.version, 0, c.dataset_id, $2, $3, c.rows,
+                c.raw_bytes, c.body
+            from unnest($4::int8[], $5::int8[], $6::int4[], $7::int8[], $8::int4[], $9::int4[], $10::bytea[])
+                as c (batch_id, pipeline_id, version, dataset_id, rows, raw_bytes, body)
             returning id
         )
-        select queue.enqueue('store', 'load', $1, array_agg(jsonb_build_object('chunk', id))) from chunk
+        select queue.enqueue('store', 'load', $1, array_agg(jsonb_build_object('chunk', id) order by id)) from chunk
         """
-    var chunk: NewChunk
+    /// Not empty; those of `grouped`.
+    private let chunks: [NewChunk]
+
+    /// One statement for each set of columns.
+    static func grouped(_ chunks: [NewChunk]) -> [InsertChunks] {
+        var groups: [[NewChunk]] = []
+        for chunk in chunks {
+            if let place = groups.firstIndex(where: { $0[0].fits(with: chunk) }) {
+                groups[place].append(chunk)
+            } else {
+                groups.append([chunk])
+            }
+        }
+        return groups.map(InsertChunks.init(chunks:))
+    }
 
     var parameters: [PostgresValue] {
         [
-            .int8(chunk.workspaceID), .int8(chunk.batchID), .int8(chunk.pipelineID), .int4(chunk.version),
-            .int8(chunk.datasetID), .textArray(chunk.columns), .textArray(chunk.types), .int4(chunk.rows),
-            .int4(chunk.rawBytes), .bytes(chunk.body),
+            .int8(chunks[0].workspaceID), .textArray(chunks[0].columns), .textArray(chunks[0].types),
+            .int8Array(chunks.map(\.batchID)), .int8Array(chunks.map(\.pipelineID)),
+            .int4Array(chunks.map(\.version)), .int8Array(chunks.map(\.datasetID)), .int4Array(chunks.map(\.rows)),
+            .int4Array(chunks.map(\.rawBytes)), .byteaArray(chunks.map(\.body)),
         ]
     }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> [Int64] { try row.int8Array(0) }
+}
+
+extension NewChunk {
+    fileprivate func fits(with other: NewChunk) -> Bool {
+        workspaceID == other.workspaceID && columns == other.columns && types == other.types
+    }
 }
 
 /// A record that was turned down.

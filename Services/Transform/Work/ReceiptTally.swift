@@ -1,10 +1,11 @@
 /// Splits a batch's counts over the requests coalesced into it.
 ///
 /// Rows are named by their record's ordinal. The answer has three numbers a request: filtered, quarantined and
-/// duplicates, in the order of the requests; nil for a batch of one request, whose counts are the batch's.
+/// duplicates, in the order of the requests; nil where the batch's own counts say it all: it has one request, or
+/// nothing of it was filtered or turned down.
 enum ReceiptTally {
     static func counts(ends: [Int32], filtered: [Int32], quarantined: [Int32]) -> [Int32]? {
-        guard ends.count > 1 else { return nil }
+        guard ends.count > 1, !filtered.isEmpty || !quarantined.isEmpty else { return nil }
         var counts = [Int32](repeating: 0, count: ends.count * 3)
         for row in filtered { counts[3 * receipt(of: row, ends)] += 1 }
         for row in quarantined { counts[3 * receipt(of: row, ends) + 1] += 1 }

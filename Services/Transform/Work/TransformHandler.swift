@@ -111,7 +111,7 @@ struct TransformHandler: JobHandler {
             var statements: [any PostgresStatement] = [UpdateApplications(updates: transformed.map(\.application))]
             let quarantined = transformed.flatMap(\.quarantined)
             if !quarantined.isEmpty { statements.append(InsertQuarantine(records: quarantined)) }
-            statements += transformed.compactMap(\.chunk).map { InsertChunk(chunk: $0) }
+            statements += InsertChunks.grouped(transformed.compactMap(\.chunk))
             try await connection.run(statements)
         }
         if transformed.contains(where: { $0.chunk != nil }) { wakeup.notify("store") }
