@@ -16,6 +16,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVICES = ("ingest", "transform", "store", "analytics")
+# A shell's background job ignores Ctrl-C, and so would all that is started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def five_free_ports():
@@ -122,7 +124,10 @@ class Platform:
         return self.wait_end()
 
     def wait_end(self):
-        status = self.process.wait(60)
+        try:
+            status = self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not end; left are {self.left()}; it said:\n{self.output}") from None
         self.reader.join()
         self.process.stdout.close()
         return status

@@ -76,9 +76,7 @@ import Testing
     }
 
     private struct Doorkeeper: Middleware {
-        func handle(
-            _ request: Request, next: @Sendable (Request) async throws -> Response
-        ) async throws -> Response {
+        nonisolated(nonsending) func handle(_ request: Request, next: Route.Handler) async throws -> Response {
             guard request.head.contains("authorization") else { throw Problem(.unauthorized, "no key") }
             return try await next(request)
         }
