@@ -51,7 +51,8 @@ struct Intake: Sendable {
     }
 
     private nonisolated(nonsending) func take(
-        _ request: IncomingRequest, _ state: inout Progress, _ next: nonisolated(nonsending) () async throws -> [UInt8]?
+        _ request: IncomingRequest, _ state: inout Progress,
+        _ next: nonisolated(nonsending) () async throws -> [UInt8]?
     ) async throws -> Result {
         while let chunk = try await next() {
             try state.body.append(chunk)
@@ -86,7 +87,9 @@ struct Intake: Sendable {
     }
 
     /// Lands what has been cut; false when another request holds the key.
-    private nonisolated(nonsending) func landPart(_ request: IncomingRequest, _ state: inout Progress) async throws -> Bool {
+    private nonisolated(nonsending) func landPart(
+        _ request: IncomingRequest, _ state: inout Progress
+    ) async throws -> Bool {
         if state.upload == nil {
             state.upload = try await Upload.begin(request, pool: pool, wakeup: wakeup, metrics: metrics)
         }
