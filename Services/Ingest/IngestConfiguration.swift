@@ -11,6 +11,7 @@ public import Configuration
 /// | `MILLRACE_MAX_UPLOADS` | 256 | large requests read at the same time |
 /// | `MILLRACE_LINGER` | `3ms` | how long a small request waits for others while its source is busy |
 /// | `MILLRACE_IDEMPOTENCY_RETENTION` | `48h` | how long an `Idempotency-Key` is remembered |
+/// | `MILLRACE_RAW_RETENTION` | `7d` | how long raw batches are kept where their source does not say; as store |
 public struct IngestConfiguration: Sendable {
     public var service: ServiceSettings
     public var landingMaxBytes: Int
@@ -20,6 +21,7 @@ public struct IngestConfiguration: Sendable {
     public var maxUploads: Int
     public var linger: Duration
     public var idempotencyRetention: Duration
+    public var rawRetention: Duration
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
@@ -34,6 +36,8 @@ public struct IngestConfiguration: Sendable {
         idempotencyRetention = settings.duration(
             "MILLRACE_IDEMPOTENCY_RETENTION", default: .seconds(48 * 3600),
             in: .seconds(24 * 3600) ... .seconds(86_400 * 90))
+        rawRetention = settings.duration(
+            "MILLRACE_RAW_RETENTION", default: .seconds(86_400 * 7), in: .seconds(3600) ... .seconds(86_400 * 3650))
         try settings.finish()
     }
 }

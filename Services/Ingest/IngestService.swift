@@ -23,7 +23,8 @@ public struct IngestService: Sendable {
             logger: platform.logger)
         let waiters = ReceiptWaiters(pool: platform.pool, listener: listener, logger: platform.logger)
         let routes = IngestService.routes(configuration, platform, coalescer, waiters, metrics)
-        server = platform.server(routes: routes)
+        let freshness = FreshnessMetric(pool: platform.pool, metrics: platform.metrics, logger: platform.logger)
+        server = platform.server(routes: routes) { await freshness.refresh() }
         services = [listener, coalescer, waiters, server]
     }
 
@@ -41,16 +42,17 @@ public struct IngestService: Sendable {
             coalescer: coalescer,
             memory: MemoryShare(budget: configuration.uploadMemory, maxRequests: configuration.maxUploads), pool: pool,
             wakeup: platform.wakeup, metrics: metrics)
-        let limits = AdmissionState.Limits(
-            landingBytes: Int64(configuration.landingMaxBytes), sourceLag: configuration.sourceMaxLag)
+        let limits = AdmissionState.Limits(landingBytes: Int64(configuration.landingMaxBytes))
+        let policy = SourcePolicy(configuration)
+        let sources = SourceDirectory(pool: pool, defaults: policy)
         let reader = ReceiptReader(pool: pool)
         let ingest = IngestRoute(
-            sources: SourceDirectory(pool: pool), admission: Admission(pool: pool, limits: limits), intake: intake,
-            keys: IdempotencyKeys(pool: pool), receipts: reader, waiters: waiters, metrics: metrics,
-            bodyLimit: configuration.bodyMaxBytes)
+            sources: sources, admission: Admission(pool: pool, limits: limits, metrics: metrics), intake: intake,
+            keys: IdempotencyKeys(pool: pool), receipts: reader, waiters: waiters, bodyLimit: configuration.bodyMaxBytes
+        )
         return IngestRoutes(
             ingest: ingest, receipts: ReceiptRoutes(reader: reader), batches: BatchRoutes(pool: pool),
-            sources: SourceRoutes(pool: pool)
+            sources: SourceRoutes(catalog: SourceCatalog(pool: pool, directory: sources), defaults: policy)
         ).routes
     }
 }

@@ -21,12 +21,17 @@ static const uint8_t landing_retention_0005[] = {
 #embed "../Migrations/SQL/0005_landing_retention.sql"
 };
 
+static const uint8_t source_settings_0006[] = {
+#embed "../Migrations/SQL/0006_source_settings.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
     {"0003_workspace_secret.sql", workspace_secret_0003, sizeof workspace_secret_0003},
     {"0004_landing_maintenance.sql", landing_maintenance_0004, sizeof landing_maintenance_0004},
     {"0005_landing_retention.sql", landing_retention_0005, sizeof landing_retention_0005},
+    {"0006_source_settings.sql", source_settings_0006, sizeof source_settings_0006},
 };
 
 size_t millrace_migration_count(void) {

@@ -16,10 +16,11 @@ public struct Source: Sendable, Hashable {
     }
 }
 
-/// Finds a source by name.
+/// Finds a source by name; not one that was deleted.
 public struct FindSource: PostgresStatement {
     public static let sql = """
-        select id, workspace_id, name, settings from millrace.source where workspace_id = $1 and name = $2
+        select id, workspace_id, name, settings from millrace.source
+        where workspace_id = $1 and name = $2 and deleted_at is null
         """
     let workspaceID: Int64
     let name: String
@@ -37,13 +38,27 @@ public struct FindSource: PostgresStatement {
     }
 }
 
+/// The same; and it cannot be deleted before the transaction has ended.
+public struct HoldSource: PostgresStatement {
+    public static let sql = FindSource.sql + " for key share"
+    let find: FindSource
+
+    public init(workspaceID: Int64, name: String) {
+        find = FindSource(workspaceID: workspaceID, name: name)
+    }
+
+    public var parameters: [PostgresValue] { find.parameters }
+
+    public static func decode(_ row: PostgresRow) throws(PostgresError) -> Source { try FindSource.decode(row) }
+}
+
 /// Makes a source, with its implicit pipeline into a dataset of the same name, unless it is there. One statement, so
 /// that of two first records that meet the second finds what the first made.
 public struct EnsureSource: PostgresStatement {
     public static let sql = """
         with source as (
             insert into millrace.source (workspace_id, name) values ($1, $2)
-            on conflict (workspace_id, name) do nothing
+            on conflict (workspace_id, name) where deleted_at is null do nothing
             returning id, workspace_id, name
         ), pipeline as (
             insert into millrace.pipeline (workspace_id, name, source_id, version, implicit)

@@ -93,6 +93,7 @@ extension ProblemCode {
 extension ProblemCode {
     public static let invalidPipeline = ProblemCode("invalid_pipeline", 422, "The pipeline is not valid")
     public static let invalidExpression = ProblemCode("invalid_expression", 422, "The expression is not valid")
+    public static let invalidSource = ProblemCode("invalid_source", 422, "The source's settings are not valid")
     public static let invalidDataset = ProblemCode("invalid_dataset", 422, "The dataset's definition is not valid")
     public static let invalidQuery = ProblemCode("invalid_query", 422, "The query is not valid")
     public static let queryNotAllowed = ProblemCode("query_not_allowed", 403, "The query is not one that is allowed")
@@ -130,8 +131,8 @@ extension ProblemCode {
         invalidHeader, invalidCursor, invalidJSON, unknownField, invalidName, emptyBody, malformedBody,
         preconditionFailed, confirmationRequired, unauthorized, forbidden, rateLimited, lagging, storageFull,
         tooManyConnections, conflict, alreadyExists, inUse, incompatibleChange, rawExpired, idempotencyInProgress,
-        idempotencyMismatch, receiptFailed, uploadExpired, invalidPipeline, invalidExpression, invalidDataset,
-        invalidQuery, queryNotAllowed, queryFailed, queryTimeout, queryUnavailable, databaseUnavailable, overloaded,
-        shuttingDown, notReady, timeout, internalError, badGateway, serviceUnavailable, gatewayTimeout,
+        idempotencyMismatch, receiptFailed, uploadExpired, invalidPipeline, invalidExpression, invalidSource,
+        invalidDataset, invalidQuery, queryNotAllowed, queryFailed, queryTimeout, queryUnavailable, databaseUnavailable,
+        overloaded, shuttingDown, notReady, timeout, internalError, badGateway, serviceUnavailable, gatewayTimeout,
     ]
 }

@@ -9,10 +9,12 @@ public enum StandardRoutes {
     /// - Parameters:
     ///   - title: of the OpenAPI document.
     ///   - readiness: asked at every `GET /readyz`, one after the other.
+    ///   - refresh: awaited at every `GET /metrics` before they are rendered; it bounds itself.
     public static func adding(
-        to routes: [Route], title: String, version: String, readiness: [ReadinessCheck], metrics: MetricsRegistry
+        to routes: [Route], title: String, version: String, readiness: [ReadinessCheck], metrics: MetricsRegistry,
+        refresh: @escaping @Sendable () async -> Void = {}
     ) -> [Route] {
-        let own = routes + [health, ready(readiness), rendered(metrics)]
+        let own = routes + [health, ready(readiness), rendered(metrics, refresh)]
         let document = OpenAPIDocument.build(title: title, version: version, routes: own + [openAPI([])])
         return own + [openAPI(document.serialized())]
     }
@@ -66,13 +68,18 @@ public enum StandardRoutes {
         }
     }
 
-    private static func rendered(_ metrics: MetricsRegistry) -> Route {
+    private static func rendered(
+        _ metrics: MetricsRegistry, _ refresh: @escaping @Sendable () async -> Void
+    ) -> Route {
         Route(
             .get, "/metrics", scope: nil,
             operation: Operation(
                 id: "getMetrics", summary: "Metrics in Prometheus' text format", tag: "service",
                 answers: [Operation.Answer(200, "The metrics", [Operation.Content("text/plain")])])
-        ) { _ in .bytes(.ok, MetricsRegistry.contentType, metrics.render()) }
+        ) { _ in
+            await refresh()
+            return .bytes(.ok, MetricsRegistry.contentType, metrics.render())
+        }
     }
 
     private static func openAPI(_ document: [UInt8]) -> Route {

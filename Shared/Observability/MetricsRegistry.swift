@@ -50,6 +50,23 @@ public final class MetricsRegistry: Sendable {
         replace(name, help, .gauge, labels, with: .reading(reading))
     }
 
+    /// One series of a family that is read as a whole.
+    public struct Reading: Sendable {
+        public var labels: [(String, String)]
+        public var value: Double
+
+        public init(labels: [(String, String)], value: Double) {
+            self.labels = labels
+            self.value = value
+        }
+    }
+
+    /// Gauges whose labels are known only when the metrics are rendered; a later reading of the same name replaces it.
+    /// It must not block, nor name a series twice; past `maximumSeries` the rest is left out.
+    public func gauges(_ name: String, help: String, reading: @escaping @Sendable () -> [Reading]) {
+        replace(name, help, .gauge, [], with: .readings(reading))
+    }
+
     /// The text for `GET /metrics`, families and series in the order of their names.
     public func render() -> [UInt8] {
         let snapshot = families.withLock { $0 }
@@ -104,6 +121,7 @@ struct MetricFamily {
         case gauge(Gauge)
         case histogram(Histogram)
         case reading(@Sendable () -> Double)
+        case readings(@Sendable () -> [MetricsRegistry.Reading])
     }
 
     let kind: Kind

@@ -10,6 +10,10 @@ struct PrometheusText {
             case .counter(let counter): append(name, labels, "\(counter.value)")
             case .gauge(let gauge): append(name, labels, Self.number(gauge.value))
             case .reading(let read): append(name, labels, Self.number(read()))
+            case .readings(let read):
+                for reading in read().prefix(MetricsRegistry.maximumSeries) {
+                    append(name, Self.labels(reading.labels), Self.number(reading.value))
+                }
             case .histogram(let histogram): append(histogram, name, labels)
             }
         }

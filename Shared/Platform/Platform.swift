@@ -37,16 +37,18 @@ public struct Platform: Sendable {
         wakeup = Wakeup(database, loop: loops.next(), logger: logger)
     }
 
-    /// A server for these routes: each needs a key with the route's scope, unless the route is public.
+    /// A server for these routes: each needs a key with the route's scope, unless the route is public. `refresh` is
+    /// awaited before the metrics are rendered, for those that have to be read.
     public func server(
-        routes: [Route], readiness: [ReadinessCheck] = [], limits: HTTPLimits = HTTPLimits()
+        routes: [Route], readiness: [ReadinessCheck] = [], limits: HTTPLimits = HTTPLimits(),
+        refresh: @escaping @Sendable () async -> Void = {}
     ) -> HTTPServer {
         let database = ReadinessCheck("database") { [pool] in
             if !pool.isAvailable { throw Problem(.databaseUnavailable, "the database cannot be reached") }
         }
         let all = StandardRoutes.adding(
             to: routes, title: "Millrace \(service)", version: Self.version, readiness: [database] + readiness,
-            metrics: metrics)
+            metrics: metrics, refresh: refresh)
         let authentication = AuthenticationMiddleware(keys: StoredKeys(pool), metrics: metrics)
         let application = Application(
             router: Router(routes: all), middleware: [authentication], limits: limits, metrics: metrics)

@@ -3,12 +3,16 @@ public import HTTPServer
 public import Postgres
 
 extension PostgresError: ProblemConvertible {
-    /// A database that is away, or has no connection left, is 503 with `Retry-After`; anything else is ours.
+    /// A database that is away, or has no connection left, is 503 with `Retry-After`; a lock that others hold is 409;
+    /// anything else is ours.
     public var problem: Problem {
         if isUnavailable || code == .commitUnknown {
             return Problem(
                 .databaseUnavailable, "the database cannot be reached; whether the request took effect is not known",
                 retryAfter: .seconds(1))
+        }
+        if sqlstate == .lockNotAvailable || sqlstate == .deadlockDetected {
+            return Problem(.conflict, "others are at work on the same; repeat the request", retryAfter: .seconds(1))
         }
         if code == .timedOut {
             return Problem(.timeout, "the database did not answer in time", retryAfter: .seconds(1))

@@ -181,6 +181,34 @@ class DataPath(unittest.TestCase):
         self.assertEqual(len({answer["receipt"] for status, answer, _ in results if status == 200}), 1)
         self.assertEqual(self.query("select count(*) from keyed"), [(1 + 30_000 + 1,)])
 
+    # Sources
+
+    def test_a_source_is_held_to_its_settings_until_it_is_deleted(self):
+        settings = {"limits": {"max_body_bytes": 4096, "records_per_second": 3}, "retention": {"raw": "1d"}}
+        status, answer = platform.call("PUT", "/v1/sources/limited", json.dumps(settings))
+        self.assertEqual((status, answer["version"], answer["definition"]), (201, 1, settings), answer)
+        self.assertEqual(platform.call("PUT", "/v1/sources/limited", json.dumps(settings))[0], 200)
+        self.assertEqual(self.send("limited", '{"n":1}\n' * 600)[1]["code"], "payload_too_large")
+        self.store("limited", '{"n":1}\n' * 300)
+        status, answer, headers = self.send("limited", '{"n":2}\n')
+        self.assertEqual((status, answer["code"]), (429, "rate_limited"))
+        self.assertIn(int(headers["retry-after"]), range(40, 101), "300 records at 3 a second")
+        source = platform.must("GET", "/v1/sources/limited")
+        self.assertEqual((source["version"], source["lag_seconds"], source["freshness"]), (1, 0, None))
+        self.assertAlmostEqual(source["rates"]["records_per_second"], 300 / 60, places=3)
+        metrics = platform.connect(platform.port_of("ingest"))
+        metrics.request("GET", "/metrics")
+        text = metrics.getresponse().read().decode()
+        self.assertIn('millrace_source_freshness_seconds{workspace="default",source="limited"} 0', text)
+
+        status, answer = platform.call("DELETE", "/v1/sources/limited?confirm=limited")
+        self.assertEqual(status, 204, answer)
+        self.assertEqual(platform.call("GET", "/v1/sources/limited")[0], 404)
+        self.assertEqual(platform.call("GET", "/v1/pipelines/limited")[0], 404)
+        self.assertEqual(len(platform.must("GET", "/v1/batches?source=limited")["items"]), 1)
+        self.store("limited", '{"n":3}\n')
+        self.assertEqual(self.query("select n, count(*) from limited group by 1 order by 1"), [(1, 300), (3, 1)])
+
     # Pipelines
 
     def test_a_pipeline_parses_converts_filters_and_expects(self):

@@ -82,6 +82,17 @@ import Testing
         #expect(String(decoding: registry.render(), as: UTF8.self).hasSuffix("\nc 2.5\n"))
     }
 
+    @Test func aFamilyReadAsAWholeHasTheSeriesOfTheMoment() {
+        let registry = MetricsRegistry()
+        registry.gauges("age", help: "Age.") { [.init(labels: [("of", "a\"b")], value: 1.5)] }
+        let lines = { String(decoding: registry.render(), as: UTF8.self).split(separator: "\n").dropFirst(2) }
+        #expect(Array(lines()) == [#"age{of="a\"b"} 1.5"#])
+        registry.gauges("age", help: "Age.") {
+            (0...MetricsRegistry.maximumSeries).map { .init(labels: [("of", "\($0)")], value: 0) }
+        }
+        #expect(lines().count == MetricsRegistry.maximumSeries)
+    }
+
     @Test func theProcessIsMeasured() throws {
         let registry = MetricsRegistry()
         registry.addProcess(logSink: .memory())

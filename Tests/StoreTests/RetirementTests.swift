@@ -54,7 +54,8 @@ struct RetirementTests {
             try await pool.run(
                 """
                 with s as (insert into millrace.source (workspace_id, name) values (1, \(.text(batch.source)))
-                    on conflict (workspace_id, name) do update set name = excluded.name returning id),
+                    on conflict (workspace_id, name) where deleted_at is null
+                    do update set name = excluded.name returning id),
                 p as (insert into millrace.pipeline (workspace_id, name, source_id, version, active)
                     select 1, 'p', id, 1, false from s returning id),
                 b as (insert into millrace.batch (id, source_id, format, records, raw_bytes, stored_bytes, receipt_ends,

@@ -12,7 +12,7 @@ struct IncomingBody {
     private var decompressor: Decompressor?
     private var splitter: RecordSplitter
     private var digest: SHA256Digest?
-    private var decodedBytes = 0
+    private(set) var decodedBytes = 0
 
     /// `limit` is in bytes of the decoded body.
     init(format: RecordFormat, coding: ContentCoding?, limit: Int, fingerprinted: Bool) {

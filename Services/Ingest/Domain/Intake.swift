@@ -21,6 +21,9 @@ struct Intake: Sendable {
 
     struct Result: Sendable {
         var landing: Landing
+        var records = 0
+        /// Of the decoded body.
+        var bytes = 0
         /// Of the decoded body and its type; nil where no key asked for it.
         var fingerprint: [UInt8]?
     }
@@ -76,14 +79,14 @@ struct Intake: Sendable {
             }
             let landing = try await coalescer.land(
                 request, frame: frame, rawBytes: Int64(frame.bytes.count - frame.recordCount), keyed: keyed)
-            return Result(landing: landing, fingerprint: fingerprint)
+            return state.body.result(landing, fingerprint)
         }
         guard try await landPart(request, &state), let upload = state.upload else {
             return Result(landing: .keyInProgress, fingerprint: fingerprint)
         }
         let receipt = try await upload.accept(fingerprint: fingerprint)
         state.upload = nil
-        return Result(landing: .landed(receipt), fingerprint: fingerprint)
+        return state.body.result(.landed(receipt), fingerprint)
     }
 
     /// Lands what has been cut; false when another request holds the key.
@@ -96,5 +99,11 @@ struct Intake: Sendable {
         guard let upload = state.upload else { return false }
         if let frame = state.body.takeFrame() { try await upload.land(frame) }
         return true
+    }
+}
+
+extension IncomingBody {
+    fileprivate func result(_ landing: Landing, _ fingerprint: [UInt8]?) -> Intake.Result {
+        Intake.Result(landing: landing, records: recordCount, bytes: decodedBytes, fingerprint: fingerprint)
     }
 }

@@ -9,8 +9,14 @@ final class SourceDirectory: Sendable {
         var name: String
     }
 
+    /// A source, and what counts for it.
+    struct Known: Sendable {
+        var id: Int64
+        var policy: SourcePolicy
+    }
+
     private struct Entry {
-        var source: Source
+        var known: Known
         var until: ContinuousClock.Instant
     }
 
@@ -19,17 +25,24 @@ final class SourceDirectory: Sendable {
     static let capacity = 10_000
 
     private let pool: PostgresPool
+    /// What counts where a source's settings say nothing.
+    private let defaults: SourcePolicy
+    private let now: @Sendable () -> ContinuousClock.Instant
     private let entries = Mutex<[Name: Entry]>([:])
 
-    init(pool: PostgresPool) {
+    init(
+        pool: PostgresPool, defaults: SourcePolicy, now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+    ) {
         self.pool = pool
+        self.defaults = defaults
+        self.now = now
     }
 
     /// The source, made if there is none.
-    nonisolated(nonsending) func source(_ name: ResourceName, workspaceID: Int64) async throws -> Source {
+    nonisolated(nonsending) func source(_ name: ResourceName, workspaceID: Int64) async throws -> Known {
         let key = Name(workspaceID: workspaceID, name: name.text)
-        let now = ContinuousClock.now
-        if let entry = entries.withLock({ $0[key] }), entry.until > now { return entry.source }
+        let now = now()
+        if let entry = entries.withLock({ $0[key] }), entry.until > now { return entry.known }
         let source = try await pool.withConnection { connection -> Source? in
             let find = FindSource(workspaceID: workspaceID, name: name.text)
             if let source = try await connection.query(find).first { return source }
@@ -37,15 +50,16 @@ final class SourceDirectory: Sendable {
             return try await connection.query(find).first
         }
         guard let source else { throw TooBusy(reason: "the source was removed while it was being made") }
+        let known = Known(id: source.id, policy: defaults.with(SourceSettings(stored: source.settings)))
         entries.withLock { entries in
             if entries.count >= Self.capacity { entries = entries.filter { $0.value.until > now } }
             if entries.count >= Self.capacity { entries.removeAll() }
-            entries[key] = Entry(source: source, until: now + Self.retention)
+            entries[key] = Entry(known: known, until: now + Self.retention)
         }
-        return source
+        return known
     }
 
-    /// Forgets a source, whose settings have just been changed here.
+    /// Forgets a source that has just been changed or deleted here.
     func forget(_ name: ResourceName, workspaceID: Int64) {
         entries.withLock { $0[Name(workspaceID: workspaceID, name: name.text)] = nil }
     }

@@ -33,6 +33,12 @@ extension AdmissionState.Refusal: ProblemConvertible {
                 .lagging,
                 "the source's oldest record has waited \(lag.components.seconds) s of at most "
                     + "\(limit.components.seconds) s", retryAfter: .seconds(5))
+        case .backlog(let bytes, let limit):
+            Problem(
+                .lagging, "\(bytes) raw bytes of the source wait to be stored, of at most \(limit)",
+                retryAfter: .seconds(5))
+        case .tooFast(let limit, let unit, let wait):
+            Problem(.rateLimited, "the source may send \(limit) \(unit) a second", retryAfter: wait)
         }
     }
 }

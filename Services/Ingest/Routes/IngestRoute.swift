@@ -14,8 +14,7 @@ struct IngestRoute: Sendable {
     let keys: IdempotencyKeys
     let receipts: ReceiptReader
     let waiters: ReceiptWaiters
-    let metrics: IngestMetrics
-    /// Bytes of one body, as it comes and decoded.
+    /// Bytes of one body, as it comes and decoded; a source may allow less.
     let bodyLimit: Int
 
     nonisolated(nonsending) func handle(_ request: Request) async throws -> Response {
@@ -23,20 +22,25 @@ struct IngestRoute: Sendable {
         let name = try ResourceName(checking: request.parameter("source"))
         let options = try IngestOptions(request)
         let source = try await sources.source(name, workspaceID: principal.workspaceID)
-        try await admission.admit(sourceID: source.id)
+        let policy = source.policy
+        if let length = request.body.contentLength, length > policy.maxBodyBytes {
+            throw RequestBody.tooLarge(policy.maxBodyBytes)
+        }
+        try await admission.admit(source.id, policy)
         let incoming = IncomingRequest(
             sourceID: source.id, requestID: request.context.requestID, trace: request.context.trace,
             idempotencyKey: options.idempotencyKey)
         if let key = options.idempotencyKey, let known = try await keys.find(key, sourceID: source.id) {
-            return try await answer(known, request, options, principal)
+            return try await answer(known, request, options, principal, limit: policy.maxBodyBytes)
         }
         let body = IncomingBody(
-            format: options.format, coding: options.coding, limit: bodyLimit,
+            format: options.format, coding: options.coding, limit: policy.maxBodyBytes,
             fingerprinted: options.idempotencyKey != nil)
         var chunks = request.body.makeAsyncIterator()
         let result = try await intake.take(incoming, body: body) { try await chunks.next() }
         switch result.landing {
         case .landed(let receipt):
+            admission.landed(source.id, records: result.records, bytes: result.bytes)
             return try await respond(receipt, options, principal, replayed: false)
         case .keyInProgress:
             throw Problem.idempotencyInProgress
@@ -51,11 +55,12 @@ struct IngestRoute: Sendable {
 
     /// The key is known before the body is read: it is still read, to see that it is the same.
     private nonisolated(nonsending) func answer(
-        _ known: IdempotencyKeys.Known, _ request: Request, _ options: IngestOptions, _ principal: Principal
+        _ known: IdempotencyKeys.Known, _ request: Request, _ options: IngestOptions, _ principal: Principal,
+        limit: Int
     ) async throws -> Response {
         guard let receipt = known.receipt else { throw Problem.idempotencyInProgress }
         var body = IncomingBody(
-            format: options.format, coding: options.coding, limit: bodyLimit, fingerprinted: true)
+            format: options.format, coding: options.coding, limit: limit, fingerprinted: true)
         for try await chunk in request.body {
             try body.append(chunk)
             _ = body.takeFrame()

@@ -66,7 +66,8 @@ struct IngestRoutes: Sendable {
                     .emptyBody, .malformedBody, .invalidEncoding, .unsupportedMediaType, .invalidName,
                     .invalidParameter,
                     .invalidHeader, .idempotencyInProgress, .idempotencyMismatch, .uploadExpired, .payloadTooLarge,
-                    .storageFull, .lagging, .overloaded, .receiptFailed, .databaseUnavailable, .incompleteBody,
+                    .storageFull, .lagging, .rateLimited, .overloaded, .receiptFailed, .databaseUnavailable,
+                    .incompleteBody,
                 ]),
             handler: ingest.handle)
     }

@@ -17,9 +17,10 @@ struct StoredPipeline: Sendable {
         p.id, p.name, p.source_id, s.name, p.version, p.implicit, v.definition, v.fingerprint, p.created_at,
         p.updated_at
         """
+    /// A source that was deleted keeps its implicit pipeline, for what was under way; nobody else sees that.
     static let tables = """
         millrace.pipeline p
-        join millrace.source s on s.id = p.source_id
+        join millrace.source s on s.id = p.source_id and s.deleted_at is null
         join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
         """
 

@@ -31,8 +31,8 @@ struct PipelineStore: Sendable {
         let fingerprint = digest.finish()
         return try await pool.withTransaction { connection in
             try await connection.execute(EnsureSource(workspaceID: workspaceID, name: source.text))
-            let find = FindSource(workspaceID: workspaceID, name: source.text)
-            guard let source = try await connection.query(find).first else {
+            let hold = HoldSource(workspaceID: workspaceID, name: source.text)
+            guard let source = try await connection.query(hold).first else {
                 throw Problem(.conflict, "the source was removed while the pipeline was being put")
             }
             let current = try await connection.query(LockPipeline(workspaceID: workspaceID, name: name.text)).first
