@@ -64,9 +64,9 @@ let modules: [Target] = [
     shared("HTTPServer", ["HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "CLinux"]),
     shared("Postgres", ["CPostgres", "EventLoop", "Lifecycle", "Observability"], exclude: ["README.md"]),
     shared("Migrations", ["Postgres", "Observability", "CMigrationFiles", "COpenSSL"], exclude: ["SQL"]),
-    shared("Queue", ["Postgres", "EventLoop", "Lifecycle", "Observability", "JSON"]),
-    shared("Records", ["JSON", "CSimdJSON", "CZstd", "CZlib", "COpenSSL", "CTimeZone"]),
-    shared("Expressions", ["Records", "JSON", "CGMP", "CPCRE2", "COpenSSL"]),
+    shared("Queue", ["Postgres", "EventLoop", "Lifecycle", "Observability", "JSON"], exclude: ["README.md"]),
+    shared("Records", ["JSON", "CSimdJSON", "CZstd", "CZlib", "COpenSSL", "CTimeZone"], exclude: ["README.md"]),
+    shared("Expressions", ["Records", "JSON", "CGMP", "CPCRE2", "COpenSSL"], exclude: ["README.md"]),
     shared("Access", ["Postgres", "HTTP", "HTTPServer", "JSON", "Observability", "COpenSSL"]),
     shared(
         "Platform",
