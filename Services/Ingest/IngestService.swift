@@ -16,7 +16,7 @@ public struct IngestService: Sendable {
         platform = try Platform(service: "ingest", settings: configuration.service)
         let metrics = IngestMetrics(platform.metrics)
         let coalescer = Coalescer(
-            loop: platform.loops.next(), pool: platform.pool, wakeup: platform.wakeup, linger: configuration.linger,
+            loop: platform.loops.next(), pool: platform.pool, wakeup: platform.wakeup,
             limits: .init(), metrics: metrics)
         let listener = PostgresListener(
             channels: [Wakeup.channel], configuration: platform.database, loop: platform.loops.next(),

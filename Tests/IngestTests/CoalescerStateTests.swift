@@ -7,8 +7,14 @@ private typealias State = CoalescerState<String, Int>
 extension CoalescerState.Action where Key == String, Part == Int {
     fileprivate var parts: [Int]? { if case .commit(_, let parts) = self { parts } else { nil } }
     fileprivate var isNone: Bool { if case .none = self { true } else { false } }
-    fileprivate var ticket: Int? { if case .linger(_, let ticket) = self { ticket } else { nil } }
+    fileprivate var ticket: Int? { if case .linger(_, let ticket, _) = self { ticket } else { nil } }
     fileprivate var isRefuse: Bool { if case .refuse = self { true } else { false } }
+}
+
+extension CoalescerState where Key == String, Part == Int {
+    fileprivate mutating func add(_ part: Int, bytes: Int, to key: String) -> Action {
+        add(part, bytes: bytes, to: key, at: CoalescingPace(bytes: 100, linger: .milliseconds(3)))
+    }
 }
 
 @Suite struct CoalescerStateTests {
@@ -63,6 +69,29 @@ extension CoalescerState.Action where Key == String, Part == Int {
         #expect(state.lingered("a", ticket: second ?? -1).parts == [7])
     }
 
+    @Test func eachLaneHasItsOwnPace() {
+        var state = State()
+        let (small, slow) = (
+            CoalescingPace(bytes: 50, linger: .zero), CoalescingPace(bytes: 1_000, linger: .milliseconds(500))
+        )
+        for (key, pace) in [("small", small), ("slow", slow)] {
+            _ = state.add(0, bytes: 30, to: key, at: pace)
+            for part in 1...3 { _ = state.add(part, bytes: 20, to: key, at: pace) }
+        }
+        #expect(state.committed("slow", 1).parts == [1, 2, 3])
+        #expect(state.committed("small", 1).isNone, "the first two were full: committed beside the one under way")
+        #expect(state.committed("small", 2).parts == [3])
+        #expect(state.committed("small", 1).isNone)
+        #expect(state.committed("slow", 3).isNone)
+        guard case .linger(_, _, let time) = state.add(4, bytes: 20, to: "slow", at: slow) else {
+            Issue.record("it lingers")
+            return
+        }
+        #expect(time == .milliseconds(500))
+        #expect(state.add(4, bytes: 20, to: "small", at: small).parts == [4])
+        #expect(state.add(5, bytes: 20, to: "slow", at: small).parts == [4, 5], "another pace counts at once")
+    }
+
     @Test func aCrowdThatHasGoneIsForgotten() {
         var state = busy()
         var lingered = 0
@@ -81,7 +110,7 @@ extension CoalescerState.Action where Key == String, Part == Int {
     }
 
     @Test func aFullLaneCommitsBesideOneUnderWay() {
-        var state = State(limits: .init(bytes: 100, parts: 10, inFlight: 2, waitingBytes: 1_000))
+        var state = State(limits: .init(parts: 10, inFlight: 2, waitingBytes: 1_000))
         _ = state.add(1, bytes: 60, to: "a")
         #expect(state.add(2, bytes: 60, to: "a").isNone)
         #expect(state.add(3, bytes: 60, to: "a").parts == [2])
@@ -90,7 +119,7 @@ extension CoalescerState.Action where Key == String, Part == Int {
     }
 
     @Test func tooMuchWaitingIsRefusedAndNothingElseHarmed() {
-        var state = State(limits: .init(bytes: 100, parts: 10, inFlight: 1, waitingBytes: 150))
+        var state = State(limits: .init(parts: 10, inFlight: 1, waitingBytes: 150))
         _ = state.add(1, bytes: 100, to: "a")
         #expect(state.add(2, bytes: 100, to: "a").isNone)
         #expect(state.add(3, bytes: 100, to: "b").isRefuse)
@@ -103,7 +132,7 @@ extension CoalescerState.Action where Key == String, Part == Int {
     @Test(arguments: 0..<20)
     func randomHistoriesLoseAndRepeatNothing(_ seed: UInt64) {
         var random = SplitMix(seed: seed)
-        var state = State(limits: .init(bytes: 50, parts: 5, inFlight: 2, waitingBytes: 400))
+        var state = State(limits: .init(parts: 5, inFlight: 2, waitingBytes: 400))
         var running: [(key: String, count: Int)] = []
         var lingering: [(key: String, ticket: Int)] = []
         var accepted: [String: [Int]] = [:]
@@ -111,7 +140,7 @@ extension CoalescerState.Action where Key == String, Part == Int {
         func apply(_ action: State.Action) {
             switch action {
             case .none, .refuse: break
-            case .linger(let key, let ticket): lingering.append((key, ticket))
+            case .linger(let key, let ticket, _): lingering.append((key, ticket))
             case .commit(let key, let parts):
                 running.append((key, parts.count))
                 committed[key, default: []] += parts

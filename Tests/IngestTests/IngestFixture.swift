@@ -39,7 +39,7 @@ struct IngestFixture: Sendable {
             let loop = try TestLoops.shared().next()
             let wakeup = Wakeup(configuration, loop: loop, logger: .silent)
             let coalescer = Coalescer(
-                loop: loop, pool: pool, wakeup: wakeup, linger: .milliseconds(2), limits: .init(), metrics: metrics)
+                loop: loop, pool: pool, wakeup: wakeup, limits: .init(), metrics: metrics)
             let fixture = IngestFixture(
                 pool: pool, source: source, coalescer: coalescer, wakeup: wakeup, metrics: metrics)
             try await withRunningService(coalescer) { try await body(fixture) }
@@ -47,7 +47,9 @@ struct IngestFixture: Sendable {
     }
 
     func request(_ id: String = "r", key: String? = nil) -> IncomingRequest {
-        IncomingRequest(sourceID: source.id, requestID: id, trace: .generate(), idempotencyKey: key)
+        IncomingRequest(
+            sourceID: source.id, pace: CoalescingPace(bytes: 1 << 20, linger: .milliseconds(2)), requestID: id,
+            trace: .generate(), idempotencyKey: key)
     }
 
     func frame(_ records: [String]) -> BatchFrame {

@@ -115,6 +115,24 @@ struct SourceRouteTests {
         }
     }
 
+    @Test("A source's small requests share batches as it says")
+    func coalescing() async throws {
+        try await IngestFixture.run { fixture in
+            let client = try await IngestClient(fixture)
+            let pace: JSONValue = ["coalescing": ["max_bytes": 1024, "linger": "0s"]]
+            #expect(try await client.put("/v1/sources/events", pace).status == 200)
+            let body = "{\"n\": \"\(String(repeating: "x", count: 190))\"}\n"
+            let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<100 { group.addTask { try await client.ingest("events", body).status } }
+                return try await group.reduce(into: Set<Int>()) { $0.insert($1) }
+            }
+            #expect(statuses == [202])
+            #expect(try await fixture.count("select count(*) from millrace.batch where raw_bytes > 1024") == 0)
+            #expect(try await fixture.count("select count(*) from millrace.batch") < 100, "they do share")
+            #expect(try await fixture.accepted().count == 100)
+        }
+    }
+
     @Test("GET tells rates, lag and freshness from the ledger; the metric tells them of all sources")
     func readings() async throws {
         try await IngestFixture.run { fixture in

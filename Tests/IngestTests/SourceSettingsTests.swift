@@ -66,8 +66,8 @@ struct SourceSettingsTests {
         #expect(policy.maxBodyBytes == 1 << 20)
         #expect(policy.recordsPerSecond == 9)
         #expect(policy.rawRetention == .seconds(86_400))
-        #expect(policy.batchBytes == 2048)
-        #expect(policy.linger == .milliseconds(7))
+        #expect(policy.pace.bytes == 2048)
+        #expect(policy.pace.linger == .milliseconds(7))
         #expect(policy.maxLag == .seconds(600))
     }
 }

@@ -46,20 +46,15 @@ final class Coalescer: Service {
     private let loop: EventLoop
     private let pool: PostgresPool
     private let wakeup: Wakeup
-    private let linger: Duration
     private let metrics: IngestMetrics
     private let state: Mutex<State>
     private let actions: AsyncStream<State.Action>
     private let schedule: AsyncStream<State.Action>.Continuation
 
-    init(
-        loop: EventLoop, pool: PostgresPool, wakeup: Wakeup, linger: Duration, limits: State.Limits,
-        metrics: IngestMetrics
-    ) {
+    init(loop: EventLoop, pool: PostgresPool, wakeup: Wakeup, limits: State.Limits, metrics: IngestMetrics) {
         self.loop = loop
         self.pool = pool
         self.wakeup = wakeup
-        self.linger = linger
         self.metrics = metrics
         state = Mutex(State(limits: limits))
         (actions, schedule) = AsyncStream.makeStream()
@@ -72,7 +67,7 @@ final class Coalescer: Service {
         let lane = Lane(sourceID: request.sourceID, format: frame.format, header: frame.header)
         return try await withCheckedThrowingContinuation { waiter in
             let part = Part(request, frame, rawBytes: rawBytes, keyed: keyed, waiter)
-            let action = state.withLock { $0.add(part, bytes: frame.bytes.count, to: lane) }
+            let action = state.withLock { $0.add(part, bytes: frame.bytes.count, to: lane, at: request.pace) }
             if case .refuse = action {
                 waiter.resume(throwing: TooBusy(reason: "too many records wait for their commit"))
             } else {
@@ -91,9 +86,9 @@ final class Coalescer: Service {
                 for await action in self.actions {
                     switch action {
                     case .none, .refuse: break
-                    case .linger(let lane, let ticket):
+                    case .linger(let lane, let ticket, let time):
                         group.addTask {
-                            try? await self.loop.sleep(for: self.linger)
+                            try? await self.loop.sleep(for: time)
                             self.perform(self.state.withLock { $0.lingered(lane, ticket: ticket) })
                         }
                     case .commit(let lane, let parts):

@@ -5,15 +5,13 @@
 /// - **lingering**: requests wait, the lane's timer runs, no commit is under way;
 /// - **committing**: `inFlight` ≥ 1 commits are under way; requests that come meanwhile wait for the next one.
 ///
-/// A batch takes the waiting requests in order of arrival until the next would pass `limits.bytes`; so a request is in
-/// exactly one batch, whole. A lone request after quiet is committed at once: lingering starts only when the lane's
+/// A batch takes the waiting requests in order of arrival until the next would pass its pace's bytes; so a request is
+/// in exactly one batch, whole. A lone request after quiet is committed at once: lingering starts only when the lane's
 /// last batch held several requests, which is what load looks like. It ends early once as many wait as the lane has
 /// lately had under way at all: clients that wait for their answers before they send again are then all here, and
 /// waiting longer would gain nothing.
 struct CoalescerState<Key: Hashable & Sendable, Part: Sendable>: Sendable {
     struct Limits: Sendable {
-        /// Record bytes of one batch; a single larger part makes a batch of its own.
-        var bytes = 1 << 20
         /// Requests of one batch.
         var parts = 4_096
         /// Commits of one lane that may be under way together.
@@ -26,13 +24,15 @@ struct CoalescerState<Key: Hashable & Sendable, Part: Sendable>: Sendable {
         case none
         /// Refuse the request: too much waits.
         case refuse
-        /// Call `lingered` for the lane, with the ticket, after the linger time.
-        case linger(Key, ticket: Int)
+        /// Call `lingered` for the lane, with the ticket, after this time.
+        case linger(Key, ticket: Int, time: Duration)
         /// Commit these together, then call `committed` with their number, before anyone hears of it.
         case commit(Key, [Part])
     }
 
     fileprivate struct Lane: Sendable {
+        /// As the latest request has it.
+        var pace: CoalescingPace
         var waiting: [(part: Part, bytes: Int)] = []
         var waitingBytes = 0
         /// Commits under way, and the requests in them.
@@ -56,10 +56,10 @@ struct CoalescerState<Key: Hashable & Sendable, Part: Sendable>: Sendable {
     /// Lanes that hold or commit anything.
     var activeLanes: Int { lanes.count }
 
-    mutating func add(_ part: Part, bytes: Int, to key: Key) -> Action {
+    mutating func add(_ part: Part, bytes: Int, to key: Key, at pace: CoalescingPace) -> Action {
         guard waitingBytes + bytes <= limits.waitingBytes else { return .refuse }
         waitingBytes += bytes
-        lanes[key, default: Lane()].add(part, bytes)
+        lanes[key, default: Lane(pace: pace)].add(part, bytes, pace)
         return next(key)
     }
 
@@ -85,14 +85,15 @@ struct CoalescerState<Key: Hashable & Sendable, Part: Sendable>: Sendable {
 
     private mutating func next(_ key: Key) -> Action {
         guard let lane = lanes[key], !lane.waiting.isEmpty else { return .none }
-        let full = lane.waitingBytes >= limits.bytes || lane.waiting.count >= limits.parts
+        let full = lane.waitingBytes >= lane.pace.bytes || lane.waiting.count >= limits.parts
         if full && lane.inFlight < limits.inFlight { return take(key) }
         guard lane.inFlight == 0 else { return .none }
         if lane.lastCount <= 1 || lane.waiting.count >= lane.crowd.size { return take(key) }
+        if lane.pace.linger == .zero { return take(key) }
         if lane.lingering != nil { return .none }
         tickets += 1
         lanes[key]?.lingering = tickets
-        return .linger(key, ticket: tickets)
+        return .linger(key, ticket: tickets, time: lane.pace.linger)
     }
 
     private mutating func take(_ key: Key) -> Action {
@@ -103,7 +104,8 @@ struct CoalescerState<Key: Hashable & Sendable, Part: Sendable>: Sendable {
 }
 
 extension CoalescerState.Lane {
-    fileprivate mutating func add(_ part: Part, _ bytes: Int) {
+    fileprivate mutating func add(_ part: Part, _ bytes: Int, _ pace: CoalescingPace) {
+        self.pace = pace
         waiting.append((part, bytes))
         waitingBytes += bytes
         crowd.see(waiting.count + committing)
@@ -116,7 +118,7 @@ extension CoalescerState.Lane {
         var bytes = 0
         while count < waiting.count, count < limits.parts {
             let size = waiting[count].bytes
-            if count > 0 && bytes + size > limits.bytes { break }
+            if count > 0 && bytes + size > pace.bytes { break }
             bytes += size
             count += 1
         }

@@ -4,6 +4,8 @@ import Records
 /// What a request carries besides its records, on its way into landing.
 struct IncomingRequest: Sendable {
     var sourceID: Int64
+    /// How it may share a batch.
+    var pace: CoalescingPace
     var requestID: String
     /// Carried through the jobs.
     var trace: TraceContext

@@ -12,16 +12,14 @@ struct SourcePolicy: Sendable, Hashable {
     var recordsPerSecond: Int?
     var bytesPerSecond: Int?
     var rawRetention: Duration
-    var batchBytes: Int
-    var linger: Duration
+    var pace: CoalescingPace
 
     /// The policy of a source that declares nothing.
     init(_ configuration: IngestConfiguration) {
         maxLag = configuration.sourceMaxLag
         maxBodyBytes = configuration.bodyMaxBytes
         rawRetention = configuration.rawRetention
-        batchBytes = Self.batchBytes
-        linger = configuration.linger
+        pace = CoalescingPace(bytes: Self.batchBytes, linger: configuration.linger)
     }
 
     /// This policy where the settings say nothing. A body can only be held to less.
@@ -34,8 +32,8 @@ struct SourcePolicy: Sendable, Hashable {
         policy.recordsPerSecond = limits.recordsPerSecond ?? recordsPerSecond
         policy.bytesPerSecond = limits.bytesPerSecond ?? bytesPerSecond
         policy.rawRetention = settings.retention.raw ?? rawRetention
-        policy.batchBytes = settings.coalescing.maxBytes ?? batchBytes
-        policy.linger = settings.coalescing.linger ?? linger
+        policy.pace.bytes = settings.coalescing.maxBytes ?? pace.bytes
+        policy.pace.linger = settings.coalescing.linger ?? pace.linger
         return policy
     }
 }
@@ -53,7 +51,7 @@ extension SourcePolicy {
                 ]
             ),
             ("retention", ["raw": .duration(rawRetention)]),
-            ("coalescing", ["max_bytes": .number(batchBytes), "linger": .duration(linger)]),
+            ("coalescing", ["max_bytes": .number(pace.bytes), "linger": .duration(pace.linger)]),
         ]
     }
 }

@@ -28,7 +28,7 @@ struct IngestRoute: Sendable {
         }
         try await admission.admit(source.id, policy)
         let incoming = IncomingRequest(
-            sourceID: source.id, requestID: request.context.requestID, trace: request.context.trace,
+            sourceID: source.id, pace: policy.pace, requestID: request.context.requestID, trace: request.context.trace,
             idempotencyKey: options.idempotencyKey)
         if let key = options.idempotencyKey, let known = try await keys.find(key, sourceID: source.id) {
             return try await answer(known, request, options, principal, limit: policy.maxBodyBytes)
