@@ -67,6 +67,23 @@ struct MaintenanceTests {
         }
     }
 
+    @Test("The leader, and nobody else, drops partitions that are marked")
+    func dropsPartitions() async throws {
+        let database = try await StoreDatabase.make()
+        try await database.withPool { pool in
+            let leader = try maintenance(pool)
+            #expect(try await leader.maintain()?.isLeader == true)
+            try await pool.run("insert into landing.expired values ('payload', 0, 0, 100000)")
+            let there: PostgresQuery = "select count(*) from pg_tables where tablename = 'payload_0'"
+            #expect(try await maintenance(pool).maintain()?.isLeader == false)
+            _ = try await leader.maintain()
+            #expect(try await pool.int(there) == 1, "it has looked already, and looks again in five minutes")
+            try await pool.run("update queue.leader set until = '-infinity' where name = 'landing'")
+            #expect(try await maintenance(pool).maintain()?.isLeader == true)
+            #expect(try await pool.int(there) == 0)
+        }
+    }
+
     @Test("Idempotency keys are forgotten after their time")
     func sweepsKeys() async throws {
         let database = try await StoreDatabase.make()
