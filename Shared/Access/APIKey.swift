@@ -1,3 +1,5 @@
+import HTTP
+
 /// A key that a client sends: `mr_` and 43 characters of base64url, 256 bits from the system's generator.
 ///
 /// The platform keeps its SHA-256 only. Its text is given out once, when it is made, and never printed.

@@ -1,3 +1,5 @@
+import HTTP
+
 /// What PostgreSQL keeps of a password (RFC 5803, as `pg_authid.rolpassword` has it), made here so that the password
 /// itself never travels in a statement, where logs and activity views would show it.
 enum ScramVerifier {

@@ -1,3 +1,4 @@
+import HTTP
 public import Postgres
 
 /// Makes what a workspace consists of: its row, the schema of its datasets, and the login role of its users' queries.

@@ -1,5 +1,8 @@
+public import JSON
+
 /// The part of a list that a request asks for: `?limit=` and `?cursor=`.
 public struct PageRequest: Sendable, Hashable {
+    private let list: String
     /// The most items to give.
     public let limit: Int
     /// Nil for the first page.
@@ -13,11 +16,26 @@ public struct PageRequest: Sendable, Hashable {
     public init(
         _ query: QueryFields, list: String, keys: Int = 1, defaultLimit: Int = 100, maximum: Int = 1000
     ) throws(Problem) {
+        self.list = list
         limit = query.int("limit", in: 1...maximum) ?? defaultLimit
         if let text = query.string("cursor") {
             cursor = try Cursor(text, of: list, count: keys)
         } else {
             cursor = nil
         }
+    }
+
+    /// How many items to look up: one more than is given tells whether there is a next page.
+    public var lookup: Int32 { Int32(limit) + 1 }
+
+    /// The page out of what was looked up, and the `next_cursor` behind it; nil for the last page.
+    ///
+    /// `hasMore` where something else than the number of items ended the page. `key` is an item's place in the list.
+    public func page<Item>(
+        of found: [Item], hasMore: Bool = false, key: (Item) -> [JSONValue]
+    ) -> (items: ArraySlice<Item>, next: String?) {
+        let items = found.prefix(limit)
+        let next = found.count > limit || hasMore ? items.last.map { Cursor(key($0)).text(of: list) } : nil
+        return (items, next)
     }
 }

@@ -10,6 +10,17 @@ extension Request {
         try QueryFields(head)
     }
 
+    /// For what cannot be undone: throws `confirmation_required` unless `?confirm=` repeats the name of what it is
+    /// about. Reads the whole query.
+    public func requireConfirmation(of name: String) throws(Problem) {
+        let query = try query()
+        let confirmation = query.string("confirm")
+        try query.finish()
+        guard confirmation == name else {
+            throw Problem(.confirmationRequired, "this cannot be undone; repeat it with ?confirm=\(name)")
+        }
+    }
+
     /// The body as JSON.
     ///
     /// Throws `unsupported_media_type` unless it is `application/json` in UTF-8 and not compressed, `empty_body`,

@@ -44,18 +44,6 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("fooba", "Zm9vYmE"),
-        ("foobar", "Zm9vYmFy"),
-    ])
-    func base64URLAsInTheStandard(_ text: String, _ encoded: String) {
-        #expect(Base64URL.encode(Array(text.utf8)) == encoded)
-    }
-
-    @Test func base64URLUsesItsOwnAlphabet() {
-        #expect(Base64URL.encode([0xFB, 0xFF, 0xFE]) == "-__-")
-    }
-
     @Test func comparisonIsByContentAndLength() {
         #expect(OpenSSL.areEqual([1, 2, 3], [1, 2, 3]))
         #expect(!OpenSSL.areEqual([1, 2, 3], [1, 2, 4]))

@@ -97,4 +97,16 @@ import Testing
     func base64RefusesWhatIsNotCanonical(_ text: String) {
         #expect(Base64URL.decode(text) == nil)
     }
+
+    @Test(arguments: [
+        ("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("fooba", "Zm9vYmE"),
+        ("foobar", "Zm9vYmFy"),
+    ])
+    func base64URLAsInTheStandard(_ text: String, _ encoded: String) {
+        #expect(Base64URL.encode(Array(text.utf8)) == encoded)
+    }
+
+    @Test func base64URLUsesItsOwnAlphabet() {
+        #expect(Base64URL.encode([0xFB, 0xFF, 0xFE]) == "-__-")
+    }
 }

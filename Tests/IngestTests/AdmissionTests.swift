@@ -2,6 +2,7 @@ import Catalog
 import Configuration
 import Observability
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Ingest
@@ -116,11 +117,11 @@ struct AdmissionTests {
             await #expect(throws: AdmissionState.Refusal.backlog(bytes: 9, limit: 8)) {
                 try await admission().admit(fixture.source.id, tight)
             }
-            try await fixture.run("update millrace.batch set received_at = now() - interval '1 hour'")
+            try await fixture.pool.run("update millrace.batch set received_at = now() - interval '1 hour'")
             await #expect(throws: AdmissionState.Refusal.self) {
                 try await admission().admit(fixture.source.id, policy)
             }
-            try await fixture.run("update millrace.application set state = 'stored'")
+            try await fixture.pool.run("update millrace.application set state = 'stored'")
             try await admission().admit(fixture.source.id, tight)
         }
     }

@@ -41,7 +41,7 @@ struct IngestClient: Sendable {
         workspaceID: Int64 = 1
     ) async throws {
         let key = try APIKey.generate()
-        try await fixture.run(
+        try await fixture.pool.run(
             """
             insert into millrace.api_key (workspace_id, name, prefix, hash, scopes)
             values (\(.int8(workspaceID)), 'test', '', \(.bytes(key.hash.bytes)), \(.textArray(scopes)))

@@ -91,12 +91,4 @@ struct IngestFixture: Sendable {
         }
         return records
     }
-
-    func run(_ query: PostgresQuery) async throws {
-        _ = try await pool.withConnection { try await $0.query(query) }
-    }
-
-    func count(_ query: PostgresQuery) async throws -> Int {
-        try await pool.withConnection { try await $0.query(query)[0].int(0) }
-    }
 }

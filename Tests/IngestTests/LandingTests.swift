@@ -1,6 +1,7 @@
 import Catalog
 import Postgres
 import Records
+import TestSupport
 import Testing
 
 @testable import Ingest
@@ -28,7 +29,7 @@ struct LandingTests {
                 let elsewhere = try await reader.receipt(id, workspaceID: 2)
                 #expect(elsewhere == nil, "another workspace's receipt")
             }
-            let batches = try await fixture.count("select count(*) from millrace.batch")
+            let batches = try await fixture.pool.int("select count(*) from millrace.batch")
             #expect(batches < 100)
             let accepted = try await fixture.accepted()
             let sent = (1...100).flatMap { number in (0..<number).map { "\(number).\($0)" } }
@@ -95,7 +96,7 @@ struct LandingTests {
             await #expect(throws: TooBusy.self) { _ = try await take("u", breakAt: 60) }
             var accepted = try await fixture.accepted()
             #expect(accepted.isEmpty)
-            let parts = try await fixture.count("select count(*) from millrace.batch")
+            let parts = try await fixture.pool.int("select count(*) from millrace.batch")
             #expect(parts > 1, "some were landed, unseen")
             let result = try await take("u")
             guard case .landed(let id) = result.landing else {
@@ -125,7 +126,7 @@ struct LandingTests {
             try await slow.land(fixture.frame(["slow"]))
             let refused = try await begin()
             #expect(refused == nil, "it moves: the key is held")
-            _ = try await fixture.count(
+            _ = try await fixture.pool.int(
                 """
                 with old as (update millrace.upload set touched_at = now() - interval '2 minutes'
                     where state = 'receiving' returning 1) select count(*) from old

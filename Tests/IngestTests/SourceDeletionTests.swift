@@ -3,6 +3,7 @@ import HTTP
 import JSON
 import Lifecycle
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Ingest
@@ -19,7 +20,7 @@ struct SourceDeletionTests {
             #expect(try await client.delete("/v1/sources/events?confirm=event").code == "confirmation_required")
             #expect(try await client.delete("/v1/sources/none?confirm=none").code == "not_found")
             #expect(try await client.delete(path, headers: ["if-match": "\"v3\""]).status == 412)
-            try await fixture.run(
+            try await fixture.pool.run(
                 """
                 insert into millrace.pipeline (workspace_id, name, source_id, version)
                 values (1, 'reader', \(.int8(fixture.source.id)), 1)
@@ -28,19 +29,19 @@ struct SourceDeletionTests {
             #expect(read.status == 409)
             #expect(read.code == "in_use")
             #expect(read.json["detail"]?.string?.contains("reader") == true)
-            try await fixture.run("update millrace.pipeline set active = false where name = 'reader'")
+            try await fixture.pool.run("update millrace.pipeline set active = false where name = 'reader'")
 
             _ = try await client.ingest("events", "{\"n\": 1}\n")
             let unfinished = try await client.delete(path)
             #expect(unfinished.status == 409)
             #expect(unfinished.code == "conflict")
             #expect(unfinished.json["detail"] == "records of the source are not stored yet")
-            try await fixture.run("update millrace.application set state = 'stored'")
-            try await fixture.run(
+            try await fixture.pool.run("update millrace.application set state = 'stored'")
+            try await fixture.pool.run(
                 "insert into millrace.upload (source_id, request_id) values (\(.int8(fixture.source.id)), 'r')")
             #expect(
                 try await client.delete(path).json["detail"] == "a large body is coming in for the source")
-            try await fixture.run("update millrace.upload set state = 'accepted'")
+            try await fixture.pool.run("update millrace.upload set state = 'accepted'")
             #expect(try await client.delete(path, headers: ["if-match": "\"v0\""]).status == 204)
             #expect(try await client.get("/v1/sources/events").status == 404)
             #expect(try await client.get("/v1/sources").items.isEmpty)
@@ -54,7 +55,7 @@ struct SourceDeletionTests {
             let (here, there) = (try await IngestClient(fixture), try await IngestClient(fixture))
             let first = try await here.ingest("events", "{\"n\": 1}\n")
             #expect(try await there.ingest("events", "{\"n\": 2}\n").status == 202)
-            try await fixture.run("update millrace.application set state = 'stored'")
+            try await fixture.pool.run("update millrace.application set state = 'stored'")
             #expect(try await here.delete(path).status == 204)
             let receipt = try #require(first.json["receipt"]?.string)
             #expect(try await here.get("/v1/receipts/\(receipt)").json["state"] == "stored")
@@ -64,16 +65,16 @@ struct SourceDeletionTests {
             #expect(straggler.status == 202)
             let late = try #require(straggler.json["receipt"]?.string)
             #expect(try await there.get("/v1/receipts/\(late)").json["outputs"]?.array?.count == 1)
-            #expect(try await fixture.count("select count(*) from queue.ready") == 3, "a job of its own")
+            #expect(try await fixture.pool.int("select count(*) from queue.ready") == 3, "a job of its own")
 
             #expect(try await here.ingest("events", "{\"n\": 4}\n").status == 202)
             let anew = try await here.get("/v1/sources/events")
             #expect(anew.json["declared"] == false)
             #expect(anew.json["version"] == 0)
-            #expect(try await fixture.count("select count(distinct source_id) from millrace.batch") == 2)
+            #expect(try await fixture.pool.int("select count(distinct source_id) from millrace.batch") == 2)
             #expect(try await here.put("/v1/sources/events", [:]).status == 200)
             #expect(
-                try await fixture.count(
+                try await fixture.pool.int(
                     "select count(*) from millrace.source where name = 'events' and deleted_at is null") == 1)
         }
     }
@@ -84,10 +85,10 @@ struct SourceDeletionTests {
             let client = try await IngestClient(fixture)
             _ = try await client.ingest("events", "{\"n\": 1}\n")
             #expect(try await client.get("/v1/batches/1/raw").text == "{\"n\": 1}\n")
-            try await fixture.run(
+            try await fixture.pool.run(
                 "insert into landing.expired values ('payload', 0, 0, 100000, '2026-01-02T03:04:05.5Z')")
             #expect(try await client.get("/v1/batches/1/raw").status == 200, "marked, and not gone yet")
-            try await fixture.run("delete from landing.payload")
+            try await fixture.pool.run("delete from landing.payload")
             let gone = try await client.get("/v1/batches/1/raw")
             #expect(gone.status == 409)
             #expect(gone.code == "raw_expired")
@@ -124,7 +125,7 @@ struct SourceDeletionTests {
                     select count(*) from pg_stat_activity
                     where datname = current_database() and wait_event_type = 'Lock'
                     """
-                while try await fixture.count(waiting) == 0 { try await Task.sleep(for: .milliseconds(5)) }
+                while try await fixture.pool.int(waiting) == 0 { try await Task.sleep(for: .milliseconds(5)) }
                 try await deleting.execute(DeleteSource(id: source.id))
             }
             let found = try await held

@@ -3,6 +3,7 @@ import HTTP
 import JSON
 import Observability
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Ingest
@@ -67,7 +68,7 @@ struct SourceRouteTests {
             #expect(try await client.put("/v1/sources/Web", [:]).code == "invalid_name")
             #expect(try await client.get("/v1/sources/web").status == 404, "nothing was made")
 
-            try await fixture.run(
+            try await fixture.pool.run(
                 "insert into millrace.workspace (name, schema_name, query_role) values ('other', 'ws_other', 'none')")
             let stranger = try await IngestClient(fixture, workspaceID: 2)
             #expect(try await stranger.get("/v1/sources/events").status == 404)
@@ -108,7 +109,7 @@ struct SourceRouteTests {
             #expect(full.code == "lagging")
             #expect(full.headers["retry-after"] == "5")
             _ = try await here.put("/v1/sources/slow", ["limits": ["max_lag": "1s"]])
-            try await fixture.run("update millrace.batch set received_at = now() - interval '2 seconds'")
+            try await fixture.pool.run("update millrace.batch set received_at = now() - interval '2 seconds'")
             #expect(try await IngestClient(fixture).ingest("slow", body).code == "lagging")
             let accepted = try await fixture.accepted()
             #expect(accepted.count == 8, "what was refused has left nothing")
@@ -127,8 +128,8 @@ struct SourceRouteTests {
                 return try await group.reduce(into: Set<Int>()) { $0.insert($1) }
             }
             #expect(statuses == [202])
-            #expect(try await fixture.count("select count(*) from millrace.batch where raw_bytes > 1024") == 0)
-            #expect(try await fixture.count("select count(*) from millrace.batch") < 100, "they do share")
+            #expect(try await fixture.pool.int("select count(*) from millrace.batch where raw_bytes > 1024") == 0)
+            #expect(try await fixture.pool.int("select count(*) from millrace.batch") < 100, "they do share")
             #expect(try await fixture.accepted().count == 100)
         }
     }
@@ -142,7 +143,7 @@ struct SourceRouteTests {
             #expect(quiet["lag_seconds"] == 0)
             #expect(quiet["freshness"] == .null)
             for number in 0..<6 { _ = try await fixture.land(["{\"n\": \(number)}", "{}"]) }
-            try await fixture.run(
+            try await fixture.pool.run(
                 """
                 update millrace.batch set received_at = now() - interval '90 seconds'
                 where id in (select id from millrace.batch order by id limit 3)
@@ -167,7 +168,7 @@ struct SourceRouteTests {
             await metric.refresh()
             let first = try #require(shown())
             #expect(first >= freshness)
-            try await fixture.run("update millrace.application set state = 'stored'")
+            try await fixture.pool.run("update millrace.application set state = 'stored'")
             #expect(try await client.get("/v1/sources/events").json["freshness"] == .null)
             await metric.refresh()
             #expect(try #require(shown()) > 0, "read at most every ten seconds")
@@ -180,14 +181,14 @@ struct SourceRouteTests {
     @Test("The rate is read from the newest batches alone, by the index")
     func ratePlan() async throws {
         try await IngestFixture.run { fixture in
-            try await fixture.run(
+            try await fixture.pool.run(
                 """
                 insert into millrace.batch (id, source_id, format, records, raw_bytes, stored_bytes, receipt_ends,
                     request_ids, received_at)
                 select nextval('millrace.batch_id'), \(.int8(fixture.source.id)), 'ndjson', 1, 10, 1, '{1}', '{r}',
                     now() - interval '1 hour' from generate_series(1, 20000)
                 """)
-            try await fixture.run("analyze millrace.batch")
+            try await fixture.pool.run("analyze millrace.batch")
             _ = try await fixture.land(["{}"])
             let read: PostgresQuery = """
                 select pg_stat_get_xact_tuples_returned('millrace.batch_source'::regclass)

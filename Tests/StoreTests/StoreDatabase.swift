@@ -46,43 +46,6 @@ enum StoreDatabase {
     }
 }
 
-enum StoreTestError: Error {
-    case timedOut
-}
-
-extension PostgresPool {
-    func int(_ query: PostgresQuery) async throws -> Int {
-        try await withConnection { try await $0.query(query)[0].int(0) }
-    }
-
-    func texts(_ query: PostgresQuery) async throws -> [String] {
-        try await withConnection { connection in
-            let result = try await connection.query(query)
-            return try (0..<result.rowCount).map { try result[$0].text(0) }
-        }
-    }
-
-    func run(_ query: PostgresQuery) async throws {
-        _ = try await withConnection { try await $0.query(query) }
-    }
-
-    /// Returns when the query's first value is `expected`; fails after the limit.
-    func wait(
-        until query: PostgresQuery, is expected: Int, within limit: Duration = .seconds(30),
-        _ location: SourceLocation = #_sourceLocation
-    ) async throws {
-        let deadline = ContinuousClock.now + limit
-        var found = -1
-        while ContinuousClock.now < deadline {
-            found = (try? await int(query)) ?? -1
-            if found == expected { return }
-            try await Task.sleep(for: .milliseconds(20))
-        }
-        Issue.record("\(query.sql): \(found), not \(expected)", sourceLocation: location)
-        throw StoreTestError.timedOut
-    }
-}
-
 /// What transform hands over: rows `{"id": n, "name": "…"}` of one batch into one dataset.
 struct HandedOver {
     var source = "orders"

@@ -23,10 +23,9 @@ struct BatchRoutes: Sendable {
         let before = page.cursor?.values[0].int.map(Int64.init) ?? .max
         let statement = ListBatches(
             workspaceID: principal.workspaceID, source: source, state: state?.rawValue, before: before,
-            limit: Int32(page.limit + 1))
+            limit: page.lookup)
         let batches = try await pool.withConnection { try await $0.query(statement) }
-        let items = batches.prefix(page.limit)
-        let next = batches.count > page.limit ? items.last.map { Cursor([.number($0.id)]).text(of: "batches") } : nil
+        let (items, next) = page.page(of: batches) { [.number($0.id)] }
         return .list(items.map(\.json), nextCursor: next)
     }
 

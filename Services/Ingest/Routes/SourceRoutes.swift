@@ -39,12 +39,7 @@ struct SourceRoutes: Sendable {
     func delete(_ request: Request) async throws -> Response {
         let principal = try request.principal()
         let name = try ResourceName(checking: request.parameter("source"))
-        let query = try request.query()
-        let confirmation = query.string("confirm")
-        try query.finish()
-        guard confirmation == name.text else {
-            throw Problem(.confirmationRequired, "repeat the request with ?confirm=\(name)")
-        }
+        try request.requireConfirmation(of: name.text)
         let head = request.head
         try await catalog.remove(name, workspaceID: principal.workspaceID) {
             try EntityTag.check(head, current: $0)
@@ -58,11 +53,9 @@ struct SourceRoutes: Sendable {
         let page = try PageRequest(query, list: "sources")
         try query.finish()
         let statement = ListSources(
-            workspaceID: principal.workspaceID, after: page.cursor?.values[0].string ?? "", limit: Int32(page.limit + 1)
-        )
+            workspaceID: principal.workspaceID, after: page.cursor?.values[0].string ?? "", limit: page.lookup)
         let sources = try await catalog.pool.withConnection { try await $0.query(statement) }
-        let items = sources.prefix(page.limit)
-        let next = sources.count > page.limit ? items.last.map { Cursor([.string($0.name)]).text(of: "sources") } : nil
+        let (items, next) = page.page(of: sources) { [.string($0.name)] }
         return .list(items.map(\.json), nextCursor: next)
     }
 

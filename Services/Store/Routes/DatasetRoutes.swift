@@ -35,12 +35,7 @@ struct DatasetRoutes: Sendable {
     func delete(_ request: Request) async throws -> Response {
         let principal = try request.principal()
         let name = try ResourceName(checking: request.parameter("name"))
-        let query = try request.query()
-        let confirmation = query.string("confirm")
-        try query.finish()
-        guard confirmation == name.text else {
-            throw Problem(.confirmationRequired, "repeat the request with ?confirm=\(name): all its rows will be gone")
-        }
+        try request.requireConfirmation(of: name.text)
         let head = request.head
         try await catalog.remove(name, workspaceID: principal.workspaceID) {
             try EntityTag.check(head, current: $0)
@@ -54,12 +49,9 @@ struct DatasetRoutes: Sendable {
         let page = try PageRequest(query, list: "datasets")
         try query.finish()
         let statement = ListDatasets(
-            workspaceID: principal.workspaceID, after: page.cursor?.values[0].string ?? "",
-            limit: Int32(page.limit + 1))
+            workspaceID: principal.workspaceID, after: page.cursor?.values[0].string ?? "", limit: page.lookup)
         let datasets = try await catalog.pool.withConnection { try await $0.query(statement) }
-        let items = datasets.prefix(page.limit)
-        let next =
-            datasets.count > page.limit ? items.last.map { Cursor([.string($0.name)]).text(of: "datasets") } : nil
+        let (items, next) = page.page(of: datasets) { [.string($0.name)] }
         return .list(items.map(\.json), nextCursor: next)
     }
 

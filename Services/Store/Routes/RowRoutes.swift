@@ -72,20 +72,14 @@ struct RowRoutes: Sendable {
             output: Int16(clamping: keys?[3] ?? -1)
         )
         let statement = ListQuarantine(
-            datasetID: found.dataset.id, after: after, stage: stage?.rawValue, limit: Int32(page.limit + 1),
+            datasetID: found.dataset.id, after: after, stage: stage?.rawValue, limit: page.lookup,
             bytes: Self.quarantineBytes)
         let records = try await catalog.pool.withConnection { try await $0.query(statement) }
-        let items = records.prefix(page.limit)
         let size = records.reduce(0) { $0 + $1.raw.count }
-        let hasMore = records.count > page.limit || size > Self.quarantineBytes
-        let next = hasMore ? items.last.map(Self.cursor) : nil
+        let (items, next) = page.page(of: records, hasMore: size > Self.quarantineBytes) { record in
+            [.number(record.batchID), .number(record.row), .number(record.pipelineID), .number(record.output)]
+        }
         return .list(items.map(\.json), nextCursor: next)
-    }
-
-    private static func cursor(_ record: QuarantinedRecord) -> String {
-        Cursor([
-            .number(record.batchID), .number(record.row), .number(record.pipelineID), .number(record.output),
-        ]).text(of: "quarantine")
     }
 
     func lineage(_ request: Request) async throws -> Response {

@@ -53,13 +53,9 @@ struct PipelineRoutes: Sendable {
         try query.finish()
         let after = (page.cursor?.values[0].string ?? "", Int64(page.cursor?.values[1].int ?? 0))
         let statement = ListPipelines(
-            workspaceID: principal.workspaceID, after: after, limit: Int32(page.limit + 1))
+            workspaceID: principal.workspaceID, after: after, limit: page.lookup)
         let pipelines = try await store.pool.withConnection { try await $0.query(statement) }
-        let items = pipelines.prefix(page.limit)
-        let next = items.last.flatMap { last in
-            pipelines.count > page.limit
-                ? Cursor([.string(last.name), .number(last.id)]).text(of: "pipelines") : nil
-        }
+        let (items, next) = page.page(of: pipelines) { [.string($0.name), .number($0.id)] }
         return .list(items.map(Self.json), nextCursor: next)
     }
 
@@ -70,12 +66,9 @@ struct PipelineRoutes: Sendable {
         let pipeline = try await find(request)
         let statement = ListPipelineVersions(
             pipelineID: pipeline.id, before: page.cursor?.values[0].int.flatMap(Int32.init(exactly:)) ?? .max,
-            limit: Int32(page.limit + 1))
+            limit: page.lookup)
         let versions = try await store.pool.withConnection { try await $0.query(statement) }
-        let items = versions.prefix(page.limit)
-        let next =
-            versions.count > page.limit
-            ? items.last.map { Cursor([.number($0.version)]).text(of: "pipeline_versions") } : nil
+        let (items, next) = page.page(of: versions) { [.number($0.version)] }
         return .list(items.map(Self.json), nextCursor: next)
     }
 

@@ -54,8 +54,7 @@ struct QueueRoutes: Sendable {
         try query.finish()
         let after = Int64(page.cursor?.values[0].int ?? 0)
         let letters = try await inspector.deadLetters(of: queue, after: after, limit: page.limit + 1)
-        let items = letters.prefix(page.limit)
-        let next = letters.count > page.limit ? items.last.map { Cursor([.number($0.job)]).text(of: "jobs") } : nil
+        let (items, next) = page.page(of: letters) { [.number($0.job)] }
         let own = items.filter { principal.administersPlatform || $0.workspace == principal.workspaceID }
         return .list(own.map(\.json), nextCursor: next)
     }
