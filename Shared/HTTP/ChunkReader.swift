@@ -35,7 +35,7 @@ struct ChunkReader: Sendable {
             let byte = buffer[position]
             switch state {
             case .data:
-                let piece = position..<min(end, position + remaining)
+                let piece = position..<(position + min(end - position, remaining))
                 position = piece.upperBound
                 remaining -= piece.count
                 if remaining == 0 { state = .dataReturn }

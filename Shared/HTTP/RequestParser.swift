@@ -70,7 +70,7 @@ public struct RequestParser: Sendable {
             return .head(head)
         case .length(let missing):
             guard position < end else { return .needsInput }
-            let piece = position..<min(end, position + missing)
+            let piece = position..<(position + min(end - position, missing))
             position = piece.upperBound
             state = piece.count == missing ? .ended : .length(missing - piece.count)
             return .body(piece)
