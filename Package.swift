@@ -98,8 +98,13 @@ let testTargets: [Target] = [
     tests("Lifecycle", ["Lifecycle", "Observability"]),
     tests("EventLoop", ["EventLoop", "Lifecycle", "CLinux"]),
     tests("JSON", ["JSON"]),
-    tests("HTTP", ["HTTP", "JSON"]),
-    tests("HTTPServer", ["HTTPServer", "HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "CLinux"]),
+    .target(
+        name: "HTTPCorpus", dependencies: ["HTTP", "HTTPServer", "JSON"], path: "Tests/HTTPCorpus",
+        exclude: ["README.md", "cases"], swiftSettings: swift),
+    tests("HTTP", ["HTTP", "JSON", "HTTPCorpus"]),
+    tests(
+        "HTTPServer",
+        ["HTTPServer", "HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "CLinux", "HTTPCorpus"]),
     tests("Postgres", ["Postgres", "EventLoop", "Lifecycle", "TestSupport"]),
     tests("Migrations", ["Migrations", "Observability", "Postgres", "TestSupport"]),
     .executableTarget(

@@ -86,7 +86,8 @@ extension IPAddress: CustomStringConvertible {
         return bits
     }
 
-    private static func parseV6(_ text: ArraySlice<UInt8>) -> UInt128? {
+    /// RFC 4291's section 2.2 as octets, without brackets.
+    static func parseV6(_ text: ArraySlice<UInt8>) -> UInt128? {
         let double = text.indices.dropLast().first { text[$0] == Octets.colon && text[$0 + 1] == Octets.colon }
         guard let double else {
             return groups(text, mayEndInV4: true).flatMap { $0.count == 8 ? number($0) : nil }

@@ -71,32 +71,3 @@ struct RequestLine {
         return end ?? target.upperBound
     }
 }
-
-/// `host[:port]` (RFC 3986, section 3.2), without user information.
-enum Authority {
-    static func isValid(_ text: ArraySlice<UInt8>) -> Bool {
-        guard text.first == UInt8(ascii: "[") else { return isName(text) }
-        guard let close = text.firstIndex(of: UInt8(ascii: "]")) else { return false }
-        let address = text[(text.startIndex + 1)..<close]
-        let isAddress = address.allSatisfy {
-            Octets.hexadecimal($0) != nil || $0 == Octets.colon || $0 == UInt8(ascii: ".")
-        }
-        return !address.isEmpty && isAddress && isPort(text[(close + 1)...])
-    }
-
-    private static func isName(_ text: ArraySlice<UInt8>) -> Bool {
-        let colon = text.firstIndex(of: Octets.colon) ?? text.endIndex
-        return text[..<colon].allSatisfy(isNameOctet) && isPort(text[colon...])
-    }
-
-    /// Empty, or a colon and at most five digits.
-    private static func isPort(_ text: ArraySlice<UInt8>) -> Bool {
-        guard let first = text.first else { return true }
-        return first == Octets.colon && text.count <= 6 && text.dropFirst().allSatisfy(Octets.isDigit)
-    }
-
-    private static func isNameOctet(_ byte: UInt8) -> Bool {
-        if Octets.isDigit(byte) || byte | 0x20 &- 0x61 < 26 { return true }
-        return "-._~!$&'()*+,;=%".utf8.contains(byte)
-    }
-}

@@ -88,40 +88,6 @@ import Testing
         }
     }
 
-    @Test func faultsAreAnsweredAndTheConnectionClosed() async throws {
-        let cases: [(String, Int)] = [
-            ("GET /hello HTTP/1.1\r\n\r\n", 400),
-            ("GET /hello HTTP/1.1\nHost: a\n\n", 400),
-            ("POST /echo/x HTTP/1.1\r\nHost: a\r\nContent-Length: 05\r\n\r\n", 400),
-            ("GET /\(String(repeating: "a", count: 8_100)) HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-            ("GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "a", count: 40_000))\r\n\r\n", 431),
-            ("\u{16}\u{03}\u{01}", 400),
-        ]
-        try await TestServer.run([hello, echo]) { server in
-            for (text, status) in cases {
-                let client = try server.connect()
-                defer { client.close() }
-                try await client.send(text)
-                let answer = try #require(Answer.parse(try await client.receiveAll())?.answer)
-                #expect(answer.status == status)
-                #expect(answer.fields["connection"] == "close")
-                #expect(answer.fields["content-type"] == "application/problem+json")
-            }
-        }
-    }
-
-    /// The handler has begun when the fault comes: it sees the fault, and the connection ends.
-    @Test func aFaultInsideABodyReachesTheHandler() async throws {
-        try await TestServer.run([echo]) { server in
-            let client = try server.connect()
-            defer { client.close() }
-            try await client.send(
-                "POST /echo/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0x5\r\n")
-            let answer = try #require(Answer.parse(try await client.receiveAll())?.answer)
-            #expect(answer.status == 400 && answer.fields["connection"] == "close")
-        }
-    }
-
     @Test func oldClientsAreClosedUnlessTheyAsk() async throws {
         try await TestServer.run([hello]) { server in
             let client = try server.connect()

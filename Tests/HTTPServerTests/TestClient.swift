@@ -7,8 +7,9 @@ struct Answer: Equatable {
     var fields: [String: String]
     var body: String
 
-    /// Nil unless `text` is one whole answer to a request that is not HEAD; 1xx count as answers without a body.
-    static func parse(_ octets: [UInt8], isHead: Bool = false) -> (answer: Answer, length: Int)? {
+    /// Nil unless `octets` begin with one whole answer; 1xx count as answers without a body. `atEnd` says that no more
+    /// will come, which ends a body of unknown length.
+    static func parse(_ octets: [UInt8], isHead: Bool = false, atEnd: Bool = false) -> (answer: Answer, length: Int)? {
         guard let end = find(Array("\r\n\r\n".utf8), in: octets, from: 0) else { return nil }
         let lines = String(decoding: octets[..<end], as: UTF8.self).split(separator: "\r\n")
         guard let status = lines.first.flatMap({ Int($0.split(separator: " ")[1]) }) else { return nil }
@@ -25,7 +26,8 @@ struct Answer: Equatable {
             guard let (body, length) = dechunk(octets, from: start) else { return nil }
             return (Answer(status: status, fields: fields, body: body), length)
         }
-        guard let length = fields["content-length"].flatMap({ Int($0) }), octets.count >= start + length else {
+        let announced = fields["content-length"].flatMap { Int($0) }
+        guard let length = announced ?? (atEnd ? octets.count - start : nil), octets.count >= start + length else {
             return nil
         }
         let body = String(decoding: octets[start..<(start + length)], as: UTF8.self)

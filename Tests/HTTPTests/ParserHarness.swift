@@ -11,6 +11,9 @@ struct ParsedStream: Equatable {
         var body: [UInt8] = []
         var trailers = HTTPHeaders()
         var isComplete = false
+
+        /// What was read, as the corpus writes it.
+        var echo: [UInt8] { Array("\(line) \(body.count):".utf8) + body }
     }
 
     var requests: [Parsed] = []
@@ -35,8 +38,6 @@ struct ParsedStream: Equatable {
     init(_ text: String, limits: RequestParserLimits = RequestParserLimits()) {
         self.init(Array(text.utf8), limits: limits)
     }
-
-    var completed: Int { requests.filter(\.isComplete).count }
 
     private mutating func feed(_ buffer: [UInt8], _ parser: inout RequestParser) throws(RequestFault) {
         var position = 0

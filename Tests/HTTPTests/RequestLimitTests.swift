@@ -7,6 +7,10 @@ import Testing
         return "GET /" + String(repeating: "a", count: length - fixed) + " HTTP/1.1\r\nHost: a\r\n\r\n"
     }
 
+    private func chunked(_ body: String) -> String {
+        "POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n\(body)".wire
+    }
+
     @Test func theRequestLineIsLimited() {
         #expect(ParsedStream(line(of: 8_000)).requests.first?.isComplete == true)
         #expect(ParsedStream(line(of: 8_001)).fault?.code == .targetTooLong)
@@ -37,7 +41,7 @@ import Testing
     @Test func chunkExtensionsAreLimitedInAll() {
         let body = { (octets: Int, chunks: Int) in
             let chunk = "1;" + String(repeating: "e", count: octets) + "\nx\n"
-            return RequestCorpus.chunked(String(repeating: chunk, count: chunks) + "0\n\n")
+            return chunked(String(repeating: chunk, count: chunks) + "0\n\n")
         }
         #expect(ParsedStream(body(4_096, 1)).fault == nil)
         #expect(ParsedStream(body(4_097, 1)).fault?.code == .malformed)
@@ -47,7 +51,7 @@ import Testing
 
     @Test func trailersAreLimited() {
         let trailers = { (octets: Int) in
-            RequestCorpus.chunked("0\nX: " + String(repeating: "t", count: octets) + "\n\n")
+            chunked("0\nX: " + String(repeating: "t", count: octets) + "\n\n")
         }
         #expect(ParsedStream(trailers(8_000)).fault == nil)
         #expect(ParsedStream(trailers(8_192)).fault?.code == .headersTooLarge)
