@@ -69,11 +69,9 @@ private struct Put: PostgresStatement {
             try await eventually("working again") { await refusal(pool) == nil }
             try await useAll(pool, 3)
             cluster.killHard()
-            // Refused quickly while the database is away, by the first attempt or the queue's shorter patience.
-            try await eventually("noticed") {
-                let code = await refusal(pool)
-                return !pool.isAvailable || code != nil
-            }
+            // Each of the connections that are left tells of its loss to who uses it first. Then requests are refused
+            // quickly, by the first attempt or the queue's shorter patience.
+            try await eventually("noticed") { await refusal(pool) == .unavailable }
             let started = ContinuousClock.now
             let code = await refusal(pool)
             #expect(code == .unavailable)
