@@ -55,14 +55,26 @@ public final class TemporaryPostgres: Sendable {
     public static func start(_ options: Options = Options()) async throws -> TemporaryPostgres {
         let binaries = try await PostgresBinaries.directory()
         let user = PostgresBinaries.serverUser()
-        let port = options.tls ? Int.random(in: 20000..<60000) : 5432
-        let guardian = try await GuardianProcess.start(
-            arguments: [binaries, user ?? "", configuration(options, port), options.tls ? "tls" : ""])
-        let cluster = TemporaryPostgres(binaries, guardian, port: port)
+        func launch(_ port: Int) async throws -> TemporaryPostgres {
+            let guardian = try await GuardianProcess.start(
+                arguments: [binaries, user ?? "", configuration(options, port), options.tls ? "tls" : ""])
+            return TemporaryPostgres(binaries, guardian, port: port)
+        }
+        let cluster = options.tls ? try await onFreePort(launch) : try await launch(5432)
         try await cluster.verify()
         try await cluster.administer(
             "CREATE ROLE \(role) LOGIN NOSUPERUSER CREATEROLE NOCREATEDB", database: "postgres")
         return cluster
+    }
+
+    /// Tries ports until nobody else has one, below those that the kernel gives to clients.
+    private static func onFreePort(
+        _ launch: (Int) async throws -> TemporaryPostgres
+    ) async throws -> TemporaryPostgres {
+        for _ in 0..<4 {
+            if let cluster = try? await launch(.random(in: 20000..<32000)) { return cluster }
+        }
+        return try await launch(.random(in: 20000..<32000))
     }
 
     private static func configuration(_ options: Options, _ port: Int) -> String {
