@@ -3,9 +3,10 @@
 
 SWIFT ?= swift
 MILLRACE_HOME ?= .millrace
+SECONDS ?= 60
 export SWIFT MILLRACE_HOME
 
-.PHONY: help demo run stop build test lint lint-kubernetes bench oracle clean
+.PHONY: help demo run stop build test lint lint-kubernetes bench oracle fuzz-http garden clean
 
 help: ## say what each of these does
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ bench-%: ## one of them: load, event, wait, idle, http
 
 oracle: ## the long form of the data path's oracle: clients, kills, then the sets are compared
 	@deploy/local/oracle
+
+fuzz-http: ## fuzz the HTTP parser for SECONDS (60)
+	@FUZZ_SECONDS=$(SECONDS) Tests/Fuzz/fuzz-http
 
 clean: ## remove what was built; the data in MILLRACE_HOME stays
 	@rm -rf .build

@@ -132,8 +132,10 @@ struct HeadReader: Sendable {
         try checkSize(bytes.count, isRequestLine)
     }
 
-    /// Checks what is there of a request line, up to `end`; a CR may be the one that ends it.
+    /// Checks what is there of a request line, up to `end`; a CR may be the one that ends it. Octets past the one that
+    /// makes the line too long are not looked at, for they may not have come yet.
     private func checkBeginning(_ end: Int) throws(RequestFault) {
+        let end = min(end, lineStart + limits.requestLine + 2)
         let known = end > lineStart && bytes[end - 1] == Octets.cr ? end - 1 : end
         guard RequestLine.canBegin(bytes[lineStart..<known]) else {
             throw RequestFault(.malformed, "this is no HTTP request")

@@ -70,6 +70,8 @@ import Testing
                 "GET / HTTP/1.1\nHost: a\nX: yyyyyyyyyyyyyyyy\n\n", "GET / HTTP/1.1\nHost: a\nA:\nB:\nC:\n\n",
                 "GET /aaaaaa HTTP/1.1\nHost: a\nX: yyyyyyyy\n\n", "GET / HTTP/1.1\nHost: a\nbad bad bad bad bad\n\n",
                 "G T aaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n\n", "GETAAAAAAAAAAAAAAAAAAAAAAA\n",
+                "GETAAAAAAAAAAAAAAAAAA{", "GETAAAAAAAAAAAAAAAAAAA{", "GETAAAAAAAAAAAAAAAAAAA\nX",
+                "GETAAAAAAAAAAAAAAAAAAAA{",
             ].map(\.wire) + ["GET /aaaaaaaaaaaaaaa\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: aaaaaaaaaaaaaaa\n\r\n"]
         for stream in streams {
             let bytes = Array(stream.utf8)
