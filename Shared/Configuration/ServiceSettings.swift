@@ -17,6 +17,7 @@ public enum ServiceRole: String, Sendable, CaseIterable {
 /// | `MILLRACE_HOST` | `127.0.0.1` | the address to listen on |
 /// | `MILLRACE_<SERVICE>_PORT`, `MILLRACE_LISTEN_PORT` | the service's own | the first that is set |
 /// | `MILLRACE_LOG_LEVEL` | `info` | `debug`, `info`, `warning`, `error` |
+/// | `MILLRACE_ACCESS_LOG` | `false` | a line for every request, not only for faults of the service |
 /// | `MILLRACE_EVENT_LOOPS` | one a core | threads that wait for sockets |
 /// | `MILLRACE_POOL_SIZE` | 8 | connections to PostgreSQL |
 /// | `MILLRACE_DRAIN` | `25s` | how long a stopping process finishes its work |
@@ -26,6 +27,8 @@ public struct ServiceSettings: Sendable {
     public let host: String
     public let port: UInt16
     public let logLevel: LogLevel
+    /// Whether every answer is logged, or only the service's own faults.
+    public let logsAccess: Bool
     /// Nil means one a core.
     public let eventLoops: Int?
     public let poolSize: Int
@@ -39,6 +42,7 @@ public struct ServiceSettings: Sendable {
         port = settings.port(
             ["MILLRACE_\(service.uppercased())_PORT", "MILLRACE_LISTEN_PORT"], default: defaultPort)
         logLevel = settings.choice("MILLRACE_LOG_LEVEL", default: .info)
+        logsAccess = settings.boolean("MILLRACE_ACCESS_LOG", default: false)
         let loops = settings.integer("MILLRACE_EVENT_LOOPS", default: 0, in: 0...256)
         eventLoops = loops == 0 ? nil : loops
         poolSize = settings.integer("MILLRACE_POOL_SIZE", default: 8, in: 1...500)

@@ -41,8 +41,8 @@ public struct Application: Sendable {
             response = ProblemMapping.response(to: error, request)
         }
         response.headers.add("x-request-id", request.context.requestID)
-        metrics.record(request, response, since: start)
-        AccessLog.record(request, response)
+        let time = metrics.record(request, response, since: start)
+        AccessLog.record(request, response, after: time)
         return response
     }
 

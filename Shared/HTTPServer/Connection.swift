@@ -54,7 +54,8 @@ final class Connection {
             let source = ConnectionBody(LoopBound(self, to: loop), serial)
             body = RequestBody(source, contentLength: head.contentLength)
         }
-        var context = RequestContext(head, logger: server.settings.logger, clientAddress: peer)
+        var context = RequestContext(
+            head, logger: server.settings.logger, clientAddress: peer, logsAccess: server.settings.logsAccess)
         context.presence = ConnectionPresence(LoopBound(self, to: loop), serial)
         return Request(head, body: body, context: context)
     }

@@ -20,9 +20,10 @@ public final class HTTPServer: Service {
     /// - Parameters:
     ///   - address: a numeric IPv4 or IPv6 address; `0.0.0.0` or `::` for all.
     ///   - port: 0 for any free one, which `bind` tells.
+    ///   - logsAccess: whether every answer is logged, or only the server's own faults; so it is for debugging.
     public init(
         name: String, address: String = "127.0.0.1", port: UInt16, application: Application, loops: EventLoopGroup,
-        limits: HTTPLimits = HTTPLimits(), logger: Logger, metrics: MetricsRegistry
+        limits: HTTPLimits = HTTPLimits(), logsAccess: Bool = false, logger: Logger, metrics: MetricsRegistry
     ) {
         self.name = name
         self.address = address
@@ -30,7 +31,7 @@ public final class HTTPServer: Service {
         self.loops = loops
         self.metrics = metrics
         settings = ServerSettings(
-            limits: limits, logger: logger, respond: { await application.respond(to: $0) },
+            limits: limits, logsAccess: logsAccess || logger.writes(.debug), logger: logger, respond: { await application.respond(to: $0) },
             failure: { ProblemMapping.response(to: $0, $1) }, metrics: metrics)
     }
 

@@ -12,6 +12,8 @@ public struct RequestContext: Sendable {
     public var clientAddress: String
     /// Who asks, once authentication has found out; Access reads it back by its own type.
     public var principal: (any Sendable)?
+    /// Whether every answer is logged, or only the server's own faults.
+    let logsAccess: Bool
     /// Who can tell that the client has gone; nil where there is no connection.
     var presence: (any ClientPresence)?
 
@@ -20,6 +22,7 @@ public struct RequestContext: Sendable {
         self.trace = trace
         serviceLogger = logger
         self.clientAddress = clientAddress
+        logsAccess = false
     }
 
     /// The service's logger with the request's and the trace's id; made anew each time it is asked for.
@@ -27,14 +30,13 @@ public struct RequestContext: Sendable {
         serviceLogger.with(["request.id": .string(requestID), "trace.id": .string(trace.traceID)])
     }
 
-    var isDebugging: Bool { serviceLogger.writes(.debug) }
-
     /// The context of a request as it comes in: takes over its `X-Request-Id` and `traceparent`, or makes them.
-    public init(_ head: HTTPRequestHead, logger: Logger, clientAddress: String) {
+    public init(_ head: HTTPRequestHead, logger: Logger, clientAddress: String, logsAccess: Bool = false) {
         requestID = RequestContext.requestID(head) ?? UniqueNumber.nextText()
         trace = head["traceparent"].flatMap(TraceContext.init)?.child() ?? TraceContext.generate()
         serviceLogger = logger
         self.clientAddress = clientAddress
+        self.logsAccess = logsAccess
     }
 
     /// At most 128 visible ASCII octets, so that it can be logged and sent back as it is.

@@ -28,10 +28,13 @@ struct RequestMetrics: Sendable {
         unmatched = Instruments("other", "unmatched", registry)
     }
 
-    func record(_ request: Request, _ response: Response, since start: ContinuousClock.Instant) {
+    /// Returns the seconds it took.
+    func record(_ request: Request, _ response: Response, since start: ContinuousClock.Instant) -> Double {
         let instruments = request.routeIndex.map { routes[$0] } ?? unmatched
         let elapsed = (ContinuousClock.now - start).components
-        instruments.duration.observe(Double(elapsed.seconds) + Double(elapsed.attoseconds) / 1e18)
+        let seconds = Double(elapsed.seconds) + Double(elapsed.attoseconds) / 1e18
+        instruments.duration.observe(seconds)
         instruments.counters[response.status.code / 100 - 1].add(1)
+        return seconds
     }
 }

@@ -6,6 +6,7 @@ import Observability
 struct ServerSettings: Sendable {
     let limits: HTTPLimits
     let logger: Logger
+    let logsAccess: Bool
     /// Answers a request, whatever happens.
     let respond: nonisolated(nonsending) @Sendable (Request) async -> Response
     /// The answer to a stream that failed before it wrote anything.
@@ -19,12 +20,13 @@ struct ServerSettings: Sendable {
     let idleTimeout: LoopInterval
 
     init(
-        limits: HTTPLimits, logger: Logger,
+        limits: HTTPLimits, logsAccess: Bool, logger: Logger,
         respond: nonisolated(nonsending) @escaping @Sendable (Request) async -> Response,
         failure: @escaping @Sendable (any Error, Request) -> Response, metrics: MetricsRegistry
     ) {
         self.limits = limits
         self.logger = logger
+        self.logsAccess = logsAccess
         self.respond = respond
         self.failure = failure
         webSockets = WebSocketMetrics(metrics)

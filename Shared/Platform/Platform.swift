@@ -54,7 +54,7 @@ public struct Platform: Sendable {
             router: Router(routes: all), middleware: [authentication], limits: limits, metrics: metrics)
         return HTTPServer(
             name: service, address: settings.host, port: settings.port, application: application, loops: loops,
-            limits: limits, logger: logger, metrics: metrics)
+            limits: limits, logsAccess: settings.logsAccess, logger: logger, metrics: metrics)
     }
 
     /// Runs the services until a signal, pool first and stopped last; and ends the loops.
