@@ -1,8 +1,12 @@
-"""Keep-alive JSON answers on 64 connections: a service's `/healthz`, with router, metrics and request ids, beside
-nginx's `return 200` with as many workers as there are processors. wrk runs on the same machine, and in turns."""
+"""Keep-alive JSON answers: a service's `/healthz`, with router, middleware, access log and metrics, beside nginx's
+`return 200` with its access log buffered, as many workers as there are processors each. wrk runs on the same machine, and
+in turns: 64 connections, then 16 requests at a time. At the end 10,000 connections at rest, and what memory they take.
+"""
 
 import os
 import re
+import resource
+import socket
 import statistics
 import subprocess
 import sys
@@ -12,10 +16,13 @@ from pathlib import Path
 
 from platform_under_test import Platform, figure, say
 
-ROUNDS = 5
-SECONDS = max(1, int(os.environ.get("BENCH_SECONDS", "60")) // (2 * ROUNDS))
+ROUNDS = 9
+SECONDS = max(1, int(os.environ.get("BENCH_SECONDS", "90")) // (2 * ROUNDS))
 CONNECTIONS = 64
+IDLE = 10_000
 NGINX = "/usr/sbin/nginx"
+PIPELINE = Path(__file__).with_name("pipeline.lua")
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Nginx:
@@ -32,7 +39,7 @@ class Nginx:
             error_log {self.folder.name}/error.log;
             events {{ worker_connections 1024; }}
             http {{
-                access_log off;
+                access_log {self.folder.name}/access.log combined buffer=64k flush=1s;
                 keepalive_requests 1000000000;
                 default_type application/json;
                 server {{
@@ -44,6 +51,8 @@ class Nginx:
         time.sleep(0.5)
         if self.process.poll() is not None:
             sys.exit("nginx did not start")
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        self.pids = [int(pid) for pid in children.split()]
         return self
 
     def __exit__(self, *_):
@@ -52,25 +61,75 @@ class Nginx:
         self.folder.cleanup()
 
 
-def rate(port):
-    """Answers a second; any that is not 200, and any socket error, ends the benchmark."""
+def processor_time(pids):
+    """Seconds that the processes have used so far."""
+    total = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
+def load(port, pids, script=None):
+    """wrk for a while: answers a second, the 99th percentile in ms, processor time of the server in µs an answer. Any
+    answer that is not 200, and any socket error, ends the benchmark."""
+    before = processor_time(pids)
     done = subprocess.run(
-        ["wrk", "-t", "2", "-c", str(CONNECTIONS), "-d", f"{SECONDS}s", f"http://127.0.0.1:{port}/healthz"],
+        ["wrk", "-t", "2", "-c", str(CONNECTIONS), "-d", f"{SECONDS}s", "--latency",
+         *(["-s", str(script)] if script else []), f"http://127.0.0.1:{port}/healthz"],
         stdout=subprocess.PIPE, text=True, check=True)
+    used = processor_time(pids) - before
     if re.search("Non-2xx|Socket errors", done.stdout):
         sys.exit(f"port {port}: {done.stdout}")
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)[1])
+    number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", done.stdout).groups()
+    requests = int(re.search(r"(\d+) requests in", done.stdout)[1])
+    return {"rate": float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)[1]),
+            "p99_ms": float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit],
+            "cpu_us": used / requests * 1e6}
+
+
+def compare(name, platform, nginx, service, script=None):
+    ours, peers = [], []
+    for _ in range(ROUNDS):
+        ours.append(load(platform.port_of("ingest"), [service], script))
+        peers.append(load(nginx.port, nginx.pids, script))
+        say(f"{name}: ours {ours[-1]['rate']:.0f}/s, nginx {peers[-1]['rate']:.0f}/s")
+    mine, theirs = ({key: statistics.median(one[key] for one in runs) for key in runs[0]} for runs in (ours, peers))
+    figure(bench=name, rate=mine["rate"], peer="nginx", peer_rate=theirs["rate"], ratio=mine["rate"] / theirs["rate"],
+           p99_ms=mine["p99_ms"], peer_p99_ms=theirs["p99_ms"], cpu_us=mine["cpu_us"], peer_cpu_us=theirs["cpu_us"],
+           rounds=ROUNDS)
+
+
+def resident(pid):
+    """Resident memory in MB."""
+    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+
+
+def idle(platform, service):
+    """Connections that have had one answer each and rest."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, IDLE + 1000), hard))
+    before = resident(service)
+    sockets = []
+    for _ in range(IDLE - 100):  # the gateway and the supervisor have some, too
+        one = socket.create_connection(("127.0.0.1", platform.port_of("ingest")))
+        one.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        if not one.recv(4096).startswith(b"HTTP/1.1 200"):
+            sys.exit("a connection was not served")
+        sockets.append(one)
+    after = resident(service)
+    figure(bench="http_idle_connections", connections=len(sockets), megabytes=after, grown_by=after - before)
+    for one in sockets:
+        one.close()
 
 
 def main():
-    ours, peers = [], []
-    with Platform() as platform, Nginx(platform.port + 50) as nginx:
-        for _ in range(ROUNDS):
-            ours.append(rate(platform.port_of("ingest")))
-            peers.append(rate(nginx.port))
-            say(f"ours {ours[-1]:.0f}/s, nginx {peers[-1]:.0f}/s")
-    mine, theirs = statistics.median(ours), statistics.median(peers)
-    figure(bench="http_keep_alive", rate=mine, peer="nginx", peer_rate=theirs, ratio=mine / theirs, rounds=ROUNDS)
+    with Platform(settings={"MILLRACE_ACCESS_LOG": "true"}) as platform, Nginx(platform.port + 50) as nginx:
+        service = next(pid for pid, command in platform.processes().items()
+                       if re.search(r"millrace-ingest$", command.split(" ")[0]))
+        idle(platform, service)
+        compare("http_keep_alive", platform, nginx, service)
+        compare("http_pipelined", platform, nginx, service, PIPELINE)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ PSQL = "/usr/lib/postgresql/15/bin/psql"
 
 
 class Platform:
-    def __init__(self, port=None):
+    def __init__(self, port=None, settings=()):
+        """`settings`: further variables for the services."""
+        self.settings = dict(settings)
         self.port = port or int(os.environ.get("BENCH_PORT", "18480"))
         parent = REPOSITORY / ".build/bench"
         parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +33,7 @@ class Platform:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith("MILLRACE_") and name != "DATABASE_URL"}
-        environment |= {"MILLRACE_HOME": str(self.home), "MILLRACE_PORT": str(self.port)}
+        environment |= {"MILLRACE_HOME": str(self.home), "MILLRACE_PORT": str(self.port), **self.settings}
         self.process = subprocess.Popen(
             ["deploy/local/run", "--binaries", os.environ["BENCH_BINARIES"]], cwd=REPOSITORY, env=environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
