@@ -48,10 +48,10 @@ struct LogLine {
     /// Appends a JSON string (RFC 8259, section 7); U+2028 and its like stay as they are.
     mutating func append(quoted text: String) {
         append(UInt8(ascii: "\""))
-        if text.utf8.contains(where: Self.needsEscape) {
-            for byte in text.utf8 { append(escaping: byte) }
-        } else {
+        if Self.isPlain(text.utf8.span) {
             bytes.append(contentsOf: text.utf8)
+        } else {
+            for byte in text.utf8 { append(escaping: byte) }
         }
         append(UInt8(ascii: "\""))
     }
@@ -67,6 +67,11 @@ struct LogLine {
             }
         }
         append(UInt8(ascii: "\""))
+    }
+
+    private static func isPlain(_ text: Span<UInt8>) -> Bool {
+        for index in text.indices where needsEscape(text[index]) { return false }
+        return true
     }
 
     private static func needsEscape(_ byte: UInt8) -> Bool {
