@@ -38,6 +38,13 @@ int clinux_epoll_rearm(int epoll, int fd, uint32_t events, uint64_t key) {
     return result(epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event));
 }
 
+int clinux_epoll_set_level(int epoll, int fd, uint32_t events, uint64_t key) {
+    struct epoll_event event = {.events = events, .data.u64 = key};
+    int changed = epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event);
+    if (changed < 0 && errno == ENOENT) changed = epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+    return result(changed);
+}
+
 int clinux_epoll_remove(int epoll, int fd) {
     struct epoll_event event = {0};
     return result(epoll_ctl(epoll, EPOLL_CTL_DEL, fd, &event));

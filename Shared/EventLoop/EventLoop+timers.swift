@@ -22,10 +22,17 @@ extension EventLoop {
     }
 
     private func sleepHere(until deadline: LoopTime) async -> WaitOutcome {
-        // The id must exist before the handler that cancels it; the handler's command is carried out in a later turn,
-        // when the continuation is in place.
-        let id = unsafe state.timers.insert(at: deadline, nil)
-        return await withTaskCancellationHandler {
+        await sleepUntilResumed(insertSleep(until: deadline))
+    }
+
+    /// The id must exist before the handler that cancels it; the handler's command is carried out in a later turn, when
+    /// the continuation is in place.
+    func insertSleep(until deadline: LoopTime) -> TimerID {
+        unsafe state.timers.insert(at: deadline, nil)
+    }
+
+    nonisolated(nonsending) func sleepUntilResumed(_ id: TimerID) async -> WaitOutcome {
+        await withTaskCancellationHandler {
             await unsafe withUnsafeContinuation { continuation in
                 unsafe state.timers.setPayload(.sleep(continuation), of: id)
             }
@@ -34,17 +41,20 @@ extension EventLoop {
         }
     }
 
-    func cancelSleep(_ id: TimerID) {
-        if case .sleep(let continuation) = unsafe state.timers.remove(id) {
-            unsafe continuation.resume(returning: .cancelled)
-        }
+    func cancelSleep(_ id: TimerID) { _ = endSleep(id, .cancelled) }
+
+    /// Ends a sleep before its time. False if it has ended.
+    func endSleep(_ id: TimerID, _ outcome: WaitOutcome) -> Bool {
+        guard case .sleep(let continuation) = unsafe state.timers.remove(id) else { return false }
+        unsafe continuation.resume(returning: outcome)
+        return true
     }
 
     func fireTimers() {
         let state = unsafe self.state
         while let payload = state.timers.popExpired(now: state.now) {
             switch payload {
-            case .sleep(let continuation): unsafe continuation.resume(returning: .ready)
+            case .sleep(let continuation): unsafe continuation.resume(returning: .timedOut)
             case .descriptor(let key): descriptorTimerFired(key)
             }
         }

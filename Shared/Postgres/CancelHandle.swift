@@ -1,4 +1,5 @@
 private import CPostgres
+private import EventLoop
 
 /// libpq's `PGcancel`: asks the server to cancel whatever one connection is running. Never changes, so any thread may
 /// use it.

@@ -1,11 +1,8 @@
-private import Glibc
+private import EventLoop
 
 /// Turns the host names among the connection settings into addresses, so that libpq does not resolve them itself, which
 /// would block the event loop.
 enum HostResolver {
-    /// The most addresses tried of one host.
-    private static let maximumAddresses = 8
-
     /// The settings with `hostaddr` given for every host. `host` stays, for TLS and passwords are checked against it.
     static func resolve(_ settings: ConnectionSettings) async throws(PostgresError) -> ConnectionSettings {
         guard settings["hostaddr"] == nil, let host = settings["host"], !host.isEmpty else { return settings }
@@ -19,7 +16,7 @@ enum HostResolver {
                 found.append((host, "", port))
                 continue
             }
-            let addresses = await BlockingCalls.run { Self.addresses(of: host) }
+            let addresses = await BlockingCalls.run { HostLookup.addresses(of: host) }
             found += addresses.map { (host, $0, port) }
         }
         guard !found.isEmpty else {
@@ -36,29 +33,5 @@ enum HostResolver {
     private static func needsResolving(_ host: String) -> Bool {
         guard let first = host.first else { return false }
         return first != "/" && first != "@"
-    }
-
-    private static func addresses(of host: String) -> [String] {
-        var hints = unsafe addrinfo()
-        unsafe hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
-        var list: UnsafeMutablePointer<addrinfo>?
-        guard unsafe getaddrinfo(host, nil, &hints, &list) == 0 else { return [] }
-        defer { unsafe freeaddrinfo(list) }
-        var addresses: [String] = []
-        var next = unsafe list
-        while let entry = unsafe next, addresses.count < maximumAddresses {
-            if let address = unsafe numeric(entry.pointee), !addresses.contains(address) { addresses.append(address) }
-            unsafe next = unsafe entry.pointee.ai_next
-        }
-        return addresses
-    }
-
-    private static func numeric(_ entry: addrinfo) -> String? {
-        unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(NI_MAXHOST)) { text in
-            let code = unsafe getnameinfo(
-                entry.ai_addr, entry.ai_addrlen, text.baseAddress, socklen_t(text.count), nil, 0, NI_NUMERICHOST)
-            guard code == 0, let start = text.baseAddress else { return nil }
-            return unsafe String(cString: start)
-        }
     }
 }

@@ -30,6 +30,8 @@ int clinux_epoll_create(void);
 int clinux_epoll_add(int epoll, int fd, uint32_t events, uint64_t key, _Bool exclusive);
 /// Changes the interest and looks at the descriptor's state again: what is ready now is reported again.
 int clinux_epoll_rearm(int epoll, int fd, uint32_t events, uint64_t key);
+/// Registers or changes, level-triggered: what is ready is reported until it no longer is.
+int clinux_epoll_set_level(int epoll, int fd, uint32_t events, uint64_t key);
 int clinux_epoll_remove(int epoll, int fd);
 /// Waits at most `timeout_ms` (-1: for ever). `events` holds CLINUX_EPOLL_BATCH entries. EINTR counts as no event.
 int clinux_epoll_wait(int epoll, struct clinux_event *events, int timeout_ms);
