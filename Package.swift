@@ -40,6 +40,7 @@ let systemLibraries: [Target] = [
     system("CZstd", apt: "libzstd-dev"),
     system("CZlib", apt: "zlib1g-dev"),
     system("COpenSSL", apt: "libssl-dev"),
+    system("CCurl", apt: "libcurl4-openssl-dev"),
     system("CPgQuery", apt: "libpg-query-dev"),
     system("CPCRE2", apt: "libpcre2-dev"),
     system("CGMP", apt: "libgmp-dev"),
@@ -62,6 +63,9 @@ let modules: [Target] = [
     shared("JSON", []),
     shared("HTTP", ["JSON", "COpenSSL", "CZlib"]),
     shared("HTTPServer", ["HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "CLinux"]),
+    shared(
+        "HTTPClient", ["CCurl", "Configuration", "HTTP", "EventLoop", "Lifecycle", "Observability"],
+        exclude: ["README.md"]),
     shared("Postgres", ["CPostgres", "EventLoop", "Lifecycle", "Observability"], exclude: ["README.md"]),
     shared("Migrations", ["Postgres", "Observability", "CMigrationFiles", "COpenSSL"], exclude: ["SQL"]),
     shared("Queue", ["Postgres", "EventLoop", "Lifecycle", "Observability", "JSON"], exclude: ["README.md"]),
@@ -105,6 +109,9 @@ let testTargets: [Target] = [
     tests(
         "HTTPServer",
         ["HTTPServer", "HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "CLinux", "HTTPCorpus"]),
+    tests(
+        "HTTPClient",
+        ["HTTPClient", "HTTPServer", "HTTP", "Configuration", "EventLoop", "Lifecycle", "Observability", "CLinux"]),
     tests("Postgres", ["Postgres", "EventLoop", "Lifecycle", "TestSupport"]),
     tests("Migrations", ["Migrations", "Observability", "Postgres", "TestSupport"]),
     .executableTarget(

@@ -6,6 +6,15 @@ public struct HTTPHeaders: Sendable, Hashable {
     public struct Field: Sendable, Hashable {
         public let name: String
         public let value: String
+
+        /// The octets as they are: what came from elsewhere may be not well-formed.
+        public init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
+
+        /// Whether the name is a token and the value has no control characters (RFC 9110, section 5).
+        public var isWellFormed: Bool { Octets.isToken(name.utf8) && value.utf8.allSatisfy(Octets.isFieldValue) }
     }
 
     public private(set) var fields: [Field] = []

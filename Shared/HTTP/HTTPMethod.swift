@@ -24,6 +24,9 @@ public enum HTTPMethod: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// Whether the name is one that may stand in a request line.
+    public var isToken: Bool { Octets.isToken(description.utf8) }
+
     /// Reads a token that has been checked already, without a string for the methods that are common.
     init(token: ArraySlice<UInt8>) {
         switch (token.count, token.first) {
