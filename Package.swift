@@ -111,7 +111,12 @@ let testTargets: [Target] = [
         ["HTTPServer", "HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "CLinux", "HTTPCorpus"]),
     tests(
         "HTTPClient",
-        ["HTTPClient", "HTTPServer", "HTTP", "Configuration", "EventLoop", "Lifecycle", "Observability", "CLinux"]),
+        [
+            "HTTPClient", "HTTPServer", "HTTP", "Configuration", "EventLoop", "Lifecycle", "Observability", "CLinux",
+            "CNameLookup",
+        ],
+        exclude: ["CNameLookup"]),
+    .target(name: "CNameLookup", path: "Tests/HTTPClientTests/CNameLookup"),
     tests("Postgres", ["Postgres", "EventLoop", "Lifecycle", "TestSupport"]),
     tests("Migrations", ["Migrations", "Observability", "Postgres", "TestSupport"]),
     .executableTarget(

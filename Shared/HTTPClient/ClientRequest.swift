@@ -59,7 +59,8 @@ public struct ClientRequest: Sendable {
                 throw HTTPClientError(.invalidRequest, "the field \(field.name) is the client's to send")
             }
         }
-        if method == .head, case .empty = body {} else if method == .head {
+        if method == .head, case .empty = body {
+        } else if method == .head {
             throw HTTPClientError(.invalidRequest, "a HEAD request has no body")
         }
         if case .stream(let length?, _) = body, length < 0 {

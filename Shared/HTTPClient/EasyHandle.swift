@@ -127,7 +127,8 @@ import HTTP
     /// A libcurl that does not know an option of the above must not be used.
     private borrowing func check(_ code: CURLcode) throws(HTTPClientError) {
         guard code != CURLE_OK else { return }
-        throw HTTPClientError(.library, "libcurl refuses an option: \(unsafe String(cString: curl_easy_strerror(code)))")
+        throw HTTPClientError(
+            .library, "libcurl refuses an option: \(unsafe String(cString: curl_easy_strerror(code)))")
     }
 
     // MARK: Whom it calls back

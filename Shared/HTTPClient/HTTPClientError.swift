@@ -60,6 +60,7 @@ public struct HTTPClientError: Error, Sendable, CustomStringConvertible {
 
     public var description: String {
         let cause = underlying.map { ": \($0)" } ?? ""
-        return doing.isEmpty ? "\(code.rawValue): \(message)\(cause)" : "\(code.rawValue) in \(doing): \(message)\(cause)"
+        return doing.isEmpty
+            ? "\(code.rawValue): \(message)\(cause)" : "\(code.rawValue) in \(doing): \(message)\(cause)"
     }
 }

@@ -5,11 +5,11 @@ struct RequestURL: Sendable, Hashable {
     /// The longest that is taken (RFC 9110, section 4.1, asks for 8,000 at least).
     static let maximumLength = 8192
 
-    /// What libcurl is given: no fragment, the host in ASCII, decimal numbers for any spelling of an IPv4 address.
+    /// What libcurl is given: no fragment, decimal numbers for any spelling of an IPv4 address.
     let text: String
     /// `http` or `https`.
     let scheme: String
-    /// In small letters, without brackets and zone.
+    /// ASCII in small letters, without brackets and zone.
     let host: String
     let port: UInt16
     /// The address that the host is, if it is no name.
@@ -37,15 +37,16 @@ struct RequestURL: Sendable, Hashable {
         guard (1...RequestURL.maximumLength).contains(text.utf8.count), !text.utf8.contains(0) else {
             throw HTTPClientError(.invalidURL, "a URL has 1 to \(RequestURL.maximumLength) octets, none of them 0")
         }
-        // A host beyond ASCII may become an IPv4 address in one of its spellings only by being translated, so what
-        // comes out is read once more.
-        let translated = try URLHandle().read(text, relativeTo: base?.text)
-        let parts = try URLHandle().read(translated.url, relativeTo: nil)
+        let parts = try URLHandle().read(text, relativeTo: base?.text)
         guard parts.scheme == "http" || parts.scheme == "https" else {
             throw HTTPClientError(.invalidURL, "only http and https URLs are requested")
         }
         guard let port = UInt16(parts.port), port > 0, !parts.host.isEmpty else {
             throw HTTPClientError(.invalidURL, "the URL has no host, or a port out of range")
+        }
+        // How libcurl would translate others depends on the process's locale.
+        guard parts.host.utf8.allSatisfy({ $0 < 0x80 }) else {
+            throw HTTPClientError(.invalidURL, "a host beyond ASCII is given in its ASCII form (RFC 5891)")
         }
         let bare = parts.host.first == "[" ? String(parts.host.dropFirst().dropLast()) : parts.host
         self.text = parts.url

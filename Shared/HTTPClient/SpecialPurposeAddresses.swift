@@ -19,7 +19,8 @@ enum SpecialPurposeAddresses {
 
     private static let v6 = table([
         ("::/128", "unspecified"), ("::1/128", "loopback"), ("::/96", "IPv4-compatible"), ("fc00::/7", "unique local"),
-        ("fe80::/10", "link-local"), ("fec0::/10", "site-local"), ("ff00::/8", "multicast"), ("100::/64", "discard-only"),
+        ("fe80::/10", "link-local"), ("fec0::/10", "site-local"), ("ff00::/8", "multicast"),
+        ("100::/64", "discard-only"),
         ("64:ff9b:1::/48", "local NAT64"), ("5f00::/16", "segment routing"), ("2001:db8::/32", "documentation"),
         ("3fff::/20", "documentation"), ("2001:2::/48", "benchmark"), ("2001::/32", "Teredo"),
         // Holds a few anycast addresses that are reachable; none of them is a web server.

@@ -78,7 +78,8 @@ final class TransferEngine {
             }
             turn()
         }
-        let end = HTTPClientError(isBroken ? .library : .closed, isBroken ? "libcurl is broken" : "the client has ended")
+        let end = HTTPClientError(
+            isBroken ? .library : .closed, isBroken ? "libcurl is broken" : "the client has ended")
         for transfer in starting + Array(transfers.values) { abandon(transfer, end) }
     }
 

@@ -6,7 +6,7 @@ private import CCurl
         var url: String
         /// In small letters.
         var scheme: String
-        /// In ASCII; an IPv6 address in brackets.
+        /// Without escapes; an IPv6 address in brackets.
         var host: String
         /// As given, or the scheme's own.
         var port: String
@@ -32,8 +32,8 @@ private import CCurl
         try set(CURLUPART_URL, text, UInt32(CURLU_DISALLOW_USER | escaping))
         try set(CURLUPART_FRAGMENT, nil, 0)
         return Parts(
-            url: try get(CURLUPART_URL, CURLU_PUNYCODE), scheme: try get(CURLUPART_SCHEME, 0),
-            host: try get(CURLUPART_HOST, CURLU_PUNYCODE), port: try get(CURLUPART_PORT, CURLU_DEFAULT_PORT))
+            url: try get(CURLUPART_URL, 0), scheme: try get(CURLUPART_SCHEME, 0),
+            host: try get(CURLUPART_HOST, 0), port: try get(CURLUPART_PORT, CURLU_DEFAULT_PORT))
     }
 
     private borrowing func set(_ part: CURLUPart, _ text: String?, _ flags: UInt32) throws(HTTPClientError) {

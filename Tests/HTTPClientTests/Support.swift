@@ -16,12 +16,16 @@ final class Bench: Sendable {
     let loop: EventLoop
     let metrics: MetricsRegistry
     let port: UInt16
+    /// Requests that the server at the trap's address was sent.
+    let trapped: Tally
     /// Asks the client to stop.
     let shutdown: ShutdownSignal
 
     private init(
-        client: HTTPClient, loop: EventLoop, metrics: MetricsRegistry, port: UInt16, shutdown: ShutdownSignal
+        client: HTTPClient, loop: EventLoop, metrics: MetricsRegistry, port: UInt16, trapped: Tally,
+        shutdown: ShutdownSignal
     ) {
+        self.trapped = trapped
         self.client = client
         self.loop = loop
         self.metrics = metrics
@@ -43,10 +47,11 @@ final class Bench: Sendable {
         return line.flatMap { Double($0.split(separator: " ")[1]) }.map { Int($0) } ?? -1
     }
 
-    /// Runs `body`, off the loops, with a client and a server that has `routes` at each of `addresses`, on one port.
+    /// Runs `body`, off the loops, with a client and servers on one port: `routes` at each of `addresses`, and at `trap`
+    /// one whose requests are only counted.
     static func run(
-        _ routes: [Route] = [], at addresses: [String] = ["127.0.0.1"],
-        settings change: (inout HTTPClientSettings) -> Void = { _ in },
+        _ routes: [Route] = [], at addresses: [String] = ["127.0.0.1"], trap: String? = nil,
+        limits: HTTPLimits = HTTPLimits(), settings change: (inout HTTPClientSettings) -> Void = { _ in },
         resolver: any NameResolver = FixedNames(["localhost": ["127.0.0.1"]]),
         _ body: @Sendable (Bench) async throws -> Void
     ) async throws {
@@ -55,12 +60,22 @@ final class Bench: Sendable {
         change(&settings)
         let loops = try EventLoopGroup(count: 1, name: "client-test")
         let serverLoops = try EventLoopGroup(count: 1, name: "server-test")
-        let servers = try bind(routes, at: addresses, on: serverLoops)
+        let trapped = Tally()
+        let servers = try bind(addresses, trap, limits, on: serverLoops) { address in
+            guard address == trap else { return routes }
+            return routes.map { open in
+                route(open.method, open.pattern) { _ in
+                    trapped.add()
+                    return .text(.ok, "trapped")
+                }
+            }
+        }
         let metrics = MetricsRegistry()
         let client = HTTPClient(
             on: loops.loops[0], settings: settings, resolver: resolver, logger: .silent, metrics: metrics)
         let bench = Bench(
-            client: client, loop: loops.loops[0], metrics: metrics, port: servers.port, shutdown: ShutdownSignal())
+            client: client, loop: loops.loops[0], metrics: metrics, port: servers.port, trapped: trapped,
+            shutdown: ShutdownSignal())
         let stop = ShutdownSignal()
         let result: Result<Void, any Error>
         do {
@@ -83,16 +98,18 @@ final class Bench: Sendable {
     }
 
     private static func bind(
-        _ routes: [Route], at addresses: [String], on loops: EventLoopGroup
+        _ open: [String], _ trap: String?, _ limits: HTTPLimits, on loops: EventLoopGroup,
+        _ routes: (String) -> [Route]
     ) throws -> (servers: [HTTPServer], port: UInt16) {
+        let addresses = open + (trap.map { [$0] } ?? [])
         // The first takes a free port, which someone else may have at the other addresses.
         for _ in 0..<20 {
             var port: UInt16 = 0
             var servers: [HTTPServer] = []
             for address in addresses {
                 let server = HTTPServer(
-                    name: address, address: address, port: port, router: Router(routes: routes), loops: loops,
-                    logger: .silent, metrics: MetricsRegistry())
+                    name: address, address: address, port: port, router: Router(routes: routes(address)), loops: loops,
+                    limits: limits, logger: .silent, metrics: MetricsRegistry())
                 guard let bound = try? server.bind() else { break }
                 port = bound
                 servers.append(server)
