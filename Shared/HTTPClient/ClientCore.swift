@@ -35,6 +35,8 @@ final class ClientCore {
     ) async throws(HTTPClientError) -> Transfer {
         try await acquire(url.origin, until: deadline)
         do throws(HTTPClientError) {
+            // A short request could be over before anything is waited for.
+            if Task.isCancelled { throw ClientCore.cancelled }
             let limits = request.limits ?? settings.limits
             let connected = min(deadline, loop.now + LoopInterval(limits.connect))
             let addresses = url.literal == nil ? try await names.addresses(of: url.host, until: connected) : []
@@ -86,7 +88,7 @@ final class ClientCore {
         } catch {
             tell(slots.giveUp(id))
             if error == .timedOut { throw HTTPClientError(.timedOut, "no place became free in time") }
-            throw HTTPClientError(.cancelled, "the task was cancelled")
+            throw ClientCore.cancelled
         }
         guard slots.claim(id) else { throw ClientCore.ended }
     }
@@ -97,6 +99,7 @@ final class ClientCore {
         for id in ids { waiters[id]?.wake() }
     }
 
+    private static var cancelled: HTTPClientError { HTTPClientError(.cancelled, "the task was cancelled") }
     private static var ended: HTTPClientError { HTTPClientError(.closed, "the client has ended") }
 
     // MARK: Running

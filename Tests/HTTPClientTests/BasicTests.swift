@@ -89,7 +89,7 @@ struct BasicTests {
         ])
     func invalid(_ request: ClientRequest) async throws {
         try await Bench.run { bench in
-            await #expect(code { _ = try await bench.client.collect(request) } == .invalidRequest)
+            await #expect(reason { _ = try await bench.client.collect(request) } == .invalidRequest)
         }
     }
 
@@ -122,8 +122,8 @@ struct BasicTests {
                     bench.shutdown.request()
                 }
             }
-            await #expect(code { _ = try await idle.collect(ClientRequest(.get, url)) } == .closed)
-            await #expect(code { _ = try await bench.get("/hello") } == .closed)
+            await #expect(reason { _ = try await idle.collect(ClientRequest(.get, url)) } == .closed)
+            await #expect(reason { _ = try await bench.get("/hello") } == .closed)
         }
     }
 }

@@ -36,7 +36,7 @@ struct RebindingTests {
     }
 
     private func ask(_ bench: Bench, _ host: String) async -> HTTPClientError.Code? {
-        await code {
+        await reason {
             let response = try await bench.get("/", host: host)
             #expect(response.text == "outside")
         }
@@ -84,7 +84,7 @@ struct RebindingTests {
         }
         try await run({ _, index in [index == 0 ? Self.open : Self.shut] }, routes: [redirect]) { bench, server in
             let request = ClientRequest(.get, bench.url("/", host: "later.test"), redirects: .follow(max: 5))
-            let code = await code { _ = try await bench.client.collect(request) }
+            let code = await reason { _ = try await bench.client.collect(request) }
             #expect(code == .addressRefused && server.count("later.test") == 2)
         }
     }
@@ -109,7 +109,7 @@ struct RebindingTests {
     @Test("libcurl itself resolves no names")
     func neverByLibcurl() async throws {
         try await run({ _, _ in [Self.open] }) { bench, _ in
-            let code = await code {
+            let code = await reason {
                 try await bench.loop.run {
                     let engine = try TransferEngine(
                         on: bench.loop, idleConnections: 1, metrics: HTTPClientMetrics(bench.metrics))

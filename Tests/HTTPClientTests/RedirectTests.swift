@@ -59,8 +59,8 @@ struct RedirectTests {
     func tooMany() async throws {
         let again = route(.get, "/again") { _ in Response(.init(302), headers: ["location": "/again"]) }
         try await Bench.run(Self.routes + [again]) { bench in
-            let one = await code { _ = try await follow(bench, Self.to(302, "/hello"), max: 0) }
-            let endless = await code { _ = try await follow(bench, "/again", max: 10) }
+            let one = await reason { _ = try await follow(bench, Self.to(302, "/hello"), max: 0) }
+            let endless = await reason { _ = try await follow(bench, "/again", max: 10) }
             #expect(one == .redirectRefused && endless == .redirectRefused)
             let text = try await follow(bench, Self.to(302, "/hello"), max: 1)
             #expect(text == "hello")
@@ -78,12 +78,12 @@ struct RedirectTests {
                 "[64:ff9b::7f00:1]",
             ] {
                 for location in ["http://\(host)/", "https://\(host)/", "//\(host):\(bench.port)/"] {
-                    let code = await code { _ = try await follow(bench, Self.to(302, location)) }
+                    let code = await reason { _ = try await follow(bench, Self.to(302, location)) }
                     #expect(code == .addressRefused, "\(location)")
                 }
             }
             for location in ["file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/", "http://u:p@127.0.0.1/"] {
-                let code = await code { _ = try await follow(bench, Self.to(302, location)) }
+                let code = await reason { _ = try await follow(bench, Self.to(302, location)) }
                 #expect(code == .invalidURL, "\(location)")
             }
         }
@@ -104,7 +104,7 @@ struct RedirectTests {
             for host in ["127.0.0.1", "0x7f.1", "inside.test", "[::1]", "[::ffff:127.0.0.1]", "127.0.0.3"] {
                 let from = bench.url(Self.to(302, bench.url("/note", host: host)), host: "127.0.0.2")
                 let request = ClientRequest(.get, from, redirects: .follow(max: 3))
-                let code = await code { _ = try await bench.client.collect(request) }
+                let code = await reason { _ = try await bench.client.collect(request) }
                 #expect(code == .addressRefused, "\(host)")
             }
             let from = bench.url(Self.to(302, bench.url("/note", host: "outside.test")), host: "127.0.0.2")
@@ -155,7 +155,7 @@ struct RedirectTests {
                 #expect(text.hasPrefix("POST [abc]") && text.hasSuffix("content-type=text/plain"))
             }
             let stream = ClientRequest.Body.stream(length: nil) { try await $0.write("abc") }
-            let code = await code { _ = try await post(307, stream) }
+            let code = await reason { _ = try await post(307, stream) }
             #expect(code == .redirectRefused)
             let text = try await post(303, stream)
             #expect(text.hasPrefix("GET []"))
@@ -194,7 +194,7 @@ struct RedirectTests {
             limits.whole = .milliseconds(250)
             let request = ClientRequest(
                 .get, bench.url("/slow"), redirects: .follow(max: 1000), limits: limits)
-            let code = await code { _ = try await bench.client.collect(request) }
+            let code = await reason { _ = try await bench.client.collect(request) }
             #expect(code == .timedOut)
         }
     }

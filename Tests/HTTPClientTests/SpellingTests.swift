@@ -50,7 +50,7 @@ private let otherSpellings = [
 @Suite("HTTP client: spellings of addresses")
 struct SpellingTests {
     private func get(_ bench: Bench, _ host: String) async -> HTTPClientError.Code? {
-        await code { _ = try await bench.get("/hello", host: host) }
+        await reason { _ = try await bench.get("/hello", host: host) }
     }
 
     @Test("None gets through by default: refused at the socket, none opened")
@@ -100,7 +100,7 @@ struct SpellingTests {
         ])
     func notRequested(_ url: String) async throws {
         try await Bench.run(resolver: NumericNames()) { bench in
-            let code = await code { _ = try await bench.client.collect(ClientRequest(.get, url)) }
+            let code = await reason { _ = try await bench.client.collect(ClientRequest(.get, url)) }
             #expect(code == .invalidURL)
             #expect(bench.metric("connections_opened_total") == 0)
         }

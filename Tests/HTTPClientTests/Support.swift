@@ -187,7 +187,7 @@ func route(_ method: HTTPMethod, _ pattern: String, _ handler: @escaping Route.H
 let hello = route(.get, "/hello") { _ in .text(.ok, "hello") }
 
 /// The code of the error that `body` throws; nil if it throws none of the client's.
-func code(_ body: () async throws -> Void) async -> HTTPClientError.Code? {
+func reason(_ body: () async throws -> Void) async -> HTTPClientError.Code? {
     do {
         try await body()
         return nil
