@@ -27,8 +27,9 @@ import HTTP
         unsafe message.deallocate()
     }
 
-    /// libcurl's own set-up, once a process; it is safe from any thread where libcurl says "threadsafe".
-    private static let isLibraryReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+    /// libcurl's own set-up, once a process; it takes a while, and is safe from any thread where libcurl says
+    /// "threadsafe".
+    static let isLibraryReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
     /// Tells it what to do, what not to do and, in `transfer`, whom to ask and to tell: that must live until the handle
     /// has left its `MultiHandle`. Called once. Errors: `.library`.
@@ -239,6 +240,10 @@ import HTTP
     borrowing func result(_ code: CInt) -> Result<Void, HTTPClientError> {
         guard code != CURLE_OK.rawValue else { return .success(()) }
         let code = CURLcode(UInt32(code))
+        guard code != CURLE_OUT_OF_MEMORY else {
+            // What libcurl calls a line of a head that is longer than the 100 KiB it takes.
+            return .failure(HTTPClientError(.tooLarge, "a line of the answer's head is too long, or memory is short"))
+        }
         let text = unsafe String(cString: message)
         let words = unsafe text.isEmpty ? String(cString: curl_easy_strerror(code)) : text
         return .failure(HTTPClientError(EasyHandle.meaning(of: code), words))

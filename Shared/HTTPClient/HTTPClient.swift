@@ -28,6 +28,8 @@ public final class HTTPClient: Service {
         self.resolver = resolver
         self.logger = logger
         self.metrics = HTTPClientMetrics(metrics)
+        // Here rather than on the loop; a failure shows with the first transfer.
+        _ = EasyHandle.isLibraryReady
     }
 
     // MARK: Requests

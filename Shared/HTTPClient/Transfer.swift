@@ -79,11 +79,13 @@ final class Transfer {
 
     func add(to multi: MultiHandle) -> Bool { multi.add(handle) }
 
-    func remove(from multi: MultiHandle) { multi.remove(handle) }
+    func remove(from multi: MultiHandle) {
+        multi.remove(handle)
+        engine.metrics.connectionsOpened.add(handle.connectionsOpened)
+    }
 
     /// libcurl is done with it.
     func finish(libcurl code: CInt) {
-        engine.metrics.connectionsOpened.add(handle.connectionsOpened)
         var result = handle.result(code)
         if case .failure(let error) = result, error.code == .connectFailed, sockets == 0, let refusal {
             result = .failure(refusal)
