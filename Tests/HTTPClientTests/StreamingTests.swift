@@ -56,11 +56,16 @@ struct StreamingTests {
 
     @Test("A writer waits for a server that does not read")
     func uploadBackPressure() async throws {
-        let gate = Gate()
+        let (begun, gate) = (Gate(), Gate())
         let wait = route(.post, "/wait") { request in
-            await gate.passed()
             var total = 0
-            for try await piece in request.body { total += piece.count }
+            for try await piece in request.body {
+                if total == 0 {
+                    begun.open()
+                    await gate.passed()
+                }
+                total += piece.count
+            }
             return .text(.ok, "\(total)")
         }
         try await Bench.run([wait, hello]) { bench in
@@ -78,6 +83,7 @@ struct StreamingTests {
             let request = ClientRequest(.post, bench.url("/wait"), body: body, limits: limits)
             try await withThrowingTaskGroup(of: String.self) { group in
                 group.addTask { try await bench.client.collect(request).text }
+                await begun.passed()
                 try await others(bench)
                 #expect((1..<(total / 2)).contains(written.value))
                 gate.open()

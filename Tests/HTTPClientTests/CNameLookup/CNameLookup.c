@@ -15,8 +15,8 @@ struct lookup {
     int capacity;
 };
 
-// glibc keeps the resolver's state a thread, and leaves one alone that the program has changed. So the change is made on
-// a thread of its own.
+// glibc keeps the resolver's state a thread, and leaves one alone that the program has changed. So the change is made
+// on a thread of its own.
 static void *run(void *context) {
     struct lookup *lookup = context;
     if (res_init() != 0) return NULL;
@@ -29,8 +29,8 @@ static void *run(void *context) {
             size_t used = strlen(lookup->text);
             if (used > 0) strncat(lookup->text, " ", (size_t)lookup->capacity - used - 1);
             used = strlen(lookup->text);
-            getnameinfo(entry->ai_addr, entry->ai_addrlen, lookup->text + used, (socklen_t)(lookup->capacity - (int)used),
-                        NULL, 0, NI_NUMERICHOST);
+            socklen_t room = (socklen_t)(lookup->capacity - (int)used);
+            getnameinfo(entry->ai_addr, entry->ai_addrlen, lookup->text + used, room, NULL, 0, NI_NUMERICHOST);
         }
         freeaddrinfo(list);
     }
