@@ -47,8 +47,8 @@ final class Bench: Sendable {
         return line.flatMap { Double($0.split(separator: " ")[1]) }.map { Int($0) } ?? -1
     }
 
-    /// Runs `body`, on the client's loop, with a client and servers on one port: `routes` at each of `addresses`, and at
-    /// `trap` one whose requests are only counted.
+    /// Runs `body`, on the client's loop, with a client and servers on one port: `routes` at each of `addresses`, and
+    /// at `trap` one whose requests are only counted.
     static func run(
         _ routes: [Route] = [], at addresses: [String] = ["127.0.0.1"], trap: String? = nil,
         limits: HTTPLimits = HTTPLimits(), settings change: (inout HTTPClientSettings) -> Void = { _ in },
