@@ -9,6 +9,8 @@ public import Configuration
 /// | `MILLRACE_BODY_MAX_BYTES` | `16GiB` | one body, as it comes and decoded |
 /// | `MILLRACE_UPLOAD_MEMORY` | `32MiB` | what the bodies of all large requests hold in memory together |
 /// | `MILLRACE_MAX_UPLOADS` | 256 | large requests read at the same time |
+/// | `MILLRACE_STREAM_MEMORY` | `32MiB` | what all streams hold in memory together that is not committed yet |
+/// | `MILLRACE_MAX_STREAMS` | 1,000 | streams that are open at the same time |
 /// | `MILLRACE_LINGER` | `3ms` | how long a small request waits for others while its source is busy |
 /// | `MILLRACE_IDEMPOTENCY_RETENTION` | `48h` | how long an `Idempotency-Key` is remembered |
 /// | `MILLRACE_RAW_RETENTION` | `7d` | how long raw batches are kept where their source does not say; as store |
@@ -19,6 +21,8 @@ public struct IngestConfiguration: Sendable {
     public var bodyMaxBytes: Int
     public var uploadMemory: Int
     public var maxUploads: Int
+    public var streamMemory: Int
+    public var maxStreams: Int
     public var linger: Duration
     public var idempotencyRetention: Duration
     public var rawRetention: Duration
@@ -32,6 +36,8 @@ public struct IngestConfiguration: Sendable {
         bodyMaxBytes = settings.byteCount("MILLRACE_BODY_MAX_BYTES", default: 16 << 30, in: 1024...(1 << 40))
         uploadMemory = settings.byteCount("MILLRACE_UPLOAD_MEMORY", default: 32 << 20, in: (4 << 20)...(8 << 30))
         maxUploads = settings.integer("MILLRACE_MAX_UPLOADS", default: 256, in: 1...10_000)
+        streamMemory = settings.byteCount("MILLRACE_STREAM_MEMORY", default: 32 << 20, in: (4 << 20)...(8 << 30))
+        maxStreams = settings.integer("MILLRACE_MAX_STREAMS", default: 1_000, in: 1...10_000)
         linger = settings.duration("MILLRACE_LINGER", default: .milliseconds(3), in: .zero ... .seconds(1))
         idempotencyRetention = settings.duration(
             "MILLRACE_IDEMPOTENCY_RETENTION", default: .seconds(48 * 3600),

@@ -1,3 +1,4 @@
+import Access
 import Catalog
 import EventLoop
 public import HTTPServer
@@ -46,12 +47,18 @@ public struct IngestService: Sendable {
         let policy = SourcePolicy(configuration)
         let sources = SourceDirectory(pool: pool, defaults: policy)
         let reader = ReceiptReader(pool: pool)
+        let admission = Admission(pool: pool, limits: limits, metrics: metrics)
+        let authentication = platform.authentication
+        let streams = StreamIntake(
+            pool: pool, coalescer: coalescer, sources: sources, admission: admission,
+            memory: MemoryShare(budget: configuration.streamMemory, maxRequests: configuration.maxStreams),
+            metrics: metrics, checkKey: { try await authentication.check($0) })
         let ingest = IngestRoute(
-            sources: sources, admission: Admission(pool: pool, limits: limits, metrics: metrics), intake: intake,
-            keys: IdempotencyKeys(pool: pool), receipts: reader, waiters: waiters, bodyLimit: configuration.bodyMaxBytes
-        )
+            sources: sources, admission: admission, intake: intake, keys: IdempotencyKeys(pool: pool), receipts: reader,
+            waiters: waiters, bodyLimit: configuration.bodyMaxBytes)
         return IngestRoutes(
-            ingest: ingest, receipts: ReceiptRoutes(reader: reader), batches: BatchRoutes(pool: pool),
+            ingest: ingest, stream: StreamRoute(sources: sources, admission: admission, intake: streams),
+            receipts: ReceiptRoutes(reader: reader), batches: BatchRoutes(pool: pool),
             sources: SourceRoutes(catalog: SourceCatalog(pool: pool, directory: sources), defaults: policy)
         ).routes
     }

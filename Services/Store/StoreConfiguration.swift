@@ -8,6 +8,7 @@ public import Configuration
 /// | `MILLRACE_LOAD_BYTES` | `16MiB` | bytes of one group, before compression: what a slot holds in memory |
 /// | `MILLRACE_UPLOAD_PATIENCE` | `1h` | how long an upload may stand still before its batches are swept |
 /// | `MILLRACE_IDEMPOTENCY_RETENTION` | `48h` | how long an `Idempotency-Key` is remembered; as ingest has it |
+/// | `MILLRACE_STREAM_RETENTION` | `7d` | how long a stream is remembered that nobody uses |
 /// | `MILLRACE_RAW_RETENTION` | `7d` | how long raw batches are kept where their source does not say; as ingest |
 /// | `MILLRACE_QUARANTINE_RETENTION` | `30d` | how long quarantined records and dead letters' batches are kept |
 public struct StoreConfiguration: Sendable {
@@ -16,6 +17,7 @@ public struct StoreConfiguration: Sendable {
     public var loadBytes: Int
     public var uploadPatience: Duration
     public var idempotencyRetention: Duration
+    public var streamRetention: Duration
     public var rawRetention: Duration
     public var quarantineRetention: Duration
 
@@ -29,6 +31,8 @@ public struct StoreConfiguration: Sendable {
         idempotencyRetention = settings.duration(
             "MILLRACE_IDEMPOTENCY_RETENTION", default: .seconds(48 * 3600),
             in: .seconds(24 * 3600) ... .seconds(86_400 * 90))
+        streamRetention = settings.duration(
+            "MILLRACE_STREAM_RETENTION", default: .seconds(86_400 * 7), in: .seconds(86_400) ... .seconds(86_400 * 3650))
         rawRetention = settings.duration(
             "MILLRACE_RAW_RETENTION", default: .seconds(86_400 * 7), in: .seconds(3600) ... .seconds(86_400 * 3650))
         quarantineRetention = settings.duration(

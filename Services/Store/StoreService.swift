@@ -40,6 +40,7 @@ public struct StoreService: Sendable {
         var settings = LandingMaintenance.Settings()
         settings.uploadPatience = configuration.uploadPatience
         settings.keyRetention = configuration.idempotencyRetention
+        settings.streamRetention = configuration.streamRetention
         return LandingMaintenance(
             pool: platform.pool, retirement: retirement, settings: settings, logger: platform.logger)
     }

@@ -55,6 +55,13 @@ public final class AuthenticationMiddleware: Middleware {
         return try await next(request)
     }
 
+    /// Looks at a request's key again, for what goes on long after its request; throws as for a new one.
+    public func check(_ request: Request) async throws {
+        guard let scope = request.route?.scope else { return }
+        guard let principal = try await principal(of: request.head) else { throw Self.unauthorized(request.head) }
+        guard principal.scopes.allows(scope) else { throw Problem.missingScope(scope) }
+    }
+
     private nonisolated(nonsending) func principal(of head: HTTPRequestHead) async throws -> Principal? {
         guard let key = BearerToken.key(in: head) else { return nil }
         let hash = key.hash

@@ -86,6 +86,9 @@ extension ProblemCode {
         "idempotency_mismatch", 422, "The Idempotency-Key was used with another body")
     public static let receiptFailed = ProblemCode("receipt_failed", 500, "The records could not be stored")
     public static let uploadExpired = ProblemCode("upload_expired", 409, "The upload was given up")
+    public static let outOfSequence = ProblemCode("out_of_sequence", 409, "A message of the stream is missing")
+    public static let streamTakenOver = ProblemCode(
+        "stream_taken_over", 409, "Another connection goes on with the stream")
 }
 
 // MARK: - Definitions, expressions and queries
@@ -131,8 +134,9 @@ extension ProblemCode {
         invalidHeader, invalidCursor, invalidJSON, unknownField, invalidName, emptyBody, malformedBody,
         preconditionFailed, confirmationRequired, unauthorized, forbidden, rateLimited, lagging, storageFull,
         tooManyConnections, conflict, alreadyExists, inUse, incompatibleChange, rawExpired, idempotencyInProgress,
-        idempotencyMismatch, receiptFailed, uploadExpired, invalidPipeline, invalidExpression, invalidSource,
-        invalidDataset, invalidQuery, queryNotAllowed, queryFailed, queryTimeout, queryUnavailable, databaseUnavailable,
-        overloaded, shuttingDown, notReady, timeout, internalError, badGateway, serviceUnavailable, gatewayTimeout,
+        idempotencyMismatch, receiptFailed, uploadExpired, outOfSequence, streamTakenOver, invalidPipeline,
+        invalidExpression, invalidSource, invalidDataset, invalidQuery, queryNotAllowed, queryFailed, queryTimeout,
+        queryUnavailable, databaseUnavailable, overloaded, shuttingDown, notReady, timeout, internalError, badGateway,
+        serviceUnavailable, gatewayTimeout,
     ]
 }

@@ -1,4 +1,4 @@
-import Access
+public import Access
 public import Configuration
 public import EventLoop
 import HTTP
@@ -23,6 +23,8 @@ public struct Platform: Sendable {
     public let database: PostgresConfiguration
     public let pool: PostgresPool
     public let wakeup: Wakeup
+    /// What stands before the routes of `server`.
+    public let authentication: AuthenticationMiddleware
 
     /// Errors: `PostgresError` (`.configuration`) for the URL, and what making the event loops' threads throws.
     public init(service: String, settings: ServiceSettings) throws {
@@ -34,6 +36,7 @@ public struct Platform: Sendable {
         database = try PostgresConfiguration(
             url: settings.databaseURL.reveal(), applicationName: "millrace-\(service)", poolSize: settings.poolSize)
         pool = PostgresPool(database, loops: loops, logger: logger, metrics: metrics)
+        authentication = AuthenticationMiddleware(keys: StoredKeys(pool), metrics: metrics)
         wakeup = Wakeup(database, loop: loops.next(), logger: logger)
     }
 
@@ -49,7 +52,6 @@ public struct Platform: Sendable {
         let all = StandardRoutes.adding(
             to: routes, title: "Millrace \(service)", version: Self.version, readiness: [database] + readiness,
             metrics: metrics, refresh: refresh)
-        let authentication = AuthenticationMiddleware(keys: StoredKeys(pool), metrics: metrics)
         let application = Application(
             router: Router(routes: all), middleware: [authentication], limits: limits, metrics: metrics)
         return HTTPServer(

@@ -99,4 +99,22 @@ struct MaintenanceTests {
             #expect(try await pool.texts("select key from millrace.idempotency order by key") == ["1", "2", "3", "4"])
         }
     }
+
+    @Test("Streams that nobody has used for a week are forgotten, others stay")
+    func sweepsStreams() async throws {
+        let database = try await StoreDatabase.make()
+        try await database.withPool { pool in
+            try await pool.run(
+                """
+                with s as (insert into millrace.source (workspace_id, name) values (1, 's') returning id)
+                insert into millrace.ingest_stream (source_id, name, touched_at)
+                select s.id, 'old ' || n, now() - interval '8 days' from s, generate_series(1, 5) n
+                union all select s.id, 'new ' || n, now() - interval '6 days' from s, generate_series(1, 5) n
+                """)
+            let maintenance = try maintenance(pool)
+            _ = try await maintenance.maintain()
+            #expect(try await pool.int("select count(*) from millrace.ingest_stream where name like 'old%'") == 0)
+            #expect(try await pool.int("select count(*) from millrace.ingest_stream where name like 'new%'") == 5)
+        }
+    }
 }

@@ -18,6 +18,8 @@ final class Coalescer: Service {
         var sourceID: Int64
         var format: RecordFormat
         var header: [UInt8]
+        /// Messages of streams, whose positions are moved in the same statement.
+        var isStream = false
     }
 
     /// One request with its records. A reference, since it goes from list to list.
@@ -44,7 +46,7 @@ final class Coalescer: Service {
 
     let name = "coalescer"
     private let loop: EventLoop
-    private let pool: PostgresPool
+    let pool: PostgresPool
     private let wakeup: Wakeup
     private let metrics: IngestMetrics
     private let state: Mutex<State>
@@ -64,7 +66,8 @@ final class Coalescer: Service {
     nonisolated(nonsending) func land(
         _ request: IncomingRequest, frame: BatchFrame, rawBytes: Int64, keyed: KeyedBody?
     ) async throws -> Landing {
-        let lane = Lane(sourceID: request.sourceID, format: frame.format, header: frame.header)
+        let lane = Lane(
+            sourceID: request.sourceID, format: frame.format, header: frame.header, isStream: request.stream != nil)
         return try await withCheckedThrowingContinuation { waiter in
             let part = Part(request, frame, rawBytes: rawBytes, keyed: keyed, waiter)
             let action = state.withLock { $0.add(part, bytes: frame.bytes.count, to: lane, at: request.pace) }
@@ -139,9 +142,11 @@ final class Coalescer: Service {
 
     private func land(_ parts: [Part], _ lane: Lane) async throws -> [Landing] {
         let landings =
-            parts.contains { $0.keyed != nil }
-            ? try await landKeyed(parts, lane)
-            : try await landAll(parts, lane)
+            lane.isStream
+            ? try await landStreams(parts, lane)
+            : parts.contains { $0.keyed != nil }
+                ? try await landKeyed(parts, lane)
+                : try await landAll(parts, lane)
         wakeup.notify("transform")
         metrics.landed(requests: parts.count, bytes: parts.reduce(0) { $0 + $1.rawBytes })
         return landings
@@ -194,7 +199,7 @@ final class Coalescer: Service {
 }
 
 /// The requests of one commit as one batch. A request that is left out keeps its place, with no records.
-private struct GroupedBatch {
+struct GroupedBatch {
     /// What is compressed on the loop, in well under a millisecond; more is compressed off it.
     private static let lightBytes = 128 << 10
 

@@ -10,6 +10,8 @@ struct IncomingRequest: Sendable {
     /// Carried through the jobs.
     var trace: TraceContext
     var idempotencyKey: String?
+    /// Where the records stand in a stream.
+    var stream: StreamPosition?
 }
 
 /// An idempotency key with what it stands for: SHA-256 of the decoded body and its type.

@@ -6,6 +6,8 @@ struct IngestMetrics: Sendable {
     private let bytes: Counter
     private let batches: Counter
     private let refused: Counter
+    private let messages: Counter
+    private let repeated: Counter
 
     init(_ registry: MetricsRegistry) {
         requests = registry.counter(
@@ -14,7 +16,16 @@ struct IngestMetrics: Sendable {
         batches = registry.counter("millrace_ingest_batches_landed_total", help: "Batches landed.")
         refused = registry.counter(
             "millrace_ingest_requests_refused_total", help: "Requests refused for back-pressure.")
+        messages = registry.counter(
+            "millrace_ingest_stream_messages_landed_total", help: "Messages of streams whose records are durable.")
+        repeated = registry.counter(
+            "millrace_ingest_stream_messages_repeated_total", help: "Messages of streams that had come before.")
     }
+
+    /// Messages of streams, together.
+    func landedMessages(_ count: Int) { messages.add(count) }
+
+    func repeatedMessage() { repeated.add(1) }
 
     func landed(requests count: Int, bytes size: Int64) {
         requests.add(count)

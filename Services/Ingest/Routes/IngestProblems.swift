@@ -55,6 +55,26 @@ extension Intake.EmptyBody: ProblemConvertible {
     var problem: Problem { Problem(.emptyBody, "the body holds no record") }
 }
 
+extension StreamEnvelope.Malformed: ProblemConvertible {
+    var problem: Problem { Problem(.malformedBody, reason) }
+}
+
+extension StreamState.Gap: ProblemConvertible {
+    var problem: Problem {
+        Problem(
+            .outOfSequence, "message \(received) came where \(expected) was expected",
+            extensions: [("expected", .number(expected))])
+    }
+}
+
+extension StreamIntake.TakenOver: ProblemConvertible {
+    var problem: Problem { Problem(.streamTakenOver, "a later connection has the same stream id") }
+}
+
+extension StreamIntake.SourceGone: ProblemConvertible {
+    var problem: Problem { Problem(.conflict, "the source was deleted; connect anew to begin one") }
+}
+
 extension Upload.Lost: ProblemConvertible {
     var problem: Problem {
         Problem(

@@ -6,12 +6,13 @@ import JSON
 /// Ingest's route table.
 struct IngestRoutes: Sendable {
     let ingest: IngestRoute
+    let stream: StreamRoute
     let receipts: ReceiptRoutes
     let batches: BatchRoutes
     let sources: SourceRoutes
 
     var routes: [Route] {
-        [ingestRoute, receiptRoute] + batches.routes + sources.routes
+        [ingestRoute, streamRoute, receiptRoute] + batches.routes + sources.routes
     }
 
     private var ingestRoute: Route {

@@ -5,11 +5,20 @@ import Postgres
 struct LandBatch: PostgresStatement {
     static let sql = """
         with batch as (
-            insert into millrace.batch
-                (id, source_id, format, records, raw_bytes, stored_bytes, receipt_ends, request_ids, trace)
-            values (coalesce($1, nextval('millrace.batch_id')), $2, $3, $4, $5, octet_length($9), $6, $7, $8)
-            returning id, source_id, records
-        ), payload as (
+            \(insertion) values (\(values)) returning id, source_id, records
+        ), \(consequences)
+        """
+    static let insertion = """
+        insert into millrace.batch
+            (id, source_id, format, records, raw_bytes, stored_bytes, receipt_ends, request_ids, trace)
+        """
+    static let values = """
+        coalesce($1::int8, nextval('millrace.batch_id')), $2::int8, $3::text, $4::int4, $5::int8,
+            octet_length($9::bytea), $6::int4[], $7::text[], $8::text
+        """
+    /// What follows from a row of `batch`.
+    static let consequences = """
+        payload as (
             insert into landing.payload (batch_id, body) select id, $9 from batch
         ), applications as (
             insert into millrace.application (batch_id, pipeline_id, output, source_id, state, received)

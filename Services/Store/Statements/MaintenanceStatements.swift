@@ -96,3 +96,16 @@ struct SweepOldKeys: PostgresStatement {
 
     var parameters: [PostgresValue] { [.float8(retention), .int4(limit)] }
 }
+
+/// Forgets up to `limit` streams that nobody has used for longer than the retention, in seconds.
+struct SweepOldStreams: PostgresStatement {
+    static let sql = """
+        delete from millrace.ingest_stream where ctid = any(array(
+            select ctid from millrace.ingest_stream where touched_at < now() - make_interval(secs => $1)
+            limit $2 for update skip locked))
+        """
+    var retention: Double
+    var limit: Int32
+
+    var parameters: [PostgresValue] { [.float8(retention), .int4(limit)] }
+}

@@ -4,10 +4,10 @@ import Postgres
 import Synchronization
 
 /// Keeps landing in order under a leader row, one process of all at a time: partitions made ahead and dropped when they
-/// have expired, uploads that broke off or stand still swept, old idempotency keys forgotten.
+/// have expired, uploads that broke off or stand still swept, old idempotency keys and streams forgotten.
 ///
-/// At rest the leader sends one statement each `interval` and one each `retirementInterval`, a candidate one at the end
-/// of each term that it sees.
+/// At rest the leader sends one statement each `interval`, one each `retirementInterval` and one each `streamInterval`, a
+/// candidate one at the end of each term that it sees.
 final class LandingMaintenance: Service {
     struct Settings: Sendable {
         var interval = Duration.seconds(30)
@@ -17,7 +17,10 @@ final class LandingMaintenance: Service {
         /// How long an upload may stand still.
         var uploadPatience = Duration.seconds(3600)
         var keyRetention = Duration.seconds(48 * 3600)
-        /// Batches, or keys, that one transaction deletes.
+        var streamRetention = Duration.seconds(7 * 86_400)
+        /// How often streams are looked at that may be old. Their times have no index: each commit changes one.
+        var streamInterval = Duration.seconds(3600)
+        /// Batches, or keys or streams, that one transaction deletes.
         var batchLimit: Int32 = 200
         var keyLimit: Int32 = 5_000
     }
@@ -29,6 +32,7 @@ final class LandingMaintenance: Service {
     private let logger: Logger
     private let holder = UniqueNumber.nextText()
     private let retiresAt = Mutex<ContinuousClock.Instant?>(nil)
+    private let sweepsStreamsAt = Mutex<ContinuousClock.Instant?>(nil)
 
     init(pool: PostgresPool, retirement: PartitionRetirement, settings: Settings, logger: Logger) {
         self.pool = pool
@@ -81,7 +85,10 @@ final class LandingMaintenance: Service {
             _ = try await pool.withConnection { try await $0.execute(statement) }
         }
         if row.hasAbandoned { try await sweepUploads() }
-        if row.hasOldKeys { try await sweepKeys() }
+        if row.hasOldKeys {
+            try await sweep(SweepOldKeys(retention: settings.keyRetention.inSeconds, limit: settings.keyLimit))
+        }
+        try await sweepStreams()
         try await retirePartitions()
         return row
     }
@@ -106,8 +113,14 @@ final class LandingMaintenance: Service {
         logger.info("swept uploads that broke off", ["uploads": .int(uploads), "batches": .int(Int(swept))])
     }
 
-    private func sweepKeys() async throws {
-        let statement = SweepOldKeys(retention: settings.keyRetention.inSeconds, limit: settings.keyLimit)
+    private func sweepStreams() async throws {
+        if let due = sweepsStreamsAt.withLock({ $0 }), due > .now { return }
+        try await sweep(SweepOldStreams(retention: settings.streamRetention.inSeconds, limit: settings.keyLimit))
+        sweepsStreamsAt.withLock { $0 = .now + settings.streamInterval }
+    }
+
+    /// Deletes until less than the limit was left.
+    private func sweep(_ statement: some PostgresStatement) async throws {
         while true {
             try Task.checkCancellation()
             let count = try await pool.withConnection { try await $0.execute(statement) }

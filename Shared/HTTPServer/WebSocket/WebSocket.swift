@@ -46,6 +46,14 @@ public struct WebSocket: Sendable {
         return try result.get()
     }
 
+    /// Ends the `receive` that is on, and every later one, as if the client had closed: for a handler whose other tasks
+    /// have come to an end.
+    public nonisolated(nonsending) func stopReceiving() async {
+        if session.loop.isCurrent { return session.value.stopReceiving() }
+        let session = session
+        await session.loop.run { session.value.stopReceiving() }
+    }
+
     /// Sends a message; returns once no more than `WebSocketOptions.sendBuffer` octets are on their way. Messages go
     /// out in the order of the calls.
     public nonisolated(nonsending) func send(_ message: WebSocketMessage) async throws(WebSocketEnd) {

@@ -21,6 +21,7 @@ final class WebSocketSession {
     private var pending: [UInt8]
     private var position = 0
     private var isReceiving = false
+    private var isReceivingOver = false
     private var heardAt: LoopTime
     private var pingedAt: LoopTime
     private var pace: TransferPace
@@ -59,7 +60,12 @@ final class WebSocketSession {
         instruments = connection.server.settings.webSockets.instruments(for: request.route?.pattern ?? "unmatched")
     }
 
-    /// The next message; nil when the client has closed or the server drains.
+    func stopReceiving() {
+        isReceivingOver = true
+        socket.wakeReader()
+    }
+
+    /// The next message; nil when the client has closed, the server drains, or `stopReceiving` was called.
     nonisolated(nonsending) func receive() async throws(WebSocketEnd) -> WebSocketMessage? {
         precondition(!isReceiving, "one task receives")
         isReceiving = true
@@ -67,7 +73,7 @@ final class WebSocketSession {
         let began = loop.now
         while true {
             if let end { throw end }
-            if peerClose != nil || isDraining { return nil }
+            if peerClose != nil || isDraining || isReceivingOver { return nil }
             switch try nextEvent() {
             case .message(let message):
                 instruments.received.add(1)
