@@ -57,8 +57,8 @@ public struct IngestService: Sendable {
             sources: sources, admission: admission, intake: intake, keys: IdempotencyKeys(pool: pool), receipts: reader,
             waiters: waiters, bodyLimit: configuration.bodyMaxBytes)
         return IngestRoutes(
-            ingest: ingest, stream: StreamRoute(sources: sources, admission: admission, intake: streams),
-            receipts: ReceiptRoutes(reader: reader), batches: BatchRoutes(pool: pool),
+            ingest: ingest, stream: StreamRoute(intake: streams), receipts: ReceiptRoutes(reader: reader),
+            batches: BatchRoutes(pool: pool),
             sources: SourceRoutes(catalog: SourceCatalog(pool: pool, directory: sources), defaults: policy)
         ).routes
     }

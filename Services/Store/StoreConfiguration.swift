@@ -32,7 +32,8 @@ public struct StoreConfiguration: Sendable {
             "MILLRACE_IDEMPOTENCY_RETENTION", default: .seconds(48 * 3600),
             in: .seconds(24 * 3600) ... .seconds(86_400 * 90))
         streamRetention = settings.duration(
-            "MILLRACE_STREAM_RETENTION", default: .seconds(86_400 * 7), in: .seconds(86_400) ... .seconds(86_400 * 3650))
+            "MILLRACE_STREAM_RETENTION", default: .seconds(86_400 * 7),
+            in: .seconds(86_400) ... .seconds(86_400 * 3650))
         rawRetention = settings.duration(
             "MILLRACE_RAW_RETENTION", default: .seconds(86_400 * 7), in: .seconds(3600) ... .seconds(86_400 * 3650))
         quarantineRetention = settings.duration(

@@ -90,7 +90,8 @@ class WithWebsockets(unittest.TestCase):
         self.assertEqual(acks, sorted(set(acks)))
         self.assertEqual(values("busy"), list(range(1, count + 1)))
         batches = int(platform.sql("""
-            select count(*) from millrace.batch b join millrace.source s on s.id = b.source_id where s.name = 'busy'"""))
+            select count(*) from millrace.batch b join millrace.source s on s.id = b.source_id
+            where s.name = 'busy'"""))
         self.assertLess(batches, count / 10)
 
     def test_a_stream_is_gone_on_with(self):
@@ -174,7 +175,8 @@ class WithWebsockets(unittest.TestCase):
             (f"{base}/x/stream?stream=s", {}, 401, "unauthorized"),
             (f"{base}/x/stream?stream=s", {"Authorization": "Bearer mr_" + "A" * 43}, 401, "unauthorized"),
             (f"{base}/Bad-Name/stream?stream=s", key, 422, "invalid_name"),
-            (f"{base}/x/stream", key, 400, "invalid_parameter"), (f"{base}/x/stream?stream=", key, 400, "invalid_parameter"),
+            (f"{base}/x/stream", key, 400, "invalid_parameter"),
+            (f"{base}/x/stream?stream=", key, 400, "invalid_parameter"),
             (f"{base}/x/stream?stream=a%20b", key, 400, "invalid_parameter"),
             (f"{base}/x/stream?stream={'s' * 129}", key, 400, "invalid_parameter"),
             (f"{base}/x/stream?stream=s&more=1", key, 400, "invalid_parameter"),
@@ -258,8 +260,40 @@ class WithWsproto(unittest.TestCase):
         self.assertEqual(again.ack, 1)
         again.close()
 
-    def test_a_revoked_database_is_told(self):
-        """A stream whose commit fails ends with 1013, and nothing of it is acknowledged."""
+    def test_a_source_that_sends_too_fast_is_held_up(self):
+        """Streams meet a rate limit by waiting, not by an error."""
+        limits = {"limits": {"records_per_second": 1000}}
+        self.assertEqual(platform.call("PUT", "/v1/sources/paced", json.dumps(limits))[0], 201)
+        stream = self.open("paced")
+        stream.send(envelope(1, *({"n": n} for n in range(3000))))
+        stream.wait_ack(1)
+        # A second's worth may pass at once; two more are owed by now.
+        begun = time.monotonic()
+        stream.send(envelope(2, {"n": 3000}))
+        stream.wait_ack(2)
+        self.assertGreater(time.monotonic() - begun, 1.5)
+        stream.close()
+        self.assertEqual(values("paced"), list(range(3001)))
+
+    def test_a_source_that_is_deleted_ends_its_streams(self):
+        stream = self.open("deleted")
+        stream.send(envelope(1, {"n": 1}))
+        stream.wait_ack(1)
+        self.assertEqual(values("deleted"), [1])
+        self.assertEqual(platform.call("DELETE", "/v1/sources/deleted?confirm=deleted")[0], 204)
+        with self.assertRaises(Closed) as closed:
+            seq = 2
+            while True:  # a few seconds at most, in which a process may still know the source
+                stream.send(envelope(seq, {"n": seq}))
+                stream.wait_ack(seq)
+                seq += 1
+        self.assertEqual((closed.exception.code, closed.exception.last["code"]), (1008, "conflict"))
+        again = self.open("deleted")
+        self.assertEqual(again.ack, 0)
+        again.close()
+
+    def test_a_commit_that_fails_is_told(self):
+        """Nothing of it is acknowledged, and its neighbours go on."""
         stream = self.open("failing")
         platform.sql("alter table millrace.ingest_stream add constraint failing check (seq < 5 or name <> 'fails')")
         try:

@@ -52,19 +52,23 @@ struct IngestClient: Sendable {
             channels: [], configuration: pool.configuration, loop: try TestLoops.shared().next(), logger: .silent)
         let sources = SourceDirectory(pool: pool, defaults: policy) { clock.now() }
         let reader = ReceiptReader(pool: pool)
+        let admission = Admission(pool: pool, limits: .init(landingBytes: 1 << 40), metrics: fixture.metrics)
+        let authentication = AuthenticationMiddleware(keys: StoredKeys(pool), metrics: MetricsRegistry())
+        let streams = StreamIntake(
+            pool: pool, coalescer: fixture.coalescer, sources: sources, admission: admission,
+            memory: MemoryShare(budget: 1 << 20, maxRequests: 4), metrics: fixture.metrics,
+            checkKey: { try await authentication.check($0) })
         let ingest = IngestRoute(
-            sources: sources,
-            admission: Admission(pool: pool, limits: .init(landingBytes: 1 << 40), metrics: fixture.metrics),
-            intake: fixture.intake(), keys: IdempotencyKeys(pool: pool), receipts: reader,
+            sources: sources, admission: admission, intake: fixture.intake(), keys: IdempotencyKeys(pool: pool),
+            receipts: reader,
             waiters: ReceiptWaiters(pool: pool, listener: listener, logger: .silent), bodyLimit: policy.maxBodyBytes)
         let routes = IngestRoutes(
-            ingest: ingest, receipts: ReceiptRoutes(reader: reader), batches: BatchRoutes(pool: pool),
+            ingest: ingest, stream: StreamRoute(intake: streams), receipts: ReceiptRoutes(reader: reader),
+            batches: BatchRoutes(pool: pool),
             sources: SourceRoutes(catalog: SourceCatalog(pool: pool, directory: sources), defaults: policy)
         ).routes
-        let metrics = MetricsRegistry()
         application = Application(
-            router: Router(routes: routes),
-            middleware: [AuthenticationMiddleware(keys: StoredKeys(pool), metrics: metrics)], metrics: metrics)
+            router: Router(routes: routes), middleware: [authentication], metrics: MetricsRegistry())
     }
 
     func get(_ target: String) async throws -> Answer { try await send(.get, target, [:], RequestBody()) }

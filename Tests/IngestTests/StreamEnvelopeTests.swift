@@ -64,7 +64,8 @@ import Testing
     }
 
     @Test(arguments: [
-        #"{"seq":1,"records":[1]} {"seq":2,"records":[1]}"#, #"{"seq":1,"records":[1 2]}"#, #"{"seq":1,"records":[1],"x":[2]}"#, #"{"seq":1,"records":[1,]}"#,
+        #"{"seq":1,"records":[1]} {"seq":2,"records":[1]}"#, #"{"seq":1,"records":[1 2]}"#,
+        #"{"seq":1,"records":[1],"x":[2]}"#, #"{"seq":1,"records":[1,]}"#,
     ])
     func recordsThatCannotBeCut(_ text: String) {
         #expect(throws: (any Error).self) { try records(text) }

@@ -5,8 +5,6 @@ import HTTPServer
 
 /// `GET /v1/ingest/{source}/stream`: takes records in over a WebSocket.
 struct StreamRoute: Sendable {
-    let sources: SourceDirectory
-    let admission: Admission
     let intake: StreamIntake
 
     static let longestName = 128
@@ -19,8 +17,8 @@ struct StreamRoute: Sendable {
         let stream = try Self.stream(request)
         // A request that asks for no WebSocket makes no source.
         _ = try WebSocketHandshake(request.head)
-        let source = try await sources.source(name, workspaceID: principal.workspaceID)
-        try await admission.admit(source.id, source.policy)
+        let source = try await intake.sources.source(name, workspaceID: principal.workspaceID)
+        try await intake.admission.admit(source.id, source.policy)
         let limit = min(Self.messageLimit, source.policy.maxBodyBytes)
         var options = WebSocketOptions()
         options.limits = WebSocketLimits(frame: limit, message: limit)

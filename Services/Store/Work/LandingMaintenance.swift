@@ -6,8 +6,8 @@ import Synchronization
 /// Keeps landing in order under a leader row, one process of all at a time: partitions made ahead and dropped when they
 /// have expired, uploads that broke off or stand still swept, old idempotency keys and streams forgotten.
 ///
-/// At rest the leader sends one statement each `interval`, one each `retirementInterval` and one each `streamInterval`, a
-/// candidate one at the end of each term that it sees.
+/// At rest the leader sends one statement each `interval`, one each `retirementInterval` and one each
+/// `streamInterval`, a candidate one at the end of each term that it sees.
 final class LandingMaintenance: Service {
     struct Settings: Sendable {
         var interval = Duration.seconds(30)

@@ -37,8 +37,10 @@ struct StreamEnvelope: Sendable, Equatable {
         guard scanner.take(UInt8(ascii: "}")), scanner.isAtEnd else {
             throw Malformed(reason: "the message goes on after its object")
         }
-        guard let seq = Int64(String(decoding: octets[number], as: UTF8.self)), seq > 0, octets[number.lowerBound] != 0x2B
-        else { throw Malformed(reason: "seq is a whole number from 1 on") }
+        let text = String(decoding: octets[number], as: UTF8.self)
+        guard let seq = Int64(text), seq > 0, String(seq) == text else {
+            throw Malformed(reason: "seq is a whole number from 1 on")
+        }
         self.seq = seq
         records = array
     }

@@ -2,9 +2,9 @@ import Records
 
 /// What one connection of a stream has received, and what of it is committed, as a value.
 ///
-/// Numbers only grow, and `acknowledged` ≤ those being landed < those waiting ≤ `received`. One group is landed at a time,
-/// since the next may only commit after it; what comes meanwhile is gathered for the next one, so that many messages
-/// share a commit.
+/// Numbers only grow, and `acknowledged` ≤ those being landed < those waiting ≤ `received`. One group is landed at a
+/// time, since the next may only commit after it; what comes meanwhile is gathered for the next one, so that many
+/// messages share a commit.
 struct StreamState: Sendable {
     /// A message that came before its predecessor.
     struct Gap: Error, Equatable {
