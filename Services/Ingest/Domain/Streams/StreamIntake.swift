@@ -107,8 +107,6 @@ struct StreamIntake: Sendable {
     private func land(_ group: StreamGroup, _ opening: Opening, epoch: Int64) async throws {
         let context = opening.request.context
         let position = StreamPosition(name: opening.stream, epoch: epoch, first: group.first, last: group.last)
-        let request = IncomingRequest(
-            sourceID: opening.sourceID, requestID: context.requestID, trace: context.trace, stream: position)
         let rawBytes = group.frame.bytes.count - group.frame.recordCount
         let deadline = ContinuousClock.now + Self.patience
         while true {
@@ -116,6 +114,9 @@ struct StreamIntake: Sendable {
                 let source = try await sources.source(opening.source, workspaceID: opening.workspaceID)
                 guard source.id == opening.sourceID else { throw SourceGone() }
                 try await admission.admit(source.id, source.policy)
+                let request = IncomingRequest(
+                    sourceID: source.id, pace: source.policy.pace, requestID: context.requestID, trace: context.trace,
+                    stream: position)
                 let landing = try await coalescer.land(
                     request, frame: group.frame, rawBytes: Int64(rawBytes), keyed: nil)
                 guard case .landed = landing else { throw TakenOver() }
