@@ -1,6 +1,7 @@
 import Catalog
 import Postgres
 import Records
+import TestSupport
 import Testing
 
 @testable import Ingest
@@ -61,11 +62,11 @@ struct StreamLandingTests {
             }
             #expect(landed.filter(\.value).count == 36)
             #expect(landed.allSatisfy { $0.key.hasSuffix("3") != $0.value })
-            let batches = try await fixture.count("select count(*) from millrace.batch")
+            let batches = try await fixture.pool.int("select count(*) from millrace.batch")
             #expect(batches < 36, "they share commits")
             let accepted = try await fixture.accepted()
             #expect(accepted.count == 72 && Set(accepted).count == 72)
-            let moved = try await fixture.count("select count(*) from millrace.ingest_stream where seq = 2")
+            let moved = try await fixture.pool.int("select count(*) from millrace.ingest_stream where seq = 2")
             #expect(moved == 36)
         }
     }
@@ -100,7 +101,7 @@ struct StreamLandingTests {
                     select count(*) from pg_stat_activity
                     where datname = current_database() and wait_event_type = 'Lock'
                     """
-                while try await fixture.count(waiting) == 0 { await Task.yield() }
+                while try await fixture.pool.int(waiting) == 0 { await Task.yield() }
                 return taking
             }
             let taken = try await taking.value
@@ -128,7 +129,7 @@ struct StreamLandingTests {
             let epoch = try await take("s", fixture).epoch
             for seq: Int64 in 1...50 { #expect(try await land("s", epoch, seq...seq, fixture)) }
             _ = try await fixture.pool.withConnection { try await $0.query("select pg_stat_force_next_flush()") }
-            let cold = try await fixture.count(
+            let cold = try await fixture.pool.int(
                 """
                 select n_tup_upd - n_tup_hot_upd from pg_stat_all_tables
                 where relid = 'millrace.ingest_stream'::regclass
