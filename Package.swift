@@ -62,7 +62,8 @@ let modules: [Target] = [
     shared("EventLoop", ["CLinux", "Lifecycle", "Observability"], exclude: ["README.md"]),
     shared("JSON", []),
     shared("HTTP", ["JSON", "COpenSSL", "CZlib"]),
-    shared("HTTPServer", ["HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "CLinux"]),
+    shared(
+        "HTTPServer", ["HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "Configuration", "CLinux"]),
     shared(
         "HTTPClient", ["CCurl", "Configuration", "HTTP", "EventLoop", "Lifecycle", "Observability"],
         exclude: ["README.md"]),
@@ -108,7 +109,10 @@ let testTargets: [Target] = [
     tests("HTTP", ["HTTP", "JSON", "HTTPCorpus"]),
     tests(
         "HTTPServer",
-        ["HTTPServer", "HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "CLinux", "HTTPCorpus"]),
+        [
+            "HTTPServer", "HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "Configuration", "CLinux",
+            "HTTPCorpus",
+        ]),
     tests(
         "HTTPClient",
         [

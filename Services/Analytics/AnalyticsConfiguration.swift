@@ -1,6 +1,7 @@
 public import Configuration
+public import HTTPServer
 
-/// What the analytics service reads from its environment, besides ``ServiceSettings``.
+/// What the analytics service reads from its environment, besides ``ServiceSettings`` and ``HTTPLimits``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -12,6 +13,7 @@ public import Configuration
 /// | `MILLRACE_QUERY_MAX_ROW_BYTES` | `32MiB` | one row; a larger one ends its query |
 public struct AnalyticsConfiguration: Sendable {
     public var service: ServiceSettings
+    public var http: HTTPLimits
     public var querySlots: Int
     public var totalQuerySlots: Int
     public var queryWaiting: Int
@@ -22,6 +24,7 @@ public struct AnalyticsConfiguration: Sendable {
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
         service = ServiceSettings(service: "analytics", defaultPort: 8084, from: &settings)
+        http = HTTPLimits(from: &settings)
         querySlots = settings.integer("MILLRACE_QUERY_SLOTS", default: 8, in: 1...20)
         totalQuerySlots = settings.integer("MILLRACE_QUERY_TOTAL_SLOTS", default: 32, in: 1...1000)
         queryWaiting = settings.integer("MILLRACE_QUERY_WAITING", default: 64, in: 0...10_000)

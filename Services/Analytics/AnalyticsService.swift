@@ -10,7 +10,7 @@ public struct AnalyticsService: Sendable {
     let services: [any Service]
 
     public init(_ configuration: AnalyticsConfiguration) throws {
-        platform = try Platform(service: "analytics", settings: configuration.service)
+        platform = try Platform(service: "analytics", settings: configuration.service, limits: configuration.http)
         let slots = QuerySlots.Limits(
             perWorkspace: configuration.querySlots, total: configuration.totalQuerySlots,
             waiting: configuration.queryWaiting)

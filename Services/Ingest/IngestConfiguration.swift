@@ -1,6 +1,7 @@
 public import Configuration
+public import HTTPServer
 
-/// What the ingest service reads from its environment, besides ``ServiceSettings``.
+/// What the ingest service reads from its environment, besides ``ServiceSettings`` and ``HTTPLimits``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -16,6 +17,7 @@ public import Configuration
 /// | `MILLRACE_RAW_RETENTION` | `7d` | how long raw batches are kept where their source does not say; as store |
 public struct IngestConfiguration: Sendable {
     public var service: ServiceSettings
+    public var http: HTTPLimits
     public var landingMaxBytes: Int
     public var sourceMaxLag: Duration
     public var bodyMaxBytes: Int
@@ -30,6 +32,7 @@ public struct IngestConfiguration: Sendable {
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
         service = ServiceSettings(service: "ingest", defaultPort: 8081, from: &settings)
+        http = HTTPLimits(from: &settings)
         landingMaxBytes = settings.byteCount("MILLRACE_LANDING_MAX_BYTES", default: 20 << 30, in: (1 << 20)...(1 << 50))
         sourceMaxLag = settings.duration(
             "MILLRACE_SOURCE_MAX_LAG", default: .seconds(600), in: .seconds(1) ... .seconds(86_400 * 7))

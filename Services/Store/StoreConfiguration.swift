@@ -1,6 +1,7 @@
 public import Configuration
+public import HTTPServer
 
-/// What the store service reads from its environment, besides ``ServiceSettings``.
+/// What the store service reads from its environment, besides ``ServiceSettings`` and ``HTTPLimits``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -13,6 +14,7 @@ public import Configuration
 /// | `MILLRACE_QUARANTINE_RETENTION` | `30d` | how long quarantined records and dead letters' batches are kept |
 public struct StoreConfiguration: Sendable {
     public var service: ServiceSettings
+    public var http: HTTPLimits
     public var loadSlots: Int
     public var loadBytes: Int
     public var uploadPatience: Duration
@@ -24,6 +26,7 @@ public struct StoreConfiguration: Sendable {
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
         service = ServiceSettings(service: "store", defaultPort: 8083, from: &settings)
+        http = HTTPLimits(from: &settings)
         loadSlots = settings.integer("MILLRACE_LOAD_SLOTS", default: 2, in: 1...64)
         loadBytes = settings.byteCount("MILLRACE_LOAD_BYTES", default: 16 << 20, in: (1 << 20)...(1 << 30))
         uploadPatience = settings.duration(

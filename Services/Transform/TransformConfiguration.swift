@@ -1,17 +1,20 @@
 public import Configuration
+public import HTTPServer
 
-/// What the transform service reads from its environment, besides ``ServiceSettings``.
+/// What the transform service reads from its environment, besides ``ServiceSettings`` and ``HTTPLimits``.
 ///
 /// | variable | default | |
 /// |---|---|---|
 /// | `MILLRACE_TRANSFORM_SLOTS` | 2 | groups of batches worked on at a time |
 public struct TransformConfiguration: Sendable {
     public var service: ServiceSettings
+    public var http: HTTPLimits
     public var slots: Int
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
         service = ServiceSettings(service: "transform", defaultPort: 8082, from: &settings)
+        http = HTTPLimits(from: &settings)
         slots = settings.integer("MILLRACE_TRANSFORM_SLOTS", default: 2, in: 1...256)
         try settings.finish()
     }

@@ -12,7 +12,7 @@ public struct TransformService: Sendable {
     private let services: [any Service]
 
     public init(_ configuration: TransformConfiguration) throws {
-        platform = try Platform(service: "transform", settings: configuration.service)
+        platform = try Platform(service: "transform", settings: configuration.service, limits: configuration.http)
         let role = configuration.service.role
         server = platform.server(routes: role.answersRequests ? TransformService.routes(platform) : [])
         var services: [any Service] = []

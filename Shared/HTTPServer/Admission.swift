@@ -5,13 +5,15 @@ import Synchronization
 final class Admission: Sendable {
     enum Decision: Equatable {
         case loop(Int)
-        /// There are as many as there may be.
-        case refused
+        /// There are as many as there may be; the text says of what.
+        case refused(String)
     }
 
     private struct Counts {
         var total = 0
         var perLoop: [Int]
+        /// Nil where no client could have too many before there are too many in all.
+        var clients: ClientCounts?
     }
 
     let mailboxes: [LoopMailbox]
@@ -20,25 +22,30 @@ final class Admission: Sendable {
     private let open: Gauge
     private let refused: Counter
 
-    init(_ mailboxes: [LoopMailbox], limit: Int, metrics: MetricsRegistry) {
+    init(_ mailboxes: [LoopMailbox], limits: HTTPLimits, metrics: MetricsRegistry) {
         self.mailboxes = mailboxes
-        self.limit = limit
-        counts = Mutex(Counts(perLoop: [Int](repeating: 0, count: mailboxes.count)))
+        limit = limits.connections
+        let clients = ClientCounts(limit: limits.connectionsPerClient, except: limits.proxies)
+        counts = Mutex(
+            Counts(
+                perLoop: [Int](repeating: 0, count: mailboxes.count),
+                clients: limits.connectionsPerClient < limit ? clients : nil))
         open = metrics.gauge("http_connections", help: "Open connections.")
         refused = metrics.counter("http_connections_refused_total", help: "Connections over the limit.")
     }
 
-    /// Counts a new connection in, on the loop with the fewest; `own` wins a tie.
-    func admit(preferring own: Int) -> Decision {
+    /// Counts a new connection of a client in, on the loop with the fewest; `own` wins a tie.
+    func admit(_ peer: String, preferring own: Int) -> Decision {
         let decision = counts.withLock { counts -> Decision in
-            guard counts.total < limit else { return .refused }
+            guard counts.total < limit else { return .refused("the server has too many connections") }
+            guard counts.clients?.enter(peer) ?? true else { return .refused("the client has too many connections") }
             var chosen = own
             for (index, count) in counts.perLoop.enumerated() where count < counts.perLoop[chosen] { chosen = index }
             counts.total += 1
             counts.perLoop[chosen] += 1
             return .loop(chosen)
         }
-        if decision == .refused { refused.add() } else { open.add(1) }
+        if case .refused = decision { refused.add() } else { open.add(1) }
         return decision
     }
 
@@ -50,10 +57,11 @@ final class Admission: Sendable {
         }
     }
 
-    /// A connection of the loop has ended.
-    func leave(_ index: Int) {
+    /// A client's connection on the loop has ended.
+    func leave(_ index: Int, _ peer: String) {
         counts.withLock { counts in
             counts.total -= 1
+            counts.clients?.leave(peer)
             counts.perLoop[index] -= 1
         }
         open.add(-1)

@@ -8,12 +8,20 @@ public struct HTTPLimits: Sendable {
     public var body = 64 * 1024 * 1024
     /// Connections at a time; further ones are answered 503 and closed.
     public var connections = 10_000
+    /// Connections at a time of one client: an IPv4 address, or an IPv6 network of 64 bits. Further ones are answered
+    /// 503 and closed.
+    public var connectionsPerClient = 1_000
+    /// Addresses that the connections of many clients come from, for which `connectionsPerClient` does not hold:
+    /// loopback, where a gateway of the same machine is.
+    public var proxies = ["127.0.0.0/8", "::1"].compactMap { AddressRange($0) }
     /// From the first octet of a head to its last.
     public var headTimeout = Duration.seconds(10)
     /// Between requests on a connection that is kept alive.
     public var idleTimeout = Duration.seconds(75)
     /// Without one octet of a body that is being read.
     public var bodyTimeout = Duration.seconds(30)
+    /// Spent waiting for the octets of one body in all, however fast they come.
+    public var requestTimeout = Duration.seconds(6 * 3600)
     /// Octets a second that a body must come at on average, once `rateGrace` is over.
     public var bodyRate = 1024
     /// Without one octet of an answer being taken.

@@ -73,7 +73,7 @@ public final class HTTPServer: Service {
         defer { listener.withLock { $0 = nil } }
         socket.retain(by: loops.loops.count)
         let mailboxes = loops.loops.enumerated().map { LoopMailbox($0.offset, $0.element) }
-        let admission = Admission(mailboxes, limit: settings.limits.connections, metrics: metrics)
+        let admission = Admission(mailboxes, limits: settings.limits, metrics: metrics)
         let bound = Int(socket.port)
         settings.logger.info("http.listening", ["server.address": .string(address), "server.port": .int(bound)])
         let settings = settings

@@ -30,7 +30,8 @@ struct ServerSettings: Sendable {
         self.respond = respond
         self.failure = failure
         webSockets = WebSocketMetrics(metrics)
-        readPace = TransferPace(idle: limits.bodyTimeout, rate: limits.bodyRate, grace: limits.rateGrace)
+        readPace = TransferPace(
+            idle: limits.bodyTimeout, rate: limits.bodyRate, grace: limits.rateGrace, total: limits.requestTimeout)
         writePace = TransferPace(idle: limits.writeTimeout, rate: limits.writeRate, grace: limits.rateGrace)
         headTimeout = LoopInterval(limits.headTimeout)
         idleTimeout = LoopInterval(limits.idleTimeout)
@@ -120,8 +121,8 @@ final class ServerLoop {
 
     /// Gives a new connection to the loop that has the fewest.
     private func place(_ accepted: Socket.Accepted, _ group: inout DiscardingTaskGroup) {
-        switch admission.admit(preferring: mailbox.index) {
-        case .refused: refuse(accepted)
+        switch admission.admit(accepted.peer, preferring: mailbox.index) {
+        case .refused(let reason): refuse(accepted, reason)
         case .loop(mailbox.index): serve(accepted, &group)
         case .loop(let other):
             guard !admission.mailboxes[other].put(accepted) else { return }
@@ -136,7 +137,7 @@ final class ServerLoop {
     }
 
     private nonisolated(nonsending) func serve(_ accepted: Socket.Accepted) async {
-        defer { admission.leave(mailbox.index) }
+        defer { admission.leave(mailbox.index, accepted.peer) }
         guard let connection = try? Connection(accepted, on: self) else { return }
         connections[ObjectIdentifier(connection)] = connection
         await connection.serve()
@@ -149,9 +150,9 @@ final class ServerLoop {
         for connection in connections.values { connection.drain() }
     }
 
-    /// Answers 503 without waiting: the process has as many connections as it may have.
-    private func refuse(_ accepted: Socket.Accepted) {
-        let problem = Problem(.tooManyConnections, "the server has too many connections", retryAfter: .seconds(1))
+    /// Answers 503 without waiting: the process, or the client, has as many connections as it may have.
+    private func refuse(_ accepted: Socket.Accepted, _ reason: String) {
+        let problem = Problem(.tooManyConnections, reason, retryAfter: .seconds(1))
         output.removeAll(keepingCapacity: true)
         let response = Response.problem(problem)
         if case .bytes(let body) = response.body {

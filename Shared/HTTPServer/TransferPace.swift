@@ -1,18 +1,21 @@
 import EventLoop
 
-/// Holds one direction of a transfer to an idle limit and to a minimum average rate. Only the time spent waiting for
-/// the peer counts: a handler that takes its time does not make its client slow.
+/// Holds one direction of a transfer to an idle limit, to a minimum average rate, and to a time in all. Only the time
+/// spent waiting for the peer counts: a handler that takes its time does not make its client slow.
 struct TransferPace {
     private let idle: LoopInterval
     private let grace: LoopInterval
+    private let total: LoopInterval
     /// Octets a second.
     private let rate: Int
     private var octets = 0
     private var waited = LoopInterval.zero
 
-    init(idle: Duration, rate: Int, grace: Duration) {
+    /// Without `total` there is no end to a transfer that is fast enough.
+    init(idle: Duration, rate: Int, grace: Duration, total: Duration? = nil) {
         self.idle = LoopInterval(idle)
         self.grace = LoopInterval(grace)
+        self.total = total.map { LoopInterval($0) } ?? LoopInterval(nanoseconds: .max)
         self.rate = max(1, rate)
     }
 
@@ -20,7 +23,7 @@ struct TransferPace {
     /// slow already.
     func deadline(from now: LoopTime) -> LoopTime? {
         let earned = LoopInterval(.seconds(octets / rate)) + LoopInterval(.seconds(1) * (octets % rate) / rate)
-        let left = grace + earned - waited
+        let left = min(grace + earned, total) - waited
         return left > .zero ? now + min(idle, left) : nil
     }
 

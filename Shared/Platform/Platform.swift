@@ -17,6 +17,8 @@ public struct Platform: Sendable {
     /// The service's name: `ingest`, `transform`, `store` or `analytics`.
     public let service: String
     public let settings: ServiceSettings
+    /// Those of the service's server.
+    public let limits: HTTPLimits
     public let logger: Logger
     public let metrics: MetricsRegistry
     public let loops: EventLoopGroup
@@ -27,9 +29,10 @@ public struct Platform: Sendable {
     public let authentication: AuthenticationMiddleware
 
     /// Errors: `PostgresError` (`.configuration`) for the URL, and what making the event loops' threads throws.
-    public init(service: String, settings: ServiceSettings) throws {
+    public init(service: String, settings: ServiceSettings, limits: HTTPLimits) throws {
         self.service = service
         self.settings = settings
+        self.limits = limits
         logger = Logger(service: service, level: settings.logLevel)
         metrics = MetricsRegistry()
         loops = try EventLoopGroup(count: settings.eventLoops ?? CPUCount.available, name: service)
@@ -43,8 +46,7 @@ public struct Platform: Sendable {
     /// A server for these routes: each needs a key with the route's scope, unless the route is public. `refresh` is
     /// awaited before the metrics are rendered, for those that have to be read.
     public func server(
-        routes: [Route], readiness: [ReadinessCheck] = [], limits: HTTPLimits = HTTPLimits(),
-        refresh: @escaping @Sendable () async -> Void = {}
+        routes: [Route], readiness: [ReadinessCheck] = [], refresh: @escaping @Sendable () async -> Void = {}
     ) -> HTTPServer {
         let database = ReadinessCheck("database") { [pool] in
             if !pool.isAvailable { throw Problem(.databaseUnavailable, "the database cannot be reached") }
@@ -52,6 +54,9 @@ public struct Platform: Sendable {
         let all = StandardRoutes.adding(
             to: routes, title: "Millrace \(service)", version: Self.version, readiness: [database] + readiness,
             metrics: metrics, refresh: refresh)
+        var limits = limits
+        // The rest of the drain is for what answers in progress stand on.
+        limits.drain = settings.drain * 4 / 5
         let application = Application(
             router: Router(routes: all), middleware: [authentication], limits: limits, metrics: metrics)
         return HTTPServer(

@@ -75,22 +75,86 @@ import Testing
             $0.bodyRate = 100_000
         }
         try await TestServer.run([echo], limits: limits) { server in
+            let answer = try await LimitTests.answerToDrips(server)
+            #expect(answer?.status == 408)
+        }
+    }
+
+    /// Never idle for long, and fast enough, but without an end.
+    @Test func aBodyThatTakesTooLongInAllIs408() async throws {
+        let limits: (inout HTTPLimits) -> Void = {
+            $0.bodyRate = 1
+            $0.requestTimeout = .milliseconds(60)
+        }
+        try await TestServer.run([echo], limits: limits) { server in
+            let answer = try await LimitTests.answerToDrips(server)
+            #expect(answer?.status == 408)
+        }
+    }
+
+    /// Sends a body octet by octet until there is an answer.
+    private static func answerToDrips(_ server: TestServer) async throws -> Answer? {
+        let client = try server.connect()
+        defer { client.close() }
+        try await client.send("POST /echo/x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+        return try await withThrowingTaskGroup(of: Answer?.self) { group in
+            group.addTask { Answer.parse(try await client.receiveAll())?.answer }
+            group.addTask {
+                while (try? client.trySend([0x61])) != nil, !Task.isCancelled {
+                    try? await server.loop.sleep(for: .milliseconds(5))
+                }
+                return nil
+            }
+            let first = try await group.next() ?? nil
+            group.cancelAll()
+            return first
+        }
+    }
+
+    /// Something is taken all the time, but far below the minimum rate.
+    @Test func aDrippingReaderEndsItsAnswer() async throws {
+        let ended = Gate()
+        let piece = [UInt8](repeating: 0x61, count: 1 << 20)
+        let endless = route(.get, "/endless") { _ in
+            .stream(.ok, "text/plain") { writer in
+                defer { ended.open() }
+                while true { try await writer.write(piece) }
+            }
+        }
+        let limits: (inout HTTPLimits) -> Void = {
+            $0.rateGrace = .milliseconds(50)
+            $0.writeRate = 1 << 40
+        }
+        try await TestServer.run([endless], limits: limits) { server in
             let client = try server.connect()
             defer { client.close() }
-            try await client.send("POST /echo/x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
-            let answer = try await withThrowingTaskGroup(of: Answer?.self) { group in
-                group.addTask { Answer.parse(try await client.receiveAll())?.answer }
-                group.addTask {
-                    while (try? client.trySend([0x61])) != nil, !Task.isCancelled {
-                        try? await server.loop.sleep(for: .milliseconds(5))
-                    }
-                    return nil
-                }
-                let first = try await group.next() ?? nil
-                group.cancelAll()
-                return first
+            try await client.send("GET /endless HTTP/1.1\r\nHost: a\r\n\r\n")
+            while !ended.isOpen, !(try await client.receive(limit: 4096)).isEmpty {
+                try? await server.loop.sleep(for: .milliseconds(1))
             }
-            #expect(answer?.status == 408)
+            await ended.passed()
+        }
+    }
+
+    @Test func connectionsOfAClientOverItsLimitAre503() async throws {
+        let limits: (inout HTTPLimits) -> Void = {
+            $0.connectionsPerClient = 1
+            $0.proxies = []
+        }
+        try await TestServer.run([hello], limits: limits) { server in
+            let first = try server.connect()
+            try await first.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(try await first.answer().status == 200)
+            let second = try server.connect()
+            let refused = try #require(Answer.parse(try await second.receiveAll())?.answer)
+            #expect(refused.status == 503 && refused.body.contains("the client has too many connections"))
+            first.close()
+            second.close()
+            await server.settle()
+            let third = try server.connect()
+            defer { third.close() }
+            try await third.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(try await third.answer().status == 200)
         }
     }
 

@@ -19,6 +19,16 @@ import Testing
         #expect(pace.deadline(from: start) == start + LoopInterval(.milliseconds(3500)))
     }
 
+    @Test func aTotalEndsWhatIsFastEnough() {
+        var pace = TransferPace(idle: .seconds(30), rate: 1000, grace: .seconds(10), total: .seconds(60))
+        pace.moved(1_000_000_000)
+        #expect(pace.deadline(from: start) == start + LoopInterval(.seconds(30)))
+        pace.waited(LoopInterval(.seconds(59)))
+        #expect(pace.deadline(from: start) == start + LoopInterval(.seconds(1)))
+        pace.waited(LoopInterval(.seconds(1)))
+        #expect(pace.deadline(from: start) == nil)
+    }
+
     @Test func theIdleLimitHoldsHoweverMuchHasCome() {
         var pace = pace()
         pace.moved(1_000_000_000)
