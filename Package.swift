@@ -133,6 +133,7 @@ let testTargets: [Target] = [
         ]),
     tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
     tests("Expressions", ["Expressions", "Records", "JSON", "Postgres", "TestSupport"]),
+    tests("Platform", ["Ingest", "Transform", "Store", "Analytics"] + base),
     tests("Access", ["Access", "HTTP", "HTTPServer", "Observability", "Postgres", "TestSupport"]),
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
     tests("Ingest", ["Ingest", "Migrations", "TestSupport"] + base),

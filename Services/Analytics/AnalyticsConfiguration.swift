@@ -1,7 +1,8 @@
 public import Configuration
 public import HTTPServer
+import Platform
 
-/// What the analytics service reads from its environment, besides ``ServiceSettings`` and ``HTTPLimits``.
+/// What the analytics service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits`` and ``EdgePolicy``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -14,6 +15,7 @@ public import HTTPServer
 public struct AnalyticsConfiguration: Sendable {
     public var service: ServiceSettings
     public var http: HTTPLimits
+    public var edge: EdgePolicy
     public var querySlots: Int
     public var totalQuerySlots: Int
     public var queryWaiting: Int
@@ -25,6 +27,7 @@ public struct AnalyticsConfiguration: Sendable {
         var settings = Settings(environment)
         service = ServiceSettings(service: "analytics", defaultPort: 8084, from: &settings)
         http = HTTPLimits(from: &settings)
+        edge = EdgePolicy(from: &settings)
         querySlots = settings.integer("MILLRACE_QUERY_SLOTS", default: 8, in: 1...20)
         totalQuerySlots = settings.integer("MILLRACE_QUERY_TOTAL_SLOTS", default: 32, in: 1...1000)
         queryWaiting = settings.integer("MILLRACE_QUERY_WAITING", default: 64, in: 0...10_000)

@@ -1,7 +1,8 @@
 public import Configuration
 public import HTTPServer
+import Platform
 
-/// What the store service reads from its environment, besides ``ServiceSettings`` and ``HTTPLimits``.
+/// What the store service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits`` and ``EdgePolicy``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -15,6 +16,7 @@ public import HTTPServer
 public struct StoreConfiguration: Sendable {
     public var service: ServiceSettings
     public var http: HTTPLimits
+    public var edge: EdgePolicy
     public var loadSlots: Int
     public var loadBytes: Int
     public var uploadPatience: Duration
@@ -27,6 +29,7 @@ public struct StoreConfiguration: Sendable {
         var settings = Settings(environment)
         service = ServiceSettings(service: "store", defaultPort: 8083, from: &settings)
         http = HTTPLimits(from: &settings)
+        edge = EdgePolicy(from: &settings)
         loadSlots = settings.integer("MILLRACE_LOAD_SLOTS", default: 2, in: 1...64)
         loadBytes = settings.byteCount("MILLRACE_LOAD_BYTES", default: 16 << 20, in: (1 << 20)...(1 << 30))
         uploadPatience = settings.duration(

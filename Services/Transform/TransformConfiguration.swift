@@ -1,7 +1,8 @@
 public import Configuration
 public import HTTPServer
+import Platform
 
-/// What the transform service reads from its environment, besides ``ServiceSettings`` and ``HTTPLimits``.
+/// What the transform service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits`` and ``EdgePolicy``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -9,12 +10,14 @@ public import HTTPServer
 public struct TransformConfiguration: Sendable {
     public var service: ServiceSettings
     public var http: HTTPLimits
+    public var edge: EdgePolicy
     public var slots: Int
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
         service = ServiceSettings(service: "transform", defaultPort: 8082, from: &settings)
         http = HTTPLimits(from: &settings)
+        edge = EdgePolicy(from: &settings)
         slots = settings.integer("MILLRACE_TRANSFORM_SLOTS", default: 2, in: 1...256)
         try settings.finish()
     }

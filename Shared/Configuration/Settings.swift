@@ -40,6 +40,22 @@ public struct Settings {
         return text.split(separator: ",").map(SettingText.trimmed).filter { !$0.isEmpty }
     }
 
+    /// A list of what `convert` reads; `expected` says in a fault what a member must be.
+    public mutating func list<Value>(
+        _ name: String, default fallback: [Value], of expected: String, _ convert: (String) -> Value?
+    ) -> [Value] {
+        guard environment[name] != nil else { return fallback }
+        var values: [Value] = []
+        for text in list(name) {
+            if let value = convert(text) {
+                values.append(value)
+            } else {
+                refuse(name, "must be a list of \(expected), not \(SettingText.quoted(text))")
+            }
+        }
+        return values
+    }
+
     /// A whole number within `range`.
     public mutating func integer(_ name: String, default fallback: Int, in range: ClosedRange<Int>) -> Int {
         parse(name, fallback, "a whole number from \(range.lowerBound) to \(range.upperBound)") { text in

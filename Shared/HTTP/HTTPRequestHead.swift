@@ -120,6 +120,19 @@ extension HTTPRequestHead {
         }
     }
 
+    /// The members of a field that lists field names or other tokens; nil where one is no token. The name is given in
+    /// lower case.
+    public func fieldNames(in name: String) -> [String]? {
+        var names: [String] = []
+        for field in fields where matches(field.name, name) {
+            for member in Octets.list(self[field.value]) {
+                guard Octets.isToken(member) else { return nil }
+                names.append(String(decoding: member, as: UTF8.self))
+            }
+        }
+        return names
+    }
+
     /// All fields as strings.
     public var headers: HTTPHeaders {
         var headers = HTTPHeaders()

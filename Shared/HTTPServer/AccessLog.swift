@@ -13,7 +13,7 @@ enum AccessLog {
             "http.route": .string(request.route?.pattern ?? "unmatched"),
             "http.status": .int(response.status.code),
             "http.seconds": .double(time),
-            "client.address": .string(request.context.clientAddress),
+            "client.address": .string(request.clientAddress),
         ]
         let logger = request.context.logger
         if isFault {
@@ -31,7 +31,7 @@ enum AccessLog {
             "http.route": .string(request.route?.pattern ?? "unmatched"),
             "websocket.code": code.map { .int(Int($0.rawValue)) } ?? .string("none"),
             "websocket.seconds": .double(Double(time.nanoseconds) / 1e9),
-            "client.address": .string(request.context.clientAddress),
+            "client.address": .string(request.clientAddress),
         ]
         let logger = request.context.logger
         if code == .internalError {

@@ -4,20 +4,22 @@ public import Observability
 /// What answers requests: routes behind middleware. It does no I/O of its own, so tests call it as the server does.
 ///
 /// Around the middleware it finds the route, holds the body to its limit, turns errors into problems, names the
-/// request in its answer, counts, times and logs it. That much is the same for every service, so it is one function
-/// and not five steps of a chain.
+/// request in its answer, says what other sites' pages may read, counts, times and logs it. That much is the same for
+/// every service, so it is one function and not six steps of a chain.
 public struct Application: Sendable {
     public let router: Router
     private let chain: Route.Handler
     private let bodyLimit: BodyLimit
+    private let edge: EdgePolicy
     private let metrics: RequestMetrics
 
     /// - Parameter middleware: from the outermost in.
     public init(
         router: Router, middleware: [any Middleware] = [], limits: HTTPLimits = HTTPLimits(),
-        metrics: MetricsRegistry
+        edge: EdgePolicy = EdgePolicy(), metrics: MetricsRegistry
     ) {
         self.router = router
+        self.edge = edge
         self.metrics = RequestMetrics(routes: router.routes, registry: metrics)
         bodyLimit = BodyLimit(limits.body)
         let allMethods = router.allMethods
@@ -33,6 +35,7 @@ public struct Application: Sendable {
     public nonisolated(nonsending) func respond(to request: Request) async -> Response {
         let start = ContinuousClock.now
         var request = request
+        request.context.trustedProxies = edge.trustedProxies
         var response: Response
         do {
             try route(&request)
@@ -41,6 +44,7 @@ public struct Application: Sendable {
             response = ProblemMapping.response(to: error, request)
         }
         response.headers.add("x-request-id", request.context.requestID)
+        edge.crossOrigin?.apply(to: &response, for: request.head)
         let time = metrics.record(request, response, since: start)
         AccessLog.record(request, response, after: time)
         return response

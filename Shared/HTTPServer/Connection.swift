@@ -55,7 +55,7 @@ final class Connection {
             body = RequestBody(source, contentLength: head.contentLength)
         }
         var context = RequestContext(
-            head, logger: server.settings.logger, clientAddress: peer, logsAccess: server.settings.logsAccess)
+            head, logger: server.settings.logger, peerAddress: peer, logsAccess: server.settings.logsAccess)
         context.presence = ConnectionPresence(LoopBound(self, to: loop), serial)
         return Request(head, body: body, context: context)
     }

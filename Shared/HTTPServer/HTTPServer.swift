@@ -10,6 +10,8 @@ import Synchronization
 /// connections, and cancels what is left after `HTTPLimits.drain`.
 public final class HTTPServer: Service {
     public let name: String
+    /// What answers the requests.
+    public let application: Application
     private let address: String
     private let port: UInt16
     private let loops: EventLoopGroup
@@ -26,6 +28,7 @@ public final class HTTPServer: Service {
         limits: HTTPLimits = HTTPLimits(), logsAccess: Bool = false, logger: Logger, metrics: MetricsRegistry
     ) {
         self.name = name
+        self.application = application
         self.address = address
         self.port = port
         self.loops = loops

@@ -34,6 +34,10 @@ public struct Request: Sendable {
 
     public var method: HTTPMethod { head.method }
 
+    /// Whom the request comes from, as text: the peer, or whom a trusted proxy names. Found out each time it is asked
+    /// for, which for most requests is never.
+    public var clientAddress: String { context.trustedProxies.client(of: head, peer: context.peerAddress) }
+
     /// The value of a name in the route's pattern.
     /// - Precondition: the pattern has the name; a test goes through all routes.
     public func parameter(_ name: String) -> String {

@@ -8,20 +8,23 @@ public struct RequestContext: Sendable {
     /// This service's span in the client's trace, or in a new one.
     public var trace: TraceContext
     private let serviceLogger: Logger
-    /// The peer's address as text, without its port; empty when it is not known.
-    public var clientAddress: String
+    /// The address that the connection comes from as text, without its port; empty when it is not known. Who asks may
+    /// stand behind it: `Request.clientAddress`.
+    public let peerAddress: String
     /// Who asks, once authentication has found out; Access reads it back by its own type.
     public var principal: (any Sendable)?
     /// Whether every answer is logged, or only the server's own faults.
     let logsAccess: Bool
+    /// Whose word about the client's address is taken.
+    var trustedProxies = TrustedProxies.none
     /// Who can tell that the client has gone; nil where there is no connection.
     var presence: (any ClientPresence)?
 
-    public init(requestID: String, trace: TraceContext, logger: Logger, clientAddress: String = "") {
+    public init(requestID: String, trace: TraceContext, logger: Logger, peerAddress: String = "") {
         self.requestID = requestID
         self.trace = trace
         serviceLogger = logger
-        self.clientAddress = clientAddress
+        self.peerAddress = peerAddress
         logsAccess = false
     }
 
@@ -31,11 +34,11 @@ public struct RequestContext: Sendable {
     }
 
     /// The context of a request as it comes in: takes over its `X-Request-Id` and `traceparent`, or makes them.
-    public init(_ head: HTTPRequestHead, logger: Logger, clientAddress: String, logsAccess: Bool = false) {
+    public init(_ head: HTTPRequestHead, logger: Logger, peerAddress: String, logsAccess: Bool = false) {
         requestID = RequestContext.requestID(head) ?? UniqueNumber.nextText()
         trace = head["traceparent"].flatMap(TraceContext.init)?.child() ?? TraceContext.generate()
         serviceLogger = logger
-        self.clientAddress = clientAddress
+        self.peerAddress = peerAddress
         self.logsAccess = logsAccess
     }
 

@@ -19,6 +19,7 @@ public struct Platform: Sendable {
     public let settings: ServiceSettings
     /// Those of the service's server.
     public let limits: HTTPLimits
+    public let edge: EdgePolicy
     public let logger: Logger
     public let metrics: MetricsRegistry
     public let loops: EventLoopGroup
@@ -29,10 +30,11 @@ public struct Platform: Sendable {
     public let authentication: AuthenticationMiddleware
 
     /// Errors: `PostgresError` (`.configuration`) for the URL, and what making the event loops' threads throws.
-    public init(service: String, settings: ServiceSettings, limits: HTTPLimits) throws {
+    public init(service: String, settings: ServiceSettings, limits: HTTPLimits, edge: EdgePolicy) throws {
         self.service = service
         self.settings = settings
         self.limits = limits
+        self.edge = edge
         logger = Logger(service: service, level: settings.logLevel)
         metrics = MetricsRegistry()
         loops = try EventLoopGroup(count: settings.eventLoops ?? CPUCount.available, name: service)
@@ -58,7 +60,8 @@ public struct Platform: Sendable {
         // The rest of the drain is for what answers in progress stand on.
         limits.drain = settings.drain * 4 / 5
         let application = Application(
-            router: Router(routes: all), middleware: [authentication], limits: limits, metrics: metrics)
+            router: Router(routes: all), middleware: [authentication], limits: limits, edge: edge,
+            metrics: metrics)
         return HTTPServer(
             name: service, address: settings.host, port: settings.port, application: application, loops: loops,
             limits: limits, logsAccess: settings.logsAccess, logger: logger, metrics: metrics)

@@ -85,7 +85,7 @@ private final class Time: Sendable {
             throw Problem(.malformedRequest, "the test's request is not complete")
         }
         return await application.respond(
-            to: Request(head, context: RequestContext(head, logger: .silent, clientAddress: "")))
+            to: Request(head, context: RequestContext(head, logger: .silent, peerAddress: "")))
     }
 
     private func text(_ response: Response) -> String {

@@ -24,7 +24,7 @@ enum Fixture {
     }
 
     static func request(_ head: HTTPRequestHead, body: RequestBody) -> Request {
-        Request(head, body: body, context: RequestContext(head, logger: .silent, clientAddress: "192.0.2.1"))
+        Request(head, body: body, context: RequestContext(head, logger: .silent, peerAddress: "192.0.2.1"))
     }
 
     static func application(

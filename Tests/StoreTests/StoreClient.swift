@@ -53,7 +53,7 @@ struct StoreClient: Sendable {
         var headers = headers
         headers["authorization"] = "Bearer \(key)"
         let head = try HTTPRequestHead(method, target, headers: headers, bodyLength: body?.count)
-        let context = RequestContext(head, logger: .silent, clientAddress: "192.0.2.1")
+        let context = RequestContext(head, logger: .silent, peerAddress: "192.0.2.1")
         let response = await application.respond(to: Request(head, body: RequestBody(body ?? []), context: context))
         var text = ""
         if case .bytes(let bytes) = response.body { text = String(decoding: bytes, as: UTF8.self) }

@@ -1,0 +1,83 @@
+import Analytics
+import Configuration
+import HTTP
+import HTTPServer
+import Ingest
+import Observability
+import Platform
+import Store
+import Testing
+import Transform
+
+/// Goes through all routes of all services; none of them runs.
+@Suite struct RouteTableTests {
+    private static let services = ["ingest", "transform", "store", "analytics"]
+
+    /// The service's application, with a database that is never asked.
+    private func withApplication(_ service: String, _ body: (Application) async throws -> Void) async throws {
+        let environment = Environment(["DATABASE_URL": "postgres://127.0.0.1/none", "MILLRACE_EVENT_LOOPS": "1"])
+        let platform: Platform
+        let server: HTTPServer
+        switch service {
+        case "ingest":
+            let made = try IngestService(IngestConfiguration(environment))
+            (platform, server) = (made.platform, made.server)
+        case "transform":
+            let made = try TransformService(TransformConfiguration(environment))
+            (platform, server) = (made.platform, made.server)
+        case "store":
+            let made = try StoreService(StoreConfiguration(environment))
+            (platform, server) = (made.platform, made.server)
+        default:
+            let made = try AnalyticsService(AnalyticsConfiguration(environment))
+            (platform, server) = (made.platform, made.server)
+        }
+        defer { platform.loops.shutdown() }
+        try await body(server.application)
+    }
+
+    /// A path of the pattern, with a value that is no literal segment anywhere.
+    private func path(_ pattern: String) -> String {
+        pattern.split(separator: "/").map { $0.hasPrefix("{") ? "/x-1" : "/\($0)" }.joined()
+    }
+
+    private func answer(_ application: Application, _ method: HTTPMethod, _ path: String) async throws -> Response {
+        let head = try HTTPRequestHead(method, path)
+        let context = RequestContext(head, logger: .silent, peerAddress: "")
+        return await application.respond(to: Request(head, context: context))
+    }
+
+    @Test(arguments: services)
+    func otherMethodsAreRefusedAndTheOnesThereAreNamed(_ service: String) async throws {
+        try await withApplication(service) { application in
+            let tables = Dictionary(grouping: application.router.routes) { path($0.pattern) }
+            #expect(tables.count > 4)
+            for (path, routes) in tables {
+                var methods = Set(routes.map(\.method.description))
+                if methods.contains("GET") { methods.insert("HEAD") }
+                methods.insert("OPTIONS")
+                let allow = methods.sorted().joined(separator: ", ")
+                let refused = try await answer(application, .other("BREW"), path)
+                #expect(refused.status == .methodNotAllowed && refused.headers["allow"] == allow, "\(path)")
+                let options = try await answer(application, .options, path)
+                #expect(options.status == .noContent && options.headers["allow"] == allow, "\(path)")
+            }
+        }
+    }
+
+    @Test(arguments: services)
+    func headIsAnsweredWhereverGetIs(_ service: String) async throws {
+        try await withApplication(service) { application in
+            for (index, route) in application.router.routes.enumerated() where route.method == .get {
+                guard
+                    case .route(_, _, let found) = try application.router.match(
+                        HTTPRequestHead(.head, path(route.pattern)))
+                else {
+                    Issue.record("no HEAD for \(route.pattern)")
+                    continue
+                }
+                #expect(found == index)
+            }
+        }
+    }
+}
