@@ -1,5 +1,6 @@
 import Analytics
 import Configuration
+import EventLoop
 import HTTP
 import HTTPServer
 import Ingest
