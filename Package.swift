@@ -61,7 +61,7 @@ let modules: [Target] = [
     shared("Lifecycle", ["CLinux", "Observability"]),
     shared("EventLoop", ["CLinux", "Lifecycle", "Observability"], exclude: ["README.md"]),
     shared("JSON", []),
-    shared("HTTP", ["JSON", "COpenSSL", "CZlib"]),
+    shared("HTTP", ["JSON", "COpenSSL", "CZlib", "CZstd"]),
     shared(
         "HTTPServer", ["HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "Configuration", "CLinux"]),
     shared(
@@ -110,8 +110,8 @@ let testTargets: [Target] = [
     tests(
         "HTTPServer",
         [
-            "HTTPServer", "HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "Configuration", "CLinux",
-            "HTTPCorpus",
+            "HTTPServer", "HTTP", "JSON", "Records", "EventLoop", "Lifecycle", "Observability", "Configuration",
+            "CLinux", "HTTPCorpus",
         ]),
     tests(
         "HTTPClient",

@@ -4,13 +4,14 @@ public import Observability
 /// What answers requests: routes behind middleware. It does no I/O of its own, so tests call it as the server does.
 ///
 /// Around the middleware it finds the route, holds the body to its limit, turns errors into problems, names the
-/// request in its answer, says what other sites' pages may read, counts, times and logs it. That much is the same for
-/// every service, so it is one function and not six steps of a chain.
+/// request in its answer, says what other sites' pages may read, compresses, counts, times and logs it. That much is the
+/// same for every service, so it is one function and not seven steps of a chain.
 public struct Application: Sendable {
     public let router: Router
     private let chain: Route.Handler
     private let bodyLimit: BodyLimit
     private let edge: EdgePolicy
+    private let compression: AnswerCompression?
     private let metrics: RequestMetrics
 
     /// - Parameter middleware: from the outermost in.
@@ -20,6 +21,7 @@ public struct Application: Sendable {
     ) {
         self.router = router
         self.edge = edge
+        compression = edge.compresses ? AnswerCompression() : nil
         self.metrics = RequestMetrics(routes: router.routes, registry: metrics)
         bodyLimit = BodyLimit(limits.body)
         let allMethods = router.allMethods
@@ -45,6 +47,9 @@ public struct Application: Sendable {
         }
         response.headers.add("x-request-id", request.context.requestID)
         edge.crossOrigin?.apply(to: &response, for: request.head)
+        if let compression, let coding = compression.choose(for: &response, to: request.head) {
+            response = await compression.encode(response, coding)
+        }
         let time = metrics.record(request, response, since: start)
         AccessLog.record(request, response, after: time)
         return response

@@ -9,10 +9,12 @@ extension EdgePolicy {
     /// |---|---|---|
     /// | `MILLRACE_TRUSTED_PROXIES` | `127.0.0.0/8, ::1` | addresses and ranges, or `none` |
     /// | `MILLRACE_CORS_ORIGINS` | | origins such as `https://console.example`, or `*` |
+    /// | `MILLRACE_COMPRESSION` | `on` | whether answers are compressed by `Accept-Encoding` |
     public init(from settings: inout Settings) {
         self.init()
         trustedProxies = EdgePolicy.proxies(&settings)
         crossOrigin = EdgePolicy.crossOrigin(&settings)
+        compresses = settings.boolean("MILLRACE_COMPRESSION", default: true)
     }
 
     private static func proxies(_ settings: inout Settings) -> TrustedProxies {

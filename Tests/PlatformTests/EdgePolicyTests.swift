@@ -16,6 +16,8 @@ import Testing
         let policy = try read([:])
         #expect(policy.trustedProxies == .loopback)
         #expect(policy.crossOrigin == nil)
+        #expect(policy.compresses)
+        #expect(try !read(["MILLRACE_COMPRESSION": "off"]).compresses)
     }
 
     @Test func proxiesAreRangesOrNone() throws {

@@ -13,6 +13,7 @@ enum Fence {
         "Shared/EventLoop/HostLookup.swift": "getaddrinfo",
         "Shared/EventLoop/LoopBound.swift": "a value that only its loop's thread reads",
         "Shared/EventLoop/PolledDescriptor.swift": "continuations given to the loop",
+        "Shared/HTTP/Coding/AnswerEncoder.swift": "zlib's and zstd's streams",
         "Shared/HTTP/WebSocket/MessageDeflater.swift": "zlib's stream",
         "Shared/HTTP/WebSocket/MessageInflater.swift": "zlib's stream",
         "Shared/HTTP/WebSocket/WebSocketAccept.swift": "OpenSSL's digest",
