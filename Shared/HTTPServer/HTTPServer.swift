@@ -35,7 +35,8 @@ public final class HTTPServer: Service {
         self.metrics = metrics
         settings = ServerSettings(
             limits: limits, logsAccess: logsAccess || logger.writes(.debug), logger: logger,
-            respond: { await application.respond(to: $0) }, failure: { ProblemMapping.response(to: $0, $1) }, metrics: metrics)
+            respond: { await application.respond(to: $0) }, failure: { ProblemMapping.response(to: $0, $1) },
+            metrics: metrics)
     }
 
     /// A server of an application made of a router and middleware, from the outermost in.
