@@ -4,8 +4,8 @@ public import Observability
 /// What answers requests: routes behind middleware. It does no I/O of its own, so tests call it as the server does.
 ///
 /// Around the middleware it finds the route, holds the body to its limit, turns errors into problems, names the
-/// request in its answer, says what other sites' pages may read, compresses, counts, times and logs it. That much is the
-/// same for every service, so it is one function and not seven steps of a chain.
+/// request in its answer, says what other sites' pages may read, compresses, counts, times and logs it. That much is
+/// the same for every service, so it is one function and not seven steps of a chain.
 public struct Application: Sendable {
     public let router: Router
     private let chain: Route.Handler

@@ -1,5 +1,5 @@
 """Keep-alive JSON answers: a service's `/healthz`, with router, middleware, access log and metrics, beside nginx's
-`return 200` with its access log buffered, as many workers as there are processors each. wrk runs on the same machine, and
+`return 200` with its access log buffered, as many workers as there are processors each. wrk runs on the same machine,
 in turns: 64 connections, then 16 requests at a time. At the end 10,000 connections at rest, and what memory they take.
 """
 

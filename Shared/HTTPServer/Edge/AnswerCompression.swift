@@ -7,7 +7,8 @@ import Synchronization
 /// streams are left alone, since their events are small and each should go out at once. An answer says no to all of
 /// this by a `Content-Encoding` of its own or by `Cache-Control: no-transform`.
 ///
-/// The length of a compressed answer tells of its content (BREACH): whoever can have a victim send requests with words of
+/// The length of a compressed answer tells of its content (BREACH): whoever can have a victim send requests with words
+/// of
 /// his choice, which are repeated in the answer beside a secret, and can watch the lengths, can guess the secret. That
 /// needs requests that a browser authenticates by itself; here a key is in `Authorization`, which only its owner's own
 /// code sets. A handler whose answer has a secret beside what others may choose has to say `no-transform`.
