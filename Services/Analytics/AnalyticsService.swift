@@ -10,7 +10,8 @@ public struct AnalyticsService: Sendable {
     let services: [any Service]
 
     public init(_ configuration: AnalyticsConfiguration) throws {
-        platform = try Platform(service: "analytics", settings: configuration.service, limits: configuration.http,
+        platform = try Platform(
+            service: "analytics", settings: configuration.service, limits: configuration.http,
             edge: configuration.edge)
         let slots = QuerySlots.Limits(
             perWorkspace: configuration.querySlots, total: configuration.totalQuerySlots,

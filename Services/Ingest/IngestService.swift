@@ -14,7 +14,8 @@ public struct IngestService: Sendable {
     private let services: [any Service]
 
     public init(_ configuration: IngestConfiguration) throws {
-        platform = try Platform(service: "ingest", settings: configuration.service, limits: configuration.http,
+        platform = try Platform(
+            service: "ingest", settings: configuration.service, limits: configuration.http,
             edge: configuration.edge)
         let metrics = IngestMetrics(platform.metrics)
         let coalescer = Coalescer(

@@ -13,7 +13,8 @@ public struct StoreService: Sendable {
     private let services: [any Service]
 
     public init(_ configuration: StoreConfiguration) throws {
-        platform = try Platform(service: "store", settings: configuration.service, limits: configuration.http,
+        platform = try Platform(
+            service: "store", settings: configuration.service, limits: configuration.http,
             edge: configuration.edge)
         let catalog = DatasetCatalog(pool: platform.pool)
         let routes = StoreRoutes(datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog)).routes

@@ -12,7 +12,8 @@ public struct TransformService: Sendable {
     private let services: [any Service]
 
     public init(_ configuration: TransformConfiguration) throws {
-        platform = try Platform(service: "transform", settings: configuration.service, limits: configuration.http,
+        platform = try Platform(
+            service: "transform", settings: configuration.service, limits: configuration.http,
             edge: configuration.edge)
         let role = configuration.service.role
         server = platform.server(routes: role.answersRequests ? TransformService.routes(platform) : [])
