@@ -95,8 +95,11 @@ let services: [Target] = [
 ].flatMap { $0 }
 
 let testTargets: [Target] = [
+    // Empty but for the thread sanitizer; what is tested with it, and starts threads, links it.
+    .target(name: "CThreadSanitizer", path: "Tests/ThreadSanitizer"),
     .target(
-        name: "TestSupport", dependencies: ["Postgres", "Migrations", "EventLoop", "Lifecycle", "Observability"],
+        name: "TestSupport",
+        dependencies: ["Postgres", "Migrations", "EventLoop", "Lifecycle", "Observability", "CThreadSanitizer"],
         path: "Tests/Support", swiftSettings: swift),
     tests("Observability", ["Observability"]),
     tests("Configuration", ["Configuration", "Observability"]),
@@ -124,7 +127,8 @@ let testTargets: [Target] = [
     tests("Postgres", ["Postgres", "EventLoop", "Lifecycle", "TestSupport"]),
     tests("Migrations", ["Migrations", "Observability", "Postgres", "TestSupport"]),
     .executableTarget(
-        name: "QueueCrasher", dependencies: ["Queue", "Postgres", "EventLoop", "Lifecycle", "Observability"],
+        name: "QueueCrasher",
+        dependencies: ["Queue", "Postgres", "EventLoop", "Lifecycle", "Observability", "CThreadSanitizer"],
         path: "Tests/QueueCrasher", swiftSettings: swift),
     tests(
         "Queue",
