@@ -103,12 +103,17 @@ public enum StandardRoutes {
         }
     }
 
+    private static let document = Schema.answer([
+        ("openapi", Schema.string), ("info", ["type": "object"]), ("paths", ["type": "object"]),
+        ("components", ["type": "object"]),
+    ])
+
     private static func openAPI(_ document: [UInt8]) -> Route {
         Route(
             .get, "/openapi.json", scope: nil,
             operation: Operation(
                 id: "getOpenAPI", summary: "This document", tag: "service",
-                answers: [Operation.Answer(200, "An OpenAPI 3.1 document", [.json()])])
+                answers: [Operation.Answer(200, "An OpenAPI 3.1 document", [.json(schema: StandardRoutes.document)])])
         ) { _ in .json(bytes: document) }
     }
 }
