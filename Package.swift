@@ -114,13 +114,13 @@ let testTargets: [Target] = [
         "HTTPServer",
         [
             "HTTPServer", "HTTP", "JSON", "Records", "EventLoop", "Lifecycle", "Observability", "Configuration",
-            "CLinux", "HTTPCorpus",
+            "CLinux", "HTTPCorpus", "TestSupport",
         ]),
     tests(
         "HTTPClient",
         [
             "HTTPClient", "HTTPServer", "HTTP", "Configuration", "EventLoop", "Lifecycle", "Observability", "CLinux",
-            "CNameLookup",
+            "CNameLookup", "TestSupport",
         ],
         exclude: ["CNameLookup"]),
     .target(name: "CNameLookup", path: "Tests/HTTPClientTests/CNameLookup"),

@@ -1,14 +1,17 @@
 // Shows the thread sanitizer what a contended Mutex orders.
 //
 // `Mutex` of Swift's Synchronization module is a futex (FUTEX_LOCK_PI). Taking it free, and giving it back with nobody
-// waiting, are atomic operations that the compiler emits into the caller, so the sanitizer sees them. Where threads meet,
-// both go through functions in libswiftSynchronization.so, which is not instrumented, to the kernel, which cannot be: the
-// sanitizer then believes that the next owner was not told of what the last one wrote. These functions take the place
-// of the library's in a program that is built with the sanitizer: they say so, and go on to the library's.
+// waiting, are atomic operations that the compiler emits into the caller, so the sanitizer sees them. Where threads
+// meet, both go through functions in libswiftSynchronization.so, which is not instrumented, to the kernel, which cannot
+// be: the sanitizer then believes that the next owner was not told of what the last one wrote. These functions take the
+// place of the library's in a program that is built with the sanitizer: they say so, and go on to the library's.
+#include "CThreadSanitizer.h"
+
+bool thread_sanitizer_is_on(void) { return __has_feature(thread_sanitizer); }
+
 #if __has_feature(thread_sanitizer)
 #define _GNU_SOURCE
 #include <dlfcn.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
