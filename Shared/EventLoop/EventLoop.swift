@@ -96,7 +96,7 @@ extension EventLoop {
     /// One turn: take commands, poll, fire timers, run what was made ready. False once stopped with nothing left.
     private func turn(_ events: UnsafeMutablePointer<clinux_event>) -> Bool {
         let state = unsafe self.state
-        let idle = state.ready.isEmpty
+        let idle = state.isIdle
         let asleep: Bool
         switch inbox.withLock({ $0.take(into: &state.commands, idle: idle, stopping: state.stopping) }) {
         case .sleep: asleep = true
@@ -121,7 +121,12 @@ extension EventLoop {
         }
         fireTimers()
         apply(state)
+        for workers in state.workers { workers.beginTurn() }
         runReady(state)
+        for workers in state.workers {
+            while workers.resumeTask() { runReady(state) }
+            workers.endTurn()
+        }
         return true
     }
 
@@ -138,6 +143,17 @@ extension EventLoop {
             }
         }
         state.commands.removeAll(keepingCapacity: true)
+    }
+
+    /// From now on the workers' tasks are resumed in each turn while there is something for them to do.
+    func attach(_ workers: LoopWorkers) {
+        precondition(isCurrent, "workers are used on their loop's thread")
+        unsafe state.workers.append(workers)
+    }
+
+    func detach(_ workers: LoopWorkers) {
+        precondition(isCurrent, "workers are used on their loop's thread")
+        unsafe state.workers.removeAll { $0 === workers }
     }
 
     /// Runs the jobs that are ready now; those they make ready wait for the next turn, so that no job starves epoll.

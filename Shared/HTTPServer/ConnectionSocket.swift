@@ -1,3 +1,4 @@
+import Buffers
 import EventLoop
 
 /// An accepted socket on its loop. Used by one task at a time, on the loop's thread.
@@ -45,6 +46,14 @@ final class ConnectionSocket {
         mayHaveMore = true
     }
 
+    /// Has `watcher` told when something may have come, or at the deadline. False if something may have come already,
+    /// or the descriptor is no more.
+    func watchReadable(until deadline: LoopTime, _ watcher: any DescriptorWatcher) -> Bool {
+        let isWatching = (try? descriptor.watchReadable(until: deadline, watcher)) ?? false
+        mayHaveMore = true
+        return isWatching
+    }
+
     /// Whether the client will send no more, or has gone.
     var hasPeerEnded: Bool { Socket.hasPeerEnded(descriptor.fd) }
 
@@ -85,6 +94,11 @@ final class ConnectionSocket {
 
     /// One write without waiting.
     func trySend(_ octets: [UInt8]) -> Socket.Sent { Socket.send(descriptor.fd, octets) }
+
+    /// One write without waiting.
+    func trySend(_ octets: borrowing OctetBuffer, _ range: Range<Int>) -> Socket.Sent {
+        Socket.send(descriptor.fd, octets, range)
+    }
 
     func shutdownWrite() { Socket.shutdownWrite(descriptor.fd) }
 

@@ -34,8 +34,7 @@ public final class HTTPServer: Service {
         self.loops = loops
         self.metrics = metrics
         settings = ServerSettings(
-            limits: limits, logsAccess: logsAccess || logger.writes(.debug), logger: logger,
-            respond: { await application.respond(to: $0) }, failure: { ProblemMapping.response(to: $0, $1) },
+            application: application, limits: limits, logsAccess: logsAccess || logger.writes(.debug), logger: logger,
             metrics: metrics)
     }
 

@@ -1,3 +1,4 @@
+import Buffers
 private import CLinux
 
 /// System calls on sockets; the only file of this module that handles memory by address.
@@ -71,6 +72,11 @@ enum Socket {
             return unsafe clinux_send(fd, rest.baseAddress, rest.count)
         }
         return outcome(count)
+    }
+
+    /// Writes some of the octets.
+    static func send(_ fd: CInt, _ octets: borrowing OctetBuffer, _ range: Range<Int>) -> Sent {
+        outcome(unsafe octets.withOctets(range) { unsafe clinux_send(fd, $0.baseAddress, $0.count) })
     }
 
     /// Writes three arrays as if they were one, from the octet `start` of that on.

@@ -24,7 +24,9 @@ public enum StandardRoutes {
         operation: Operation(
             id: "getHealth", summary: "Whether the process answers", tag: "service",
             answers: [Operation.Answer(200, "It does", [.json(example: ["status": "ok"])])])
-    ) { _ in .json(bytes: Array(#"{"status":"ok"}"#.utf8)) }
+    ) { _ in .json(bytes: healthy) }
+
+    private static let healthy = Array(#"{"status":"ok"}"#.utf8)
 
     private static func ready(_ checks: [ReadinessCheck]) -> Route {
         Route(
