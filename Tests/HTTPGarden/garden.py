@@ -13,8 +13,8 @@ from servers import Origin, Server
 EXPLANATIONS = Path(__file__).with_name("differences.jsonl")
 PEERS = ("h11", "httptools", "nginx", "haproxy")
 KINDS = {"accepts": "takes what we refuse", "refuses": "refuses what we take", "reads": "reads other requests"}
-# By the rule: a peer that is wrong, a parser that leaves the matter to the server around it, a choice, a limit that each
-# sets for itself, and what the grammar has and we refuse on purpose. Where ours is wrong, it is put right.
+# By the rule: a peer that is wrong, a parser that leaves the matter to the server around it, a choice, a limit that
+# each sets for itself, and what the grammar has and we refuse on purpose. Where ours is wrong, it is put right.
 VERDICTS = ("breaks a MUST", "breaks a SHOULD", "leaves it to others", "both may", "limits differ", "ours is stricter")
 
 
@@ -82,8 +82,9 @@ def propose(cases, readings):
             reading = readings[peer][case.name]
             if kind := difference(case.ours, reading):
                 print(json.dumps({
-                    "peer": peer, "kind": kind, "cases": [case.name], "rule": case.rule, "sent": repr(case.octets[:300]),
-                    "ours": str(case.ours)[:200], "read": str(reading)[:200]}, ensure_ascii=False))
+                    "peer": peer, "kind": kind, "cases": [case.name], "rule": case.rule,
+                    "sent": repr(case.octets[:300]), "ours": str(case.ours)[:200], "read": str(reading)[:200]},
+                    ensure_ascii=False))
 
 
 def main():

@@ -8,8 +8,9 @@ ABSOLUTE = re.compile(r"^https?://[^/?#]*", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Reading:
-    """`requests`: what was read whole, each as `METHOD target length:body`, the characters being octets. `refused`: what
-    followed them was answered with an error, or not answered at all; else the reader waits for more, or is done."""
+    """`requests`: what was read whole, each as `METHOD target length:body`, the characters being octets. `refused`:
+    what followed them was answered with an error, or not answered at all; else the reader waits for more, or is done.
+    """
 
     requests: tuple
     refused: bool
