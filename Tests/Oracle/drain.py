@@ -150,7 +150,8 @@ def main():
     statuses = {name: count for name, count in counts.items() if name.startswith("status")}
     acknowledged = sum(sum(getattr(client, "acknowledged", {}).values()) for client in proof.clients)
     figure(bench="drain", seed=SEED, terminations=TERMINATIONS, **outcomes, statuses=statuses,
-           acknowledged=acknowledged, longest_stop_s=proof.longest, deadline_s=DEADLINE, faults=len(proof.faults), seconds=round(seconds))
+           acknowledged=acknowledged, longest_stop_s=proof.longest, deadline_s=DEADLINE, faults=len(proof.faults),
+           seconds=round(seconds))
     sys.exit(1 if proof.faults or not counts["answered"] or not acknowledged else 0)
 
 

@@ -7,8 +7,8 @@ reset      a new connection ended before its first answer, with a reset: the ker
            and one that is closed with octets in it that nobody read. The request was not accepted
 retried    a kept connection ended before the answer began, with a reset: the service had closed it idly, and read no
            octet of the request, which may be sent again (RFC 9112, section 9.3.1)
-lost       the connection ended before the answer began, and without a reset: the service read the request and did not
-           answer. Also any end after `100 Continue`, which says that the request is being read
+lost       the connection ended before the answer began, and without a reset: the service read the request and did
+           not answer. Also any end after `100 Continue`, which says that the request is being read
 broken     the connection ended inside an answer
 
 The last two are faults. A request without an answer is sent again, records with the same Idempotency-Key, until there is
