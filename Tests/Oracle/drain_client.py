@@ -11,7 +11,7 @@ lost       the connection ended before the answer began, and without a reset: th
            not answer. Also any end after `100 Continue`, which says that the request is being read
 broken     the connection ended inside an answer
 
-The last two are faults. A request without an answer is sent again, records with the same Idempotency-Key, until there is
+The last two are faults. A request without an answer is sent again, records with the same Idempotency-Key, until there
 one.
 """
 
