@@ -12,7 +12,7 @@ lost       the connection ended before the answer began, and without a reset: th
 broken     the connection ended inside an answer
 
 The last two are faults. A request without an answer is sent again, records with the same Idempotency-Key, until there
-one.
+is one.
 """
 
 import random
