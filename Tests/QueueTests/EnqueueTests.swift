@@ -146,8 +146,8 @@ struct EnqueueTests {
         }
     }
 
-    /// The delayed job was enqueued before all others of its priority, and comes after them, since it draws its position
-    /// when it is due: so it does however long the worker takes to begin.
+    /// The delayed job was enqueued before all others of its priority, and comes after them, since it draws its
+    /// position when it is due: so it does however long the worker takes to begin.
     @Test("Higher priorities come first; a delay holds a job back until its time")
     func order() async throws {
         try await withPool { pool in
