@@ -24,7 +24,7 @@ CONNECTIONS = 1000
 OPENED_A_SECOND = 200
 RATE = 200
 RECORDS = 50
-QUIET = 20
+QUIET = 15
 FLOOR = {"kept": 0.005, "new": 0.005, "record": 0.020}
 MOST = 2.0
 # Beyond a limit: its timer's step, the answer that says so, and a client that reads its end late.

@@ -21,25 +21,24 @@ class SteadyClient:
     def __init__(self, platform, port, source, rate, records):
         context = multiprocessing.get_context("fork")
         self.stopping = context.Event()
-        self.results, sender = context.Pipe(duplex=False)
         self.processes = []
         for work in ((probe, port, rate), (send_records, port, platform.key, source, records)):
+            results, sender = context.Pipe(duplex=False)
             process = context.Process(target=run, args=(sender, self.stopping, *work), daemon=True)
             process.start()
-            self.processes.append(process)
+            self.processes.append((process, results))
 
     def stop(self):
         """({kind: [(when it was due, seconds)]}, what went wrong); by `time.monotonic`, which all processes share."""
         self.stopping.set()
         found, wrong = {}, []
-        for _ in self.processes:
-            latencies, error = self.results.recv()
+        for process, results in self.processes:
+            latencies, error = results.recv()
+            process.join(30)
             for kind, when, seconds in latencies:
                 found.setdefault(kind, []).append((when, seconds))
             if error:
                 wrong.append(error)
-        for process in self.processes:
-            process.join(30)
         return found, wrong
 
 
