@@ -6,7 +6,8 @@ MILLRACE_HOME ?= .millrace
 SECONDS ?= 60
 export SWIFT MILLRACE_HOME
 
-.PHONY: help demo run stop build test lint lint-kubernetes bench oracle drain-proof fuzz-http garden clean
+.PHONY: help demo run stop build test test-thread-sanitizer contract lint lint-kubernetes bench oracle drain-proof \
+	fuzz-http garden clean
 
 help: ## say what each of these does
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +26,12 @@ build: ## install what is needed and build the four services in release mode
 
 test: ## build and run every test, those on a real PostgreSQL included
 	@deploy/local/test
+
+test-thread-sanitizer: ## build and run every Swift test with the thread sanitizer; no report may come
+	@deploy/local/test --thread-sanitizer
+
+contract: ## hold each service to its /openapi.json: what it allows, what it forbids, what comes back
+	@Tests/Contract/contract
 
 lint: ## format and style, undeclared imports, shell scripts, manifests that parse
 	@deploy/local/lint

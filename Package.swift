@@ -106,8 +106,11 @@ let services: [Target] = [
 ].flatMap { $0 }
 
 let testTargets: [Target] = [
+    // Empty but for the thread sanitizer; what is tested with it, and starts threads, links it.
+    .target(name: "CThreadSanitizer", path: "Tests/ThreadSanitizer"),
     .target(
-        name: "TestSupport", dependencies: ["Postgres", "Migrations", "EventLoop", "Lifecycle", "Observability"],
+        name: "TestSupport",
+        dependencies: ["Postgres", "Migrations", "EventLoop", "Lifecycle", "Observability", "CThreadSanitizer"],
         path: "Tests/Support", swiftSettings: swift),
     tests("Buffers", ["Buffers"]),
     tests("Observability", ["Buffers", "Observability"]),
@@ -123,20 +126,21 @@ let testTargets: [Target] = [
         "HTTPServer",
         [
             "HTTPServer", "HTTP", "JSON", "Records", "EventLoop", "Lifecycle", "Observability", "Configuration",
-            "CLinux", "HTTPCorpus",
+            "CLinux", "HTTPCorpus", "TestSupport",
         ]),
     tests(
         "HTTPClient",
         [
             "HTTPClient", "HTTPServer", "HTTP", "Configuration", "EventLoop", "Lifecycle", "Observability", "CLinux",
-            "CNameLookup",
+            "CNameLookup", "TestSupport",
         ],
         exclude: ["CNameLookup"]),
     .target(name: "CNameLookup", path: "Tests/HTTPClientTests/CNameLookup"),
     tests("Postgres", ["Postgres", "EventLoop", "Lifecycle", "TestSupport"]),
     tests("Migrations", ["Migrations", "Observability", "Postgres", "TestSupport"]),
     .executableTarget(
-        name: "QueueCrasher", dependencies: ["Queue", "Postgres", "EventLoop", "Lifecycle", "Observability"],
+        name: "QueueCrasher",
+        dependencies: ["Queue", "Postgres", "EventLoop", "Lifecycle", "Observability", "CThreadSanitizer"],
         path: "Tests/QueueCrasher", swiftSettings: swift),
     tests(
         "Queue",

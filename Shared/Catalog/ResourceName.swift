@@ -1,3 +1,5 @@
+public import JSON
+
 /// The name of a source, pipeline, dataset or endpoint: `^[a-z][a-z0-9_]{0,47}$`.
 public struct ResourceName: Sendable, Hashable, CustomStringConvertible {
     public let text: String
@@ -14,4 +16,9 @@ public struct ResourceName: Sendable, Hashable, CustomStringConvertible {
 
     private static func isLower(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z") }
     private static func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
+}
+
+extension ResourceName {
+    /// The rule as JSON Schema.
+    public static let schema: JSONValue = ["type": "string", "pattern": "^[a-z][a-z0-9_]{0,47}$"]
 }

@@ -16,24 +16,32 @@ public enum OpenAPIDocument {
             "info": ["title": .string(title), "version": .string(version)],
             "paths": .object(paths),
             "components": [
-                "securitySchemes": ["key": ["type": "http", "scheme": "bearer"]],
+                "securitySchemes": ["key": securityScheme],
                 "schemas": ["Problem": problemSchema],
+                "headers": headers,
+                "responses": .object(OpenAPIProblems.shared(by: routes.map(problems(of:)))),
             ],
         ]
     }
 
+    /// What any request can be answered with, whatever its path: as HTTP, or as one more of many.
+    private static let general: [ProblemCode] = [
+        .malformedRequest, .requestTimeout, .targetTooLong, .expectationFailed, .headersTooLarge, .notImplemented,
+        .versionNotSupported, .tooManyConnections, .shuttingDown, .internalError,
+    ]
+
     /// The codes that a route answers with: its own, those of its key, and those HTTP itself brings.
     public static func problems(of route: Route) -> [ProblemCode] {
-        var codes = route.operation.problems
+        var codes = route.operation.problems + general
         if route.scope != nil { codes += [.unauthorized, .forbidden, .databaseUnavailable] }
         let body = route.operation.requestBody.map(\.mediaType)
         if !body.isEmpty {
-            codes += [.payloadTooLarge, .incompleteBody, .requestTimeout, .emptyBody, .unsupportedMediaType]
+            codes += [.payloadTooLarge, .incompleteBody, .emptyBody, .unsupportedMediaType]
         }
         if body == ["application/json"] { codes += [.invalidJSON, .invalidRequest, .unknownField] }
         if route.operation.parameters.contains(where: { $0.location == .query }) { codes.append(.invalidParameter) }
         if !RoutePattern(route.pattern).names.isEmpty { codes.append(.invalidPath) }
-        let sorted = (codes + [.internalError]).sorted { ($0.status.code, $0.name) < ($1.status.code, $1.name) }
+        let sorted = codes.sorted { ($0.status.code, $0.name) < ($1.status.code, $1.name) }
         return sorted.reduce(into: []) { unique, code in
             if unique.last != code { unique.append(code) }
         }
@@ -90,42 +98,65 @@ public enum OpenAPIDocument {
     private static func responses(_ route: Route) -> JSONObject {
         var object = JSONObject()
         for answer in route.operation.answers {
-            var response = JSONObject([("description", .string(answer.description))])
-            if !answer.content.isEmpty { response["content"] = content(answer.content) }
-            object[String(answer.status.code)] = .object(response)
+            object[String(answer.status.code)] = response(answer)
         }
         let codes = Dictionary(grouping: problems(of: route)) { $0.status.code }
         for (status, codes) in codes.sorted(by: { $0.key < $1.key }) where object[String(status)] == nil {
-            object[String(status)] = problemResponse(codes)
+            object[String(status)] = OpenAPIProblems.response(codes)
         }
         return object
     }
 
-    private static func problemResponse(_ codes: [ProblemCode]) -> JSONValue {
-        let lines = codes.map { "`\($0.name)`: \($0.title)" }
-        let names = codes.map { JSONValue.string($0.name) }
-        return [
-            "description": .string(lines.joined(separator: "; ")),
-            "content": [
-                "application/problem+json": [
-                    "schema": [
-                        "allOf": [
-                            ["$ref": "#/components/schemas/Problem"],
-                            ["properties": ["code": ["enum": .array(names)]]],
-                        ]
-                    ]
-                ]
-            ],
-        ]
+    private static func response(_ answer: Operation.Answer) -> JSONValue {
+        var response = JSONObject([("description", .string(answer.description))])
+        var fields = JSONObject([("X-Request-Id", ["$ref": "#/components/headers/RequestID"])])
+        for header in answer.headers {
+            var field = JSONObject([
+                ("description", .string(header.description)), ("required", .bool(header.isRequired)),
+                ("schema", header.schema),
+            ])
+            field["example"] = header.example
+            fields[header.name] = .object(field)
+        }
+        response["headers"] = .object(fields)
+        if !answer.content.isEmpty { response["content"] = content(answer.content) }
+        var links = JSONObject()
+        for link in answer.links {
+            links[link.operation] = [
+                "operationId": .string(link.operation),
+                "parameters": .object(JSONObject(link.parameters.map { ($0.0, .string($0.1)) })),
+            ]
+        }
+        if !links.isEmpty { response["links"] = .object(links) }
+        return .object(response)
     }
+
+    private static let securityScheme: JSONValue = [
+        "type": "http", "scheme": "bearer", "bearerFormat": "mr_ and 43 letters, digits, - or _",
+        "description": "A key of the workspace. The scope that it needs is each operation's `x-scope`.",
+    ]
+
+    private static let headers: JSONValue = [
+        "RequestID": [
+            "description": "The request's own `X-Request-Id` where it is usable, or a new one; logs have it too.",
+            "required": true, "schema": ["type": "string", "minLength": 1, "maxLength": 128],
+        ],
+        "RetryAfter": [
+            "description": "After how many seconds to try again, where that may help.",
+            "schema": ["type": "integer", "minimum": 1],
+        ],
+        "Authenticate": ["description": "How to send a key.", "required": true, "schema": ["type": "string"]],
+    ]
 
     private static let problemSchema: JSONValue = [
         "type": "object",
         "required": ["type", "title", "status", "detail", "code"],
         "properties": [
-            "type": ["type": "string"], "title": ["type": "string"], "status": ["type": "integer"],
-            "detail": ["type": "string"],
-            "code": ["type": "string", "description": "Stable; errors are told apart by it"],
+            "type": ["type": "string", "pattern": "^urn:millrace:problem:[a-z_]+$"], "title": ["type": "string"],
+            "status": ["type": "integer", "minimum": 400, "maximum": 599], "detail": ["type": "string"],
+            "code": [
+                "type": "string", "pattern": "^[a-z_]+$", "description": "Stable; errors are told apart by it",
+            ],
             "errors": [
                 "type": "array",
                 "items": [

@@ -46,16 +46,59 @@ public struct Operation: Sendable {
         }
     }
 
+    /// A header field that an answer has.
+    public struct Header: Sendable {
+        public let name: String
+        public let description: String
+        /// Whether every such answer has it.
+        public let isRequired: Bool
+        /// JSON Schema.
+        public let schema: JSONValue
+        public let example: JSONValue?
+
+        public init(
+            _ name: String, _ description: String, schema: JSONValue = ["type": "string"], required: Bool = true,
+            example: JSONValue? = nil
+        ) {
+            self.name = name
+            self.description = description
+            self.schema = schema
+            isRequired = required
+            self.example = example
+        }
+    }
+
+    /// Another operation that an answer leads to.
+    public struct Link: Sendable {
+        /// The other operation's id.
+        public let operation: String
+        /// Its parameters by name, each a runtime expression: `$response.body#/receipt`.
+        public let parameters: [(String, String)]
+
+        public init(_ operation: String, _ parameters: [(String, String)]) {
+            self.operation = operation
+            self.parameters = parameters
+        }
+    }
+
     /// An answer that is no problem.
     public struct Answer: Sendable {
         public let status: HTTPStatus
         public let description: String
         public let content: [Content]
+        /// Besides `X-Request-Id`, which every answer has.
+        public let headers: [Header]
+        public let links: [Link]
 
-        public init(_ status: HTTPStatus, _ description: String, _ content: [Content] = []) {
+        public init(
+            _ status: HTTPStatus, _ description: String, _ content: [Content] = [], headers: [Header] = [],
+            links: [Link] = []
+        ) {
             self.status = status
             self.description = description
             self.content = content
+            self.headers = headers
+            self.links = links
         }
     }
 

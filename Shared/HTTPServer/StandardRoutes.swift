@@ -23,17 +23,36 @@ public enum StandardRoutes {
         .get, "/healthz", scope: nil,
         operation: Operation(
             id: "getHealth", summary: "Whether the process answers", tag: "service",
-            answers: [Operation.Answer(200, "It does", [.json(example: ["status": "ok"])])])
+            answers: [
+                Operation.Answer(
+                    200, "It does",
+                    [
+                        .json(
+                            schema: Schema.answer([("status", ["type": "string", "const": "ok"])]),
+                            example: ["status": "ok"])
+                    ])
+            ])
     ) { _ in .json(bytes: healthy) }
 
     private static let healthy = Array(#"{"status":"ok"}"#.utf8)
+
+    private static let readiness = Schema.answer(
+        [
+            ("status", ["type": "string", "const": "ready"]),
+            (
+                "notes",
+                Schema.array(of: Schema.answer([("check", Schema.string), ("message", Schema.string)]))
+            ),
+        ], optional: ["notes"])
 
     private static func ready(_ checks: [ReadinessCheck]) -> Route {
         Route(
             .get, "/readyz", scope: nil,
             operation: Operation(
                 id: "getReadiness", summary: "Whether the service can do its work", tag: "service",
-                answers: [Operation.Answer(200, "It can", [.json(example: ["status": "ready"])])],
+                answers: [
+                    Operation.Answer(200, "It can", [.json(schema: readiness, example: ["status": "ready"])])
+                ],
                 problems: [.notReady])
         ) { _ in
             var faults: [FieldFault] = []
@@ -77,19 +96,26 @@ public enum StandardRoutes {
             .get, "/metrics", scope: nil,
             operation: Operation(
                 id: "getMetrics", summary: "Metrics in Prometheus' text format", tag: "service",
-                answers: [Operation.Answer(200, "The metrics", [Operation.Content("text/plain")])])
+                answers: [
+                    Operation.Answer(200, "The metrics", [Operation.Content("text/plain", schema: Schema.string)])
+                ])
         ) { _ in
             await refresh()
             return .bytes(.ok, MetricsRegistry.contentType, metrics.render())
         }
     }
 
+    private static let document = Schema.answer([
+        ("openapi", Schema.string), ("info", ["type": "object"]), ("paths", ["type": "object"]),
+        ("components", ["type": "object"]),
+    ])
+
     private static func openAPI(_ document: [UInt8]) -> Route {
         Route(
             .get, "/openapi.json", scope: nil,
             operation: Operation(
                 id: "getOpenAPI", summary: "This document", tag: "service",
-                answers: [Operation.Answer(200, "An OpenAPI 3.1 document", [.json()])])
+                answers: [Operation.Answer(200, "An OpenAPI 3.1 document", [.json(schema: StandardRoutes.document)])])
         ) { _ in .json(bytes: document) }
     }
 }

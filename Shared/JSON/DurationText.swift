@@ -3,6 +3,10 @@ public enum DurationText {
     /// The longest there is: a hundred years.
     public static let maximum = Duration.seconds(100 * 366 * 86_400)
 
+    /// A pattern of those from one millisecond to one minute, in their shortest digits.
+    public static let upToAMinute =
+        "^([1-9][0-9]{0,3}|[1-5][0-9]{4}|60000)ms$|^([1-9]|[1-5][0-9]|60)s$|^1m$"
+
     /// Nil unless `text` is a whole number with a unit, not beyond `maximum`.
     public static func parse(_ text: String) -> Duration? {
         let digits = text.utf8.prefix { $0 &- 0x30 < 10 }

@@ -13,9 +13,13 @@ public struct QueueInspector: Sendable {
         try await pool.withConnection { try await $0.query(QueueNamesStatement()) }
     }
 
-    /// Errors: SQLSTATE 22023 for an unknown queue.
+    /// Nil for an unknown queue.
     public func status(of queue: String) async throws -> QueueStatus? {
-        try await pool.withConnection { try await $0.query(InspectStatement(queue: queue)).first }
+        do {
+            return try await pool.withConnection { try await $0.query(InspectStatement(queue: queue)).first }
+        } catch let error as PostgresError where error.sqlstate == "22023" {
+            return nil
+        }
     }
 
     /// Dead letters by job id, after the one given; at most `limit` (1 to 1,000).

@@ -5,6 +5,7 @@ import HTTPServer
 import Lifecycle
 import Observability
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import HTTPClient
@@ -106,7 +107,7 @@ struct ConnectionTests {
 
     @Test("1,000 transfers at a time, and the loop's other work goes on between them")
     func thousand() async throws {
-        let count = 1000
+        let count = 1000 / Sanitizer.slowdown
         let arrived = Tally()
         let all = Gate()
         let together = route(.get, "/together/{number}") { request in
@@ -179,7 +180,7 @@ struct ConnectionTests {
                 return try await group.next() ?? nil
             }
             // 100 MB in all take far longer than two turns of this length.
-            #expect(try #require(longest) < 50_000)
+            #expect(try #require(longest) < 50_000 * Sanitizer.slowdown)
         }
     }
 

@@ -42,7 +42,15 @@ import Testing
         #expect(put["requestBody"]?["content"]?["application/json"]?["example"] == ["size": 1])
         #expect(put["responses"]?["201"]?["description"] == "Created")
         let statuses = put["responses"]?.object?.keys ?? []
-        #expect(statuses == ["200", "201", "400", "401", "403", "408", "409", "413", "415", "422", "500", "503"])
+        let expected = [
+            "200", "201", "400", "401", "403", "408", "409", "413", "414", "415", "417", "422", "431", "500", "501",
+            "503", "505",
+        ]
+        #expect(statuses == expected)
+        #expect(put["responses"]?["200"]?["headers"]?["X-Request-Id"]?["$ref"] == "#/components/headers/RequestID")
+        #expect(put["responses"]?["401"]?["$ref"] == "#/components/responses/unauthorized", "one code: said once")
+        let shared = document["components"]?["responses"]?["unauthorized"]
+        #expect(shared?["headers"]?["WWW-Authenticate"]?["$ref"] == "#/components/headers/Authenticate")
         let schema = put["responses"]?["409"]?["content"]?["application/problem+json"]?["schema"]
         #expect(schema?["allOf"]?[1]?["properties"]?["code"]?["enum"] == ["conflict", "incompatible_change"])
     }

@@ -73,6 +73,9 @@ final class TestClient: Sendable {
         descriptor = try PolledDescriptor(adopting: fd, owned: true, loop: loop)
     }
 
+    /// A test that fails leaves its clients: they must not end the process that tells why.
+    deinit { descriptor.close() }
+
     func close() { descriptor.close() }
     func shutdownWrite() { _ = clinux_shutdown_write(descriptor.fd) }
 

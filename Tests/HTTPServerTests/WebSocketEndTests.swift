@@ -3,6 +3,7 @@ import HTTP
 import HTTPServer
 import Lifecycle
 import Synchronization
+import TestSupport
 import Testing
 
 /// How WebSockets end.
@@ -172,9 +173,9 @@ import Testing
         let outcome = Outcome()
         let route = webSocket(
             {
-                $0.pingInterval = .milliseconds(30)
-                $0.idleTimeout = .milliseconds(200)
-                $0.closeTimeout = .milliseconds(50)
+                $0.pingInterval = .milliseconds(30) * Sanitizer.slowdown
+                $0.idleTimeout = .milliseconds(200) * Sanitizer.slowdown
+                $0.closeTimeout = .milliseconds(50) * Sanitizer.slowdown
             }, outcome.handler)
         try await TestServer.run([route]) { server in
             let socket = try await server.openWebSocket()

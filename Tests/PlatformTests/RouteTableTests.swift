@@ -4,6 +4,7 @@ import EventLoop
 import HTTP
 import HTTPServer
 import Ingest
+import JSON
 import Observability
 import Platform
 import Store
@@ -78,6 +79,32 @@ import Transform
                     continue
                 }
                 #expect(found == index)
+            }
+        }
+    }
+
+    /// The contract's test (Tests/Contract) goes by the document: what that does not describe, nobody looks at.
+    @Test(arguments: services)
+    func whatIsSentAndAnsweredHasASchema(_ service: String) async throws {
+        try await withApplication(service) { application in
+            let operations = application.router.routes.map(\.operation)
+            let ids = Set(operations.map(\.id))
+            #expect(ids.count == operations.count)
+            for operation in operations {
+                for content in operation.requestBody + operation.answers.flatMap(\.content) {
+                    let isSaid = content.schema.map { $0 != ["type": "object"] } ?? false
+                    #expect(isSaid, "\(operation.id): \(content.mediaType)")
+                }
+                for link in operation.answers.flatMap(\.links) {
+                    #expect(ids.contains(link.operation), "\(operation.id) leads to \(link.operation)")
+                }
+            }
+            for route in application.router.routes {
+                let named = route.pattern.split(separator: "/").filter { $0.hasPrefix("{") }.map {
+                    $0.dropFirst().dropLast()
+                }
+                let described = route.operation.parameters.filter { $0.location == .path }.map { $0.name[...] }
+                #expect(named == described, "\(route.pattern)")
             }
         }
     }

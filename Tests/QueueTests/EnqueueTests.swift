@@ -40,6 +40,7 @@ struct EnqueueTests {
             let error = try await #require(throws: PostgresError.self) { try await pool.enqueue(queue: "nowhere") }
             #expect(error.sqlstate == "22023")
             #expect(error.message.contains("nowhere"))
+            #expect(try await QueueInspector(pool: pool).status(of: "nowhere") == nil)
         }
     }
 

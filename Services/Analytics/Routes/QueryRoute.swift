@@ -90,14 +90,23 @@ extension QueryRoute {
     private static let requestSchema: JSONValue = [
         "type": "object", "required": ["sql"], "additionalProperties": false,
         "properties": [
-            "sql": ["type": "string"],
-            "params": ["type": "array", "maxItems": 1000, "items": [:]],
-            "format": ["type": "string", "enum": ["json", "csv", "ndjson"]],
+            "sql": Schema.text,
+            "params": [
+                "type": ["array", "null"], "maxItems": 1000,
+                "items": ["type": ["string", "number", "boolean", "object", "array", "null"]],
+            ],
+            "format": Schema.nullable(Schema.oneOf(UserQuery.Format.self)),
             "timeout": [
                 "description": "A duration up to 60s, or seconds.",
-                "oneOf": [["type": "string"], ["type": "number", "exclusiveMinimum": 0, "maximum": 60]],
+                "anyOf": [
+                    ["type": "string", "pattern": .string(DurationText.upToAMinute)],
+                    ["type": "number", "exclusiveMinimum": 0, "maximum": 60], ["type": "null"],
+                ],
             ],
-            "limit": ["type": "integer", "minimum": 0],
+            "limit": [
+                "description": "Rows of an answer in JSON: at most 1,000,000.", "type": ["integer", "null"],
+                "minimum": 0, "maximum": 9_007_199_254_740_991,
+            ],
         ],
     ]
 

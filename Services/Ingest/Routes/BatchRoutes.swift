@@ -18,6 +18,7 @@ struct BatchRoutes: Sendable {
         let query = try request.query()
         let page = try PageRequest(query, list: "batches", maximum: 500)
         let source = query.string("source")
+        if let source, ResourceName(source) == nil { query.fault("source", "expected a source's name") }
         let state = query.value("state", oneOf: Receipt.State.self)
         try query.finish()
         let before = page.cursor?.values[0].int.map(Int64.init) ?? .max
@@ -81,24 +82,28 @@ extension BatchRoutes {
     ]
 
     var routes: [Route] {
-        let id = Operation.Parameter("id", .path, "The batch.", example: "12")
+        let id = Operation.Parameter("id", .path, "The batch.", schema: Schema.id, example: "12")
         return [
             Route(
                 .get, "/v1/batches", scope: "sources:read",
                 operation: Operation(
                     id: "listBatches", summary: "The workspace's batches, newest first", tag: "ingest",
                     parameters: [
-                        .init("source", .query, "Only this source's."),
+                        .init("source", .query, "Only this source's.", schema: ResourceName.schema),
                         .init(
-                            "state", .query, "Only those in this state.",
-                            schema: [
-                                "type": "string", "enum": .array(Receipt.State.allCases.map { .string($0.rawValue) }),
-                            ]),
-                        .init("limit", .query, "Items a page.", schema: ["type": "integer", "maximum": 500]),
-                        .init("cursor", .query, "The `next_cursor` of the page before."),
+                            "state", .query, "Only those in this state.", schema: Schema.oneOf(Receipt.State.self)),
+                        .limit(500), .cursor,
                     ],
                     answers: [
-                        .init(.ok, "A page.", [.json(example: ["items": [Self.example], "next_cursor": nil])])
+                        .init(
+                            .ok, "A page.",
+                            [
+                                .json(
+                                    schema: Schema.page(of: IngestSchemas.batch),
+                                    example: ["items": [Self.example], "next_cursor": nil])
+                            ],
+                            links: ["getBatch", "getBatchRaw"].map { .init($0, [("id", "$response.body#/items/0/id")]) }
+                        )
                     ],
                     problems: [.invalidParameter, .invalidCursor, .databaseUnavailable]),
                 handler: list),
@@ -106,7 +111,7 @@ extension BatchRoutes {
                 .get, "/v1/batches/{id}", scope: "sources:read",
                 operation: Operation(
                     id: "getBatch", summary: "One batch", tag: "ingest", parameters: [id],
-                    answers: [.init(.ok, "The batch.", [.json(example: Self.example)])],
+                    answers: [.init(.ok, "The batch.", [.json(schema: IngestSchemas.batch, example: Self.example)])],
                     problems: [.notFound, .databaseUnavailable]),
                 handler: get),
             Route(
@@ -116,7 +121,10 @@ extension BatchRoutes {
                     answers: [
                         .init(
                             .ok, "The records.",
-                            [.init("application/x-ndjson"), .init("text/csv"), .init("text/plain")])
+                            [
+                                .init("application/x-ndjson", schema: Schema.string),
+                                .init("text/csv", schema: Schema.string), .init("text/plain", schema: Schema.string),
+                            ])
                     ],
                     problems: [.notFound, .rawExpired, .databaseUnavailable]),
                 handler: raw),

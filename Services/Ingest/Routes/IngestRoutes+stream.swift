@@ -1,3 +1,4 @@
+import Catalog
 import HTTP
 import HTTPServer
 import JSON
@@ -22,7 +23,9 @@ extension IngestRoutes {
                     """,
                 tag: "ingest",
                 parameters: [
-                    .init("source", .path, "The source; its first record makes it.", example: "weblogs"),
+                    .init(
+                        "source", .path, "The source; its first record makes it.", schema: ResourceName.schema,
+                        example: "weblogs"),
                     .init(
                         "stream", .query,
                         "Names the stream, so that it can be gone on with. Unused for a week it begins at 1 again.",

@@ -15,6 +15,15 @@ struct IngestRoutes: Sendable {
         [ingestRoute, streamRoute, receiptRoute] + batches.routes + sources.routes
     }
 
+    private static let text: JSONValue = ["type": "string", "minLength": 1]
+    private static let receiptLink = Operation.Link("getReceipt", [("id", "$response.body#/receipt")])
+    private static let receiptHeaders: [Operation.Header] = [
+        .init("Location", "The receipt's path.", example: "/v1/receipts/r0000000080000"),
+        .init(
+            "Idempotent-Replayed", "`true` where this is the answer to an earlier request with the same key.",
+            schema: ["type": "string", "const": "true"], required: false),
+    ]
+
     private var ingestRoute: Route {
         Route(
             .post, "/v1/ingest/{source}", scope: "ingest:write", bodyLimit: ingest.bodyLimit,
@@ -27,41 +36,53 @@ struct IngestRoutes: Sendable {
                     """,
                 tag: "ingest",
                 parameters: [
-                    .init("source", .path, "The source; its first record makes it.", example: "weblogs"),
+                    .init(
+                        "source", .path, "The source; its first record makes it.", schema: ResourceName.schema,
+                        example: "weblogs"),
                     .init(
                         "wait", .query, "`stored` waits until the records can be queried.",
                         schema: ["type": "string", "enum": ["stored"]]),
                     .init(
-                        "timeout", .query, "How long to wait, at most 60 s.",
-                        schema: ["type": "string", "default": "30s"],
-                        example: "30s"),
+                        "timeout", .query, "How long to wait, at most 60 s; goes with `wait`.",
+                        schema: ["type": "string", "pattern": .string(DurationText.upToAMinute), "default": "30s"]),
                     .init(
                         "Idempotency-Key", .header,
                         "The same key with the same body answers the first receipt, for at least 24 h.",
-                        schema: ["type": "string", "maxLength": 255]),
+                        schema: ["type": "string", "minLength": 1, "maxLength": 255]),
                     .init(
                         "Content-Encoding", .header, "How the body is compressed.",
                         schema: ["type": "string", "enum": ["gzip", "deflate", "zstd", "identity"]]),
                 ],
                 requestBody: [
-                    .init("application/x-ndjson", example: "{\"status\": 200, \"path\": \"/\"}\n{\"status\": 404}\n"),
-                    .init("application/json", schema: [:], example: [["status": 200, "path": "/"], ["status": 404]]),
-                    .init("text/csv", example: "status,path\n200,/\n404,/x\n"),
                     .init(
-                        "text/plain", example: "127.0.0.1 - - [10/Oct/2000:13:55:36 +0000] \"GET / HTTP/1.1\" 200 5\n"),
+                        "application/x-ndjson", schema: Self.text,
+                        example: "{\"status\": 200, \"path\": \"/\"}\n{\"status\": 404}\n"),
+                    .json(
+                        schema: ["type": ["object", "array"]],
+                        example: [["status": 200, "path": "/"], ["status": 404]]),
+                    .init("text/csv", schema: Self.text, example: "status,path\n200,/\n404,/x\n"),
+                    .init(
+                        "text/plain", schema: Self.text,
+                        example: "127.0.0.1 - - [10/Oct/2000:13:55:36 +0000] \"GET / HTTP/1.1\" 200 5\n"),
                 ],
                 answers: [
                     .init(
                         .ok, "Stored in all outputs.",
                         [
-                            .json(example: [
-                                "receipt": "r0000000080000", "state": "stored", "received": 2, "stored": 2,
-                                "filtered": 0, "quarantined": 0, "duplicates": 0,
-                            ])
-                        ]),
+                            .json(
+                                schema: IngestSchemas.summary,
+                                example: [
+                                    "receipt": "r0000000080000", "state": "stored", "received": 2, "stored": 2,
+                                    "filtered": 0, "quarantined": 0, "duplicates": 0,
+                                ])
+                        ], headers: Self.receiptHeaders, links: [Self.receiptLink]),
                     .init(
                         .accepted, "Durable.",
-                        [.json(example: ["receipt": "r0000000080000", "state": "accepted"])]),
+                        [
+                            .json(
+                                schema: IngestSchemas.acknowledgement,
+                                example: ["receipt": "r0000000080000", "state": "accepted"])
+                        ], headers: Self.receiptHeaders, links: [Self.receiptLink]),
                 ],
                 problems: [
                     .emptyBody, .malformedBody, .invalidEncoding, .unsupportedMediaType, .invalidName,
@@ -78,26 +99,28 @@ struct IngestRoutes: Sendable {
             .get, "/v1/receipts/{id}", scope: "ingest:write",
             operation: Operation(
                 id: "getReceipt", summary: "What became of a request's records", tag: "ingest",
-                parameters: [.init("id", .path, "The receipt.", example: "r0000000080000")],
+                parameters: [
+                    .init("id", .path, "The receipt.", schema: IngestSchemas.receiptID, example: "r0000000080000")
+                ],
                 answers: [
                     .init(
                         .ok, "The receipt.",
                         [
-                            .json(example: [
-                                "id": "r0000000080000", "source": "weblogs", "state": "stored", "received": 2,
-                                "stored": 2,
-                                "filtered": 0, "quarantined": 0, "duplicates": 0,
-                                "outputs": [
-                                    [
-                                        "pipeline": "weblogs", "version": 1, "dataset": "weblogs", "state": "stored",
-                                        "error": nil, "stored": 2, "filtered": 0, "quarantined": 0, "duplicates": 0,
-                                    ]
-                                ],
-                                "received_at": "2026-01-01T00:00:00Z", "stored_at": "2026-01-01T00:00:01Z",
-                            ])
+                            .json(schema: IngestSchemas.receipt, example: Self.receiptExample)
                         ])
                 ],
                 problems: [.notFound, .databaseUnavailable]),
             handler: receipts.get)
     }
+    private static let receiptExample: JSONValue = [
+        "id": "r0000000080000", "source": "weblogs", "state": "stored", "received": 2, "stored": 2, "filtered": 0,
+        "quarantined": 0, "duplicates": 0,
+        "outputs": [
+            [
+                "pipeline": "weblogs", "version": 1, "dataset": "weblogs", "state": "stored", "error": nil,
+                "stored": 2, "filtered": 0, "quarantined": 0, "duplicates": 0,
+            ]
+        ],
+        "received_at": "2026-01-01T00:00:00Z", "stored_at": "2026-01-01T00:00:01Z",
+    ]
 }

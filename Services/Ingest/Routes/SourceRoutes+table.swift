@@ -1,3 +1,4 @@
+import Catalog
 import HTTP
 import HTTPServer
 import JSON
@@ -5,8 +6,12 @@ import JSON
 extension SourceRoutes {
     var routes: [Route] { [putRoute, getRoute, deleteRoute, listRoute] }
 
-    private static let source = Operation.Parameter("source", .path, "The source.", example: "weblogs")
-    private static let ifMatch = Operation.Parameter("If-Match", .header, "The `ETag` that the change is made to.")
+    private static let source = Operation.Parameter(
+        "source", .path, "The source.", schema: ResourceName.schema, example: "weblogs")
+    private static let whole = Operation.Content.json(schema: SourceSchemas.source, example: example)
+    private static let links = ["getSource", "putSource", "deleteSource"].map {
+        Operation.Link($0, [("source", "$response.body#/name")])
+    }
 
     private static let definition: JSONValue = [
         "limits": ["max_lag": "5m", "max_body_bytes": 67_108_864, "records_per_second": 10_000],
@@ -45,10 +50,13 @@ extension SourceRoutes {
                     full, and `linger` (0s to 1s), for which a small request may wait for others. Every process goes \
                     by a change within 5 s. Identical settings make no new version.
                     """,
-                tag: "ingest", parameters: [Self.source, Self.ifMatch], requestBody: [.json(example: Self.definition)],
+                tag: "ingest", parameters: [Self.source, .ifMatch],
+                requestBody: [
+                    .json(schema: SourceSchemas.settings(bodyLimit: defaults.maxBodyBytes), example: Self.definition)
+                ],
                 answers: [
-                    .init(.created, "Created.", [.json(example: Self.example)]),
-                    .init(.ok, "Changed, or unchanged.", [.json(example: Self.example)]),
+                    .init(.created, "Created.", [Self.whole], headers: [.entityTag], links: Self.links),
+                    .init(.ok, "Changed, or unchanged.", [Self.whole], headers: [.entityTag], links: Self.links),
                 ],
                 problems: [
                     .invalidSource, .unknownField, .invalidName, .invalidJSON, .emptyBody, .unsupportedMediaType,
@@ -68,7 +76,7 @@ extension SourceRoutes {
                     all are; `lag_seconds` is the same with 0. Records of dead letters are not among them.
                     """,
                 tag: "ingest", parameters: [Self.source],
-                answers: [.init(.ok, "The source.", [.json(example: Self.example)])],
+                answers: [.init(.ok, "The source.", [Self.whole], headers: [.entityTag])],
                 problems: [.notFound, .invalidName, .databaseUnavailable]),
             handler: get)
     }
@@ -86,9 +94,7 @@ extension SourceRoutes {
                     """,
                 tag: "ingest",
                 parameters: [
-                    Self.source,
-                    .init("confirm", .query, "The source's name once more.", required: true, example: "weblogs"),
-                    Self.ifMatch,
+                    Self.source, .confirm("source", schema: ResourceName.schema, example: "weblogs"), .ifMatch,
                 ],
                 answers: [.init(.noContent, "Deleted.")],
                 problems: [
@@ -104,13 +110,16 @@ extension SourceRoutes {
             operation: Operation(
                 id: "listSources", summary: "The workspace's sources", tag: "ingest",
                 parameters: [
-                    .init("limit", .query, "Items a page.", schema: ["type": "integer", "maximum": 1000]),
-                    .init("cursor", .query, "The `next_cursor` of the page before."),
+                    .limit(), .cursor,
                 ],
                 answers: [
                     .init(
                         .ok, "A page of sources, by name.",
-                        [.json(example: ["items": [Self.item], "next_cursor": nil])])
+                        [
+                            .json(
+                                schema: Schema.page(of: SourceSchemas.item),
+                                example: ["items": [Self.item], "next_cursor": nil])
+                        ])
                 ],
                 problems: [.invalidParameter, .invalidCursor, .databaseUnavailable]),
             handler: list)

@@ -10,7 +10,8 @@ extension StoreRoutes {
                 id: "listRows", summary: "A dataset's rows",
                 description: """
                     In the order of loading unless `order` says otherwise. A page ends early where its values take \
-                    more than 4 MiB. `next_cursor` is also in the header `X-Next-Cursor`, for CSV and NDJSON.
+                    more than 4 MiB. `next_cursor` is also in the header `X-Next-Cursor`, for CSV and NDJSON, which \
+                    `Accept` asks for.
                     """,
                 tag: "datasets", parameters: [Self.name] + Self.rowParameters,
                 answers: [
@@ -18,11 +19,16 @@ extension StoreRoutes {
                         .ok, "A page of rows.",
                         [
                             .json(
+                                schema: DatasetSchemas.rows,
                                 example: [
                                     "items": [
                                         ["id": 1, "path": "/", "_extra": nil, "_batch": 7, "_row": 0, "_out": 0]
                                     ], "next_cursor": nil,
-                                ]), .init("application/x-ndjson"), .init("text/csv"),
+                                ]), .init("application/x-ndjson", schema: Schema.string),
+                            .init("text/csv", schema: Schema.string),
+                        ],
+                        headers: [
+                            .init("X-Next-Cursor", "As `next_cursor`; absent on the last page.", required: false)
                         ])
                 ],
                 problems: [
@@ -34,17 +40,18 @@ extension StoreRoutes {
 
     private static let rowParameters: [Operation.Parameter] = [
         .init(
-            "columns", .query, "The columns wanted, separated by commas; all if it is left out.", example: "id,path"),
+            "columns", .query, "The columns wanted, separated by commas; all if it is left out.",
+            schema: ["type": "string", "pattern": #"[^,\u0000]"#], example: "_batch,_row"),
         .init(
             "where", .query, "A condition in the platform's expression language.",
-            example: "status >= 500 and path like '/a%'"),
-        .init("order", .query, "Columns separated by commas, each with `.asc` or `.desc`.", example: "at.desc"),
-        .init("limit", .query, "Rows a page.", schema: ["type": "integer", "maximum": 10_000, "default": 100]),
-        .init("cursor", .query, "The `next_cursor` of the page before."),
+            schema: Schema.text, example: "_row >= 500 and _out = 0"),
+        .init(
+            "order", .query, "At most eight columns separated by commas, each with `.asc` or `.desc`.",
+            schema: Schema.text, example: "_batch.desc"),
+        .limit(RowsQuery.limits.upperBound, usual: RowsQuery.defaultLimit), .cursor,
         .init(
             "numbers", .query, "`string` quotes numeric, and int8 beyond 2^53.",
-            schema: ["type": "string", "enum": ["json", "string"]]),
-        .init("Accept", .header, "`application/json`, `application/x-ndjson` or `text/csv`."),
+            schema: Schema.oneOf(RowRoutes.Numbers.self)),
     ]
 
     var quarantine: Route {
@@ -59,8 +66,7 @@ extension StoreRoutes {
             ], "at": "2026-01-01T00:00:00Z",
         ]
         let stage = Operation.Parameter(
-            "stage", .query, "Only those refused at this stage.",
-            schema: ["type": "string", "enum": ["decode", "transform", "store"]])
+            "stage", .query, "Only those refused at this stage.", schema: Schema.oneOf(RowRoutes.Stage.self))
         return Route(
             .get, "/v1/datasets/{name}/quarantine", scope: "raw:read",
             operation: Operation(
@@ -68,7 +74,13 @@ extension StoreRoutes {
                 description: "Bytes that are no UTF-8 are shown as far as they are, and exactly in `raw_base64`.",
                 tag: "datasets", parameters: [Self.name, stage] + Self.page,
                 answers: [
-                    .init(.ok, "A page, by batch and row.", [.json(example: ["items": [item], "next_cursor": nil])])
+                    .init(
+                        .ok, "A page, by batch and row.",
+                        [
+                            .json(
+                                schema: Schema.page(of: DatasetSchemas.quarantined),
+                                example: ["items": [item], "next_cursor": nil])
+                        ])
                 ],
                 problems: [.notFound, .invalidName, .invalidParameter, .invalidCursor, .databaseUnavailable]),
             handler: rows.quarantine)
@@ -91,13 +103,20 @@ extension StoreRoutes {
                     """,
                 tag: "datasets",
                 parameters: [
-                    Self.name, .init("batch", .query, "The row's `_batch`.", required: true, example: "7"),
-                    .init("row", .query, "The row's `_row`.", schema: ["type": "integer"], required: true, example: 3),
+                    Self.name,
+                    .init("batch", .query, "The row's `_batch`.", schema: Schema.id, required: true, example: "7"),
+                    .init(
+                        "row", .query, "The row's `_row`.", schema: Schema.integer(0...Int(Int32.max)), required: true,
+                        example: 3),
                 ],
                 answers: [
                     .init(
                         .ok, "An item for each pipeline's output.",
-                        [.json(example: ["items": [item], "next_cursor": nil])])
+                        [
+                            .json(
+                                schema: Schema.page(of: DatasetSchemas.lineage),
+                                example: ["items": [item], "next_cursor": nil])
+                        ])
                 ],
                 problems: [.notFound, .invalidName, .invalidParameter, .databaseUnavailable]),
             handler: rows.lineage)

@@ -1,3 +1,4 @@
+import Catalog
 import HTTP
 import HTTPServer
 import JSON
@@ -9,12 +10,13 @@ struct StoreRoutes: Sendable {
 
     var routes: [Route] { [put, get, delete, list, readRows, quarantine, lineage] }
 
-    static let name = Operation.Parameter("name", .path, "The dataset.", example: "web")
-    static let ifMatch = Operation.Parameter("If-Match", .header, "The `ETag` that the change is made to.")
-    static let page: [Operation.Parameter] = [
-        .init("limit", .query, "Items a page.", schema: ["type": "integer", "maximum": 1000]),
-        .init("cursor", .query, "The `next_cursor` of the page before."),
-    ]
+    static let name = Operation.Parameter(
+        "name", .path, "The dataset.", schema: ResourceName.schema, example: "web")
+    static let page: [Operation.Parameter] = [.limit(), .cursor]
+    private static let whole = Operation.Content.json(schema: DatasetSchemas.dataset, example: example)
+    private static let links = ["getDataset", "putDataset", "deleteDataset", "listRows", "listQuarantine"].map {
+        Operation.Link($0, [("name", "$response.body#/name")])
+    }
 
     static let definition: JSONValue = [
         "columns": [
@@ -47,10 +49,11 @@ struct StoreRoutes: Sendable {
                     inferred ones. What rows that are stored forbid is `incompatible_change`, with the paths; a \
                     dataset without rows takes any change.
                     """,
-                tag: "datasets", parameters: [Self.name, Self.ifMatch], requestBody: [.json(example: Self.definition)],
+                tag: "datasets", parameters: [Self.name, .ifMatch],
+                requestBody: [.json(schema: DatasetSchemas.definition, example: Self.definition)],
                 answers: [
-                    .init(.created, "Created.", [.json(example: Self.example)]),
-                    .init(.ok, "Changed, or unchanged.", [.json(example: Self.example)]),
+                    .init(.created, "Created.", [Self.whole], headers: [.entityTag], links: Self.links),
+                    .init(.ok, "Changed, or unchanged.", [Self.whole], headers: [.entityTag], links: Self.links),
                 ],
                 problems: [
                     .invalidDataset, .unknownField, .invalidName, .invalidJSON, .emptyBody, .unsupportedMediaType,
@@ -67,7 +70,7 @@ struct StoreRoutes: Sendable {
                 description:
                     "`rows` is an estimate, and `time_span` null, where `rows_exact` is false: in large datasets.",
                 tag: "datasets", parameters: [Self.name],
-                answers: [.init(.ok, "The dataset.", [.json(example: Self.example)])],
+                answers: [.init(.ok, "The dataset.", [Self.whole], headers: [.entityTag])],
                 problems: [.notFound, .invalidName, .databaseUnavailable]),
             handler: datasets.get)
     }
@@ -80,9 +83,7 @@ struct StoreRoutes: Sendable {
                 description: "Receipts, batches and their raw bytes stay. Records that still come in make it anew.",
                 tag: "datasets",
                 parameters: [
-                    Self.name,
-                    .init("confirm", .query, "The dataset's name once more.", required: true, example: "web"),
-                    Self.ifMatch,
+                    Self.name, .confirm("dataset", schema: ResourceName.schema, example: "web"), .ifMatch,
                 ],
                 answers: [.init(.noContent, "Deleted.")],
                 problems: [
@@ -101,7 +102,15 @@ struct StoreRoutes: Sendable {
             .get, "/v1/datasets", scope: "datasets:read",
             operation: Operation(
                 id: "listDatasets", summary: "The workspace's datasets", tag: "datasets", parameters: Self.page,
-                answers: [.init(.ok, "A page, by name.", [.json(example: ["items": [item], "next_cursor": nil])])],
+                answers: [
+                    .init(
+                        .ok, "A page, by name.",
+                        [
+                            .json(
+                                schema: Schema.page(of: DatasetSchemas.item),
+                                example: ["items": [item], "next_cursor": nil])
+                        ])
+                ],
                 problems: [.invalidParameter, .invalidCursor, .databaseUnavailable]),
             handler: datasets.list)
     }

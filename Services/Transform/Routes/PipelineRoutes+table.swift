@@ -1,3 +1,4 @@
+import Catalog
 import HTTP
 import HTTPServer
 import JSON
@@ -7,8 +8,13 @@ struct PipelineRouteTable: Sendable {
     let pipelines: PipelineRoutes
     let dryRun: DryRunRoute
 
-    private static let name = Operation.Parameter("name", .path, "The pipeline.", example: "web")
-    private static let ifMatch = Operation.Parameter("If-Match", .header, "The `ETag` that the change is made to.")
+    private static let name = Operation.Parameter(
+        "name", .path, "The pipeline.", schema: ResourceName.schema, example: "web")
+    private static let page: [Operation.Parameter] = [.limit(), .cursor]
+    private static let whole = Operation.Content.json(schema: PipelineSchemas.pipeline, example: example)
+    private static let links = ["getPipeline", "putPipeline", "deletePipeline", "listPipelineVersions"].map {
+        Operation.Link($0, [("name", "$response.body#/name")])
+    }
 
     static let definition: JSONValue = [
         "source": "weblogs",
@@ -33,11 +39,11 @@ struct PipelineRouteTable: Sendable {
             operation: Operation(
                 id: "putPipeline", summary: "Create a pipeline, or give it a new version",
                 description: "An identical definition makes no new version. A mistake is answered with its path.",
-                tag: "pipelines", parameters: [Self.name, Self.ifMatch],
-                requestBody: [.json(example: Self.definition)],
+                tag: "pipelines", parameters: [Self.name, .ifMatch],
+                requestBody: [.json(schema: PipelineSchemas.definition, example: Self.definition)],
                 answers: [
-                    .init(.created, "Created.", [.json(example: Self.example)]),
-                    .init(.ok, "Replaced, or unchanged.", [.json(example: Self.example)]),
+                    .init(.created, "Created.", [Self.whole], headers: [.entityTag], links: Self.links),
+                    .init(.ok, "Replaced, or unchanged.", [Self.whole], headers: [.entityTag], links: Self.links),
                 ],
                 problems: [
                     .invalidPipeline, .invalidName, .invalidJSON, .emptyBody, .unsupportedMediaType,
@@ -52,10 +58,10 @@ struct PipelineRouteTable: Sendable {
             .get, "/v1/pipelines/{name}", scope: "pipelines:read",
             operation: Operation(
                 id: "getPipeline", summary: "A pipeline at its current version", tag: "pipelines",
-                parameters: [Self.name, .init("If-None-Match", .header, "The `ETag` that is known.")],
+                parameters: [Self.name, .ifNoneMatch],
                 answers: [
-                    .init(.ok, "The pipeline.", [.json(example: Self.example)]),
-                    .init(.notModified, "It is the one that is known."),
+                    .init(.ok, "The pipeline.", [Self.whole], headers: [.entityTag]),
+                    .init(.notModified, "It is the one that is known.", headers: [.entityTag]),
                 ],
                 problems: [.notFound, .invalidName, .databaseUnavailable]),
             handler: pipelines.get)
@@ -68,7 +74,7 @@ struct PipelineRouteTable: Sendable {
                 id: "deletePipeline", summary: "Take a pipeline out of service",
                 description:
                     "Its rows and its history stay. When no other pipeline reads the source, the implicit one does.",
-                tag: "pipelines", parameters: [Self.name, Self.ifMatch], answers: [.init(.noContent, "Done.")],
+                tag: "pipelines", parameters: [Self.name, .ifMatch], answers: [.init(.noContent, "Done.")],
                 problems: [.notFound, .invalidName, .preconditionFailed, .databaseUnavailable]),
             handler: pipelines.delete)
     }
@@ -78,7 +84,15 @@ struct PipelineRouteTable: Sendable {
             .get, "/v1/pipelines", scope: "pipelines:read",
             operation: Operation(
                 id: "listPipelines", summary: "The workspace's pipelines", tag: "pipelines", parameters: Self.page,
-                answers: [.init(.ok, "A page.", [.json(example: ["items": [Self.example], "next_cursor": nil])])],
+                answers: [
+                    .init(
+                        .ok, "A page.",
+                        [
+                            .json(
+                                schema: Schema.page(of: PipelineSchemas.pipeline),
+                                example: ["items": [Self.example], "next_cursor": nil])
+                        ])
+                ],
                 problems: [.invalidParameter, .invalidCursor, .databaseUnavailable]),
             handler: pipelines.list)
     }
@@ -92,7 +106,15 @@ struct PipelineRouteTable: Sendable {
             operation: Operation(
                 id: "listPipelineVersions", summary: "A pipeline's versions, newest first", tag: "pipelines",
                 parameters: [Self.name] + Self.page,
-                answers: [.init(.ok, "A page.", [.json(example: ["items": [version], "next_cursor": nil])])],
+                answers: [
+                    .init(
+                        .ok, "A page.",
+                        [
+                            .json(
+                                schema: Schema.page(of: PipelineSchemas.version),
+                                example: ["items": [version], "next_cursor": nil])
+                        ])
+                ],
                 problems: [.notFound, .invalidName, .invalidParameter, .invalidCursor, .databaseUnavailable]),
             handler: pipelines.versions)
     }
@@ -108,12 +130,18 @@ struct PipelineRouteTable: Sendable {
                     """,
                 tag: "pipelines", parameters: [Self.name],
                 requestBody: [
-                    .json(example: ["records": ["127.0.0.1 - - [10/Oct/2000:13:55:36 +0000] \"GET / HTTP/1.1\" 200 5"]])
+                    .json(
+                        schema: PipelineSchemas.dryRun,
+                        example: ["records": ["127.0.0.1 - - [10/Oct/2000:13:55:36 +0000] \"GET / HTTP/1.1\" 200 5"]])
                 ],
                 answers: [
                     .init(
                         .ok, "The outcome.",
-                        [.json(example: ["rows": [["status": 200]], "filtered": [], "quarantined": []])])
+                        [
+                            .json(
+                                schema: PipelineSchemas.outcome,
+                                example: ["rows": [["status": 200]], "filtered": [], "quarantined": []])
+                        ])
                 ],
                 problems: [
                     .notFound, .invalidName, .invalidPipeline, .invalidRequest, .invalidJSON, .emptyBody,
@@ -121,9 +149,4 @@ struct PipelineRouteTable: Sendable {
                 ]),
             handler: dryRun.handle)
     }
-
-    private static let page: [Operation.Parameter] = [
-        .init("limit", .query, "Items a page.", schema: ["type": "integer", "maximum": 1000]),
-        .init("cursor", .query, "The `next_cursor` of the page before."),
-    ]
 }

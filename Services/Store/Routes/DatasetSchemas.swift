@@ -1,0 +1,87 @@
+import Catalog
+import HTTPServer
+import JSON
+import Records
+
+/// What store's requests and answers hold, as JSON Schema.
+enum DatasetSchemas {
+    /// 1 to 63 octets; a `_` at the beginning is reserved.
+    private static let columnName: JSONValue = [
+        "type": "string", "pattern": #"^[^_\u0000][^\u0000]*$"#, "maxLength": 63,
+    ]
+
+    /// A PUT's body.
+    static let definition = Schema.request([
+        (
+            "columns",
+            Schema.array(
+                of: Schema.request(
+                    [
+                        ("name", columnName), ("type", Schema.oneOf(ColumnType.self)), ("nullable", Schema.boolean),
+                        ("collation", Schema.oneOf(DatasetDefinition.Collation.self)),
+                    ], required: ["name", "type"]), count: 0...DatasetDefinition.columnLimit)
+        ),
+        ("primary_key", Schema.array(of: columnName, count: 0...DatasetDefinition.keyLimit)),
+        ("version_column", columnName), ("time_column", columnName),
+        ("on_new_column", Schema.oneOf(DatasetDefinition.OnNewColumn.self)),
+        ("on_type_mismatch", Schema.oneOf(DatasetDefinition.OnTypeMismatch.self)),
+        ("partition", Schema.oneOf(DatasetDefinition.Partition.self)),
+    ])
+
+    private static let head: [(String, JSONValue)] = [
+        ("name", ResourceName.schema), ("version", Schema.count), ("declared", Schema.boolean),
+        ("created_at", Schema.timestamp), ("updated_at", Schema.timestamp),
+        ("last_load_at", Schema.nullable(Schema.timestamp)),
+    ]
+
+    static let item = Schema.answer(head)
+
+    static let dataset = Schema.answer(
+        head + [
+            (
+                "columns",
+                Schema.array(
+                    of: Schema.answer([
+                        ("name", Schema.string), ("type", Schema.oneOf(ColumnType.self)),
+                        ("nullable", Schema.boolean), ("collation", Schema.nullable(Schema.string)),
+                        ("declared", Schema.boolean), ("state", Schema.string),
+                    ]))
+            ),
+            ("primary_key", Schema.array(of: Schema.string)), ("version_column", Schema.nullable(Schema.string)),
+            ("time_column", Schema.nullable(Schema.string)),
+            ("on_new_column", Schema.oneOf(DatasetDefinition.OnNewColumn.self)),
+            ("on_type_mismatch", Schema.oneOf(DatasetDefinition.OnTypeMismatch.self)), ("rows", Schema.count),
+            ("rows_exact", Schema.boolean), ("bytes", Schema.count),
+            (
+                "time_span",
+                Schema.nullable(Schema.answer([("from", Schema.timestamp), ("to", Schema.timestamp)]))
+            ),
+        ])
+
+    static let rows = Schema.page(of: ["type": "object"])
+
+    static let quarantined = Schema.answer(
+        [
+            ("batch", Schema.id), ("row", Schema.count), ("raw", Schema.string), ("raw_base64", Schema.string),
+            ("stage", Schema.oneOf(RowRoutes.Stage.self)), ("pipeline", Schema.string), ("version", Schema.count),
+            ("output", Schema.count),
+            (
+                "errors",
+                Schema.array(
+                    of: Schema.answer([
+                        ("code", Schema.string), ("step", Schema.nullable(Schema.string)),
+                        ("column", Schema.nullable(Schema.string)), ("message", Schema.string),
+                    ]))
+            ), ("at", Schema.timestamp),
+        ], optional: ["raw_base64"])
+
+    static let lineage = Schema.answer(
+        [
+            ("batch", Schema.id), ("row", Schema.count), ("pipeline", Schema.string),
+            ("version", Schema.nullable(Schema.count)), ("output", Schema.count), ("state", Schema.string),
+            ("source", ResourceName.schema), ("request", Schema.string), ("receipt", Schema.string),
+            ("received_at", Schema.timestamp), ("stored_at", Schema.nullable(Schema.timestamp)),
+            ("raw", Schema.nullable(Schema.string)), ("raw_base64", Schema.string),
+            ("raw_expired_at", Schema.nullable(Schema.timestamp)),
+        ], optional: ["raw", "raw_base64", "raw_expired_at"])
+}

@@ -1,0 +1,84 @@
+import Catalog
+import HTTPServer
+import JSON
+import Records
+
+/// What requests and answers about pipelines hold, as JSON Schema.
+enum PipelineSchemas {
+    private typealias Definition = PipelineDefinition
+
+    /// A PUT's body: appends a source's records to a dataset.
+    static let definition = definition(
+        source: ResourceName.schema, dataset: ResourceName.schema, mode: ["type": "string", "enum": ["append"]])
+
+    static let dryRun = Schema.request(
+        [
+            ("records", Schema.array(of: [:], count: 0...DryRunRoute.recordLimit)),
+            (
+                "definition",
+                definition(
+                    source: [
+                        "anyOf": [Schema.text, Schema.request([("dataset", Schema.text)], required: ["dataset"])]
+                    ],
+                    dataset: Schema.text, mode: Schema.oneOf(Definition.Mode.self))
+            ),
+        ], required: ["records"])
+
+    private static func definition(source: JSONValue, dataset: JSONValue, mode: JSONValue) -> JSONValue {
+        Schema.request(
+            [
+                ("source", source),
+                ("steps", Schema.array(of: ["oneOf": .array(steps)], count: 0...Definition.maximumSteps)),
+                (
+                    "target",
+                    Schema.request(
+                        [("dataset", dataset), ("mode", mode), ("delete_when", Schema.text)], required: ["dataset"])
+                ),
+                ("on_error", Schema.oneOf(Definition.ErrorPolicy.self)),
+            ], required: ["source", "target"])
+    }
+
+    /// Each is an object with one member, which says what it does.
+    private static let steps: [JSONValue] = [
+        step("parse", parse), step("cast", Schema.map(of: Schema.oneOf(ColumnType.self), atLeast: 1)),
+        step("derive", expressions), step("filter", Schema.text), step("expect", expressions),
+        step("select", names), step("rename", expressions), step("drop", names),
+        step("fill", Schema.map(of: ["type": ["string", "number", "boolean", "array", "object"]], atLeast: 1)),
+        step("mask", Schema.map(of: Schema.oneOf(StepDefinition.Masking.self), atLeast: 1)), step("flatten", names),
+    ]
+
+    private static let parse = Schema.request(
+        [
+            ("format", Schema.oneOf(StepDefinition.Parse.Format.self)), ("from", Schema.text),
+            ("columns", Schema.array(of: Schema.text)), ("pattern", Schema.text),
+        ], required: ["format"])
+
+    private static let expressions = Schema.map(of: Schema.text, atLeast: 1)
+    private static let names: JSONValue = [
+        "type": "array", "items": Schema.text, "minItems": 1, "uniqueItems": true,
+    ]
+
+    private static func step(_ name: String, _ value: JSONValue) -> JSONValue {
+        Schema.request([(name, value)], required: [name])
+    }
+
+    static let pipeline = Schema.answer([
+        ("name", ResourceName.schema), ("version", Schema.count), ("implicit", Schema.boolean),
+        ("definition", ["type": "object"]), ("created_at", Schema.timestamp), ("updated_at", Schema.timestamp),
+    ])
+
+    static let version = Schema.answer([
+        ("version", Schema.count), ("definition", ["type": "object"]), ("created_at", Schema.timestamp),
+    ])
+
+    static let outcome = Schema.answer([
+        ("rows", Schema.array(of: ["type": "object"])), ("filtered", Schema.array(of: [:])),
+        (
+            "quarantined",
+            Schema.array(
+                of: Schema.answer([
+                    ("row", Schema.count), ("raw", [:]), ("errors", Schema.array(of: ["type": "object"])),
+                ]))
+        ),
+    ])
+}
