@@ -63,7 +63,8 @@ let modules: [Target] = [
     shared("JSON", []),
     shared("HTTP", ["JSON", "COpenSSL", "CZlib", "CZstd"]),
     shared(
-        "HTTPServer", ["HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "Configuration", "CLinux"]),
+        "HTTPServer",
+        ["HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "Configuration", "CLinux", "COpenSSL"]),
     shared(
         "HTTPClient", ["CCurl", "Configuration", "HTTP", "EventLoop", "Lifecycle", "Observability"],
         exclude: ["README.md"]),

@@ -23,7 +23,7 @@ final class Connection {
 
     init(_ accepted: Socket.Accepted, on server: ServerLoop) throws(EventLoopError) {
         self.server = server
-        socket = try ConnectionSocket(accepted.fd, on: server.loop)
+        socket = try ConnectionSocket(accepted.fd, on: server.loop, tls: server.settings.tls)
         peer = accepted.peer
         input = ConnectionInput(limits: server.settings.limits.parser)
         readPace = server.settings.readPace

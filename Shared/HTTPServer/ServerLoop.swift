@@ -12,6 +12,8 @@ struct ServerSettings: Sendable {
     /// The answer to a stream that failed before it wrote anything.
     let failure: @Sendable (any Error, Request) -> Response
     let webSockets: WebSocketMetrics
+    /// Nil for a server in the clear.
+    let tls: TLSCertificates?
 
     /// The pace of a body that has not begun, and of an answer.
     let readPace: TransferPace
@@ -20,13 +22,14 @@ struct ServerSettings: Sendable {
     let idleTimeout: LoopInterval
 
     init(
-        limits: HTTPLimits, logsAccess: Bool, logger: Logger,
+        limits: HTTPLimits, logsAccess: Bool, tls: TLSCertificates? = nil, logger: Logger,
         respond: nonisolated(nonsending) @escaping @Sendable (Request) async -> Response,
         failure: @escaping @Sendable (any Error, Request) -> Response, metrics: MetricsRegistry
     ) {
         self.limits = limits
         self.logger = logger
         self.logsAccess = logsAccess
+        self.tls = tls
         self.respond = respond
         self.failure = failure
         webSockets = WebSocketMetrics(metrics)
@@ -150,8 +153,10 @@ final class ServerLoop {
         for connection in connections.values { connection.drain() }
     }
 
-    /// Answers 503 without waiting: the process, or the client, has as many connections as it may have.
+    /// Answers 503 without waiting: the process, or the client, has as many connections as it may have. By TLS there is
+    /// no answer: a handshake is what it has no room for.
     private func refuse(_ accepted: Socket.Accepted, _ reason: String) {
+        guard settings.tls == nil else { return Socket.close(accepted.fd) }
         let problem = Problem(.tooManyConnections, reason, retryAfter: .seconds(1))
         output.removeAll(keepingCapacity: true)
         let response = Response.problem(problem)
