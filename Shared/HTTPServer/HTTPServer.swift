@@ -83,7 +83,10 @@ public final class HTTPServer: Service {
         let mailboxes = loops.loops.enumerated().map { LoopMailbox($0.offset, $0.element) }
         let admission = Admission(mailboxes, limits: settings.limits, metrics: metrics)
         let bound = Int(socket.port)
-        settings.logger.info("http.listening", ["server.address": .string(address), "server.port": .int(bound), "server.tls": .bool(settings.tls != nil)])
+        let speaksTLS = settings.tls != nil
+        settings.logger.info(
+            "http.listening",
+            ["server.address": .string(address), "server.port": .int(bound), "server.tls": .bool(speaksTLS)])
         let settings = settings
         try await withThrowingTaskGroup(of: Bool.self) { group in
             for (loop, mailbox) in zip(loops.loops, mailboxes) {

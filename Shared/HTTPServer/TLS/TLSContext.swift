@@ -101,7 +101,9 @@ private import COpenSSL
             throw TLSFileError(.key, "holds no private key in PEM without a password: \(OpenSSLError.reason)")
         }
         defer { unsafe EVP_PKEY_free(key) }
-        guard unsafe SSL_CTX_use_PrivateKey(context, key) == 1, unsafe SSL_CTX_check_private_key(context) == 1 else {
+        guard unsafe X509_check_private_key(SSL_CTX_get0_certificate(context), key) == 1,
+            unsafe SSL_CTX_use_PrivateKey(context, key) == 1
+        else {
             throw TLSFileError(.key, "holds a key that does not fit the certificate: \(OpenSSLError.reason)")
         }
     }
