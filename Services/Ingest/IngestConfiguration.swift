@@ -2,7 +2,8 @@ public import Configuration
 public import HTTPServer
 import Platform
 
-/// What the ingest service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits`` and ``EdgePolicy``.
+/// What the ingest service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits``, ``EdgePolicy``
+/// and ``TLSFiles``.
 ///
 /// | variable | default | |
 /// |---|---|---|

@@ -86,7 +86,8 @@ final class ConnectionSocket {
         return true
     }
 
-    /// Whether the client will send no more, or has gone.
+    /// Whether the client will send no more, or has gone. By TLS too the socket's end tells: a close_notify that came
+    /// without it is not seen before it is read.
     var hasPeerEnded: Bool { Socket.hasPeerEnded(descriptor.fd) }
 
     func wakeReader() { descriptor.wakeReader() }

@@ -74,8 +74,8 @@ struct TLSFlowTests {
                 folder,
                 #"""
                 client = connect()
-                requests = [b"POST /echo/%d HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" % n for n in range(3000)]
-                sender = threading.Thread(target=lambda: client.sendall(b"".join(requests)))
+                request = b"POST /echo/%d HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+                sender = threading.Thread(target=lambda: client.sendall(b"".join(request % n for n in range(3000))))
                 sender.start()
                 for n in range(3000):
                     assert answer(client)[1] == b"%d:abc" % n
@@ -137,7 +137,8 @@ struct TLSFlowTests {
                     folder,
                     #"""
                     for version in ("TLSv1_2", "TLSv1_3"):
-                        for framing in (b"Content-Length: 10\r\n\r\n12345", b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"):
+                        chunked = b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"
+                        for framing in (b"Content-Length: 10\r\n\r\n12345", chunked):
                             client = Raw(only(version))
                             client.step(client.tls.do_handshake, client.socket.sendall)
                             client.tls.write(b"POST /body HTTP/1.1\r\nHost: a\r\n" + framing)
@@ -209,7 +210,8 @@ struct TLSFlowTests {
                 client = connect()
                 client.sendall(
                     b"GET /socket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n" + frame(2, b"at once"))
+                    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+                    + frame(2, b"at once"))
                 assert head(client).startswith("http/1.1 101")
                 assert message(client) == (2, b"at once")
                 for size in (1, 16384, 300_000):

@@ -1,7 +1,7 @@
 private import COpenSSL
 
-/// A text in PEM (RFC 7468), from which one object after the other is read. OpenSSL's copy of it is overwritten before it
-/// is freed.
+/// A text in PEM (RFC 7468), from which one object after the other is read. OpenSSL's copy of it is overwritten before
+/// it is freed.
 @safe struct PEMReader: ~Copyable {
     private let bio: OpaquePointer
 

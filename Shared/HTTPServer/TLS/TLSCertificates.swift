@@ -3,9 +3,9 @@ public import Lifecycle
 public import Observability
 import Synchronization
 
-/// What a server's new connections are proven by: the newest pair of its files that could be used. As a service it looks
-/// now and then whether they have changed, so that a certificate is renewed without a restart. Connections that are
-/// there go on with what they began with.
+/// What a server's new connections are proven by: the newest pair of its files that could be used. As a service it
+/// looks now and then whether they have changed, so that a certificate is renewed without a restart. Connections that
+/// are there go on with what they began with.
 ///
 /// A pair that is broken, or half written, changes nothing: it is told as an error, once, and the files are read again
 /// when they change again.

@@ -1,7 +1,7 @@
 private import COpenSSL
 
-/// OpenSSL's `SSL_CTX`: a certificate, its key, and what of TLS is spoken. The only file that calls it. It never changes
-/// and may be used by all loops; its sessions keep OpenSSL's part of it alive.
+/// OpenSSL's `SSL_CTX`: a certificate, its key, and what of TLS is spoken. The only file that calls it. It never
+/// changes and may be used by all loops; its sessions keep OpenSSL's part of it alive.
 ///
 /// What is spoken is Mozilla's "intermediate" configuration, version 5.7: TLS 1.2 and 1.3 with ephemeral keys and
 /// authenticated encryption. No session is resumed: so there is no key of tickets to keep, to rotate or to lose, and

@@ -4,8 +4,8 @@ import Observability
 /// OpenSSL's `SSL`: one connection's TLS, non-blocking; the only file that calls it. Only the loop's thread uses it.
 ///
 /// It is in one of four states:
-/// - **handshake**: the client has to prove nothing, but keys are not agreed on. Reading carries the handshake on, nothing
-///   can be sent. Then *open*; *broken* when the client or OpenSSL gives up.
+/// - **handshake**: keys are not agreed on yet. Reading carries the handshake on, nothing can be sent. Then *open*,
+///   or *broken* when the client or OpenSSL gives up.
 /// - **open**: data goes both ways. Then *ended*, or *broken*.
 /// - **ended**: close_notify was sent; data may still come. Then *broken*.
 /// - **broken**: there was a failure, or the connection was closed. OpenSSL is not called again but to free.
