@@ -73,8 +73,9 @@ let modules: [Target] = [
     shared("HTTP", ["Buffers", "JSON", "COpenSSL", "CZlib", "CZstd"], settings: onLoops),
     shared(
         "HTTPServer",
-        ["Buffers", "HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "Configuration", "CLinux"],
-        exclude: ["README.md"], settings: onLoops),
+        [
+            "Buffers", "HTTP", "JSON", "EventLoop", "Lifecycle", "Observability", "Configuration", "CLinux", "COpenSSL",
+        ], exclude: ["README.md"], settings: onLoops),
     shared(
         "HTTPClient", ["CCurl", "Configuration", "HTTP", "EventLoop", "Lifecycle", "Observability"],
         exclude: ["README.md"]),

@@ -49,7 +49,7 @@ final class Connection {
 
     init(_ accepted: Socket.Accepted, on server: ServerLoop) throws(EventLoopError) {
         self.server = server
-        socket = try ConnectionSocket(accepted.fd, on: server.loop)
+        socket = try ConnectionSocket(accepted.fd, on: server.loop, tls: server.settings.tls)
         peer = accepted.peer
         input = ConnectionInput(limits: server.settings.limits.parser)
         readPace = server.settings.readPace
@@ -127,7 +127,7 @@ extension Connection: DescriptorWatcher {
             case .end: return true
             case .progress, .blocked:
                 if endsIdle || server.isClosing { return true }
-                if rest() { return false }
+                return await rest()
             }
         }
     }
@@ -177,13 +177,20 @@ extension Connection: DescriptorWatcher {
         return step
     }
 
-    /// Leaves the connection to the loop. False if something may have come meanwhile.
-    private func rest() -> Bool {
+    /// Leaves the connection to the loop; true when it is to be closed instead. If something may have come meanwhile, it
+    /// is looked at after the loop's others, and within the same time.
+    private nonisolated(nonsending) func rest() async -> Bool {
         if headBegan == nil, input.isInHead { headBegan = loop.now }
         let deadline = headBegan.map { $0 + server.settings.headTimeout } ?? idleSince + idleLimit
-        phase = .resting
-        if socket.watchReadable(until: deadline, self) { return true }
-        phase = .serving
+        if socket.needsRoomToRead {
+            guard (try? await socket.waitReadable(until: deadline)) != nil else { return true }
+        } else {
+            phase = .resting
+            if socket.watchReadable(until: deadline, self) { return false }
+        }
+        hasTimedOut = loop.now >= deadline
+        phase = .queued
+        server.ready.addLater(self)
         return false
     }
 

@@ -11,6 +11,8 @@ struct ServerSettings: Sendable {
     /// What requests are told of where they came in.
     let origin: RequestOrigin
     let webSockets: WebSocketMetrics
+    /// Nil for a server in the clear.
+    let tls: TLSCertificates?
 
     /// The pace of a body that has not begun, and of an answer.
     let readPace: TransferPace
@@ -19,11 +21,13 @@ struct ServerSettings: Sendable {
     let idleTimeout: LoopInterval
 
     init(
-        application: Application, limits: HTTPLimits, logsAccess: Bool, logger: Logger, metrics: MetricsRegistry
+        application: Application, limits: HTTPLimits, logsAccess: Bool, tls: TLSCertificates? = nil, logger: Logger,
+        metrics: MetricsRegistry
     ) {
         self.limits = limits
         self.logger = logger
         self.application = application
+        self.tls = tls
         origin = RequestOrigin(
             logger: logger, logsAccess: logsAccess, trustedProxies: application.trustedProxies)
         webSockets = WebSocketMetrics(metrics)
@@ -180,8 +184,10 @@ final class ServerLoop {
         for connection in connections.values { connection.drain() }
     }
 
-    /// Answers 503 without waiting: the process, or the client, has as many connections as it may have.
+    /// Answers 503 without waiting: the process, or the client, has as many connections as it may have. By TLS there is
+    /// no answer: a handshake is what it has no room for.
     private func refuse(_ accepted: Socket.Accepted, _ reason: String) {
+        guard settings.tls == nil else { return Socket.close(accepted.fd) }
         let problem = Problem(.tooManyConnections, reason, retryAfter: .seconds(1))
         output.removeAll()
         let response = Response.problem(problem)

@@ -1,7 +1,7 @@
 import Buffers
 private import CLinux
 
-/// System calls on sockets; the only file of this module that handles memory by address.
+/// System calls on sockets; outside TLS the only file of this module that handles memory by address.
 enum Socket {
     /// What one non-blocking read gave.
     enum Received: Equatable {
@@ -29,7 +29,7 @@ enum Socket {
         let peer: String
     }
 
-    private static let wouldBlock: CInt = 11
+    static let wouldBlock: CInt = 11
     static let connectionAborted: CInt = 103
 
     /// A listening socket or an errno.
