@@ -1,6 +1,6 @@
 private import CLinux
 
-/// System calls on sockets; the only file of this module that handles memory by address.
+/// System calls on sockets: with `FileCalls` the only file of this module that handles memory by address.
 enum Socket {
     /// What one non-blocking read gave.
     enum Received: Equatable {
