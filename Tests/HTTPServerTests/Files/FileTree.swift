@@ -19,11 +19,15 @@ final class FileTree: Sendable {
     var root: String { "\(base)/served" }
 
     /// 100 octets; read at once.
-    let small = String((0..<100).map { Character(UnicodeScalar(0x20 + UInt8($0 % 90))) })
+    private static let small = String((0..<100).map { Character(UnicodeScalar(0x20 + UInt8($0 % 90))) })
     /// Compresses well; read at once.
-    let script = String(repeating: "export const answer = 42;\n", count: 100)
+    private static let script = String(repeating: "export const answer = 42;\n", count: 100)
     /// Read piece by piece.
-    let large = (0..<40_000).map { "line \($0 % 7919)\n" }.joined()
+    private static let large = (0..<40_000).map { "line \($0 % 7919)\n" }.joined()
+
+    var small: String { FileTree.small }
+    var script: String { FileTree.script }
+    var large: String { FileTree.large }
 
     init() throws {
         var template = Array("/tmp/millrace-files-XXXXXX".utf8CString)
