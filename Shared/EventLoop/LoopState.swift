@@ -63,6 +63,8 @@ final class LoopState {
     var freeSlots: [UInt32] = []
     var now = LoopTime.now
     var stopping = false
+    /// Nil where nobody wants to know.
+    var watch: LoopWatch?
 
     /// Milliseconds until the next timer, rounded up so that it does not fire early; -1 without timers.
     func timeout() -> CInt {

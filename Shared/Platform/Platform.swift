@@ -37,7 +37,10 @@ public struct Platform: Sendable {
         self.edge = edge
         logger = Logger(service: service, level: settings.logLevel)
         metrics = MetricsRegistry()
-        loops = try EventLoopGroup(count: settings.eventLoops ?? CPUCount.available, name: service)
+        let logger = logger
+        let watch = settings.loopWatch.map { LoopWatchSettings(limit: $0, logger: logger) }
+        loops = try EventLoopGroup(
+            count: settings.eventLoops ?? CPUCount.available, name: service, watch: watch)
         database = try PostgresConfiguration(
             url: settings.databaseURL.reveal(), applicationName: "millrace-\(service)", poolSize: settings.poolSize)
         pool = PostgresPool(database, loops: loops, logger: logger, metrics: metrics)
