@@ -117,7 +117,7 @@ let testTargets: [Target] = [
     tests("Observability", ["Buffers", "Observability"]),
     tests("Configuration", ["Configuration", "Observability"]),
     tests("Lifecycle", ["Lifecycle", "Observability"]),
-    tests("EventLoop", ["EventLoop", "Lifecycle", "CLinux"]),
+    tests("EventLoop", ["EventLoop", "Lifecycle", "Observability", "CLinux"]),
     tests("JSON", ["JSON"]),
     .target(
         name: "HTTPCorpus", dependencies: ["HTTP", "HTTPServer", "JSON"], path: "Tests/HTTPCorpus",

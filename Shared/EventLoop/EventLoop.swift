@@ -39,12 +39,13 @@ public final class EventLoop: TaskExecutor, Sendable {
     public var now: LoopTime { isCurrent ? unsafe state.now : .now }
 
     /// Makes the epoll instance; `EventLoopGroup` starts the thread.
-    init(name: String) throws(EventLoopError) {
+    init(name: String, watch: LoopWatchSettings? = nil) throws(EventLoopError) {
         self.name = name
         epoll = try EventLoopError.check(clinux_epoll_create(), "epoll_create1")
         wakeup = try EventLoopError.check(clinux_eventfd(), "eventfd")
         let added = clinux_epoll_add(epoll, wakeup, UInt32(CLINUX_EPOLL_IN), DescriptorKey.wakeup.raw, false)
         _ = try EventLoopError.check(added, "epoll_ctl")
+        unsafe state.watch = watch.map { LoopWatch(name, $0) }
     }
 
     /// Runs `body` and everything it awaits on this loop, and returns to where the caller runs.
@@ -161,8 +162,10 @@ extension EventLoop {
         guard !state.ready.isEmpty else { return }
         swap(&state.ready, &state.running)
         let executor = unsafe asUnownedTaskExecutor()
+        var began = state.watch == nil ? state.now : .now
         for job in state.running {
             unsafe job.runSynchronously(on: executor)
+            if let watch = state.watch { began = watch.jobEnded(since: began) }
         }
         let ran = state.running.count
         jobs.store(jobs.load(ordering: .relaxed) &+ ran, ordering: .relaxed)

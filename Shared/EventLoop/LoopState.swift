@@ -64,6 +64,8 @@ final class LoopState {
     var workers: [LoopWorkers] = []
     var now = LoopTime.now
     var stopping = false
+    /// Nil where nobody wants to know.
+    var watch: LoopWatch?
 
     /// Nothing is to be done before something happens.
     var isIdle: Bool { ready.isEmpty && !workers.contains { $0.isPending } }

@@ -32,7 +32,10 @@ extension Connection {
             case .bytes(let bytes):
                 framing = .length(bytes.count)
                 if head?.method != .head { body = bytes }
-            case .stream, .webSocket: framing = .none
+            case .stream:
+                // To HEAD; where it is known, the length is that of the answer to GET.
+                framing = response.headers["content-length"].flatMap { Int($0) }.map { .length($0) } ?? .none
+            case .webSocket: framing = .none
             }
         }
         hasAnswered = true

@@ -1,7 +1,8 @@
 import Buffers
 private import CLinux
 
-/// System calls on sockets; outside TLS the only file of this module that handles memory by address.
+/// System calls on sockets: outside TLS, and with `FileCalls`, the only file of this module that handles memory by
+/// address.
 enum Socket {
     /// What one non-blocking read gave.
     enum Received: Equatable {

@@ -42,7 +42,9 @@ public struct Platform: Sendable {
         logger = Logger(service: service, level: settings.logLevel)
         metrics = MetricsRegistry()
         self.tls = tls.map { [logger, metrics] in TLSCertificates($0, logger: logger, metrics: metrics) }
-        loops = try EventLoopGroup(count: settings.eventLoops ?? CPUCount.available, name: service)
+        let watch = settings.loopWatch.map { [logger] in LoopWatchSettings(limit: $0, logger: logger) }
+        loops = try EventLoopGroup(
+            count: settings.eventLoops ?? CPUCount.available, name: service, watch: watch)
         database = try PostgresConfiguration(
             url: settings.databaseURL.reveal(), applicationName: "millrace-\(service)", poolSize: settings.poolSize)
         pool = PostgresPool(database, loops: loops, logger: logger, metrics: metrics)

@@ -23,6 +23,7 @@ enum Fence {
         "Shared/HTTPClient/EasyHandle.swift": "the handle of libcurl's CURL, and its callbacks",
         "Shared/HTTPClient/MultiHandle.swift": "the handle of libcurl's CURLM, and its callbacks",
         "Shared/HTTPClient/URLHandle.swift": "the handle of libcurl's CURLU",
+        "Shared/HTTPServer/Files/FileCalls.swift": "a path and a buffer given to system calls",
         "Shared/HTTPServer/Socket.swift": "buffers given to system calls",
         "Shared/HTTPServer/TLS/FileStamp.swift": "stat",
         "Shared/HTTPServer/TLS/OpenSSLError.swift": "OpenSSL's texts",
