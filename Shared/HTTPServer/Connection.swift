@@ -177,8 +177,8 @@ extension Connection: DescriptorWatcher {
         return step
     }
 
-    /// Leaves the connection to the loop; true when it is to be closed instead. If something may have come meanwhile, it
-    /// is looked at after the loop's others, and within the same time.
+    /// Leaves the connection to the loop; true when it is to be closed instead. If something may have come meanwhile,
+    /// it is looked at after the loop's others, and within the same time.
     private nonisolated(nonsending) func rest() async -> Bool {
         if headBegan == nil, input.isInHead { headBegan = loop.now }
         let deadline = headBegan.map { $0 + server.settings.headTimeout } ?? idleSince + idleLimit

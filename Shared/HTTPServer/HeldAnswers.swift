@@ -5,8 +5,8 @@ import EventLoop
 ///
 /// A write wakes the client, and where that shares the processor it takes over at once: writes between requests cost
 /// the loop its processor, and its caches, again and again. So small whole answers of a turn are written together at
-/// its end, and those to pipelined requests in one write. Once the turn has lasted `patience` they are held no longer than
-/// there are pipelined requests to answer.
+/// its end, and those to pipelined requests in one write. Once the turn has lasted `patience` they are held no longer
+/// than there are pipelined requests to answer.
 struct HeldAnswers: ~Copyable {
     /// Octets of one connection's answers, from the end of the piece before it on.
     private struct Piece {
