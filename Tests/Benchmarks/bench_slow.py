@@ -52,10 +52,11 @@ def attacks(port, key):
         slowhttptest("slow_headers", 10, 200, "-H", "-i", "3", "-x", "24", "-u", f"{url}/healthz"),
         # MILLRACE_HTTP_RATE_GRACE, for a body that is slower than MILLRACE_HTTP_BODY_RATE; of someone who has a key.
         slowhttptest(
-            "slow_body", 10, 200, "-B", "-i", "3", "-x", "24", "-s", "65536", "-t", "POST", "-f", "application/x-ndjson",
-            "-j", f"none=1\r\nAuthorization: Bearer {key}", "-u", f"{url}/v1/ingest/slow"),
-        # MILLRACE_HTTP_IDLE_TIMEOUT: the kernel takes the answer, the service waits for a further request. Each of these
-        # is answered by 33 KB: fewer at once, so that the slow clients are measured and not a crowd's first requests.
+            "slow_body", 10, 200, "-B", "-i", "3", "-x", "24", "-s", "65536", "-t", "POST",
+            "-f", "application/x-ndjson", "-j", f"none=1\r\nAuthorization: Bearer {key}",
+            "-u", f"{url}/v1/ingest/slow"),
+        # MILLRACE_HTTP_IDLE_TIMEOUT: the kernel takes the answer, the service waits for a further request. Each is
+        # answered by 33 KB: fewer at once, so that the slow clients are measured and not a crowd's first requests.
         slowhttptest(
             "slow_read", 20, 100, "-X", "-w", "512", "-y", "1024", "-n", "3", "-z", "32", "-k", "1",
             "-u", f"{url}/openapi.json"),
