@@ -2,8 +2,8 @@ public import Configuration
 public import HTTPServer
 import Platform
 
-/// What the analytics service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits`` and
-/// ``EdgePolicy``.
+/// What the analytics service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits``,
+/// ``EdgePolicy`` and ``TLSFiles``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -17,6 +17,7 @@ public struct AnalyticsConfiguration: Sendable {
     public var service: ServiceSettings
     public var http: HTTPLimits
     public var edge: EdgePolicy
+    public var tls: TLSFiles?
     public var querySlots: Int
     public var totalQuerySlots: Int
     public var queryWaiting: Int
@@ -29,6 +30,7 @@ public struct AnalyticsConfiguration: Sendable {
         service = ServiceSettings(service: "analytics", defaultPort: 8084, from: &settings)
         http = HTTPLimits(from: &settings)
         edge = EdgePolicy(from: &settings)
+        tls = TLSFiles(from: &settings)
         querySlots = settings.integer("MILLRACE_QUERY_SLOTS", default: 8, in: 1...20)
         totalQuerySlots = settings.integer("MILLRACE_QUERY_TOTAL_SLOTS", default: 32, in: 1...1000)
         queryWaiting = settings.integer("MILLRACE_QUERY_WAITING", default: 64, in: 0...10_000)

@@ -12,7 +12,7 @@ public struct AnalyticsService: Sendable {
     public init(_ configuration: AnalyticsConfiguration) throws {
         platform = try Platform(
             service: "analytics", settings: configuration.service, limits: configuration.http,
-            edge: configuration.edge)
+            edge: configuration.edge, tls: configuration.tls)
         let slots = QuerySlots.Limits(
             perWorkspace: configuration.querySlots, total: configuration.totalQuerySlots,
             waiting: configuration.queryWaiting)

@@ -2,7 +2,8 @@ public import Configuration
 public import HTTPServer
 import Platform
 
-/// What the ingest service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits`` and ``EdgePolicy``.
+/// What the ingest service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits``, ``EdgePolicy``
+/// and ``TLSFiles``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -20,6 +21,7 @@ public struct IngestConfiguration: Sendable {
     public var service: ServiceSettings
     public var http: HTTPLimits
     public var edge: EdgePolicy
+    public var tls: TLSFiles?
     public var landingMaxBytes: Int
     public var sourceMaxLag: Duration
     public var bodyMaxBytes: Int
@@ -36,6 +38,7 @@ public struct IngestConfiguration: Sendable {
         service = ServiceSettings(service: "ingest", defaultPort: 8081, from: &settings)
         http = HTTPLimits(from: &settings)
         edge = EdgePolicy(from: &settings)
+        tls = TLSFiles(from: &settings)
         landingMaxBytes = settings.byteCount("MILLRACE_LANDING_MAX_BYTES", default: 20 << 30, in: (1 << 20)...(1 << 50))
         sourceMaxLag = settings.duration(
             "MILLRACE_SOURCE_MAX_LAG", default: .seconds(600), in: .seconds(1) ... .seconds(86_400 * 7))

@@ -16,7 +16,7 @@ public struct IngestService: Sendable {
     public init(_ configuration: IngestConfiguration) throws {
         platform = try Platform(
             service: "ingest", settings: configuration.service, limits: configuration.http,
-            edge: configuration.edge)
+            edge: configuration.edge, tls: configuration.tls)
         let metrics = IngestMetrics(platform.metrics)
         let coalescer = Coalescer(
             loop: platform.loops.next(), pool: platform.pool, wakeup: platform.wakeup,

@@ -2,7 +2,8 @@ public import Configuration
 public import HTTPServer
 import Platform
 
-/// What the store service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits`` and ``EdgePolicy``.
+/// What the store service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits``, ``EdgePolicy``
+/// and ``TLSFiles``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -17,6 +18,7 @@ public struct StoreConfiguration: Sendable {
     public var service: ServiceSettings
     public var http: HTTPLimits
     public var edge: EdgePolicy
+    public var tls: TLSFiles?
     public var loadSlots: Int
     public var loadBytes: Int
     public var uploadPatience: Duration
@@ -30,6 +32,7 @@ public struct StoreConfiguration: Sendable {
         service = ServiceSettings(service: "store", defaultPort: 8083, from: &settings)
         http = HTTPLimits(from: &settings)
         edge = EdgePolicy(from: &settings)
+        tls = TLSFiles(from: &settings)
         loadSlots = settings.integer("MILLRACE_LOAD_SLOTS", default: 2, in: 1...64)
         loadBytes = settings.byteCount("MILLRACE_LOAD_BYTES", default: 16 << 20, in: (1 << 20)...(1 << 30))
         uploadPatience = settings.duration(

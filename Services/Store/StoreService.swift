@@ -15,7 +15,7 @@ public struct StoreService: Sendable {
     public init(_ configuration: StoreConfiguration) throws {
         platform = try Platform(
             service: "store", settings: configuration.service, limits: configuration.http,
-            edge: configuration.edge)
+            edge: configuration.edge, tls: configuration.tls)
         let catalog = DatasetCatalog(pool: platform.pool)
         let routes = StoreRoutes(datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog)).routes
         // A process that only works still answers /healthz, /readyz and /metrics.

@@ -2,8 +2,8 @@ public import Configuration
 public import HTTPServer
 import Platform
 
-/// What the transform service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits`` and
-/// ``EdgePolicy``.
+/// What the transform service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits``,
+/// ``EdgePolicy`` and ``TLSFiles``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -12,6 +12,7 @@ public struct TransformConfiguration: Sendable {
     public var service: ServiceSettings
     public var http: HTTPLimits
     public var edge: EdgePolicy
+    public var tls: TLSFiles?
     public var slots: Int
 
     public init(_ environment: Environment) throws(ConfigurationError) {
@@ -19,6 +20,7 @@ public struct TransformConfiguration: Sendable {
         service = ServiceSettings(service: "transform", defaultPort: 8082, from: &settings)
         http = HTTPLimits(from: &settings)
         edge = EdgePolicy(from: &settings)
+        tls = TLSFiles(from: &settings)
         slots = settings.integer("MILLRACE_TRANSFORM_SLOTS", default: 2, in: 1...256)
         try settings.finish()
     }

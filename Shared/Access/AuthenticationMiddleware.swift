@@ -37,22 +37,38 @@ public final class AuthenticationMiddleware: Middleware {
         lookups = metrics.counter("millrace_key_lookups_total", help: "Keys looked up in the database.")
     }
 
-    public nonisolated(nonsending) func handle(
-        _ request: Request, next: Route.Handler
-    ) async throws -> Response {
-        guard let scope = request.route?.scope else { return try await next(request) }
-        guard let principal = try await principal(of: request.head) else {
-            refused.add()
-            throw Self.unauthorized(request.head)
+    /// Decides by what is known of the key; false where it is to be looked up.
+    public func admitAtOnce(_ request: inout Request) throws -> Bool {
+        guard let scope = request.route?.scope else { return true }
+        guard let key = BearerToken.key(in: request.head) else { throw refuse(request) }
+        let hash = key.hash
+        let now = clock()
+        switch cache.withLock({ $0.peek(for: hash, now: now) }) {
+        case .known(let principal): try admit(principal, scope, &request)
+        case .refused: throw refuse(request)
+        case .refresh, .lookUp: return false
         }
+        return true
+    }
+
+    public nonisolated(nonsending) func admit(_ request: inout Request) async throws {
+        guard let scope = request.route?.scope else { return }
+        guard let principal = try await principal(of: request.head) else { throw refuse(request) }
+        try admit(principal, scope, &request)
+    }
+
+    private func admit(_ principal: Principal, _ scope: String, _ request: inout Request) throws {
         guard principal.scopes.allows(scope) else {
             forbidden.add()
             throw Problem.missingScope(scope)
         }
         allowed.add()
-        var request = request
         request.context.principal = principal
-        return try await next(request)
+    }
+
+    private func refuse(_ request: Request) -> Problem {
+        refused.add()
+        return Self.unauthorized(request.head)
     }
 
     /// Looks at a request's key again, for what goes on long after its request; throws as for a new one.

@@ -49,15 +49,19 @@ struct KeyCache: Sendable {
     var orderLength: Int { present.order.count + absent.order.count }
 
     mutating func answer(for hash: KeyHash, now: ContinuousClock.Instant) -> Answer {
+        let answer = peek(for: hash, now: now)
+        if case .refresh = answer { present.entries[hash]?.refreshing = true }
+        return answer
+    }
+
+    /// The answer, without this request being taken for the one that looks the key up again.
+    func peek(for hash: KeyHash, now: ContinuousClock.Instant) -> Answer {
         if let entry = absent.entries[hash], entry.expires > now { return .refused }
         guard let entry = present.entries[hash], entry.expires > now, let principal = entry.principal else {
             return .lookUp
         }
-        if !entry.refreshing, entry.expires - now < lifetime / 5 {
-            present.entries[hash]?.refreshing = true
-            return .refresh(principal)
-        }
-        return .known(principal)
+        let isDue = !entry.refreshing && entry.expires - now < lifetime / 5
+        return isDue ? .refresh(principal) : .known(principal)
     }
 
     /// Notes what a lookup begun at `started` has found. `validFor` is how long the key itself is still valid.

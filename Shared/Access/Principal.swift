@@ -2,8 +2,9 @@ public import HTTP
 public import HTTPServer
 import JSON
 
-/// Who sends a request: a key, with its workspace and what it may do.
-public struct Principal: Sendable, Hashable {
+/// Who sends a request: a key, with its workspace and what it may do. One object for all requests of a key, for as long
+/// as the key is remembered.
+public final class Principal: Sendable, Equatable {
     /// The workspace that everything begins in, and whose administrator administers the platform.
     public static let firstWorkspace = "default"
 
@@ -17,6 +18,11 @@ public struct Principal: Sendable, Hashable {
         self.workspace = workspace
         self.keyID = keyID
         self.scopes = scopes
+    }
+
+    public static func == (left: Principal, right: Principal) -> Bool {
+        left.workspaceID == right.workspaceID && left.workspace == right.workspace && left.keyID == right.keyID
+            && left.scopes == right.scopes
     }
 
     /// Whether it may make workspaces and see to what belongs to none.

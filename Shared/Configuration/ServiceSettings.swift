@@ -19,6 +19,7 @@ public enum ServiceRole: String, Sendable, CaseIterable {
 /// | `MILLRACE_LOG_LEVEL` | `info` | `debug`, `info`, `warning`, `error` |
 /// | `MILLRACE_ACCESS_LOG` | `false` | a line for every request, not only for faults of the service |
 /// | `MILLRACE_EVENT_LOOPS` | one a core | threads that wait for sockets |
+/// | `MILLRACE_LOOP_WATCH` | `0s`, or `50ms` at the level `debug` | how long a job may hold a loop up unreported |
 /// | `MILLRACE_POOL_SIZE` | 8 | connections to PostgreSQL |
 /// | `MILLRACE_DRAIN` | `25s` | how long a stopping process finishes its work |
 public struct ServiceSettings: Sendable {
@@ -31,6 +32,8 @@ public struct ServiceSettings: Sendable {
     public let logsAccess: Bool
     /// Nil means one a core.
     public let eventLoops: Int?
+    /// How long a job may hold an event loop up before that is logged; nil means for ever.
+    public let loopWatch: Duration?
     public let poolSize: Int
     public let drain: Duration
 
@@ -45,6 +48,9 @@ public struct ServiceSettings: Sendable {
         logsAccess = settings.boolean("MILLRACE_ACCESS_LOG", default: false)
         let loops = settings.integer("MILLRACE_EVENT_LOOPS", default: 0, in: 0...256)
         eventLoops = loops == 0 ? nil : loops
+        let watch = settings.duration(
+            "MILLRACE_LOOP_WATCH", default: logLevel == .debug ? .milliseconds(50) : .zero, in: .zero ... .seconds(60))
+        loopWatch = watch == .zero ? nil : watch
         poolSize = settings.integer("MILLRACE_POOL_SIZE", default: 8, in: 1...500)
         drain = settings.duration("MILLRACE_DRAIN", default: .seconds(25), in: .zero ... .seconds(3600))
     }

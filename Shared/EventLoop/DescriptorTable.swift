@@ -31,18 +31,30 @@ enum Direction: Sendable {
     case read, write
 }
 
+/// Who waits for one direction of a descriptor.
+@safe enum DirectionWaiter {
+    case nobody
+    case task(UnsafeContinuation<WaitOutcome, Never>)
+    case watcher(any DescriptorWatcher)
+}
+
 /// One direction of a registered descriptor.
 ///
 /// - `ready`: an event arrived while nobody waited; the next wait returns at once and clears it.
-/// - `waiter` set: a task waits; exactly one of event, deadline, cancellation and close resumes it and clears it.
-@safe struct DirectionState {
+/// - `waiter` set: a task or a watcher waits; exactly one of event, deadline, cancellation and close resumes or tells
+///   it, and clears it.
+struct DirectionState {
     var ready = false
     var ticket: UInt32 = 0
     var deadline = LoopTime.never
-    var waiter: UnsafeContinuation<WaitOutcome, Never>?
+    var waiter = DirectionWaiter.nobody
+
+    var isWaitedFor: Bool {
+        if case .nobody = waiter { false } else { true }
+    }
 
     mutating func prepare(_ deadline: LoopTime, isOver: Bool) -> UInt32? {
-        unsafe precondition(waiter == nil, "two tasks wait for the same direction")
+        precondition(!isWaitedFor, "two tasks wait for the same direction")
         if ready || isOver {
             ready = false
             return nil
@@ -53,15 +65,25 @@ enum Direction: Sendable {
     }
 
     mutating func finish(_ outcome: WaitOutcome) {
-        guard let waiter = unsafe waiter else { return }
-        unsafe self.waiter = nil
+        guard isWaitedFor else { return }
+        var finished = DirectionWaiter.nobody
+        swap(&finished, &waiter)
         deadline = .never
-        unsafe waiter.resume(returning: outcome)
+        switch finished {
+        case .nobody: break
+        case .task(let continuation): unsafe continuation.resume(returning: outcome)
+        case .watcher(let watcher):
+            switch outcome {
+            case .ready: watcher.descriptorIsReady()
+            case .timedOut: watcher.descriptorTimedOut()
+            case .cancelled, .closed: break
+            }
+        }
     }
 
     /// An event for this direction. `keep`: remember it if nobody waits.
     mutating func signal(keep: Bool) {
-        if unsafe waiter != nil {
+        if isWaitedFor {
             finish(.ready)
         } else if keep {
             ready = true
@@ -113,8 +135,8 @@ struct DescriptorSlot {
     /// The epoll interest of a level-triggered descriptor: just what is waited for.
     func interest(adding direction: Direction) -> UInt32 {
         var interest = 0
-        if unsafe direction == .read || read.waiter != nil { interest |= CLINUX_EPOLL_IN | CLINUX_EPOLL_RDHUP }
-        if unsafe direction == .write || write.waiter != nil { interest |= CLINUX_EPOLL_OUT }
+        if direction == .read || read.isWaitedFor { interest |= CLINUX_EPOLL_IN | CLINUX_EPOLL_RDHUP }
+        if direction == .write || write.isWaitedFor { interest |= CLINUX_EPOLL_OUT }
         return UInt32(interest)
     }
 

@@ -66,7 +66,16 @@ extension EventLoop {
     func beginWait(
         _ key: DescriptorKey, _ direction: Direction, _ continuation: UnsafeContinuation<WaitOutcome, Never>
     ) {
-        unsafe state.slots[Int(key.index)][direction].waiter = unsafe continuation
+        unsafe state.slots[Int(key.index)][direction].waiter = .task(continuation)
+    }
+
+    /// False if reading may make progress now.
+    func watch(
+        _ key: DescriptorKey, until deadline: LoopTime, _ watcher: any DescriptorWatcher
+    ) throws(EventLoopError) -> Bool {
+        guard try prepareWait(key, .read, until: deadline) != nil else { return false }
+        unsafe state.slots[Int(key.index)].read.waiter = .watcher(watcher)
+        return true
     }
 
     func cancelWait(_ key: DescriptorKey, _ direction: Direction, ticket: UInt32) {

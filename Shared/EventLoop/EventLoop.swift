@@ -39,12 +39,13 @@ public final class EventLoop: TaskExecutor, Sendable {
     public var now: LoopTime { isCurrent ? unsafe state.now : .now }
 
     /// Makes the epoll instance; `EventLoopGroup` starts the thread.
-    init(name: String) throws(EventLoopError) {
+    init(name: String, watch: LoopWatchSettings? = nil) throws(EventLoopError) {
         self.name = name
         epoll = try EventLoopError.check(clinux_epoll_create(), "epoll_create1")
         wakeup = try EventLoopError.check(clinux_eventfd(), "eventfd")
         let added = clinux_epoll_add(epoll, wakeup, UInt32(CLINUX_EPOLL_IN), DescriptorKey.wakeup.raw, false)
         _ = try EventLoopError.check(added, "epoll_ctl")
+        unsafe state.watch = watch.map { LoopWatch(name, $0) }
     }
 
     /// Runs `body` and everything it awaits on this loop, and returns to where the caller runs.
@@ -96,7 +97,7 @@ extension EventLoop {
     /// One turn: take commands, poll, fire timers, run what was made ready. False once stopped with nothing left.
     private func turn(_ events: UnsafeMutablePointer<clinux_event>) -> Bool {
         let state = unsafe self.state
-        let idle = state.ready.isEmpty
+        let idle = state.isIdle
         let asleep: Bool
         switch inbox.withLock({ $0.take(into: &state.commands, idle: idle, stopping: state.stopping) }) {
         case .sleep: asleep = true
@@ -121,7 +122,12 @@ extension EventLoop {
         }
         fireTimers()
         apply(state)
+        for workers in state.workers { workers.beginTurn() }
         runReady(state)
+        for workers in state.workers {
+            while workers.resumeTask() { runReady(state) }
+            workers.endTurn()
+        }
         return true
     }
 
@@ -140,13 +146,26 @@ extension EventLoop {
         state.commands.removeAll(keepingCapacity: true)
     }
 
+    /// From now on the workers' tasks are resumed in each turn while there is something for them to do.
+    func attach(_ workers: LoopWorkers) {
+        precondition(isCurrent, "workers are used on their loop's thread")
+        unsafe state.workers.append(workers)
+    }
+
+    func detach(_ workers: LoopWorkers) {
+        precondition(isCurrent, "workers are used on their loop's thread")
+        unsafe state.workers.removeAll { $0 === workers }
+    }
+
     /// Runs the jobs that are ready now; those they make ready wait for the next turn, so that no job starves epoll.
     private func runReady(_ state: LoopState) {
         guard !state.ready.isEmpty else { return }
         swap(&state.ready, &state.running)
         let executor = unsafe asUnownedTaskExecutor()
+        var began = state.watch == nil ? state.now : .now
         for job in state.running {
             unsafe job.runSynchronously(on: executor)
+            if let watch = state.watch { began = watch.jobEnded(since: began) }
         }
         let ran = state.running.count
         jobs.store(jobs.load(ordering: .relaxed) &+ ran, ordering: .relaxed)

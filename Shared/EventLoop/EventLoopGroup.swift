@@ -9,12 +9,13 @@ public final class EventLoopGroup: Sendable {
     private let down = Atomic(false)
 
     /// Starts `count` loops (at least one), whose threads are called `<name>-<index>` (the kernel keeps 15 bytes).
+    /// `watch` has jobs reported that hold a loop up; it costs each job a look at the clock.
     /// Errors: `.system`, when the process is out of descriptors or threads.
-    public init(count: Int, name: String) throws(EventLoopError) {
+    public init(count: Int, name: String, watch: LoopWatchSettings? = nil) throws(EventLoopError) {
         var loops: [EventLoop] = []
         var threads: [UInt64] = []
         for index in 0..<max(1, count) {
-            let loop = try EventLoop(name: "\(name)-\(index)")
+            let loop = try EventLoop(name: "\(name)-\(index)", watch: watch)
             threads.append(try loop.start())
             loops.append(loop)
         }

@@ -61,8 +61,14 @@ final class LoopState {
     var timers = TimerHeap<TimerPayload>()
     var slots: [DescriptorSlot] = []
     var freeSlots: [UInt32] = []
+    var workers: [LoopWorkers] = []
     var now = LoopTime.now
     var stopping = false
+    /// Nil where nobody wants to know.
+    var watch: LoopWatch?
+
+    /// Nothing is to be done before something happens.
+    var isIdle: Bool { ready.isEmpty && !workers.contains { $0.isPending } }
 
     /// Milliseconds until the next timer, rounded up so that it does not fire early; -1 without timers.
     func timeout() -> CInt {

@@ -74,6 +74,13 @@ public final class PolledDescriptor: Sendable {
         try await wait(.write, until: deadline, false)
     }
 
+    /// Has `watcher` told, once, when reading may make progress or the deadline has come: a wait that needs no task.
+    /// False if reading may make progress now; it is not told then. Errors: `.closed`, and `.system` from re-arming.
+    public func watchReadable(until deadline: LoopTime, _ watcher: any DescriptorWatcher) throws(EventLoopError) -> Bool
+    {
+        try loop.watch(key, until: deadline, watcher)
+    }
+
     /// How many bytes can be read now; 0 where that is not known.
     public var readableBytes: Int { clinux_readable_bytes(fd) }
 

@@ -23,10 +23,10 @@ enum Authority {
         return at == octets.count || at > 0 && isPort(text[(text.startIndex + at)...])
     }
 
-    /// Empty, or a colon and at most five digits.
+    /// Empty, or a colon and digits, as many as there are: zeros may lead (RFC 3986, section 3.2.3).
     private static func isPort(_ text: ArraySlice<UInt8>) -> Bool {
         guard let first = text.first else { return true }
-        return first == Octets.colon && text.count <= 6 && text.dropFirst().allSatisfy(Octets.isDigit)
+        return first == Octets.colon && text.dropFirst().allSatisfy(Octets.isDigit)
     }
 
     /// Letters, digits and ``-._~!$&'()*+,;=%`` as two bit sets, for the octets below 64 and those from there to 127.

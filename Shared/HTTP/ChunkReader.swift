@@ -10,6 +10,8 @@ struct ChunkReader: Sendable {
     private enum State: Sendable {
         /// In the size, of which this many digits have come.
         case size(digits: Int)
+        /// In the white space that may stand between the size and an extension's semicolon.
+        case spaceAfterSize
         case chunkExtension
         /// After the CR of a size line.
         case sizeLineFeed
@@ -42,6 +44,8 @@ struct ChunkReader: Sendable {
                 return .data(piece)
             case .size(let digits):
                 try readSize(byte, digits)
+            case .spaceAfterSize:
+                try readSpace(byte)
             case .chunkExtension:
                 try readExtension(byte)
             case .sizeLineFeed:
@@ -72,9 +76,23 @@ struct ChunkReader: Sendable {
             state = .size(digits: digits + 1)
         } else if digits > 0, byte == Octets.cr {
             state = .sizeLineFeed
-        } else if digits > 0, byte == UInt8(ascii: ";") {
-            state = .chunkExtension
+        } else if digits > 0 {
+            try readSpace(byte)
         } else {
+            throw RequestFault(.malformed, "malformed chunk size")
+        }
+    }
+
+    /// An extension's semicolon, or the white space that is bad but must be understood before it; none may stand before
+    /// the line's end.
+    private mutating func readSpace(_ byte: UInt8) throws(RequestFault) {
+        switch byte {
+        case UInt8(ascii: ";"):
+            state = .chunkExtension
+        case Octets.space, Octets.tab:
+            try countExtension()
+            state = .spaceAfterSize
+        default:
             throw RequestFault(.malformed, "malformed chunk size")
         }
     }
@@ -84,8 +102,12 @@ struct ChunkReader: Sendable {
             state = .sizeLineFeed
             return
         }
-        extensionOctets += 1
         guard Octets.isFieldValue(byte) else { throw RequestFault(.malformed, "malformed chunk extension") }
+        try countExtension()
+    }
+
+    private mutating func countExtension() throws(RequestFault) {
+        extensionOctets += 1
         guard extensionOctets <= extensionLimit else {
             throw RequestFault(.malformed, "chunk extensions are longer than \(extensionLimit) octets")
         }

@@ -14,13 +14,14 @@ struct FieldSemantics {
     private var hasOtherCoding = false
 
     /// Takes in one field. Names are told apart by their length first, since most are of no interest here.
-    mutating func read(_ name: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>) throws(RequestFault) {
+    mutating func read(_ bytes: [UInt8], _ field: FieldLine) throws(RequestFault) {
+        let name = bytes.span.extracting(field.name)
         switch name.count {
-        case 4 where Octets.equal(name, "host"): try host(value)
-        case 6 where Octets.equal(name, "expect"): try expect(value)
-        case 10 where Octets.equal(name, "connection"): connection(value)
-        case 14 where Octets.equal(name, "content-length"): try contentLength(value)
-        case 17 where Octets.equal(name, "transfer-encoding"): try transferEncoding(value)
+        case 4 where Octets.equal(name, "host"): try host(bytes[field.value])
+        case 6 where Octets.equal(name, "expect"): try expect(bytes[field.value])
+        case 10 where Octets.equal(name, "connection"): connection(bytes[field.value])
+        case 14 where Octets.equal(name, "content-length"): try contentLength(bytes[field.value])
+        case 17 where Octets.equal(name, "transfer-encoding"): try transferEncoding(bytes[field.value])
         default: break
         }
     }

@@ -19,7 +19,7 @@ public enum HTTPDate {
     /// Seconds since 1970-01-01 UTC; nil for anything but the preferred format.
     public static func parse(_ text: String) -> Int64? {
         let parts = text.split(separator: " ", omittingEmptySubsequences: false)
-        guard text.utf8.count == 29, parts.count == 6, parts[5] == "GMT", parts[0].count == 4,
+        guard text.utf8.count == 29, parts.count == 6, parts[5] == "GMT", parts[0].count == 4, !text.contains("+"),
             let day = Int64(parts[1]), let month = months.firstIndex(of: String(parts[2])),
             let year = Int64(parts[3]), year >= 1970
         else { return nil }

@@ -28,12 +28,12 @@ public enum HTTPMethod: Sendable, Hashable, CustomStringConvertible {
     public var isToken: Bool { Octets.isToken(description.utf8) }
 
     /// Reads a token that has been checked already, without a string for the methods that are common.
-    init(token: ArraySlice<UInt8>) {
-        switch (token.count, token.first) {
-        case (3, UInt8(ascii: "G")) where token.elementsEqual("GET".utf8): self = .get
-        case (4, UInt8(ascii: "P")) where token.elementsEqual("POST".utf8): self = .post
-        case (3, UInt8(ascii: "P")) where token.elementsEqual("PUT".utf8): self = .put
-        default: self.init(String(decoding: token, as: UTF8.self))
+    init(token: Span<UInt8>) {
+        switch (token.count, token[0]) {
+        case (3, UInt8(ascii: "G")) where Octets.same(token, "GET"): self = .get
+        case (4, UInt8(ascii: "P")) where Octets.same(token, "POST"): self = .post
+        case (3, UInt8(ascii: "P")) where Octets.same(token, "PUT"): self = .put
+        default: self.init(String(decoding: (0..<token.count).map { token[$0] }, as: UTF8.self))
         }
     }
 }

@@ -1,3 +1,5 @@
+import Buffers
+
 /// Gathers the lines of a head, or of a trailer section, and reads each as soon as its end is there.
 struct HeadReader: Sendable {
     private let limits: RequestParserLimits
@@ -77,15 +79,7 @@ struct HeadReader: Sendable {
         return false
     }
 
-    private func nextLineFeed() -> Int? {
-        let span = bytes.span
-        var at = scanned
-        while at < span.count {
-            if span[at] == Octets.lf { return at }
-            at += 1
-        }
-        return nil
-    }
+    private func nextLineFeed() -> Int? { bytes.span.firstIndex(of: Octets.lf, from: scanned) }
 
     /// Reads the line whose LF is at `end`; true when it was the last.
     private mutating func readLine(to end: Int) throws(RequestFault) -> Bool {
@@ -108,7 +102,7 @@ struct HeadReader: Sendable {
         let field = try FieldLine(bytes, range)
         if fields.isEmpty { fields.reserveCapacity(16) }
         fields.append(HTTPRequestHead.Field(name: field.name.narrowed, value: field.value.narrowed))
-        if !forTrailers { try semantics.read(bytes[field.name], bytes[field.value]) }
+        if !forTrailers { try semantics.read(bytes, field) }
         return false
     }
 

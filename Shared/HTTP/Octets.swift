@@ -50,6 +50,14 @@ enum Octets {
         return true
     }
 
+    /// Whether `bytes` are just `text`.
+    static func same(_ bytes: Span<UInt8>, _ text: String) -> Bool {
+        let expected = text.utf8.span
+        guard bytes.count == expected.count else { return false }
+        for index in expected.indices where bytes[index] != expected[index] { return false }
+        return true
+    }
+
     /// Whether the text holds what could end a header line, or a string in C: CR, LF or NUL.
     static func hasLineEnd(_ text: String) -> Bool {
         let octets = text.utf8.span

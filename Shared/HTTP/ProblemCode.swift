@@ -36,6 +36,8 @@ extension ProblemCode {
     public static let notAcceptable = ProblemCode("not_acceptable", 406, "No format that the client accepts")
     public static let unsupportedMediaType = ProblemCode(
         "unsupported_media_type", 415, "The body's type or encoding is not supported")
+    public static let rangeNotSatisfiable = ProblemCode(
+        "range_not_satisfiable", 416, "No range lies within the content")
     public static let invalidEncoding = ProblemCode(
         "invalid_encoding", 400, "The body does not decode by its Content-Encoding")
     public static let upgradeRequired = ProblemCode("upgrade_required", 426, "The resource speaks WebSocket only")
@@ -130,8 +132,8 @@ extension ProblemCode {
     public static let all: [ProblemCode] = [
         malformedRequest, requestTimeout, incompleteBody, targetTooLong, headersTooLarge, payloadTooLarge,
         expectationFailed, notImplemented, versionNotSupported, notFound, methodNotAllowed, notAcceptable,
-        unsupportedMediaType, invalidEncoding, upgradeRequired, invalidRequest, invalidParameter, invalidPath,
-        invalidHeader, invalidCursor, invalidJSON, unknownField, invalidName, emptyBody, malformedBody,
+        unsupportedMediaType, rangeNotSatisfiable, invalidEncoding, upgradeRequired, invalidRequest, invalidParameter,
+        invalidPath, invalidHeader, invalidCursor, invalidJSON, unknownField, invalidName, emptyBody, malformedBody,
         preconditionFailed, confirmationRequired, unauthorized, forbidden, rateLimited, lagging, storageFull,
         tooManyConnections, conflict, alreadyExists, inUse, incompatibleChange, rawExpired, idempotencyInProgress,
         idempotencyMismatch, receiptFailed, uploadExpired, outOfSequence, streamTakenOver, invalidPipeline,

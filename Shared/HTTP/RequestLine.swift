@@ -7,23 +7,32 @@ struct RequestLine {
     let path: Range<Int>
     let query: Range<Int>
 
-    /// Reads the line that lies in `range`, its CRLF excluded.
+    /// Reads the line that lies in `range`, its CRLF excluded; it can begin one.
     init(_ bytes: [UInt8], _ range: Range<Int>) throws(RequestFault) {
-        let space = Octets.space
-        guard let first = bytes[range].firstIndex(of: space), first > range.lowerBound,
-            let second = bytes[(first + 1)..<range.upperBound].firstIndex(of: space), second > first + 1
-        else { throw RequestFault(.malformed, "the request line is not method, target and version") }
-        version = try RequestLine.version(bytes[(second + 1)..<range.upperBound])
-        method = HTTPMethod(token: bytes[range.lowerBound..<first])
-        target = (first + 1)..<second
-        if method == .connect { throw RequestFault(.notImplemented, "CONNECT is not supported") }
-        for byte in bytes[target] where byte <= 0x20 || byte >= 0x7F || byte == UInt8(ascii: "#") {
-            throw RequestFault(.malformed, "the target holds a character that must be percent-encoded")
+        let span = bytes.span
+        var at = range.lowerBound
+        while at < range.upperBound, span[at] != Octets.space { at += 1 }
+        let first = at
+        at += 1
+        while at < range.upperBound, span[at] != Octets.space { at += 1 }
+        guard first > range.lowerBound, at > first + 1, at < range.upperBound else {
+            throw RequestFault(.malformed, "the request line is not method, target and version")
         }
-        form = try RequestLine.form(bytes[target], method)
+        version = try RequestLine.version(span.extracting((at + 1)..<range.upperBound))
+        method = HTTPMethod(token: span.extracting(range.lowerBound..<first))
+        target = (first + 1)..<at
+        if method == .connect { throw RequestFault(.notImplemented, "CONNECT is not supported") }
+        var mark: Int?
+        for index in target {
+            let octet = span[index]
+            if octet <= 0x20 || octet >= 0x7F || octet == UInt8(ascii: "#") {
+                throw RequestFault(.malformed, "the target holds a character that must be percent-encoded")
+            }
+            if mark == nil, octet == UInt8(ascii: "?") { mark = index }
+        }
+        form = try span[target.lowerBound] == UInt8(ascii: "/") ? .origin : RequestLine.form(bytes[target], method)
         var start = target.lowerBound
         if form == .absolute { start = try RequestLine.endOfAuthority(bytes, target) }
-        let mark = bytes[start..<target.upperBound].firstIndex(of: UInt8(ascii: "?"))
         let end = target.upperBound
         path = start..<(mark ?? end)
         query = min(end, (mark ?? end) + 1)..<end
@@ -39,21 +48,21 @@ struct RequestLine {
         return true
     }
 
-    private static func version(_ text: ArraySlice<UInt8>) throws(RequestFault) -> HTTPRequestHead.Version {
-        let at = text.startIndex
-        guard text.count == 8, text.starts(with: "HTTP/".utf8), Octets.isDigit(text[at + 5]),
-            text[at + 6] == UInt8(ascii: "."), Octets.isDigit(text[at + 7])
+    private static func version(_ text: Span<UInt8>) throws(RequestFault) -> HTTPRequestHead.Version {
+        guard text.count == 8, text[0] == UInt8(ascii: "H"), text[1] == UInt8(ascii: "T"),
+            text[2] == UInt8(ascii: "T"), text[3] == UInt8(ascii: "P"), text[4] == UInt8(ascii: "/"),
+            Octets.isDigit(text[5]), text[6] == UInt8(ascii: "."), Octets.isDigit(text[7])
         else { throw RequestFault(.malformed, "malformed HTTP version") }
-        guard text[at + 5] == UInt8(ascii: "1") else {
+        guard text[5] == UInt8(ascii: "1") else {
             throw RequestFault(.versionNotSupported, "only HTTP/1.0 and HTTP/1.1 are spoken here")
         }
-        return text[at + 7] == UInt8(ascii: "0") ? .http10 : .http11
+        return text[7] == UInt8(ascii: "0") ? .http10 : .http11
     }
 
+    /// The form of a target that is no path.
     private static func form(
         _ target: ArraySlice<UInt8>, _ method: HTTPMethod
     ) throws(RequestFault) -> HTTPRequestHead.TargetForm {
-        if target.first == UInt8(ascii: "/") { return .origin }
         if target.elementsEqual("*".utf8), method == .options { return .asterisk }
         let scheme = target.prefix(8).map(Octets.lowercased)
         if scheme.starts(with: "http://".utf8) || scheme.starts(with: "https://".utf8) { return .absolute }

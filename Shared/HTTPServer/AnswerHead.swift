@@ -1,4 +1,6 @@
+import Buffers
 import HTTP
+import Observability
 
 /// Writes the heads of answers: status line, header fields, framing, `Date`. One a loop, since it keeps the date's
 /// text for the second and the status lines that were used.
@@ -27,41 +29,47 @@ struct AnswerHead {
     private var date: [UInt8] = []
     private var dateSeconds: Int64 = -1
 
-    private static let contentLength = Array("content-length: ".utf8)
-    private static let chunked = Array("transfer-encoding: chunked\r\n".utf8)
-    private static let close = Array("connection: close\r\n".utf8)
-    private static let keepAlive = Array("connection: keep-alive\r\n".utf8)
-    private static let upgrade = Array("connection: upgrade\r\n".utf8)
+    private static let separator: StaticString = ": "
+    private static let requestID: StaticString = "x-request-id: "
+    private static let contentLength: StaticString = "content-length: "
+    private static let chunked: StaticString = "transfer-encoding: chunked\r\n"
+    private static let close: StaticString = "connection: close\r\n"
+    private static let keepAlive: StaticString = "connection: keep-alive\r\n"
+    private static let upgrade: StaticString = "connection: upgrade\r\n"
     static let interim = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
 
     /// Appends the whole head, with the empty line that ends it.
     mutating func encode(
-        _ response: Response, _ framing: Framing, _ persistence: Persistence, into output: inout [UInt8]
+        _ response: Response, _ framing: Framing, _ persistence: Persistence, into output: inout OctetBuffer
     ) {
         appendStatusLine(response.status, into: &output)
         for field in response.headers.fields where !AnswerHead.isOwn(field.name) {
-            output.append(contentsOf: field.name.utf8)
-            output.append(0x3A)
-            output.append(0x20)
-            output.append(contentsOf: field.value.utf8)
+            output.append(field.name)
+            output.append(AnswerHead.separator)
+            output.append(field.value)
+            output.appendLineEnd()
+        }
+        if let id = response.requestID {
+            output.append(AnswerHead.requestID)
+            id.write(to: &output)
             output.appendLineEnd()
         }
         switch framing {
         case .length(let length):
-            output.append(contentsOf: AnswerHead.contentLength)
+            output.append(AnswerHead.contentLength)
             output.append(decimal: length)
             output.appendLineEnd()
-        case .chunked: output.append(contentsOf: AnswerHead.chunked)
+        case .chunked: output.append(AnswerHead.chunked)
         case .none, .untilClose: break
         }
         switch persistence {
         case .implicit: break
-        case .keepAlive: output.append(contentsOf: AnswerHead.keepAlive)
-        case .close: output.append(contentsOf: AnswerHead.close)
-        case .upgrade: output.append(contentsOf: AnswerHead.upgrade)
+        case .keepAlive: output.append(AnswerHead.keepAlive)
+        case .close: output.append(AnswerHead.close)
+        case .upgrade: output.append(AnswerHead.upgrade)
         }
         // Upgrade is a field of the connection (RFC 9110, section 7.8).
-        if response.status.code == 426 { output.append(contentsOf: AnswerHead.upgrade) }
+        if response.status.code == 426 { output.append(AnswerHead.upgrade) }
         appendDate(into: &output)
         output.appendLineEnd()
     }
@@ -77,42 +85,22 @@ struct AnswerHead {
         }
     }
 
-    private mutating func appendStatusLine(_ status: HTTPStatus, into output: inout [UInt8]) {
+    private mutating func appendStatusLine(_ status: HTTPStatus, into output: inout OctetBuffer) {
         if let line = statusLines[status.code] {
-            output.append(contentsOf: line)
+            output.append(line)
         } else {
             let line = Array("HTTP/1.1 \(status.code) \(status.reason)\r\n".utf8)
             statusLines[status.code] = line
-            output.append(contentsOf: line)
+            output.append(line)
         }
     }
 
-    private mutating func appendDate(into output: inout [UInt8]) {
+    private mutating func appendDate(into output: inout OctetBuffer) {
         let seconds = Socket.wallSeconds
         if seconds != dateSeconds {
             dateSeconds = seconds
             date = Array("date: \(HTTPDate.format(seconds))\r\n".utf8)
         }
-        output.append(contentsOf: date)
-    }
-}
-
-extension [UInt8] {
-    mutating func appendLineEnd() {
-        append(0x0D)
-        append(0x0A)
-    }
-
-    /// Appends a number that is not negative.
-    mutating func append(decimal number: Int) {
-        guard number >= 10 else { return append(0x30 + UInt8(number)) }
-        append(decimal: number / 10)
-        append(0x30 + UInt8(number % 10))
-    }
-
-    mutating func append(hexadecimal number: Int) {
-        if number >= 16 { append(hexadecimal: number >> 4) }
-        let digit = UInt8(number & 15)
-        append(digit < 10 ? 0x30 + digit : 0x57 + digit)
+        output.append(date)
     }
 }

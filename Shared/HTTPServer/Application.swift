@@ -1,4 +1,5 @@
-import HTTP
+import EventLoop
+public import HTTP
 public import Observability
 
 /// What answers requests: routes behind middleware. It does no I/O of its own, so tests call it as the server does.
@@ -6,9 +7,10 @@ public import Observability
 /// Around the middleware it finds the route, holds the body to its limit, turns errors into problems, names the
 /// request in its answer, says what other sites' pages may read, compresses, counts, times and logs it. That much is
 /// the same for every service, so it is one function and not seven steps of a chain.
-public struct Application: Sendable {
+public final class Application: Sendable {
     public let router: Router
-    private let chain: Route.Handler
+    private let middleware: [any Middleware]
+    private let allMethods: String
     private let bodyLimit: BodyLimit
     private let edge: EdgePolicy
     private let compression: AnswerCompression?
@@ -24,42 +26,68 @@ public struct Application: Sendable {
         compression = edge.compresses ? AnswerCompression() : nil
         self.metrics = RequestMetrics(routes: router.routes, registry: metrics)
         bodyLimit = BodyLimit(limits.body)
-        let allMethods = router.allMethods
-        let innermost: Route.Handler = { try await Application.dispatch($0, allMethods) }
-        chain = middleware.reversed().reduce(innermost) { next, middleware in
-            { request in try await middleware.handle(request, next: next) }
-        }
+        self.middleware = middleware
+        allMethods = router.allMethods
     }
+
+    /// Whose word about a client's address is taken.
+    public var trustedProxies: TrustedProxies { edge.trustedProxies }
 
     /// Answers a request; whatever goes wrong becomes an answer.
     ///
     /// The answer to HEAD has the body that GET would have had: the connection leaves it out but keeps its length.
     public nonisolated(nonsending) func respond(to request: Request) async -> Response {
-        let start = ContinuousClock.now
+        let start = LoopTime.now
         var request = request
-        request.context.trustedProxies = edge.trustedProxies
-        var response: Response
+        let refusal = await admit(&request)
+        let response = await answer(request, refusal)
+        var recorder = recorder(request.context.origin.logger)
+        recorder.record(request, response, after: LoopTime.now - start)
+        recorder.flush()
+        return response
+    }
+
+    /// What records a loop's requests.
+    func recorder(_ logger: Logger) -> RequestRecorder { RequestRecorder(metrics, logger) }
+
+    /// Finds a request's route and takes it through the middleware, which note in it what they find out; returns the
+    /// answer of whoever refuses it.
+    nonisolated(nonsending) func admit(_ request: inout Request) async -> Response? {
         do {
             try route(&request)
-            response = try await chain(request)
+            for layer in middleware where try !layer.admitAtOnce(&request) { try await layer.admit(&request) }
+            return nil
         } catch {
-            response = ProblemMapping.response(to: error, request)
+            return ProblemMapping.response(to: error, request)
         }
-        response.headers.add("x-request-id", request.context.requestID)
+    }
+
+    /// Has the handler answer an admitted request, and finishes the answer, or that of who refused it. It is not
+    /// recorded yet.
+    nonisolated(nonsending) func answer(_ request: Request, _ refusal: Response?) async -> Response {
+        var response: Response
+        if let refusal {
+            response = refusal
+        } else {
+            do {
+                response = try await request.route?.handler(request) ?? unrouted(request)
+            } catch {
+                response = ProblemMapping.response(to: error, request)
+            }
+        }
+        response.requestID = request.context.id
         edge.crossOrigin?.apply(to: &response, for: request.head)
         if let compression, let coding = compression.choose(for: &response, to: request.head) {
             response = await compression.encode(response, coding)
         }
-        let time = metrics.record(request, response, since: start)
-        AccessLog.record(request, response, after: time)
         return response
     }
 
     private func route(_ request: inout Request) throws(Problem) {
         do {
             switch try router.match(request.head) {
-            case .route(let route, let parameters, let index):
-                request.route = route
+            case .route(let index, let parameters):
+                request.route = router.routes[index]
                 request.routeIndex = index
                 request.parameters = parameters
             case .otherMethods(let allow):
@@ -73,10 +101,8 @@ public struct Application: Sendable {
         try bodyLimit.apply(to: &request)
     }
 
-    private nonisolated(nonsending) static func dispatch(_ request: Request, _ allMethods: String) async throws
-        -> Response
-    {
-        if let route = request.route { return try await route.handler(request) }
+    /// The answer where no route is.
+    private func unrouted(_ request: Request) throws(Problem) -> Response {
         if case .invalid(let problem) = request.unrouted { throw problem }
         if request.head.targetForm == .asterisk {
             return Response(.noContent, headers: ["allow": allMethods])

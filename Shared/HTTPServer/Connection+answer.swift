@@ -1,3 +1,4 @@
+import Buffers
 import EventLoop
 import HTTP
 import Observability
@@ -31,12 +32,23 @@ extension Connection {
             case .bytes(let bytes):
                 framing = .length(bytes.count)
                 if head?.method != .head { body = bytes }
-            case .stream, .webSocket: framing = .none
+            case .stream:
+                // To HEAD; where it is known, the length is that of the answer to GET.
+                framing = response.headers["content-length"].flatMap { Int($0) }.map { .length($0) } ?? .none
+            case .webSocket: framing = .none
             }
         }
-        server.output.removeAll(keepingCapacity: true)
-        server.heads.encode(response, framing, persistence(head, keepAlive), into: &server.output)
         hasAnswered = true
+        if keepAlive, mayHold(body) {
+            server.heads.encode(response, framing, persistence(head, keepAlive), into: &server.held.octets)
+            server.held.octets.append(body)
+            server.held.close(self)
+            isHolding = true
+            if !input.hasPipelined, answeredAt - loop.now >= HeldAnswers.patience { server.held.send() }
+            return true
+        }
+        server.output.removeAll()
+        server.heads.encode(response, framing, persistence(head, keepAlive), into: &server.output)
         do {
             try await sendOutput(body)
             return keepAlive
@@ -50,31 +62,68 @@ extension Connection {
         return head?.version == .http10 ? .keepAlive : .implicit
     }
 
-    /// Sends the loop's output buffer, and `body` behind it. The buffer is the loop's: what cannot be sent at once is
-    /// taken out of it before the task suspends.
+    /// Sends the loop's output buffer, and `body` and `tail` behind it. The buffer is the loop's: what cannot be sent
+    /// at once is copied out of it before the task suspends.
     nonisolated(nonsending) func sendOutput(_ body: [UInt8], _ tail: [UInt8] = []) async throws(ConnectionSocket
         .Failure)
     {
-        if body.count <= Connection.copyLimit {
-            server.output.append(contentsOf: body)
-            server.output.append(contentsOf: tail)
-            switch socket.trySend(server.output) {
-            case .octets(server.output.count): return
-            case .octets(let sent): try await sendRest(Array(server.output[sent...]))
-            case .blocked: try await sendRest(server.output)
-            case .failed: throw .gone
-            }
-        } else {
-            var head: [UInt8] = []
-            swap(&head, &server.output)
+        if isHolding { server.held.send() }
+        guard body.count <= Connection.copyLimit else {
+            server.output.append(to: &unsent)
             var pace = server.settings.writePace
-            try await socket.send(head, body, tail, &pace)
+            return try await socket.send(takeUnsent(), body, tail, &pace)
+        }
+        server.output.append(body)
+        server.output.append(tail)
+        guard unsent.isEmpty else {
+            server.output.append(to: &unsent)
+            return try await sendRest(takeUnsent())
+        }
+        switch socket.trySend(server.output, 0..<server.output.count) {
+        case .octets(server.output.count): return
+        case .octets(let sent): try await sendRest(server.output.array(from: sent))
+        case .blocked: try await sendRest(server.output.array())
+        case .failed: throw .gone
         }
     }
 
     private nonisolated(nonsending) func sendRest(_ rest: [UInt8]) async throws(ConnectionSocket.Failure) {
         var pace = server.settings.writePace
         try await socket.send(rest, &pace)
+    }
+}
+
+// MARK: - Held answers
+
+extension Connection {
+    /// Whether an answer with this body may wait for the end of the loop's turn.
+    private func mayHold(_ body: [UInt8]) -> Bool {
+        unsent.isEmpty && body.count <= Connection.copyLimit && server.held.octets.count < HeldAnswers.limit
+    }
+
+    /// Sends what was held as far as there is room, which is only less to a client that does not read. A task sends the
+    /// rest, and meets a failure.
+    func sendHeld(_ octets: borrowing OctetBuffer, _ range: Range<Int>) {
+        isHolding = false
+        switch socket.trySend(octets, range) {
+        case .octets(range.count): return
+        case .octets(let sent): unsent = octets.array(range.lowerBound + sent..<range.upperBound)
+        case .blocked, .failed: unsent = octets.array(range)
+        }
+        if phase == .resting { socket.wakeReader() }
+    }
+
+    /// Sends what has been answered and is not sent yet, and `octets` behind it.
+    nonisolated(nonsending) func flush(_ octets: [UInt8] = []) async throws(ConnectionSocket.Failure) {
+        if isHolding { server.held.send() }
+        unsent.append(contentsOf: octets)
+        if !unsent.isEmpty { try await sendRest(takeUnsent()) }
+    }
+
+    private func takeUnsent() -> [UInt8] {
+        var taken: [UInt8] = []
+        swap(&taken, &unsent)
+        return taken
     }
 }
 
@@ -98,22 +147,23 @@ extension Connection {
         let goesOn = keepAlive && framing != .untilClose
         stream = .held(response, framing, persistence(head, goesOn))
         defer { stream = .none }
+        guard let reference else { return false }
         do {
-            try await write(ResponseWriter(ConnectionSink(LoopBound(self, to: loop), serial)))
+            try await write(ResponseWriter(ConnectionSink(reference, serial)))
             return try await endStream() && goesOn
         } catch {
             guard case .held = stream else {
                 server.settings.logger.warning("a streamed answer broke off", ["error": .describing(error)])
                 return false
             }
-            return await send(server.settings.failure(error, request), head, keepAlive: goesOn)
+            return await send(ProblemMapping.response(to: error, request), head, keepAlive: goesOn)
         }
     }
 
     /// One piece of a stream, from its handler.
     nonisolated(nonsending) func writePiece(_ piece: [UInt8], of request: Int) async throws {
         guard request == serial else { throw ConnectionSocket.Failure.gone }
-        server.output.removeAll(keepingCapacity: true)
+        server.output.removeAll()
         var framing: AnswerHead.Framing
         switch stream {
         case .held(let response, let held, let persistence):
@@ -127,7 +177,7 @@ extension Connection {
         var tail: [UInt8] = []
         switch framing {
         case .chunked:
-            server.output.append(hexadecimal: piece.count)
+            server.output.append(chunkSize: piece.count)
             server.output.appendLineEnd()
             tail = Connection.chunkEnd
         case .length(let missing):
@@ -144,7 +194,7 @@ extension Connection {
         switch stream {
         case .held(let response, let framing, let persistence):
             if case .length(1...) = framing { return false }
-            server.output.removeAll(keepingCapacity: true)
+            server.output.removeAll()
             server.heads.encode(response, .length(0), persistence, into: &server.output)
             hasAnswered = true
             try await sendOutput([])

@@ -1,12 +1,24 @@
 import EventLoop
 import HTTP
 
-/// A request's body as its handler sees it, wherever that runs: reading goes on on the connection's loop.
-struct ConnectionBody: RequestBodySource {
+/// A connection as its requests know it, wherever they are handled.
+final class ConnectionReference: Sendable {
     private let connection: LoopBound<Connection>
+
+    /// Must be called on the connection's loop.
+    init(_ connection: Connection) { self.connection = LoopBound(connection, to: connection.loop) }
+
+    var loop: EventLoop { connection.loop }
+    /// Traps on any other thread than the loop's.
+    var value: Connection { connection.value }
+}
+
+/// A request's body as its handler sees it, wherever that runs: reading goes on on the connection's loop.
+final class ConnectionBody: RequestBodySource {
+    private let connection: ConnectionReference
     private let serial: Int
 
-    init(_ connection: LoopBound<Connection>, _ serial: Int) {
+    init(_ connection: ConnectionReference, _ serial: Int) {
         self.connection = connection
         self.serial = serial
     }
@@ -26,10 +38,10 @@ struct ConnectionBody: RequestBodySource {
 
 /// Where a handler's stream goes, wherever the handler runs.
 struct ConnectionSink: ResponseSink {
-    private let connection: LoopBound<Connection>
+    private let connection: ConnectionReference
     private let serial: Int
 
-    init(_ connection: LoopBound<Connection>, _ serial: Int) {
+    init(_ connection: ConnectionReference, _ serial: Int) {
         self.connection = connection
         self.serial = serial
     }

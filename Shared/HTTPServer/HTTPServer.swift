@@ -22,10 +22,13 @@ public final class HTTPServer: Service {
     /// - Parameters:
     ///   - address: a numeric IPv4 or IPv6 address; `0.0.0.0` or `::` for all.
     ///   - port: 0 for any free one, which `bind` tells.
+    ///   - tls: what it proves itself by where it speaks TLS, which is then all it speaks; nil for HTTP in the clear.
+    ///     It is a service of its own, to be run beside.
     ///   - logsAccess: whether every answer is logged, or only the server's own faults; so it is for debugging.
     public init(
         name: String, address: String = "127.0.0.1", port: UInt16, application: Application, loops: EventLoopGroup,
-        limits: HTTPLimits = HTTPLimits(), logsAccess: Bool = false, logger: Logger, metrics: MetricsRegistry
+        limits: HTTPLimits = HTTPLimits(), tls: TLSCertificates? = nil, logsAccess: Bool = false, logger: Logger,
+        metrics: MetricsRegistry
     ) {
         self.name = name
         self.application = application
@@ -34,20 +37,21 @@ public final class HTTPServer: Service {
         self.loops = loops
         self.metrics = metrics
         settings = ServerSettings(
-            limits: limits, logsAccess: logsAccess || logger.writes(.debug), logger: logger,
-            respond: { await application.respond(to: $0) }, failure: { ProblemMapping.response(to: $0, $1) },
+            application: application, limits: limits, logsAccess: logsAccess || logger.writes(.debug), tls: tls,
+            logger: logger,
             metrics: metrics)
     }
 
     /// A server of an application made of a router and middleware, from the outermost in.
     public convenience init(
         name: String, address: String = "127.0.0.1", port: UInt16, router: Router, middleware: [any Middleware] = [],
-        loops: EventLoopGroup, limits: HTTPLimits = HTTPLimits(), logger: Logger, metrics: MetricsRegistry
+        loops: EventLoopGroup, limits: HTTPLimits = HTTPLimits(), tls: TLSCertificates? = nil, logger: Logger,
+        metrics: MetricsRegistry
     ) {
         let application = Application(router: router, middleware: middleware, limits: limits, metrics: metrics)
         self.init(
             name: name, address: address, port: port, application: application, loops: loops, limits: limits,
-            logger: logger, metrics: metrics)
+            tls: tls, logger: logger, metrics: metrics)
     }
 
     /// Binds and listens, unless it was done; clients may connect from then on, and are answered once `run` is on.
@@ -79,7 +83,10 @@ public final class HTTPServer: Service {
         let mailboxes = loops.loops.enumerated().map { LoopMailbox($0.offset, $0.element) }
         let admission = Admission(mailboxes, limits: settings.limits, metrics: metrics)
         let bound = Int(socket.port)
-        settings.logger.info("http.listening", ["server.address": .string(address), "server.port": .int(bound)])
+        let speaksTLS = settings.tls != nil
+        settings.logger.info(
+            "http.listening",
+            ["server.address": .string(address), "server.port": .int(bound), "server.tls": .bool(speaksTLS)])
         let settings = settings
         try await withThrowingTaskGroup(of: Bool.self) { group in
             for (loop, mailbox) in zip(loops.loops, mailboxes) {

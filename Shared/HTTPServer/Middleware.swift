@@ -1,4 +1,14 @@
-/// Work around every handler: it may change the request, answer in the handler's place, or change the answer.
+/// What stands before every handler: it lets a request through, with something noted in its context or not, or refuses
+/// it by throwing.
 public protocol Middleware: Sendable {
-    nonisolated(nonsending) func handle(_ request: Request, next: Route.Handler) async throws -> Response
+    /// Decides without waiting where it can: most requests can be, and then cost no suspension point. False where the
+    /// decision takes `admit`, which is called next then, with the request as it is.
+    func admitAtOnce(_ request: inout Request) throws -> Bool
+
+    /// Decides, waiting for what it takes.
+    nonisolated(nonsending) func admit(_ request: inout Request) async throws
+}
+
+extension Middleware {
+    public func admitAtOnce(_ request: inout Request) throws -> Bool { false }
 }

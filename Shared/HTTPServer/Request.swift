@@ -36,7 +36,7 @@ public struct Request: Sendable {
 
     /// Whom the request comes from, as text: the peer, or whom a trusted proxy names. Found out each time it is asked
     /// for, which for most requests is never.
-    public var clientAddress: String { context.trustedProxies.client(of: head, peer: context.peerAddress) }
+    public var clientAddress: String { context.origin.trustedProxies.client(of: head, peer: context.peerAddress) }
 
     /// The value of a name in the route's pattern.
     /// - Precondition: the pattern has the name; a test goes through all routes.

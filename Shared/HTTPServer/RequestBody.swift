@@ -2,7 +2,7 @@ public import HTTP
 import JSON
 
 /// Where a body's octets come from piece by piece. Used by one task at a time.
-public protocol RequestBodySource: Sendable {
+public protocol RequestBodySource: AnyObject, Sendable {
     /// The next piece, never empty; nil after the last. Nothing is read from the client before it is asked for.
     ///
     /// Throws `incomplete_body` when the client went away, `request_timeout` when it was too slow,

@@ -3,50 +3,72 @@ public import Observability
 
 /// What is known about a request besides what it says: set by the connection and by middleware.
 public struct RequestContext: Sendable {
-    /// `X-Request-Id`, the client's own where it is usable.
-    public var requestID: String
+    /// The client's own `X-Request-Id` where it is usable.
+    let id: RequestID
     /// This service's span in the client's trace, or in a new one.
     public var trace: TraceContext
-    private let serviceLogger: Logger
+    let origin: RequestOrigin
     /// The address that the connection comes from as text, without its port; empty when it is not known. Who asks may
     /// stand behind it: `Request.clientAddress`.
     public let peerAddress: String
     /// Who asks, once authentication has found out; Access reads it back by its own type.
-    public var principal: (any Sendable)?
-    /// Whether every answer is logged, or only the server's own faults.
-    let logsAccess: Bool
-    /// Whose word about the client's address is taken.
-    var trustedProxies = TrustedProxies.none
-    /// Who can tell that the client has gone; nil where there is no connection.
-    var presence: (any ClientPresence)?
+    public var principal: (any AnyObject & Sendable)?
+    /// Nil where there is no connection.
+    let connection: ConnectionReference?
+    /// The request's number on its connection.
+    let serial: Int
 
-    public init(requestID: String, trace: TraceContext, logger: Logger, peerAddress: String = "") {
-        self.requestID = requestID
-        self.trace = trace
-        serviceLogger = logger
-        self.peerAddress = peerAddress
-        logsAccess = false
-    }
-
-    /// The service's logger with the request's and the trace's id; made anew each time it is asked for.
-    public var logger: Logger {
-        serviceLogger.with(["request.id": .string(requestID), "trace.id": .string(trace.traceID)])
+    /// The context of a request that came over no connection, for tests and for requests made in code.
+    public init(
+        _ head: HTTPRequestHead, logger: Logger, peerAddress: String, trustedProxies: TrustedProxies = .none
+    ) {
+        let origin = RequestOrigin(logger: logger, logsAccess: false, trustedProxies: trustedProxies)
+        var numbers = UniqueNumbers()
+        self.init(head, origin, &numbers, peerAddress, nil, 0)
     }
 
     /// The context of a request as it comes in: takes over its `X-Request-Id` and `traceparent`, or makes them.
-    public init(_ head: HTTPRequestHead, logger: Logger, peerAddress: String, logsAccess: Bool = false) {
-        requestID = RequestContext.requestID(head) ?? UniqueNumber.nextText()
-        trace = head["traceparent"].flatMap(TraceContext.init)?.child() ?? TraceContext.generate()
-        serviceLogger = logger
+    init(
+        _ head: HTTPRequestHead, _ origin: RequestOrigin, _ numbers: inout UniqueNumbers, _ peerAddress: String,
+        _ connection: ConnectionReference?, _ serial: Int
+    ) {
+        id = RequestContext.requestID(head) ?? .made(numbers.next())
+        let given = head["traceparent"].flatMap(TraceContext.init)
+        trace = given?.child(&numbers) ?? TraceContext.generate(&numbers)
+        self.origin = origin
         self.peerAddress = peerAddress
-        self.logsAccess = logsAccess
+        self.connection = connection
+        self.serial = serial
+    }
+
+    /// `X-Request-Id` as text.
+    public var requestID: String { id.description }
+
+    /// The service's logger with the request's and the trace's id; made anew each time it is asked for.
+    public var logger: Logger {
+        origin.logger.with(["request.id": .string(requestID), "trace.id": .string(trace.traceID)])
     }
 
     /// At most 128 visible ASCII octets, so that it can be logged and sent back as it is.
-    private static func requestID(_ head: HTTPRequestHead) -> String? {
+    private static func requestID(_ head: HTTPRequestHead) -> RequestID? {
         guard let given = head.octets(of: "x-request-id"), !given.isEmpty, given.count <= 128,
-            given.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") })
+            given.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") })
         else { return nil }
-        return String(decoding: given, as: UTF8.self)
+        return .given(String(decoding: given, as: UTF8.self))
+    }
+}
+
+/// What is the same for all requests of a server.
+final class RequestOrigin: Sendable {
+    let logger: Logger
+    /// Whether every answer is logged, or only the server's own faults.
+    let logsAccess: Bool
+    /// Whose word about the client's address is taken.
+    let trustedProxies: TrustedProxies
+
+    init(logger: Logger, logsAccess: Bool, trustedProxies: TrustedProxies) {
+        self.logger = logger
+        self.logsAccess = logsAccess
+        self.trustedProxies = trustedProxies
     }
 }

@@ -1,3 +1,4 @@
+import EventLoop
 import HTTP
 import Observability
 
@@ -6,7 +7,7 @@ struct RequestMetrics: Sendable {
     private let routes: [Instruments]
     private let unmatched: Instruments
 
-    private struct Instruments: Sendable {
+    private final class Instruments: Sendable {
         /// By class of status, from 1xx on.
         let counters: [Counter]
         let duration: Histogram
@@ -28,13 +29,35 @@ struct RequestMetrics: Sendable {
         unmatched = Instruments("other", "unmatched", registry)
     }
 
-    /// Returns the seconds it took.
-    func record(_ request: Request, _ response: Response, since start: ContinuousClock.Instant) -> Double {
-        let instruments = request.routeIndex.map { routes[$0] } ?? unmatched
-        let elapsed = (ContinuousClock.now - start).components
-        let seconds = Double(elapsed.seconds) + Double(elapsed.attoseconds) / 1e18
-        instruments.duration.observe(seconds)
-        instruments.counters[response.status.code / 100 - 1].add(1)
-        return seconds
+    /// The tallies of one thread: one for each route, and one for what matches none.
+    func tallies() -> [RequestTally] { Array(repeating: RequestTally(), count: routes.count + 1) }
+
+    func record(_ index: Int, _ status: HTTPStatus, after time: LoopInterval, in tallies: inout [RequestTally]) {
+        tallies[index].byClass[status.code / 100 - 1] += 1
+        instruments(index).duration.observe(Double(time.nanoseconds) * 1e-9, in: &tallies[index].duration)
+    }
+
+    /// Adds a tally to what all threads have counted, and empties it.
+    func add(_ tally: inout RequestTally, _ index: Int) {
+        let instruments = instruments(index)
+        for place in tally.byClass.indices where tally.byClass[place] > 0 {
+            instruments.counters[place].add(tally.byClass[place])
+        }
+        instruments.duration.add(&tally.duration)
+        tally.byClass = .init(repeating: 0)
+    }
+
+    private func instruments(_ index: Int) -> Instruments { index < routes.count ? routes[index] : unmatched }
+}
+
+/// What one thread has counted of one route's requests.
+struct RequestTally {
+    /// By class of status, from 1xx on.
+    var byClass = InlineArray<5, Int>(repeating: 0)
+    var duration = HistogramTally()
+
+    var isEmpty: Bool {
+        for place in byClass.indices where byClass[place] > 0 { return false }
+        return true
     }
 }

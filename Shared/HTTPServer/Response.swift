@@ -1,5 +1,6 @@
 public import HTTP
 public import JSON
+public import Observability
 
 /// An answer. The connection adds `Date`, `Connection` and the length or the chunks; HEAD answers lose their body.
 public struct Response: Sendable {
@@ -16,6 +17,8 @@ public struct Response: Sendable {
     public var status: HTTPStatus
     public var headers: HTTPHeaders
     public var body: Body
+    /// What the connection names the request by (`X-Request-Id`).
+    public internal(set) var requestID: RequestID?
 
     public init(_ status: HTTPStatus, headers: HTTPHeaders = HTTPHeaders(), body: Body = .empty) {
         self.status = status
@@ -69,8 +72,14 @@ public struct Response: Sendable {
     private static func typed(
         _ status: HTTPStatus, _ contentType: String, _ bytes: [UInt8], _ headers: HTTPHeaders
     ) -> Response {
+        // Made once, since it is most answers' only field.
+        if headers.isEmpty, contentType == "application/json" {
+            return Response(status, headers: onlyJSON, body: .bytes(bytes))
+        }
         var headers = headers
         headers.add("content-type", contentType)
         return Response(status, headers: headers, body: .bytes(bytes))
     }
+
+    private static let onlyJSON: HTTPHeaders = ["content-type": "application/json"]
 }

@@ -7,22 +7,47 @@ public import HTTP
 public struct Router: Sendable {
     /// What a path and a method lead to.
     public enum Match: Sendable {
-        case route(Route, PathParameters, index: Int)
+        /// The route's place in `routes`.
+        case route(Int, PathParameters)
         /// The path is known, the method is not; these are, in the form of an `Allow` field.
         case otherMethods(allow: String)
         case none
     }
 
     private struct Endpoint: Sendable {
+        let method: HTTPMethod
         let route: Int
         let names: [String]
+    }
+
+    /// The endpoints of one path: a handful, searched one by one.
+    private struct Endpoints: Sendable {
+        private(set) var all: [Endpoint] = []
+
+        func index(of method: HTTPMethod) -> Int? {
+            for index in all.indices where all[index].method == method { return index }
+            return nil
+        }
+
+        /// False if there is one for the method.
+        mutating func add(_ endpoint: Endpoint) -> Bool {
+            guard index(of: endpoint.method) == nil else { return false }
+            all.append(endpoint)
+            return true
+        }
+    }
+
+    /// Where a path leads: a node, by its own endpoints or by those for all the rest of the path.
+    private struct Place {
+        let node: Int
+        let isRest: Bool
     }
 
     private struct Node: Sendable {
         var literals: [(segment: [UInt8], node: Int)] = []
         var parameter: Int?
-        var rest: [HTTPMethod: Endpoint] = [:]
-        var endpoints: [HTTPMethod: Endpoint] = [:]
+        var rest = Endpoints()
+        var endpoints = Endpoints()
     }
 
     public let routes: [Route]
@@ -40,23 +65,30 @@ public struct Router: Sendable {
         guard path.isEmpty || path.first == UInt8(ascii: "/") else { return .none }
         var captured: [Range<Int>] = []
         let start = path.startIndex + (path.isEmpty ? 0 : 1)
-        guard let found = find(path, from: start, node: 0, &captured) else { return .none }
-        guard let endpoint = Router.endpoint(head.method, in: found) else {
-            return .otherMethods(allow: Router.allow(found))
+        guard let place = find(path, from: start, node: 0, &captured) else { return .none }
+        return try place.isRest
+            ? match(head, in: nodes[place.node].rest, captured) : match(head, in: nodes[place.node].endpoints, captured)
+    }
+
+    private func match(
+        _ head: HTTPRequestHead, in found: Endpoints, _ captured: [Range<Int>]
+    ) throws(Problem) -> Match {
+        guard let index = Router.index(of: head.method, in: found) else {
+            return .otherMethods(allow: Router.allow(found.all.map(\.method)))
         }
         var parameters = PathParameters()
-        for (name, range) in zip(endpoint.names, captured) {
-            guard let value = PercentEncoding.decode(path[range]) else {
+        for place in captured.indices {
+            guard let value = PercentEncoding.decode(head.pathBytes[captured[place]]) else {
                 throw Problem(.invalidPath, "the path is not percent-encoded UTF-8")
             }
-            parameters.append(name, value)
+            parameters.append(found.all[index].names[place], value)
         }
-        return .route(routes[endpoint.route], parameters, index: endpoint.route)
+        return .route(found.all[index].route, parameters)
     }
 
     /// The `Allow` field for `OPTIONS *`.
     public var allMethods: String {
-        Router.allow(Dictionary(routes.map { ($0.method, Endpoint(route: 0, names: [])) }) { first, _ in first })
+        Router.allow(routes.map(\.method))
     }
 }
 
@@ -64,7 +96,7 @@ extension Router {
     private mutating func add(_ index: Int) {
         let route = routes[index]
         let pattern = RoutePattern(route.pattern)
-        let endpoint = Endpoint(route: index, names: pattern.names)
+        let endpoint = Endpoint(method: route.method, route: index, names: pattern.names)
         var node = 0
         for segment in pattern.segments {
             switch segment {
@@ -73,13 +105,13 @@ extension Router {
             case .parameter:
                 node = parameter(of: node)
             case .rest:
-                let previous = nodes[node].rest.updateValue(endpoint, forKey: route.method)
-                precondition(previous == nil, "two routes for \(route.method) \(route.pattern)")
+                let isNew = nodes[node].rest.add(endpoint)
+                precondition(isNew, "two routes for \(route.method) \(route.pattern)")
                 return
             }
         }
-        let previous = nodes[node].endpoints.updateValue(endpoint, forKey: route.method)
-        precondition(previous == nil, "two routes for \(route.method) \(route.pattern)")
+        let isNew = nodes[node].endpoints.add(endpoint)
+        precondition(isNew, "two routes for \(route.method) \(route.pattern)")
     }
 
     private mutating func literal(_ segment: [UInt8], of node: Int) -> Int {
@@ -96,23 +128,24 @@ extension Router {
         return nodes.count - 1
     }
 
-    /// The endpoints of the node that the path from `start` on leads to, with the segments captured on the way.
+    /// Where the path from `start` on leads, with the segments captured on the way.
     ///
     /// It goes back where a literal led nowhere; the depth is that of the deepest pattern.
     private func find(
         _ path: ArraySlice<UInt8>, from start: Int, node: Int, _ captured: inout [Range<Int>]
-    ) -> [HTTPMethod: Endpoint]? {
+    ) -> Place? {
         let isRoot = node == 0 && start == path.endIndex
         if start > path.endIndex || isRoot {
-            return nodes[node].endpoints.isEmpty ? nil : nodes[node].endpoints
+            return nodes[node].endpoints.all.isEmpty ? nil : Place(node: node, isRest: false)
         }
         let end = path[start...].firstIndex(of: UInt8(ascii: "/")) ?? path.endIndex
-        let segment = path[start..<end]
-        if !segment.isEmpty {
-            if let child = nodes[node].literals.first(where: { Router.matches(segment, $0.segment) })?.node,
-                let found = find(path, from: end + 1, node: child, &captured)
-            {
-                return found
+        if start < end {
+            let segment = path[start..<end]
+            for index in nodes[node].literals.indices
+            where Router.matches(segment, nodes[node].literals[index].segment) {
+                let child = nodes[node].literals[index].node
+                if let found = find(path, from: end + 1, node: child, &captured) { return found }
+                break
             }
             if let child = nodes[node].parameter {
                 captured.append(start..<end)
@@ -120,9 +153,9 @@ extension Router {
                 captured.removeLast()
             }
         }
-        guard !nodes[node].rest.isEmpty else { return nil }
+        guard !nodes[node].rest.all.isEmpty else { return nil }
         captured.append(start..<path.endIndex)
-        return nodes[node].rest
+        return Place(node: node, isRest: true)
     }
 
     private static func matches(_ segment: ArraySlice<UInt8>, _ literal: [UInt8]) -> Bool {
@@ -138,14 +171,14 @@ extension Router {
     }
 
     /// HEAD is answered by GET's route where it has none of its own (RFC 9110, section 9.3.2).
-    private static func endpoint(_ method: HTTPMethod, in endpoints: [HTTPMethod: Endpoint]) -> Endpoint? {
-        endpoints[method] ?? (method == .head ? endpoints[.get] : nil)
+    private static func index(of method: HTTPMethod, in endpoints: Endpoints) -> Int? {
+        endpoints.index(of: method) ?? (method == .head ? endpoints.index(of: .get) : nil)
     }
 
-    private static func allow(_ endpoints: [HTTPMethod: Endpoint]) -> String {
-        var methods = Set(endpoints.keys.map(\.description))
-        if methods.contains("GET") { methods.insert("HEAD") }
-        methods.insert("OPTIONS")
-        return methods.sorted().joined(separator: ", ")
+    private static func allow(_ methods: [HTTPMethod]) -> String {
+        var names = Set(methods.map(\.description))
+        if names.contains("GET") { names.insert("HEAD") }
+        names.insert("OPTIONS")
+        return names.sorted().joined(separator: ", ")
     }
 }

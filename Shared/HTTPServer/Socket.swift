@@ -1,6 +1,8 @@
+import Buffers
 private import CLinux
 
-/// System calls on sockets; the only file of this module that handles memory by address.
+/// System calls on sockets: outside TLS, and with `FileCalls`, the only file of this module that handles memory by
+/// address.
 enum Socket {
     /// What one non-blocking read gave.
     enum Received: Equatable {
@@ -28,7 +30,7 @@ enum Socket {
         let peer: String
     }
 
-    private static let wouldBlock: CInt = 11
+    static let wouldBlock: CInt = 11
     static let connectionAborted: CInt = 103
 
     /// A listening socket or an errno.
@@ -71,6 +73,11 @@ enum Socket {
             return unsafe clinux_send(fd, rest.baseAddress, rest.count)
         }
         return outcome(count)
+    }
+
+    /// Writes some of the octets.
+    static func send(_ fd: CInt, _ octets: borrowing OctetBuffer, _ range: Range<Int>) -> Sent {
+        outcome(unsafe octets.withOctets(range) { unsafe clinux_send(fd, $0.baseAddress, $0.count) })
     }
 
     /// Writes three arrays as if they were one, from the octet `start` of that on.

@@ -32,7 +32,9 @@ public enum StandardRoutes {
                             example: ["status": "ok"])
                     ])
             ])
-    ) { _ in .json(bytes: Array(#"{"status":"ok"}"#.utf8)) }
+    ) { _ in .json(bytes: healthy) }
+
+    private static let healthy = Array(#"{"status":"ok"}"#.utf8)
 
     private static let readiness = Schema.answer(
         [

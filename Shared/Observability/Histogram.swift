@@ -28,15 +28,35 @@ public final class Histogram: Sendable {
     /// Counts one value, in seconds for a time; NaN is ignored.
     public func observe(_ value: Double) {
         guard !value.isNaN else { return }
-        var bucket = 0
-        while bucket < bounds.count && value > bounds[bucket] { bucket += 1 }
-        counts[bucket].wrappingAdd(1, ordering: .relaxed)
+        counts[bucket(of: value)].wrappingAdd(1, ordering: .relaxed)
         total.add(value)
     }
 
     public func observe(_ time: Duration) {
         let (seconds, attoseconds) = time.components
         observe(Double(seconds) + Double(attoseconds) * 1e-18)
+    }
+
+    /// Adds what one thread has observed meanwhile, and empties it.
+    public func add(_ tally: inout HistogramTally) {
+        for bucket in 0...bounds.count where tally.counts[bucket] > 0 {
+            counts[bucket].wrappingAdd(tally.counts[bucket], ordering: .relaxed)
+        }
+        total.add(tally.sum)
+        tally = HistogramTally()
+    }
+
+    /// Counts one value for `add`.
+    public func observe(_ value: Double, in tally: inout HistogramTally) {
+        guard !value.isNaN else { return }
+        tally.counts[bucket(of: value)] += 1
+        tally.sum += value
+    }
+
+    private func bucket(of value: Double) -> Int {
+        var bucket = 0
+        while bucket < bounds.count && value > bounds[bucket] { bucket += 1 }
+        return bucket
     }
 
     /// What was counted in each bucket; the last one is unbounded.
@@ -51,4 +71,12 @@ public final class Histogram: Sendable {
     public var sum: Double {
         total.load()
     }
+}
+
+/// What one thread has observed for a histogram and not added to it yet, so that threads do not meet at every value.
+public struct HistogramTally: Sendable {
+    fileprivate(set) var counts = InlineArray<32, Int>(repeating: 0)
+    fileprivate(set) var sum = 0.0
+
+    public init() {}
 }

@@ -1,3 +1,5 @@
+import Buffers
+
 /// The lines between the loggers and the one thread that writes them, as a value.
 ///
 /// | writer | what is true |
@@ -25,15 +27,15 @@ struct LogBuffer {
         self.capacity = capacity
     }
 
-    /// Takes a line, or drops it when the buffer would grow over its capacity.
-    mutating func append(_ line: [UInt8]) -> Action {
+    /// Takes lines, or drops them when the buffer would grow over its capacity.
+    mutating func append(_ octets: borrowing OctetBuffer, lines: Int) -> Action {
         guard writer != .closed else { return .nothing }
-        guard pending.count + line.count <= capacity else {
-            dropped += 1
-            droppedUnreported += 1
+        guard pending.count + octets.count <= capacity else {
+            dropped += lines
+            droppedUnreported += lines
             return .nothing
         }
-        pending.append(contentsOf: line)
+        octets.append(to: &pending)
         switch writer {
         case .absent:
             writer = .busy

@@ -1,22 +1,37 @@
-/// One line of the log under construction: a JSON object in a byte buffer of its own.
-struct LogLine {
-    private(set) var bytes: [UInt8] = []
+import Buffers
+
+/// One line of the log under construction: a JSON object in a buffer of its own.
+public struct LogLine: ~Copyable {
+    private(set) var octets: OctetBuffer
 
     init(capacity: Int) {
-        bytes.reserveCapacity(capacity)
+        octets = OctetBuffer(capacity: capacity)
     }
 
-    mutating func append(_ text: StaticString) {
-        text.withUTF8Buffer { unsafe bytes.append(contentsOf: $0) }
+    var bytes: [UInt8] { octets.array() }
+
+    mutating func removeAll() { octets.removeAll() }
+
+    /// Begins a line. `time` ends in the point before the second's fraction, and `lead` goes on after it.
+    mutating func begin(_ time: [UInt8], _ microseconds: Int64, _ lead: [UInt8]) {
+        append(#"{"ts":""#)
+        append(time)
+        octets.append(decimal: Int(microseconds), digits: 6)
+        append(lead)
     }
 
-    mutating func append(_ prepared: [UInt8]) {
-        bytes.append(contentsOf: prepared)
+    /// The first octets of a time as `append(microsecondsSince1970:)` writes it.
+    static func time(microsecondsSince1970 time: Int64, upTo count: Int) -> [UInt8] {
+        var line = LogLine(capacity: 32)
+        line.append(microsecondsSince1970: time)
+        return Array(line.bytes.prefix(count))
     }
 
-    mutating func append(_ byte: UInt8) {
-        bytes.append(byte)
-    }
+    public mutating func append(_ text: StaticString) { octets.append(text) }
+
+    mutating func append(_ prepared: [UInt8]) { octets.append(prepared) }
+
+    mutating func append(_ byte: UInt8) { octets.append(byte) }
 
     /// Appends `,"key":value`.
     mutating func append(key: String, _ value: LogValue) {
@@ -25,7 +40,7 @@ struct LogLine {
         append(UInt8(ascii: ":"))
         switch value {
         case .string(let text): append(quoted: text)
-        case .int(let number): append(number)
+        case .int(let number): octets.append(decimal: number)
         case .double(let number): append(number)
         case .bool(let flag): append(flag ? "true" : "false")
         case .duration(let duration): append(duration.logSeconds)
@@ -33,13 +48,9 @@ struct LogLine {
         }
     }
 
-    mutating func append(_ number: Int) {
-        bytes.append(contentsOf: number.description.utf8)
-    }
-
     mutating func append(_ number: Double) {
         if number.isFinite {
-            bytes.append(contentsOf: number.description.utf8)
+            octets.append(number.description)
         } else {
             append(quoted: number.description)
         }
@@ -48,34 +59,22 @@ struct LogLine {
     /// Appends a JSON string (RFC 8259, section 7); U+2028 and its like stay as they are.
     mutating func append(quoted text: String) {
         append(UInt8(ascii: "\""))
-        if Self.isPlain(text.utf8.span) {
-            bytes.append(contentsOf: text.utf8)
-        } else {
-            for byte in text.utf8 { append(escaping: byte) }
+        append(escaping: text.utf8.span)
+        append(UInt8(ascii: "\""))
+    }
+
+    private mutating func append(escaping text: Span<UInt8>) {
+        for index in text.indices where Self.needsEscape(text[index]) {
+            for octet in text.indices { append(escaping: text[octet]) }
+            return
         }
-        append(UInt8(ascii: "\""))
+        octets.append(text)
     }
 
-    /// Appends a literal of the program as a JSON string; only quotes, backslashes and controls cost more.
-    mutating func append(quotedLiteral text: StaticString) {
-        append(UInt8(ascii: "\""))
-        text.withUTF8Buffer { buffer in
-            if unsafe buffer.contains(where: Self.needsEscape) {
-                for index in buffer.indices { append(escaping: unsafe buffer[index]) }
-            } else {
-                unsafe bytes.append(contentsOf: buffer)
-            }
-        }
-        append(UInt8(ascii: "\""))
-    }
-
-    private static func isPlain(_ text: Span<UInt8>) -> Bool {
-        for index in text.indices where needsEscape(text[index]) { return false }
-        return true
-    }
-
+    /// Controls, the quote, the backslash and DEL, as a bit set of the octets below 128.
     private static func needsEscape(_ byte: UInt8) -> Bool {
-        byte < 0x20 || byte == 0x7F || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+        let set: UInt64 = byte < 64 ? 0x0000_0004_FFFF_FFFF : 0x8000_0000_1000_0000
+        return byte < 128 && set >> UInt64(byte & 63) & 1 == 1
     }
 
     private mutating func append(escaping byte: UInt8) {
@@ -88,8 +87,7 @@ struct LogLine {
         case UInt8(ascii: "\t"): append(UInt8(ascii: "t"))
         default:
             append("u00")
-            append(Hexadecimal.digit(byte >> 4))
-            append(Hexadecimal.digit(byte & 0xF))
+            octets.append(hexadecimal: UInt64(byte), digits: 2)
         }
     }
 
@@ -108,13 +106,57 @@ struct LogLine {
     }
 
     private mutating func append(decimal number: Int64, digits: Int, _ separator: Unicode.Scalar) {
-        var divisor: Int64 = 1
-        for _ in 1..<digits { divisor *= 10 }
-        while divisor > 0 {
-            append(UInt8(truncatingIfNeeded: 48 + number / divisor % 10))
-            divisor /= 10
-        }
+        octets.append(decimal: Int(number), digits: digits)
         append(UInt8(ascii: separator))
+    }
+}
+
+// MARK: - Fields of a line that is written often
+
+/// Each appends one value, and what stands before it as it is: `,"http.status":`. Text is given its quotes here.
+extension LogLine {
+    public mutating func append(_ lead: StaticString, _ text: String) {
+        append(lead)
+        append(quoted: text)
+    }
+
+    /// Text that has nothing that JSON escapes, without quotes.
+    public mutating func append(_ lead: StaticString, plain text: String) {
+        append(lead)
+        octets.append(text)
+    }
+
+    /// Text that is not known to be UTF-8 must be ASCII.
+    public mutating func append(_ lead: StaticString, octets text: ArraySlice<UInt8>) {
+        append(lead)
+        append(UInt8(ascii: "\""))
+        append(escaping: text.span)
+        append(UInt8(ascii: "\""))
+    }
+
+    public mutating func append(_ lead: StaticString, _ number: Int) {
+        append(lead)
+        octets.append(decimal: number)
+    }
+
+    /// Seconds with six fractional digits.
+    public mutating func append(_ lead: StaticString, microseconds: Int) {
+        append(lead)
+        octets.append(decimal: microseconds / 1_000_000)
+        append(UInt8(ascii: "."))
+        octets.append(decimal: microseconds % 1_000_000, digits: 6)
+    }
+
+    /// Without quotes.
+    public mutating func append(_ lead: StaticString, _ id: RequestID) {
+        append(lead)
+        id.write(to: &octets)
+    }
+
+    /// The trace's id without quotes.
+    public mutating func append(_ lead: StaticString, traceOf context: TraceContext) {
+        append(lead)
+        context.writeTraceID(to: &octets)
     }
 }
 

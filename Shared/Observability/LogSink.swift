@@ -1,3 +1,4 @@
+import Buffers
 import Synchronization
 
 /// Where log lines go: a bounded buffer in memory, written to a descriptor by one thread.
@@ -49,9 +50,9 @@ public final class LogSink: Sendable {
         buffer.withLock { $0.dropped }
     }
 
-    /// Takes one line with its line feed. Never blocks on the descriptor.
-    func write(_ line: [UInt8]) {
-        switch buffer.withLock({ $0.append(line) }) {
+    /// Takes lines, each with its line feed. Never blocks on the descriptor.
+    func write(_ octets: borrowing OctetBuffer, lines: Int) {
+        switch buffer.withLock({ $0.append(octets, lines: lines) }) {
         case .nothing: break
         case .wakeWriter: wakeUp.signal()
         case .startWriter: startWriter()

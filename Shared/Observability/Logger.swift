@@ -5,13 +5,20 @@
 public struct Logger: Sendable {
     /// What is the same in every line, written once.
     private final class Frame: Sendable {
-        let service: [UInt8]
+        /// What stands between the time and the message, by level.
+        let leads: [[UInt8]]
         let level: LogLevel
         let sink: LogSink
         let clock: @Sendable () -> Int64
 
-        init(service: [UInt8], level: LogLevel, sink: LogSink, clock: @escaping @Sendable () -> Int64) {
-            self.service = service
+        init(service: String, level: LogLevel, sink: LogSink, clock: @escaping @Sendable () -> Int64) {
+            leads = LogLevel.allCases.map { level in
+                var lead = LogLine(capacity: 96)
+                lead.append(#"Z","level":"#, level.rawValue)
+                lead.append(#","service":"#, service)
+                lead.append(#","message":"#)
+                return lead.bytes
+            }
             self.level = level
             self.sink = sink
             self.clock = clock
@@ -27,9 +34,7 @@ public struct Logger: Sendable {
 
     /// `clock` gives microseconds since 1970, so that a test has a time of its own.
     init(service: String, level: LogLevel, sink: LogSink, clock: @escaping @Sendable () -> Int64) {
-        var name = LogLine(capacity: 64)
-        name.append(quoted: service)
-        frame = Frame(service: name.bytes, level: level, sink: sink, clock: clock)
+        frame = Frame(service: service, level: level, sink: sink, clock: clock)
         context = []
     }
 
@@ -62,35 +67,41 @@ public struct Logger: Sendable {
     }
 
     public func debug(_ message: StaticString, _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]) {
-        if writes(.debug) { write("debug", message, fields()) }
+        if writes(.debug) { write(.debug, message, fields()) }
     }
 
     public func info(_ message: StaticString, _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]) {
-        if writes(.info) { write("info", message, fields()) }
+        if writes(.info) { write(.info, message, fields()) }
     }
 
     public func warning(_ message: StaticString, _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]) {
-        if writes(.warning) { write("warning", message, fields()) }
+        if writes(.warning) { write(.warning, message, fields()) }
     }
 
     public func error(_ message: StaticString, _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]) {
-        if writes(.error) { write("error", message, fields()) }
+        if writes(.error) { write(.error, message, fields()) }
     }
 
-    private func write(_ level: StaticString, _ message: StaticString, _ fields: KeyValuePairs<String, LogValue>) {
+    private func write(_ level: LogLevel, _ message: StaticString, _ fields: KeyValuePairs<String, LogValue>) {
         guard frame.sink.isOpen else { return }
         var line = LogLine(capacity: 192 + context.count + 24 * fields.count)
-        line.append(#"{"ts":""#)
-        line.append(microsecondsSince1970: frame.clock())
-        line.append(#"","level":""#)
-        line.append(level)
-        line.append(#"","service":"#)
-        line.append(frame.service)
-        line.append(#","message":"#)
-        line.append(quotedLiteral: message)
-        line.append(context)
+        let (second, fraction) = floorDivide(now, 1_000_000)
+        let time = LogLine.time(microsecondsSince1970: second * 1_000_000, upTo: 20)
+        line.begin(time, fraction, lead(level, message))
         for (key, value) in fields { line.append(key: key, value) }
         line.append("}\n")
-        frame.sink.write(line.bytes)
+        frame.sink.write(line.octets, lines: 1)
+    }
+
+    /// Microseconds since 1970.
+    var now: Int64 { frame.clock() }
+
+    /// What stands between a line's time and its own fields.
+    func lead(_ level: LogLevel, _ message: StaticString) -> [UInt8] {
+        var lead = LogLine(capacity: 128 + context.count)
+        lead.append(frame.leads[level.rank])
+        lead.append(quoted: message.description)
+        lead.append(context)
+        return lead.bytes
     }
 }

@@ -1,3 +1,5 @@
+public import Buffers
+
 /// A place in a distributed trace, as W3C Trace Context (level 1) carries it in `traceparent`.
 public struct TraceContext: Sendable, Hashable {
     /// The 16 bytes of the trace id, high half first; never all zero.
@@ -33,14 +35,13 @@ public struct TraceContext: Sendable, Hashable {
     }
 
     /// The start of a new, sampled trace.
-    public static func generate() -> TraceContext {
-        TraceContext(
-            traceHigh: UniqueNumber.next(), traceLow: UniqueNumber.next(), span: UniqueNumber.next(), flags: 1)
+    public static func generate(_ numbers: inout UniqueNumbers) -> TraceContext {
+        TraceContext(traceHigh: numbers.next(), traceLow: numbers.next(), span: numbers.next(), flags: 1)
     }
 
     /// The same trace with a parent id of its own, for what is done next or handed on.
-    public func child() -> TraceContext {
-        TraceContext(traceHigh: traceHigh, traceLow: traceLow, span: UniqueNumber.next(), flags: flags)
+    public func child(_ numbers: inout UniqueNumbers) -> TraceContext {
+        TraceContext(traceHigh: traceHigh, traceLow: traceLow, span: numbers.next(), flags: flags)
     }
 
     public var isSampled: Bool { flags & 1 == 1 }
@@ -52,6 +53,12 @@ public struct TraceContext: Sendable, Hashable {
             Hexadecimal.append(traceLow, digits: 16, to: &digits)
         }
         return String(decoding: digits, as: UTF8.self)
+    }
+
+    /// Appends the trace id's 32 hexadecimal digits.
+    public func writeTraceID(to output: inout OctetBuffer) {
+        output.append(hexadecimal: traceHigh)
+        output.append(hexadecimal: traceLow)
     }
 
     /// The header's value, 55 octets of version 00.

@@ -20,6 +20,8 @@ public struct Platform: Sendable {
     /// Those of the service's server.
     public let limits: HTTPLimits
     public let edge: EdgePolicy
+    /// What the service's server proves itself by; nil where it speaks HTTP in the clear.
+    public let tls: TLSCertificates?
     public let logger: Logger
     public let metrics: MetricsRegistry
     public let loops: EventLoopGroup
@@ -30,14 +32,19 @@ public struct Platform: Sendable {
     public let authentication: AuthenticationMiddleware
 
     /// Errors: `PostgresError` (`.configuration`) for the URL, and what making the event loops' threads throws.
-    public init(service: String, settings: ServiceSettings, limits: HTTPLimits, edge: EdgePolicy) throws {
+    public init(
+        service: String, settings: ServiceSettings, limits: HTTPLimits, edge: EdgePolicy, tls: TLSFiles?
+    ) throws {
         self.service = service
         self.settings = settings
         self.limits = limits
         self.edge = edge
         logger = Logger(service: service, level: settings.logLevel)
         metrics = MetricsRegistry()
-        loops = try EventLoopGroup(count: settings.eventLoops ?? CPUCount.available, name: service)
+        self.tls = tls.map { [logger, metrics] in TLSCertificates($0, logger: logger, metrics: metrics) }
+        let watch = settings.loopWatch.map { [logger] in LoopWatchSettings(limit: $0, logger: logger) }
+        loops = try EventLoopGroup(
+            count: settings.eventLoops ?? CPUCount.available, name: service, watch: watch)
         database = try PostgresConfiguration(
             url: settings.databaseURL.reveal(), applicationName: "millrace-\(service)", poolSize: settings.poolSize)
         pool = PostgresPool(database, loops: loops, logger: logger, metrics: metrics)
@@ -64,13 +71,14 @@ public struct Platform: Sendable {
             metrics: metrics)
         return HTTPServer(
             name: service, address: settings.host, port: settings.port, application: application, loops: loops,
-            limits: limits, logsAccess: settings.logsAccess, logger: logger, metrics: metrics)
+            limits: limits, tls: tls, logsAccess: settings.logsAccess, logger: logger, metrics: metrics)
     }
 
     /// Runs the services until a signal, pool first and stopped last; and ends the loops.
     public func run(_ services: [any Service]) async throws {
         defer { loops.shutdown() }
-        let group = ServiceGroup(services: [pool, wakeup] + services, drain: settings.drain, logger: logger)
+        let standing: [any Service] = [pool, wakeup] + (tls.map { [$0] } ?? [])
+        let group = ServiceGroup(services: standing + services, drain: settings.drain, logger: logger)
         try await group.run()
     }
 }

@@ -1,6 +1,7 @@
 """Keep-alive JSON answers: a service's `/healthz`, with router, middleware, access log and metrics, beside nginx's
-`return 200` with its access log buffered, as many workers as there are processors each. wrk runs on the same machine,
-in turns: 64 connections, then 16 requests at a time. At the end 10,000 connections at rest, and what memory they take.
+`return 200` with its access log buffered, as many workers as there are processors each, and a file each for the log.
+wrk runs on the same machine, in turns: 64 connections, then 16 requests at a time. Before that 10,000 connections at
+rest, and what memory they take.
 """
 
 import os
@@ -23,6 +24,44 @@ IDLE = 10_000
 NGINX = "/usr/sbin/nginx"
 PIPELINE = Path(__file__).with_name("pipeline.lua")
 TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Service:
+    """One more ingest service on the platform's database, which writes its log where nginx writes its own: to a file,
+    and not through the supervisor's logger, which would be a third process on two processors."""
+
+    def __init__(self, platform, port):
+        self.platform, self.port = platform, port
+
+    def __enter__(self):
+        pid = next(pid for pid, command in self.platform.processes().items()
+                   if re.search(r"millrace-ingest$", command.split(" ")[0]))
+        pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        environment = dict(pair.decode().split("=", 1) for pair in pairs if b"=" in pair)
+        environment |= {"MILLRACE_LISTEN_PORT": str(self.port), "MILLRACE_ACCESS_LOG": "true",
+                        "MILLRACE_INGEST_PORT": str(self.port)}
+        self.folder = tempfile.TemporaryDirectory(prefix="bench-service-")
+        owner = os.stat(f"/proc/{pid}")
+        log = open(Path(self.folder.name) / "log", "w")
+        binary = Path(os.environ["BENCH_BINARIES"]) / "millrace-ingest"
+        self.process = subprocess.Popen(
+            [binary], env=environment, cwd=os.readlink(f"/proc/{pid}/cwd"), stderr=log,
+            **({"user": owner.st_uid, "group": owner.st_gid} if os.getuid() == 0 else {}))
+        self.pid = self.process.pid
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return self
+            except OSError:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    sys.exit("the service did not start: " + (Path(self.folder.name) / "log").read_text()[-2000:])
+                time.sleep(0.1)
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(60)
+        self.folder.cleanup()
 
 
 class Nginx:
@@ -88,14 +127,15 @@ def load(port, pids, script=None):
             "cpu_us": used / requests * 1e6}
 
 
-def compare(name, platform, nginx, service, script=None):
+def compare(name, service, nginx, script=None):
     ours, peers = [], []
     for _ in range(ROUNDS):
-        ours.append(load(platform.port_of("ingest"), [service], script))
+        ours.append(load(service.port, [service.pid], script))
         peers.append(load(nginx.port, nginx.pids, script))
         say(f"{name}: ours {ours[-1]['rate']:.0f}/s, nginx {peers[-1]['rate']:.0f}/s")
     mine, theirs = ({key: statistics.median(one[key] for one in runs) for key in runs[0]} for runs in (ours, peers))
-    figure(bench=name, rate=mine["rate"], peer="nginx", peer_rate=theirs["rate"], ratio=mine["rate"] / theirs["rate"],
+    ratio = statistics.median(one["rate"] / other["rate"] for one, other in zip(ours, peers))
+    figure(bench=name, rate=mine["rate"], peer="nginx", peer_rate=theirs["rate"], ratio=ratio,
            p99_ms=mine["p99_ms"], peer_p99_ms=theirs["p99_ms"], cpu_us=mine["cpu_us"], peer_cpu_us=theirs["cpu_us"],
            rounds=ROUNDS)
 
@@ -105,31 +145,29 @@ def resident(pid):
     return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
 
 
-def idle(platform, service):
+def idle(service):
     """Connections that have had one answer each and rest."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, IDLE + 1000), hard))
-    before = resident(service)
+    before = resident(service.pid)
     sockets = []
-    for _ in range(IDLE - 100):  # the gateway and the supervisor have some, too
-        one = socket.create_connection(("127.0.0.1", platform.port_of("ingest")))
+    for _ in range(IDLE - 100):
+        one = socket.create_connection(("127.0.0.1", service.port))
         one.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         if not one.recv(4096).startswith(b"HTTP/1.1 200"):
             sys.exit("a connection was not served")
         sockets.append(one)
-    after = resident(service)
+    after = resident(service.pid)
     figure(bench="http_idle_connections", connections=len(sockets), megabytes=after, grown_by=after - before)
     for one in sockets:
         one.close()
 
 
 def main():
-    with Platform(settings={"MILLRACE_ACCESS_LOG": "true"}) as platform, Nginx(platform.port + 50) as nginx:
-        service = next(pid for pid, command in platform.processes().items()
-                       if re.search(r"millrace-ingest$", command.split(" ")[0]))
-        idle(platform, service)
-        compare("http_keep_alive", platform, nginx, service)
-        compare("http_pipelined", platform, nginx, service, PIPELINE)
+    with Platform() as platform, Service(platform, platform.port + 60) as service, Nginx(platform.port + 50) as nginx:
+        idle(service)
+        compare("http_keep_alive", service, nginx)
+        compare("http_pipelined", service, nginx, PIPELINE)
 
 
 if __name__ == "__main__":

@@ -147,5 +147,5 @@ def figure(**values):
           flush=True)
 
 
-def say(*words):
-    print(*words, file=sys.stderr, flush=True)
+def say(*words, **how):
+    print(*words, file=sys.stderr, flush=True, **how)

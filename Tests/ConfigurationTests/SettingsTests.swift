@@ -24,6 +24,18 @@ import Testing
         #expect(common.drain == .seconds(25))
     }
 
+    @Test(
+        arguments: [
+            ([:], nil), (["MILLRACE_LOG_LEVEL": "debug"], .milliseconds(50)),
+            (["MILLRACE_LOOP_WATCH": "200ms"], .milliseconds(200)),
+            (["MILLRACE_LOOP_WATCH": "0s", "MILLRACE_LOG_LEVEL": "debug"], nil),
+        ] as [([String: String], Duration?)])
+    func loopsAreWatchedWhereItIsAskedFor(_ variables: [String: String], _ limit: Duration?) throws {
+        var settings = Settings(environment(variables.merging(["DATABASE_URL": "postgres://db/x"]) { own, _ in own }))
+        #expect(ServiceSettings(service: "ingest", defaultPort: 8081, from: &settings).loopWatch == limit)
+        try settings.finish()
+    }
+
     @Test func theServicesOwnPortComesBeforeTheGeneralOne() {
         var both = Settings(environment(["MILLRACE_STORE_PORT": "1", "MILLRACE_LISTEN_PORT": "2"]))
         #expect(both.port(["MILLRACE_STORE_PORT", "MILLRACE_LISTEN_PORT"], default: 9) == 1)

@@ -46,13 +46,13 @@ import Testing
         let application = Fixture.application([Fixture.route(.get, "/x", "x")])
         let id = { (given: String) in
             let request = try Fixture.request(.get, "/x", headers: ["X-Request-Id": given])
-            return await application.respond(to: request).headers["x-request-id"]
+            return await application.respond(to: request).requestID?.description
         }
         #expect(try await id("abc-1") == "abc-1")
         #expect(try await id("a b") != "a b")
         #expect(try await id(String(repeating: "a", count: 129))?.count == 16)
-        let first = await application.respond(to: try Fixture.request(.get, "/none")).headers["x-request-id"]
-        let second = await application.respond(to: try Fixture.request(.get, "/none")).headers["x-request-id"]
+        let first = await application.respond(to: try Fixture.request(.get, "/none")).requestID?.description
+        let second = await application.respond(to: try Fixture.request(.get, "/none")).requestID?.description
         #expect(first != nil && first != second)
     }
 
@@ -85,27 +85,49 @@ import Testing
         #expect(try await send("/usual", [[1, 2], [3, 4], [5]]) == 200)
     }
 
-    @Test func middlewareRunsFromTheOutermostIn() async throws {
-        struct Tagging: Middleware {
-            let tag: String
-            nonisolated(nonsending) func handle(
-                _ request: Request, next: Route.Handler
-            ) async throws -> Response {
-                var request = request
-                request.context.principal = ((request.context.principal as? String) ?? "") + tag
-                var response = try await next(request)
-                response.headers.add("tag", tag)
-                return response
-            }
+    /// Notes its tag, at once or after a suspension, or refuses.
+    private struct Tagging: Middleware {
+        let tag: String
+        let waits: Bool
+
+        func admitAtOnce(_ request: inout Request) throws -> Bool {
+            if !waits { try note(&request) }
+            return !waits
         }
+
+        nonisolated(nonsending) func admit(_ request: inout Request) async throws {
+            await Task.yield()
+            try note(&request)
+        }
+
+        private func note(_ request: inout Request) throws {
+            if request.head.has("refuse", token: tag) { throw Problem(.forbidden, "by \(tag)") }
+            request.context.principal = Tags(text: ((request.context.principal as? Tags)?.text ?? "") + tag)
+        }
+    }
+
+    private final class Tags: Sendable {
+        let text: String
+
+        init(text: String) { self.text = text }
+    }
+
+    @Test func middlewareStandsBeforeTheHandlerFromTheOutermostIn() async throws {
         let route = Route(.get, "/x", scope: "s", operation: Fixture.operation("x")) { request in
             #expect(request.route?.scope == "s")
-            return .text(.ok, request.context.principal as? String ?? "")
+            return .text(.ok, (request.context.principal as? Tags)?.text ?? "")
         }
-        let application = Fixture.application([route], middleware: [Tagging(tag: "a"), Tagging(tag: "b")])
-        let response = try await answer(application)
-        #expect(response.bodyText == "ab")
-        #expect(response.headers.values("tag") == ["b", "a"])
+        let layers = [
+            Tagging(tag: "a", waits: false), Tagging(tag: "b", waits: true), Tagging(tag: "c", waits: false),
+        ]
+        let application = Fixture.application([route], middleware: layers)
+        #expect(try await answer(application).bodyText == "abc")
+        for (tag, refused) in [("a", "by a"), ("b", "by b"), ("c, b", "by b")] {
+            let request = try Fixture.request(.get, "/x", headers: ["Refuse": tag])
+            let response = await application.respond(to: request)
+            #expect(response.status == .forbidden)
+            #expect(response.json?["detail"] == .string(refused))
+        }
     }
 
     @Test func requestsAreCountedByRoute() async throws {

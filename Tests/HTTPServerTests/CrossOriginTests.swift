@@ -118,8 +118,10 @@ import Testing
         let headers: HTTPHeaders = ["X-Forwarded-For": "203.0.113.5, 198.51.100.7"]
         for (policy, client) in [(edge, "198.51.100.7"), (EdgePolicy(), "192.0.2.1")] {
             let application = Application(router: Router(routes: [route]), edge: policy, metrics: MetricsRegistry())
-            let response = await application.respond(to: try Fixture.request(.get, "/who", headers: headers))
-            #expect(response.bodyText == client)
+            let head = try HTTPRequestHead(.get, "/who", headers: headers)
+            let context = RequestContext(
+                head, logger: .silent, peerAddress: "192.0.2.1", trustedProxies: application.trustedProxies)
+            #expect(await application.respond(to: Request(head, context: context)).bodyText == client)
         }
     }
 }

@@ -12,13 +12,19 @@ final class TestServer: Sendable {
     let loops: EventLoopGroup
     let shutdown: ShutdownSignal
     let metrics: MetricsRegistry
+    /// What it proves itself by; nil where it speaks HTTP in the clear.
+    let certificates: TLSCertificates?
     var loop: EventLoop { loops.loops[0] }
 
-    private init(port: UInt16, loops: EventLoopGroup, shutdown: ShutdownSignal, metrics: MetricsRegistry) {
+    private init(
+        port: UInt16, loops: EventLoopGroup, shutdown: ShutdownSignal, metrics: MetricsRegistry,
+        certificates: TLSCertificates?
+    ) {
         self.port = port
         self.loops = loops
         self.shutdown = shutdown
         self.metrics = metrics
+        self.certificates = certificates
     }
 
     /// A new connection. Must be called on one of the loops, which the client then shares with the server.
@@ -31,18 +37,21 @@ final class TestServer: Sendable {
 
     /// Runs `body` on the first loop, against a server with `routes`, and then has the server drain.
     static func run(
-        _ routes: [Route], middleware: [any Middleware] = [], loops count: Int = 1,
-        limits change: (inout HTTPLimits) -> Void = { _ in }, _ body: @Sendable (TestServer) async throws -> Void
+        _ routes: [Route], middleware: [any Middleware] = [], loops count: Int = 1, tls: TLSFiles? = nil,
+        logger: Logger = .silent, limits change: (inout HTTPLimits) -> Void = { _ in },
+        _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         var limits = HTTPLimits()
         change(&limits)
         let loops = try EventLoopGroup(count: count, name: "http-test")
         let metrics = MetricsRegistry()
+        let certificates = tls.map { TLSCertificates($0, logger: logger, metrics: metrics) }
         let server = HTTPServer(
             name: "test", port: 0, router: Router(routes: routes), middleware: middleware, loops: loops, limits: limits,
-            logger: .silent, metrics: metrics)
+            tls: certificates, logger: logger, metrics: metrics)
         let test = TestServer(
-            port: try server.bind(), loops: loops, shutdown: ShutdownSignal(), metrics: metrics)
+            port: try server.bind(), loops: loops, shutdown: ShutdownSignal(), metrics: metrics,
+            certificates: certificates)
         let result: Result<Void, any Error>
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in

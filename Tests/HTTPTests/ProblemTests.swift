@@ -20,7 +20,8 @@ import Testing
         ("forbidden", 403), ("raw_expired", 409), ("idempotency_in_progress", 409), ("idempotency_mismatch", 422),
         ("storage_full", 503), ("lagging", 429), ("rate_limited", 429), ("payload_too_large", 413),
         ("database_unavailable", 503), ("receipt_failed", 500), ("incompatible_change", 409),
-        ("precondition_failed", 412), ("invalid_json", 400), ("invalid_name", 422), ("internal", 500),
+        ("precondition_failed", 412), ("range_not_satisfiable", 416), ("invalid_json", 400), ("invalid_name", 422),
+        ("internal", 500),
     ])
     func theContractsCodesHaveItsStatuses(_ name: String, _ status: Int) {
         #expect(ProblemCode.all.first { $0.name == name }?.status.code == status)

@@ -47,9 +47,10 @@ struct IngestFixture: Sendable {
     }
 
     func request(_ id: String = "r", key: String? = nil) -> IncomingRequest {
-        IncomingRequest(
+        var numbers = UniqueNumbers()
+        return IncomingRequest(
             sourceID: source.id, pace: CoalescingPace(bytes: 1 << 20, linger: .milliseconds(2)), requestID: id,
-            trace: .generate(), idempotencyKey: key)
+            trace: .generate(&numbers), idempotencyKey: key)
     }
 
     func frame(_ records: [String]) -> BatchFrame {

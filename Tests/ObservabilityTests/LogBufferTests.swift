@@ -1,3 +1,4 @@
+import Buffers
 import Testing
 
 @testable import Observability
@@ -56,5 +57,13 @@ import Testing
         #expect(buffer.append(line) == .startWriter)
         buffer.writerFailedToStart()
         #expect(buffer.append(line) == .startWriter)
+    }
+}
+
+extension LogBuffer {
+    fileprivate mutating func append(_ line: [UInt8]) -> Action {
+        var octets = OctetBuffer(capacity: line.count)
+        octets.append(line)
+        return append(octets, lines: 1)
     }
 }

@@ -14,7 +14,8 @@ import Testing
 
     @Test func aChildKeepsTheTraceAndTheFlag() throws {
         let parent = try #require(TraceContext(traceparent: sample.replacing("-01", with: "-00")))
-        let child = parent.child()
+        var numbers = UniqueNumbers()
+        let child = parent.child(&numbers)
         #expect(child.traceID == parent.traceID)
         #expect(child.traceparent != parent.traceparent)
         #expect(!child.isSampled)
@@ -22,7 +23,8 @@ import Testing
     }
 
     @Test func generatedOnesAreValidAndDiffer() {
-        let contexts = (0..<100).map { _ in TraceContext.generate() }
+        var numbers = UniqueNumbers()
+        let contexts = (0..<100).map { _ in TraceContext.generate(&numbers) }
         #expect(Set(contexts).count == 100)
         #expect(contexts.allSatisfy { TraceContext(traceparent: $0.traceparent) == $0 && $0.isSampled })
     }

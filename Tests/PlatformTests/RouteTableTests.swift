@@ -72,7 +72,7 @@ import Transform
         try await withApplication(service) { application in
             for (index, route) in application.router.routes.enumerated() where route.method == .get {
                 guard
-                    case .route(_, _, let found) = try application.router.match(
+                    case .route(let found, _) = try application.router.match(
                         HTTPRequestHead(.head, path(route.pattern)))
                 else {
                     Issue.record("no HEAD for \(route.pattern)")

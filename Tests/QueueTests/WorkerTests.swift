@@ -1,3 +1,4 @@
+import EventLoop
 import Observability
 import Postgres
 import TestSupport
@@ -26,6 +27,26 @@ struct WorkerTests {
             #expect(try await pool.int("SELECT count(*) FROM queue.lease") == 0)
             #expect(try await pool.int("SELECT count(*) FROM queue.ready") == 0)
             #expect(try await pool.int("SELECT count(*) FROM queue.worker") == 0)
+        }
+    }
+
+    @Test("A handler runs on no event loop, before and after it asked the database")
+    func handlesOffTheLoops() async throws {
+        let database = try await QueueDatabase.make()
+        try await database.withPool { pool in
+            try await pool.enqueue(8)
+            let places = Notes<String?>()
+            let handler = ClosureHandler { jobs, lease in
+                places.add(EventLoop.current?.name)
+                _ = try await pool.int("SELECT 1")
+                places.add(EventLoop.current?.name)
+                try await lease.transaction(settling: jobs) { connection in try await connection.query("SELECT 1") }
+                places.add(EventLoop.current?.name)
+            }
+            try await pool.withWorker(handler) {
+                try await pool.wait(until: "SELECT count(*) FROM queue.outcome WHERE state = 'succeeded'", is: 8)
+            }
+            #expect(places.all.count >= 3 && places.all.allSatisfy { $0 == nil }, "\(places.all)")
         }
     }
 

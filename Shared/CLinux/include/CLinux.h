@@ -68,6 +68,31 @@ int clinux_shutdown_write(int fd);
 int clinux_set_nonblocking(int fd);
 int clinux_close(int fd);
 
+// MARK: files
+
+/// A regular file's size, and what changes when it or its content does.
+struct clinux_file_state {
+    int64_t size;
+    uint64_t device;
+    uint64_t inode;
+    int64_t modified_seconds;
+    int64_t modified_nanoseconds;
+    int64_t changed_seconds;
+    int64_t changed_nanoseconds;
+};
+
+/// A directory to look files up from, or -errno.
+int clinux_open_directory(const char *path);
+/// Opens the regular file at a relative path below a directory for reading, or -errno. No part of the path may be a
+/// symbolic link (-ELOOP, or -ENOTDIR where it is not the last), empty, or begin with a dot (-ENOENT), so that the
+/// path leads nowhere else whoever changes the tree meanwhile. -EISDIR for a directory; -ENXIO for FIFOs, sockets and
+/// devices, which are not opened. (openat2 does as much in one call, but is refused in some containers.)
+int clinux_open_below(int directory, const char *path, struct clinux_file_state *state);
+/// The state of an open file now; 0 or -errno.
+int clinux_file_state_now(int fd, struct clinux_file_state *state);
+/// Reads from an offset until the buffer is full or the file ends: how many bytes, or -errno.
+ssize_t clinux_read_at(int fd, void *buffer, size_t length, int64_t offset);
+
 // MARK: time
 
 /// Seconds since 1970, without a system call.

@@ -60,6 +60,8 @@ final class AnswerCompression: Sendable {
         case .empty, .webSocket: return response
         }
         response.headers.add("content-encoding", coding.rawValue)
+        // Ranges are of the answer as it was: whoever counts octets of the coding would ask for the wrong ones.
+        response.headers.remove("accept-ranges")
         if let tag = response.headers["etag"] { response.headers["etag"] = EntityTag.coded(tag, coding) }
         return response
     }

@@ -1,9 +1,10 @@
+import Buffers
 import HTTP
 
 extension Connection {
     /// Answers 101 and has the connection run as a WebSocket to its end.
     nonisolated(nonsending) func upgrade(_ response: Response, _ upgrade: WebSocketUpgrade) async {
-        server.output.removeAll(keepingCapacity: true)
+        server.output.removeAll()
         server.heads.encode(response, .none, .upgrade, into: &server.output)
         do {
             try await sendOutput([])

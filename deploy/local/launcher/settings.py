@@ -55,6 +55,9 @@ def read(environment):
         else:
             if user.pw_uid == 0:
                 faults.append(f"MILLRACE_USER={name}: PostgreSQL and the services must not run as root")
+    for name in ("MILLRACE_TLS_CERTIFICATE", "MILLRACE_TLS_KEY"):
+        if environment.get(name):
+            faults.append(f"{name} is for a service that clients reach directly; here the gateway speaks HTTP to it")
     own = ("MILLRACE_HOME", "MILLRACE_PORT", "MILLRACE_USER", "MILLRACE_START_TIMEOUT", "MILLRACE_LISTEN_PORT")
     passed_on = {
         name: value
