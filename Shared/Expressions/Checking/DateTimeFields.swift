@@ -14,14 +14,12 @@ enum DateTimeFields {
         "date_part": [
             Signature(
                 .text, .timestamptz, result: .float8,
-                byUnit(.float8, of: zoned) { (unit, name, value) throws(Fault) in
-                    try extract(unit, name, value)?.double
-                }),
+                byUnit(.float8, of: zoned, part)),
             Signature(
                 .text, .date, result: .float8,
                 byUnit(.float8, of: zoned) { (unit, name, value) throws(Fault) in
                     let time = DateTime.isInfinite(value) ? value : value * Calendar.microsecondsPerDay
-                    return try extract(unit, name, time)?.double
+                    return try part(unit, name, time)
                 }),
         ],
         "to_timestamp": [
@@ -164,6 +162,25 @@ enum DateTimeFields {
             let fraction = try Decimal.divide(Decimal(time), Decimal(Calendar.microsecondsPerDay))
             return try Decimal.add(day, fraction)
         default: return try extractDays(unit, name, days, type: zoned)
+        }
+    }
+
+    /// `date_part`: PostgreSQL adds fractions up in binary, where `extract` gives the decimals themselves.
+    private static func part(_ unit: Unit, _ name: Bytes, _ value: Int64) throws(Fault) -> Double? {
+        if DateTime.isInfinite(value) { return try extract(unit, name, value)?.double }
+        let (days, time) = Calendar.split(value)
+        let fraction = Double(time % 1_000_000)
+        switch unit {
+        case .milliseconds: return Double(time / 1_000_000 % 60) * 1000 + fraction / 1000
+        case .second: return Double(time / 1_000_000 % 60) + fraction / 1_000_000
+        case .julian:
+            let seconds = Double(time / 1_000_000) + fraction / 1_000_000
+            return Double(days + 2_451_545) + seconds / 86_400
+        case .epoch:
+            let offset = Calendar.epochSeconds * 1_000_000
+            let (sum, overflow) = value.addingReportingOverflow(offset)
+            return (overflow ? Double(value) + Double(offset) : Double(sum)) / 1_000_000
+        default: return try extract(unit, name, value)?.double
         }
     }
 
