@@ -105,6 +105,8 @@ extension Connection {
     /// rest, and meets a failure.
     func sendHeld(_ octets: borrowing OctetBuffer, _ range: Range<Int>) {
         isHolding = false
+        // One that was served twice in the turn has two pieces: nothing of the second goes before all of the first.
+        guard unsent.isEmpty else { return unsent.append(contentsOf: octets.array(range)) }
         switch socket.trySend(octets, range) {
         case .octets(range.count): return
         case .octets(let sent): unsent = octets.array(range.lowerBound + sent..<range.upperBound)

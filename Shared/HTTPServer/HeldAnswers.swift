@@ -22,8 +22,6 @@ struct HeldAnswers: ~Copyable {
     /// Octets that are worth writing before there are more.
     static let limit = 256 * 1024
 
-    var isEmpty: Bool { pieces.isEmpty }
-
     /// What has been appended to `octets` since the last piece is an answer of this connection.
     mutating func close(_ connection: Connection) {
         if let last = pieces.last, last.connection === connection {
