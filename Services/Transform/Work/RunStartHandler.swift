@@ -79,18 +79,8 @@ extension JSONFields {
     func time(_ name: String) -> Int64? {
         let text = required(name, String.self)
         guard has(name), !text.isEmpty else { return nil }
-        if let time = RFC3339.parse(text) { return time }
+        if let time = TextInput.rfc3339(text.utf8.span) { return time }
         fault(name, "expected a time such as 2026-01-31T12:00:00Z")
         return nil
-    }
-}
-
-/// Times of RFC 3339: a date, `T`, a time of day with up to nine fractional digits, and `Z` or an offset.
-enum RFC3339 {
-    /// In µs since 2000-01-01 UTC; nil for anything else, and for days that there are not.
-    static func parse(_ text: String) -> Int64? {
-        let pattern = /\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})/
-        guard text.wholeMatch(of: pattern) != nil else { return nil }
-        return try? TextInput.timestamptz(text.utf8.span)
     }
 }
