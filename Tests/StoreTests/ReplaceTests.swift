@@ -127,7 +127,9 @@ struct ReplaceTests {
                     receiptCounts: [1, 0, 0, 0, 1, 0]))
             try await pool.replaceAll()
             #expect(
-                try await pool.texts("select id::text from ws_default.orders order by id") == ["5", "6", "10", "20"])
+                try await pool.texts("select id::text from ws_default.orders o order by o.id") == [
+                    "5", "6", "10", "20",
+                ])
             #expect(try await pool.ledger() == ["stored 2 2 1 1 {1,0,0,0,1,0}", "stored 1 2 0 0"])
             #expect(try await pool.runs() == ["succeeded 1 0 2 1 1"])
             let quarantined = try await pool.texts(
@@ -162,7 +164,7 @@ struct ReplaceTests {
             let late = try await pool.makeRun([batches[1]], deadline: "-1 second")
             try await pool.handOver(Replacement(run: late, batch: batches[1], ids: [20]))
             try await pool.replaceAll()
-            #expect(try await pool.texts("select id::text from ws_default.orders order by id") == ["1", "2"])
+            #expect(try await pool.texts("select id::text from ws_default.orders o order by o.id") == ["1", "2"])
             #expect(try await pool.runs() == ["cancelled 0 0 0 0 0", "timed_out 0 0 0 0 0"])
         }
     }
@@ -185,7 +187,7 @@ struct ReplaceTests {
                 try await pool.wait(until: "select count(*) from millrace.run where state = 'succeeded'", is: 1)
                 try await pool.wait(until: "select count(*) from queue.lease", is: 0)
             }
-            #expect(try await pool.texts("select id::text from ws_default.orders order by id") == ["1", "20"])
+            #expect(try await pool.texts("select id::text from ws_default.orders o order by o.id") == ["1", "20"])
             #expect(try await pool.runs() == ["cancelled 0 0 0 0 0", "succeeded 1 0 1 0 0"])
         }
     }
@@ -203,7 +205,7 @@ struct ReplaceTests {
                 try await pool.handOver(Replacement(run: run, ordinal: Int32(ordinal), batch: batch, ids: [9]))
             }
             try await pool.replaceAll()
-            #expect(try await pool.texts("select id::text from ws_default.orders order by id") == ["1", "2"])
+            #expect(try await pool.texts("select id::text from ws_default.orders o order by o.id") == ["1", "2"])
             #expect(try await pool.runs() == ["succeeded 2 0 0 0 0"])
             #expect(try await pool.texts("select distinct state from millrace.run_batch") == ["superseded"])
         }
@@ -228,7 +230,7 @@ struct ReplaceTests {
             let run = try await pool.makeRun(batches)
             try await pool.handOver(Replacement(run: run, batch: batches[0], ids: [9]))
             try await pool.replaceAll()
-            #expect(try await pool.texts("select id::text from ws_default.orders order by id") == ["1", "2"])
+            #expect(try await pool.texts("select id::text from ws_default.orders o order by o.id") == ["1", "2"])
             #expect(try await pool.runs() == ["failed 0 1 0 0 0"])
             let error = try await pool.texts("select error from millrace.run")
             #expect(error.first?.hasPrefix("shared_rows: another pipeline has rows of batch \(batches[0])") == true)
@@ -256,7 +258,7 @@ struct ReplaceTests {
             let run = try await pool.makeRun([batches[0]])
             try await pool.handOver(Replacement(run: run, batch: batches[0], ids: [1, 4, 2]))
             try await pool.replaceAll()
-            #expect(try await pool.texts("select id::text from ws_default.orders order by id") == ["1", "2", "4"])
+            #expect(try await pool.texts("select id::text from ws_default.orders o order by o.id") == ["1", "2", "4"])
             #expect(try await pool.ledger() == ["stored 2 2 0 1", "stored 1 1 0 0"])
             #expect(try await pool.runs() == ["succeeded 1 0 2 0 1"])
             #expect(try await pool.texts("select row || stage from landing.quarantine") == ["1store"])

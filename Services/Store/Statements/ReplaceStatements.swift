@@ -154,8 +154,8 @@ struct ReplaceOutputs: PostgresStatement {
     var parameters: [PostgresValue] { [.int8Array(chunks.map(\.id))] }
 }
 
-/// Moves batches of runs on, out of the states in which a chunk waits. Affects fewer rows than there are chunks when one
-/// of them does not wait any more.
+/// Moves batches of runs on, out of the states in which a chunk waits. Affects fewer rows than there are chunks when
+/// one of them does not wait any more.
 struct MoveRunBatches: PostgresStatement {
     enum State: String, Sendable {
         case stored, superseded

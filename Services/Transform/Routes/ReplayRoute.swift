@@ -52,7 +52,8 @@ struct ReplayRoute: Sendable {
             }
         } else {
             _ = fields.optional("batches", JSONValue.self)
-            if let from = fields.time("from"), let to = fields.time("to") {
+            let (from, to) = (fields.time("from"), fields.time("to"))
+            if let from, let to {
                 if from < to { span = from..<to } else { fields.fault("to", "must be after from") }
             }
         }

@@ -51,7 +51,7 @@ struct ReplayHandler: JobHandler {
                 try await replay(group, arguments.run, lease)
             } catch let error as QueueError where error.code == .leaseLost {
                 throw error
-            } catch where group.count > 1 {
+            } catch  where group.count > 1 {
                 failures += try await replayOneByOne(group, arguments.run, lease)
             } catch {
                 failures.append(error)

@@ -5,11 +5,12 @@ import Postgres
 import Queue
 import Records
 
-/// Does the jobs of kind `run.start`, which schedules make: each makes one run, in the transaction that settles the job.
+/// Does the jobs of kind `run.start`, which schedules make: each makes one run, in the transaction that settles the
+/// job.
 ///
-/// `{"pipeline": id, "action": "replay", "window_seconds": n, "schedule": {"name", "scheduled_at"}}` replays the batches
-/// received in the `n` seconds before `scheduled_at`. Those whose raw bytes have expired are left out. While another run
-/// of the pipeline goes on over some of them, the job is tried again.
+/// `{"pipeline": id, "action": "replay", "window_seconds": n, "schedule": {"name", "scheduled_at"}}` replays the
+/// batches received in the `n` seconds before `scheduled_at`. Those whose raw bytes have expired are left out. While
+/// another run of the pipeline goes on over some of them, the job is tried again.
 struct RunStartHandler: JobHandler {
     /// How long an overlapping run is given before the next look.
     static let patience = Duration.seconds(30)
@@ -77,10 +78,13 @@ struct RunStartArguments: Sendable {
 extension JSONFields {
     /// A required time as RFC 3339 has it, in µs since 2000-01-01 UTC; nil where it is missing or wrong.
     func time(_ name: String) -> Int64? {
-        let text = required(name, String.self)
-        guard has(name), !text.isEmpty else { return nil }
+        let expectation = "a time such as 2026-01-31T12:00:00Z"
+        guard let text = optional(name, String.self) else {
+            if !has(name) { fault(name, "missing; expected \(expectation)") }
+            return nil
+        }
         if let time = TextInput.rfc3339(text.utf8.span) { return time }
-        fault(name, "expected a time such as 2026-01-31T12:00:00Z")
+        fault(name, "expected \(expectation)")
         return nil
     }
 }

@@ -44,12 +44,13 @@ struct RunStarter: Sendable {
     ///
     /// Locks the pipeline against changes and other runs until the transaction ends.
     /// - Throws: ``RunRefusal``; the transaction must then be rolled back.
-    func replay(_ request: ReplayRequest, of pipelineID: Int64, _ connection: PostgresConnection) async throws -> Int64 {
+    func replay(_ request: ReplayRequest, of pipelineID: Int64, _ connection: PostgresConnection) async throws -> Int64
+    {
         guard let pipeline = try await connection.query(LockRunPipeline(id: pipelineID)).first else {
             throw RunRefusal.noPipeline
         }
         let definition = try PipelineDefinition.decode(JSONValue.parse(pipeline.definition))
-        // Rows of the other modes cannot be replaced batch by batch: a winner that is removed would have to be put back.
+        // Rows of other modes cannot be replaced batch by batch: a winner that is removed would have to be put back.
         guard definition.target.mode == .append else { throw RunRefusal.mode(definition.target.mode) }
         guard let run = try await connection.query(NextRunID()).first else { throw RunRefusal.noPipeline }
         let chosen = try await choose(request, run, pipeline, connection)
