@@ -4,18 +4,21 @@ import JSON
 
 /// What requests and answers about runs hold, as JSON Schema.
 enum RunSchemas {
+    /// Of a member that goes with the other form only: `Schema.request` lets it be null.
+    private static let nothing: JSONValue = ["const": nil]
+
     /// A span of time, or batches by their ids; not both.
     static let replay: JSONValue = [
         "oneOf": [
             Schema.request(
                 [
-                    ("from", Schema.timestamp), ("to", Schema.timestamp), ("batches", ["type": "null"]),
+                    ("from", Schema.timestamp), ("to", Schema.timestamp), ("batches", nothing),
                     ("timeout", Schema.duration),
                 ], required: ["from", "to"]),
             Schema.request(
                 [
                     ("batches", Schema.array(of: Schema.id, count: 1...ReplayRoute.batchLimit)),
-                    ("from", ["type": "null"]), ("to", ["type": "null"]), ("timeout", Schema.duration),
+                    ("from", nothing), ("to", nothing), ("timeout", Schema.duration),
                 ], required: ["batches"]),
         ]
     ]
