@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -191,6 +192,48 @@ class Replay(unittest.TestCase):
         answer = platform.must("GET", f"/v1/receipts/{receipts[0]}")
         self.assertEqual((answer["state"], len(answer["outputs"])), ("stored", 2))
 
+    def test_requests_that_share_a_batch_keep_counts_of_their_own(self):
+        self.first_version()
+        receipts = {}
+
+        def send(number):
+            body = "".join(f'{{"n":{n}}}\n' for n in range(number * 10, number * 10 + number % 10 + 1))
+            receipts[number] = platform.must("POST", f"/v1/ingest/{self.name}", body, content_type=NDJSON)["receipt"]
+
+        threads = [threading.Thread(target=send, args=(number,)) for number in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        platform.wait_finished(self.name)
+        self.assertLess(len(self.batches()), 40)
+        self.second_version()
+        self.assertEqual(self.wait_ended(self.replay())["state"], "succeeded")
+        for number, receipt in receipts.items():
+            last = number % 10
+            answer = platform.must("GET", f"/v1/receipts/{receipt}")
+            self.assertEqual([answer[name] for name in ("received", "filtered", "quarantined", "stored")],
+                             [last + 1, int(last >= 3), int(last >= 4), last + 1 - int(last >= 3) - int(last >= 4)])
+
+    def test_a_batch_on_its_way_is_taken_over(self):
+        self.first_version()
+        receipts = self.ingest(1)
+        platform.must("POST", "/v1/queues/store/pause")
+        try:
+            numbers = range(RECORDS, 2 * RECORDS)
+            body = "".join(f'{{"n":{n}}}\n' if n % 10 != 7 else f"bad {n}\n" for n in numbers)
+            receipts.append(platform.must("POST", f"/v1/ingest/{self.name}", body, content_type=NDJSON)["receipt"])
+            wait_for("it is transformed", lambda: platform.must(
+                "GET", f"/v1/receipts/{receipts[1]}")["state"] == "transformed")
+            self.second_version()
+            run = self.replay()
+            wait_for("the run has transformed it, too", lambda: platform.sql(
+                f"select count(*) from millrace.run_batch where run = {run} and state = 'transformed'") == "2")
+        finally:
+            platform.must("POST", "/v1/queues/store/resume")
+        self.assertEqual(self.counts(self.wait_ended(run))[:3], [2, 2, 0])
+        self.expect_second_version(2, receipts)
+
     def test_a_run_without_batches_has_succeeded(self):
         self.first_version()
         run = self.run_of(self.replay(**{"from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"}))
@@ -330,7 +373,7 @@ class Replay(unittest.TestCase):
         self.assertTrue(run["error"].startswith("raw_expired"), run)
         self.assertEqual(self.rows(f"count(*) filter (where _batch = {second} and old is not null)"), "180")
         platform.sql("insert into landing.payload select * from landing.kept; drop table landing.kept")
-        self.assertEqual(platform.must("POST", f"/v1/jobs/{run['job']}/retry")["result"], "ready")
+        self.assertEqual(platform.must("POST", f"/v1/jobs/{run['errors'][0]['job']}/retry")["result"], "ready")
         run = wait_for("the run goes on", lambda: (found := self.run_of(run["id"]))["state"] == "succeeded" and found)
         self.assertEqual((self.counts(run)[:3], run["error"], run["errors"]), ([3, 3, 0], None, []))
         self.expect_second_version(3, receipts)

@@ -162,7 +162,7 @@ struct MoveRunBatches: PostgresStatement {
     }
 
     static let sql = """
-        update millrace.run_batch b set state = $3, error = null
+        update millrace.run_batch b set state = $3, error = null, dead_letter = null
         from unnest($1::int8[], $2::int4[]) as c (run, ordinal)
         where b.run = c.run and b.ordinal = c.ordinal and b.state in ('transformed', 'dead')
         """
@@ -202,7 +202,7 @@ struct CountRunBatches: PostgresStatement {
 struct ReplayAgain: PostgresStatement {
     static let sql = """
         with back as (
-            update millrace.run_batch b set state = 'queued', error = null
+            update millrace.run_batch b set state = 'queued', error = null, dead_letter = null
             from unnest($2::int8[], $3::int4[]) as c (run, ordinal)
             where b.run = c.run and b.ordinal = c.ordinal and b.state in ('transformed', 'dead')
             returning b.run, b.ordinal
@@ -227,15 +227,16 @@ struct ReplayAgain: PostgresStatement {
 /// Gives up the batch of a run that a chunk is for. Gives the run.
 struct GiveUpReplacing: PostgresStatement {
     static let sql = """
-        update millrace.run_batch b set state = 'dead', error = left($2, 2000)
+        update millrace.run_batch b set state = 'dead', error = left($2, 2000), dead_letter = $3
         from landing.chunk c
         where c.id = $1 and b.run = c.run and b.ordinal = c.ordinal and b.state = 'transformed'
         returning b.run
         """
     var chunkID: Int64
     var error: String
+    var job: Int64
 
-    var parameters: [PostgresValue] { [.int8(chunkID), .text(error)] }
+    var parameters: [PostgresValue] { [.int8(chunkID), .text(error), .int8(job)] }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
 }

@@ -21,7 +21,7 @@ protocol ChunkLedger: Sendable {
         _ chunks: [ChunkHead], _ workspaceID: Int64, delay: Double, _ connection: PostgresConnection
     ) async throws
     /// The chunk's job is a dead letter.
-    func giveUp(_ chunkID: Int64, error: String, _ connection: PostgresConnection) async throws
+    func giveUp(_ chunkID: Int64, job: Int64, error: String, _ connection: PostgresConnection) async throws
 }
 
 /// Chunks that are the first of their outputs: jobs of kind `load`.
@@ -48,7 +48,7 @@ struct LoadLedger: ChunkLedger {
         _ = try await connection.query(TransformAgain(workspaceID: workspaceID, chunks: chunks, delay: delay))
     }
 
-    func giveUp(_ chunkID: Int64, error: String, _ connection: PostgresConnection) async throws {
+    func giveUp(_ chunkID: Int64, job: Int64, error: String, _ connection: PostgresConnection) async throws {
         try await connection.execute(FailLoading(chunkID: chunkID, error: error))
     }
 }

@@ -30,7 +30,7 @@ struct LoadHandler: JobHandler {
 
     func died(_ job: Job, error: JobFailure, on connection: PostgresConnection) async throws {
         guard let chunkID = Self.chunkID(job) else { return }
-        try await ledger.giveUp(chunkID, error: error.description, connection)
+        try await ledger.giveUp(chunkID, job: job.id, error: error.description, connection)
         wakeup.notify("stored")
     }
 

@@ -58,8 +58,8 @@ struct ReplaceLedger: ChunkLedger {
         _ = try await connection.query(ReplayAgain(workspaceID: workspaceID, chunks: chunks, delay: delay))
     }
 
-    func giveUp(_ chunkID: Int64, error: String, _ connection: PostgresConnection) async throws {
-        let runs = try await connection.query(GiveUpReplacing(chunkID: chunkID, error: error))
+    func giveUp(_ chunkID: Int64, job: Int64, error: String, _ connection: PostgresConnection) async throws {
+        let runs = try await connection.query(GiveUpReplacing(chunkID: chunkID, error: error, job: job))
         _ = try await connection.query(AdvanceRuns(runs: runs))
     }
 

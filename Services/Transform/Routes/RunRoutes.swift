@@ -62,7 +62,12 @@ struct RunRoutes: Sendable {
         guard let run = found else { throw Self.noRun(id) }
         var json = run.json
         json["errors"] = .array(
-            errors.map { ["batch": .string(String($0.batch)), "message": .string($0.message)] })
+            errors.map { error in
+                [
+                    "batch": .string(String(error.batch)), "message": .string(error.message),
+                    "job": error.job.map { .string(String($0)) } ?? .null,
+                ]
+            })
         return .json(.ok, .object(json))
     }
 

@@ -29,7 +29,15 @@ enum RunSchemas {
     static let summary = Schema.answer(members)
 
     static let run = Schema.answer(
-        members + [("errors", Schema.array(of: Schema.answer([("batch", Schema.id), ("message", Schema.string)])))])
+        members + [
+            (
+                "errors",
+                Schema.array(
+                    of: Schema.answer([
+                        ("batch", Schema.id), ("message", Schema.string), ("job", Schema.nullable(Schema.id)),
+                    ]))
+            )
+        ])
 
     private static let members: [(String, JSONValue)] = [
         ("id", Schema.id), ("kind", Schema.string), ("pipeline", ResourceName.schema), ("version", Schema.count),

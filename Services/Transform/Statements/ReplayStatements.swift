@@ -44,7 +44,7 @@ struct FindReplayInputs: PostgresStatement {
 /// Moves batches of a run to `transformed`. Affects fewer rows than there are ordinals when one was moved meanwhile.
 struct MarkTransformed: PostgresStatement {
     static let sql = """
-        update millrace.run_batch set state = 'transformed', error = null
+        update millrace.run_batch set state = 'transformed', error = null, dead_letter = null
         where run = $1 and ordinal = any($2) and state in ('queued', 'dead')
         """
     var run: Int64
@@ -94,14 +94,15 @@ struct InsertReplacement: PostgresStatement {
 /// Gives up what of a range of a run's batches could not be transformed.
 struct GiveUpTransforming: PostgresStatement {
     static let sql = """
-        update millrace.run_batch set state = 'dead', error = left($4, 2000)
+        update millrace.run_batch set state = 'dead', error = left($4, 2000), dead_letter = $5
         where run = $1 and ordinal >= $2 and ordinal < $3 and state = 'queued'
         """
     var run: Int64
     var ordinals: Range<Int32>
     var error: String
+    var job: Int64
 
     var parameters: [PostgresValue] {
-        [.int8(run), .int4(ordinals.lowerBound), .int4(ordinals.upperBound), .text(error)]
+        [.int8(run), .int4(ordinals.lowerBound), .int4(ordinals.upperBound), .text(error), .int8(job)]
     }
 }

@@ -103,7 +103,7 @@ struct ListRuns: PostgresStatement {
 /// The first dead batches of a run, each with its reason.
 struct ListRunErrors: PostgresStatement {
     static let sql = """
-        select batch, coalesce(error, '') from millrace.run_batch where run = $1 and state = 'dead'
+        select batch, coalesce(error, ''), dead_letter from millrace.run_batch where run = $1 and state = 'dead'
         order by ordinal limit $2
         """
     var run: Int64
@@ -111,8 +111,8 @@ struct ListRunErrors: PostgresStatement {
 
     var parameters: [PostgresValue] { [.int8(run), .int4(limit)] }
 
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> (batch: Int64, message: String) {
-        (try row.int8(0), try row.text(1))
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> (batch: Int64, message: String, job: Int64?) {
+        (try row.int8(0), try row.text(1), try row.optionalInt8(2))
     }
 }
 

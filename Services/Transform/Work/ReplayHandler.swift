@@ -34,7 +34,8 @@ struct ReplayHandler: JobHandler {
     func died(_ job: Job, error: JobFailure, on connection: PostgresConnection) async throws {
         guard let arguments = ReplayArguments(job) else { return }
         try await connection.execute(
-            GiveUpTransforming(run: arguments.run, ordinals: arguments.ordinals, error: error.description))
+            GiveUpTransforming(
+                run: arguments.run, ordinals: arguments.ordinals, error: error.description, job: job.id))
         _ = try await connection.query(AdvanceRuns(runs: [arguments.run]))
     }
 

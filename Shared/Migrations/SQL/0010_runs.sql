@@ -53,7 +53,8 @@ create table millrace.run_batch (
     filtered    int4 not null default 0,
     quarantined int4 not null default 0,
     duplicates  int4 not null default 0,
-    error       text,
+    error       text,                          -- of a dead one
+    dead_letter int8,                          -- the job that was given up
     primary key (run, ordinal)
 ) partition by range (run);
 create index run_batch_open on millrace.run_batch (run, ordinal) where state in ('queued', 'transformed');
