@@ -234,6 +234,29 @@ class Replay(unittest.TestCase):
         self.assertEqual(self.counts(self.wait_ended(run))[:3], [2, 2, 0])
         self.expect_second_version(2, receipts)
 
+    def test_replays_while_records_come_in(self):
+        self.second_version()
+        receipts = []
+
+        def send():
+            for batch in range(150):
+                numbers = range(batch * RECORDS, (batch + 1) * RECORDS)
+                body = "".join(f'{{"n":{n}}}\n' if n % 10 != 7 else f"bad {n}\n" for n in numbers)
+                receipts.append(platform.must("POST", f"/v1/ingest/{self.name}", body, content_type=NDJSON)["receipt"])
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        total = 0
+        # Each finds batches that are landed, transformed, stored, and just being so.
+        while sender.is_alive():
+            run = self.wait_ended(self.replay())
+            self.assertEqual((run["state"], run["batches"]["failed"]), ("succeeded", 0))
+            total += run["batches"]["total"]
+        sender.join()
+        platform.wait_finished(self.name)
+        self.assertGreater(total, 0)
+        self.expect_second_version(150, receipts, version=1)
+
     def test_a_run_without_batches_has_succeeded(self):
         self.first_version()
         run = self.run_of(self.replay(**{"from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"}))

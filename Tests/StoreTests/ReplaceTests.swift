@@ -215,7 +215,7 @@ struct ReplaceTests {
     func sharedRows() async throws {
         let database = try await StoreDatabase.make()
         try await database.withPool(size: 6) { pool in
-            let batches = try await pool.store([HandedOver(ids: [1, 2])])
+            let batches = try await pool.store([HandedOver(ids: [1, 2]), HandedOver(ids: [3])])
             try await pool.run(
                 """
                 with other as (
@@ -225,13 +225,16 @@ struct ReplaceTests {
                 insert into millrace.application (batch_id, pipeline_id, output, source_id, state, received, stored,
                     dataset_id)
                 select a.batch_id, other.id, 0, a.source_id, 'stored', 2, 2, a.dataset_id
-                from millrace.application a, other
+                from millrace.application a, other where a.batch_id = \(.int8(batches[0]))
                 """)
             let run = try await pool.makeRun(batches)
-            try await pool.handOver(Replacement(run: run, batch: batches[0], ids: [9]))
+            for (ordinal, batch) in batches.enumerated() {
+                let ids = [Int64(9 + ordinal)]
+                try await pool.handOver(Replacement(run: run, ordinal: Int32(ordinal), batch: batch, ids: ids))
+            }
             try await pool.replaceAll()
-            #expect(try await pool.texts("select id::text from ws_default.orders o order by o.id") == ["1", "2"])
-            #expect(try await pool.runs() == ["failed 0 1 0 0 0"])
+            #expect(try await pool.texts("select id::text from ws_default.orders o order by o.id") == ["1", "2", "10"])
+            #expect(try await pool.runs() == ["failed 1 1 1 0 0"])
             let error = try await pool.texts("select error from millrace.run")
             #expect(error.first?.hasPrefix("shared_rows: another pipeline has rows of batch \(batches[0])") == true)
             try await pool.run(
@@ -240,8 +243,8 @@ struct ReplaceTests {
                 try await pool.run("select queue.redrive('store', null, 10)")
                 try await pool.wait(until: "select count(*) from millrace.run where state = 'succeeded'", is: 1)
             }
-            #expect(try await pool.texts("select id::text from ws_default.orders") == ["9"])
-            #expect(try await pool.runs() == ["succeeded 1 0 1 0 0"])
+            #expect(try await pool.texts("select id::text from ws_default.orders o order by o.id") == ["9", "10"])
+            #expect(try await pool.runs() == ["succeeded 2 0 2 0 0"])
         }
     }
 

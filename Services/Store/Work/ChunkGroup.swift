@@ -34,6 +34,15 @@ struct ChunkGroup: Sendable {
         return closed + order.compactMap { open[$0] }
     }
 
+    /// The same chunks, each in a group of its own.
+    var singles: [ChunkGroup] {
+        zip(jobs, chunks).map { job, chunk in
+            var group = ChunkGroup(key: key, workspaceID: workspaceID)
+            group.add(job, chunk, Int(chunk.rawBytes))
+            return group
+        }
+    }
+
     private mutating func add(_ job: Job, _ chunk: ChunkHead, _ size: Int) {
         jobs.append(job)
         chunks.append(chunk)

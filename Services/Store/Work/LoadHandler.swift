@@ -93,6 +93,9 @@ struct LoadHandler: JobHandler {
             metrics.seconds.observe(.now - began)
         } catch let error as GroupRows.DamagedChunk {
             await withoutDamaged(error, group, lease)
+        } catch let error as JobFailure where error.isPermanent && group.jobs.count > 1 {
+            // It is one chunk's fault: the others are loaded without it.
+            for single in group.singles { await load(single, lease) }
         } catch is RunsEnded {
             // Chunks of runs that have ended are found settled now; each time there are fewer.
             await handle(group.jobs, lease: lease)

@@ -136,7 +136,7 @@ $$;
 create function millrace.end_run(in_run int8, in_state text) returns void language sql as $$
     update millrace.run r set state = in_state, done = c.done, dead = c.dead, stored = c.stored,
         filtered = c.filtered, quarantined = c.quarantined, duplicates = c.duplicates, error = c.error,
-        finished_at = coalesce(least(r.deadline, clock_timestamp()), clock_timestamp())
+        finished_at = least(r.deadline, clock_timestamp())
     from millrace.count_run(in_run) c where r.id = in_run
 $$;
 
