@@ -146,7 +146,8 @@ let testTargets: [Target] = [
     tests(
         "Queue",
         [
-            "Queue", "QueueCrasher", "Migrations", "Postgres", "EventLoop", "Lifecycle", "Observability", "TestSupport",
+            "Queue", "QueueCrasher", "JSON", "Migrations", "Postgres", "EventLoop", "Lifecycle", "Observability",
+            "TestSupport",
         ]),
     tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
     tests("Expressions", ["Expressions", "Records", "JSON", "Postgres", "TestSupport"]),
