@@ -155,7 +155,7 @@ let testTargets: [Target] = [
     tests("Access", ["Access", "HTTP", "HTTPServer", "Observability", "Postgres", "TestSupport"]),
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
     tests("Ingest", ["Ingest", "Migrations", "TestSupport"] + base),
-    tests("Transform", ["Transform", "Expressions", "TestSupport"] + base),
+    tests("Transform", ["Transform", "Expressions", "Migrations", "TestSupport"] + base),
     tests("Store", ["Store", "Expressions", "TestSupport"] + base),
     tests("Analytics", ["Analytics", "TestSupport"] + base),
     tests("Tidy", ["Ingest", "Transform", "Store", "Analytics", "HTTPServer"]),

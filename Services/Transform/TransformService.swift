@@ -43,6 +43,7 @@ public struct TransformService: Sendable {
         let store = PipelineStore(pool: platform.pool)
         let pipelines = PipelineRouteTable(pipelines: PipelineRoutes(store: store), dryRun: DryRunRoute(store: store))
         let queues = QueueRoutes(inspector: QueueInspector(pool: platform.pool), wakeup: platform.wakeup)
-        return pipelines.routes + queues.routes
+        let schedules = ScheduleRoutes(store: ScheduleStore(pool: platform.pool), wakeup: platform.wakeup)
+        return pipelines.routes + queues.routes + schedules.routes
     }
 }

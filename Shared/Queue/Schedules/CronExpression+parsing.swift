@@ -37,7 +37,7 @@ extension Substring {
         guard base == "*" || base.contains("-") else {
             throw CronFault(field, "\"\(self)\": a step goes with * or a range, as in *\(dropFirst(base.count))")
         }
-        let steps = 1...field.all.upperBound
+        let steps = 1...field.range.upperBound
         guard let step = parts[1].number, steps.contains(step) else {
             throw CronFault(field, "\"\(self)\": a step is \(steps.lowerBound) to \(steps.upperBound)")
         }
