@@ -100,7 +100,8 @@ class Schedules(unittest.TestCase):
         self.assertEqual(platform.must("GET", "/v1/schedules")["items"], [])
 
     def test_mistakes_are_named(self):
-        status, problem = platform.call("PUT", PATH, json.dumps({**DEFINITION, "cron": "61 * * * *", "timezone": "Mars"}))
+        wrong = {**DEFINITION, "cron": "61 * * * *", "timezone": "Mars"}
+        status, problem = platform.call("PUT", PATH, json.dumps(wrong))
         self.assertEqual((status, problem["code"]), (422, "invalid_schedule"))
         self.assertEqual([fault["path"] for fault in problem["errors"]], ["cron", "timezone"])
 

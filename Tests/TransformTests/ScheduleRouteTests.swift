@@ -75,9 +75,7 @@ struct ScheduleRouteTests {
             #expect(try await faults([:]).count == 2)
             #expect(
                 try await faults(["cron": "@daily", "start": ["pipeline": "web", "action": "replay"]])
-                    == [
-                        "start.window: missing; expected a duration such as \"500ms\", \"30s\", \"5m\", \"12h\" or \"7d\""
-                    ])
+                    == ["start.window: missing; expected \(Duration.expectation)"])
             #expect(
                 try await faults([
                     "cron": "@daily", "start": ["pipeline": "none", "action": "replay", "window": "1d"],

@@ -1,5 +1,5 @@
--- Cron schedules (queue.schedule): jobs that the queue's leader enqueues at their times, each tick once. See "Schedules"
--- in Shared/Queue/README.md.
+-- Cron schedules (queue.schedule): jobs that the queue's leader enqueues at their times, each tick once.
+-- See "Schedules" in Shared/Queue/README.md.
 -- Locks: creates new objects; the foreign key locks queue.queue against changes for the moment that this transaction
 -- takes, not against reading.
 
