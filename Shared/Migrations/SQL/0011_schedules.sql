@@ -40,7 +40,8 @@ LANGUAGE sql AS $$
         ARRAY(
             SELECT in_schedule.arguments || jsonb_build_object('schedule', jsonb_build_object(
                 'name', in_schedule.name,
-                'scheduled_at', to_char(tick AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')))
+                'scheduled_at', regexp_replace(
+                    to_char(tick AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '\.?0+$', '') || 'Z'))
             FROM unnest(in_ticks) WITH ORDINALITY AS t (tick, ordinal) ORDER BY ordinal),
         in_schedule.priority, NULL::float8, in_schedule.max_attempts)
 $$;
@@ -70,8 +71,8 @@ BEGIN
     RETURN ids;
 END $$;
 
--- Starts a schedule's job now, whatever its next tick is, paused or not. Returns the job and the time it was told, in
--- whole seconds; nulls for an unknown schedule.
+-- Starts a schedule's job now, whatever its next tick is, paused or not. Returns the job and the time it was told; nulls
+-- for an unknown schedule.
 CREATE FUNCTION queue.trigger_schedule(
     in_workspace int8, in_name text, OUT job_id int8, OUT told timestamptz, OUT queue_name text
 ) LANGUAGE plpgsql AS $$
@@ -83,7 +84,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    told := date_trunc('second', clock_timestamp());
+    told := clock_timestamp();
     queue_name := fired.queue;
     job_id := (queue.start_schedule(fired, ARRAY[told]))[1];
     UPDATE queue.schedule s SET last_at = told, last_job = job_id WHERE s.id = fired.id;

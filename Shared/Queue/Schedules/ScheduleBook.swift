@@ -119,6 +119,6 @@ public enum ScheduleBook {
 public struct TriggeredSchedule: Sendable {
     public let job: Int64
     public let queue: String
-    /// What the job was told, whole seconds in microseconds since 2000-01-01 UTC.
+    /// What the job was told, in microseconds since 2000-01-01 UTC.
     public let scheduledAt: Int64
 }

@@ -74,7 +74,9 @@ struct ScheduleBookTests {
             #expect(after.lastJob == started.job && after.lastAt == started.scheduledAt)
             #expect(started.queue == "transform")
             #expect(after.nextAt == next && after.version == 1)
-            #expect(try await pool.told() == [Civil.show(started.scheduledAt, in: #require(CronZone("UTC")))].seconds)
+            let told = try #require(try await pool.told().first)
+            let shown = Civil.show(started.scheduledAt / 1_000_000 * 1_000_000, in: try #require(CronZone("UTC")))
+            #expect(told.hasPrefix(shown.dropLast()) && told.hasSuffix("Z"))
             #expect(try await pool.int("SELECT (arguments ->> 'n')::int FROM queue.job") == 1)
             #expect(try await pool.int("SELECT count(*) FROM queue.ready") == 1)
         }
@@ -133,9 +135,4 @@ struct ScheduleBookTests {
             #expect(try await pool.schedule()?.version == 1)
         }
     }
-}
-
-extension [String] {
-    /// With the seconds that a time on the minute leaves out.
-    fileprivate var seconds: [String] { map { $0.utf8.count == 17 ? $0.dropLast() + ":00Z" : $0 } }
 }
