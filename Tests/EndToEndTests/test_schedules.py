@@ -31,17 +31,15 @@ def tearDownModule():
 
 
 def replica():
-    """Another process of transform, with the settings and the user of the one that runs."""
-    pid = next(pid for pid, command in platform.processes().items() if Path(command.split()[0]).name ==
-               "millrace-transform")
+    """Another process of transform, with the settings of the one that runs."""
+    pid = next(pid for pid, command in platform.processes().items()
+               if Path(command.split()[0]).name == "millrace-transform")
     process = Path(f"/proc/{pid}")
     variables = dict(pair.split("=", 1) for pair in (process / "environ").read_text().split("\0") if pair)
-    status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines() if ":\t" in line)
     variables["MILLRACE_TRANSFORM_PORT"] = str(platform.port + 9)
-    identity = {"user": int(status["Uid"].split()[0]), "group": int(status["Gid"].split()[0]), "extra_groups": []}
     return subprocess.Popen(
-        [os.readlink(process / "exe")], env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, **(identity if os.getuid() == 0 else {}))
+        [Path(os.environ["BENCH_BINARIES"]) / "millrace-transform"], env=variables, cwd=os.readlink(process / "cwd"),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 class Schedules(unittest.TestCase):
