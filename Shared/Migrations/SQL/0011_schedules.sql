@@ -71,8 +71,8 @@ BEGIN
     RETURN ids;
 END $$;
 
--- Starts a schedule's job now, whatever its next tick is, paused or not. Returns the job and the time it was told; nulls
--- for an unknown schedule.
+-- Starts a schedule's job now, whatever its next tick is, paused or not. Returns the job and the time it was told;
+-- nulls for an unknown schedule.
 CREATE FUNCTION queue.trigger_schedule(
     in_workspace int8, in_name text, OUT job_id int8, OUT told timestamptz, OUT queue_name text
 ) LANGUAGE plpgsql AS $$
