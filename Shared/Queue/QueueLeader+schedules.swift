@@ -6,6 +6,9 @@ import Postgres
 extension QueueLeader {
     /// Looks again at most so often for what became due meanwhile.
     private static let rounds = 10
+    /// Of the pool's connections, so many fire at a time.
+    private static let connections = 4
+    private static let batch = 64
 
     /// Fires what is due and learns when the next is. At rest one statement.
     func fireSchedules(_ state: inout LeaderState) async throws {
@@ -25,16 +28,28 @@ extension QueueLeader {
         state.due(in: LeaderState.nudgePause, at: .now)
     }
 
-    /// Returns whether any has fired.
+    /// Fires many by several connections, so that their commits share the disk's writes, and tells the queues every
+    /// `batch`: the first job does not wait for the last. Returns whether any has fired.
     private func fire(_ due: [DueSchedulesStatement.Row]) async throws -> Bool {
-        var queues: Set<String> = []
         var hasFired = false
-        for row in due {
-            guard let made = try await fire(row) else { continue }
-            hasFired = true
-            if made > 0 { queues.insert(row.queue) }
-        }
-        if !queues.isEmpty {
+        for start in stride(from: 0, to: due.count, by: Self.batch) {
+            let rows = due[start..<min(start + Self.batch, due.count)]
+            let made = try await withThrowingTaskGroup(of: [(String, Int32)].self) { group in
+                for lane in 0..<min(Self.connections, rows.count) {
+                    let part = stride(from: start + lane, to: rows.endIndex, by: Self.connections).map { rows[$0] }
+                    group.addTask {
+                        var made: [(String, Int32)] = []
+                        for row in part {
+                            if let jobs = try await self.fire(row) { made.append((row.queue, jobs)) }
+                        }
+                        return made
+                    }
+                }
+                return try await group.reduce(into: []) { $0 += $1 }
+            }
+            hasFired = hasFired || !made.isEmpty
+            let queues = Set(made.filter { $0.1 > 0 }.map(\.0))
+            guard !queues.isEmpty else { continue }
             let notify = NotifyStatement(queues: queues.sorted())
             try await pool.withConnection { _ = try await $0.execute(notify) }
         }
