@@ -81,7 +81,8 @@ let modules: [Target] = [
         exclude: ["README.md"]),
     shared("Postgres", ["CPostgres", "EventLoop", "Lifecycle", "Observability"], exclude: ["README.md"]),
     shared("Migrations", ["Postgres", "Observability", "CMigrationFiles", "COpenSSL"], exclude: ["SQL"]),
-    shared("Queue", ["Postgres", "EventLoop", "Lifecycle", "Observability", "JSON"], exclude: ["README.md"]),
+    shared(
+        "Queue", ["Postgres", "EventLoop", "Lifecycle", "Observability", "JSON", "CTimeZone"], exclude: ["README.md"]),
     shared("Records", ["JSON", "CSimdJSON", "CZstd", "CZlib", "COpenSSL", "CTimeZone"], exclude: ["README.md"]),
     shared("Expressions", ["Records", "JSON", "CGMP", "CPCRE2", "COpenSSL"], exclude: ["README.md"]),
     shared("Access", ["Postgres", "HTTP", "HTTPServer", "JSON", "Observability", "COpenSSL"]),
@@ -155,7 +156,7 @@ let testTargets: [Target] = [
     tests("Access", ["Access", "HTTP", "HTTPServer", "Observability", "Postgres", "TestSupport"]),
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
     tests("Ingest", ["Ingest", "Migrations", "TestSupport"] + base),
-    tests("Transform", ["Transform", "Expressions", "TestSupport"] + base),
+    tests("Transform", ["Transform", "Expressions", "Migrations", "TestSupport"] + base),
     tests("Store", ["Store", "Expressions", "TestSupport"] + base),
     tests("Analytics", ["Analytics", "TestSupport"] + base),
     tests("Tidy", ["Ingest", "Transform", "Store", "Analytics", "HTTPServer"]),

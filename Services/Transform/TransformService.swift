@@ -44,6 +44,7 @@ public struct TransformService: Sendable {
         let pipelines = PipelineRouteTable(pipelines: PipelineRoutes(store: store), dryRun: DryRunRoute(store: store))
         let queues = QueueRoutes(inspector: QueueInspector(pool: platform.pool), wakeup: platform.wakeup)
         let jobs = JobRoutes(inspector: queues.inspector, wakeup: platform.wakeup)
-        return pipelines.routes + queues.routes + jobs.routes
+        let schedules = ScheduleRoutes(store: ScheduleStore(pool: platform.pool), wakeup: platform.wakeup)
+        return pipelines.routes + queues.routes + jobs.routes + schedules.routes
     }
 }

@@ -45,6 +45,7 @@ struct LeaderMetrics: Sendable {
     let rescued: Counter
     let charged: Counter
     let moved: Counter
+    let scheduled: Counter
 
     init(_ registry: MetricsRegistry) {
         isLeader = registry.gauge("millrace_queue_leader", help: "1 while this process leads the queue.")
@@ -54,5 +55,6 @@ struct LeaderMetrics: Sendable {
         charged = registry.counter(
             "millrace_queue_rescued_charged_total", help: "Jobs that ran alone in a lost worker: an attempt charged.")
         moved = registry.counter("millrace_queue_deferred_moved_total", help: "Deferred jobs made ready.")
+        scheduled = registry.counter("millrace_queue_scheduled_total", help: "Jobs that schedules started.")
     }
 }
