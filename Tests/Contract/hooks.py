@@ -63,6 +63,10 @@ FAULTS = {
         "limit: expected an integer from 0 to 1000000",  # of JSON only
         "expected no U+0000 and no array within an array",
         "timeout: expected more than 0",  # 5e-324 s are none
+        "timeout: must be 1s to 30d",
+        "to: must be after from",
+        "there is no such batch of the source",
+        "expected a batch's id",  # beyond 64 bits
     ],
 }
 
