@@ -81,7 +81,8 @@ let modules: [Target] = [
         exclude: ["README.md"]),
     shared("Postgres", ["CPostgres", "EventLoop", "Lifecycle", "Observability"], exclude: ["README.md"]),
     shared("Migrations", ["Postgres", "Observability", "CMigrationFiles", "COpenSSL"], exclude: ["SQL"]),
-    shared("Queue", ["Postgres", "EventLoop", "Lifecycle", "Observability", "JSON"], exclude: ["README.md"]),
+    shared(
+        "Queue", ["Postgres", "EventLoop", "Lifecycle", "Observability", "JSON", "CTimeZone"], exclude: ["README.md"]),
     shared("Records", ["JSON", "CSimdJSON", "CZstd", "CZlib", "COpenSSL", "CTimeZone"], exclude: ["README.md"]),
     shared("Expressions", ["Records", "JSON", "CGMP", "CPCRE2", "COpenSSL"], exclude: ["README.md"]),
     shared("Access", ["Postgres", "HTTP", "HTTPServer", "JSON", "Observability", "COpenSSL"]),
@@ -146,7 +147,8 @@ let testTargets: [Target] = [
     tests(
         "Queue",
         [
-            "Queue", "QueueCrasher", "Migrations", "Postgres", "EventLoop", "Lifecycle", "Observability", "TestSupport",
+            "Queue", "QueueCrasher", "JSON", "Migrations", "Postgres", "EventLoop", "Lifecycle", "Observability",
+            "TestSupport",
         ]),
     tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
     tests("Expressions", ["Expressions", "Records", "JSON", "Postgres", "TestSupport"]),

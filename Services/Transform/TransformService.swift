@@ -61,9 +61,10 @@ public struct TransformService: Sendable {
         let store = PipelineStore(pool: platform.pool)
         let pipelines = PipelineRouteTable(pipelines: PipelineRoutes(store: store), dryRun: DryRunRoute(store: store))
         let queues = QueueRoutes(inspector: QueueInspector(pool: platform.pool), wakeup: platform.wakeup)
+        let jobs = JobRoutes(inspector: queues.inspector, wakeup: platform.wakeup)
+        let schedules = ScheduleRoutes(store: ScheduleStore(pool: platform.pool), wakeup: platform.wakeup)
         let runs = RunRoutes(
-            pool: platform.pool, starter: RunStarter(), inspector: QueueInspector(pool: platform.pool),
-            wakeup: platform.wakeup)
-        return pipelines.routes + runs.routes + queues.routes
+            pool: platform.pool, starter: RunStarter(), inspector: queues.inspector, wakeup: platform.wakeup)
+        return pipelines.routes + runs.routes + queues.routes + jobs.routes + schedules.routes
     }
 }
