@@ -49,7 +49,9 @@ struct RunRoutes: Sendable {
             throw Problem(.conflict, "the run has ended: it is \(state.rawValue)")
         }
         // What is left of the job would find the run ended; without it, nobody has to look.
-        if let job = found?.job { _ = try await inspector.cancel(job) }
+        if let job = found?.job, try await inspector.cancel(job) == .stopped {
+            wakeup.cancelled(job, of: "transform")
+        }
         return try await answer(id, workspaceID)
     }
 

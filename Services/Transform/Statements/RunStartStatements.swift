@@ -171,12 +171,11 @@ struct InsertRun: PostgresStatement {
     }
 }
 
-/// Enqueues a run's work: one job for each fifty batches. Gives the first one's id.
+/// Enqueues a run's work: a job array with an item for each batch. Gives its id.
 struct EnqueueReplay: PostgresStatement {
     static let sql = """
-        select (queue.enqueue('transform', 'run.replay', p.workspace_id, array(
-            select jsonb_build_object('run', $1, 'first', first, 'count', least(50, $3 - first))
-            from generate_series(0, $3 - 1, 50) first), in_priority => (-1)::int2))[1]
+        select (queue.enqueue('transform', 'run.replay', p.workspace_id, array[jsonb_build_object('run', $1)],
+            in_priority => (-1)::int2, in_items => $3))[1]
         from millrace.pipeline p where p.id = $2
         """
     var run: Int64

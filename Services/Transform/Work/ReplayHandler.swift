@@ -115,7 +115,8 @@ struct ReplayHandler: JobHandler {
     }
 }
 
-/// What a replay's job is about: batches of a run, by their ordinals.
+/// What a replay's job is about: batches of a run, by their ordinals. They are the items of the run's job array; a job
+/// that store sends back has them in its arguments, as `first` and `count`.
 struct ReplayArguments: Sendable {
     static let invalid = JobFailure(
         code: "invalid_arguments", message: "no run is named, or no batches of it", isPermanent: true)
@@ -125,12 +126,16 @@ struct ReplayArguments: Sendable {
 
     /// Nil when the job's arguments are not those of a replay.
     init?(_ job: Job) {
-        guard let value = try? JSONValue.parse(job.arguments), let run = value["run"]?.int,
-            let first = value["first"]?.int.flatMap(Int32.init(exactly:)),
+        guard let value = try? JSONValue.parse(job.arguments), let run = value["run"]?.int else { return nil }
+        self.run = Int64(run)
+        if let items = job.items {
+            ordinals = items
+            return
+        }
+        guard let first = value["first"]?.int.flatMap(Int32.init(exactly:)),
             let count = value["count"]?.int.flatMap(Int32.init(exactly:)), first >= 0, count >= 0,
             case (let end, false) = first.addingReportingOverflow(count)
         else { return nil }
-        self.run = Int64(run)
         ordinals = first..<end
     }
 }
