@@ -5,10 +5,9 @@ public enum Enqueue {
     /// The most jobs of one statement.
     public static let maximumJobs = 10_000
 
-    /// A statement whose rows are the new jobs' ids, in order; of a job whose unique key is taken, that of the job which
-    /// has it. Queues must exist: an unknown one is SQLSTATE 22023, as is an unknown limit, or a job to wait for that
-    /// cannot be waited for.
-    /// Errors: `.invalidRequest` names the first job that is beyond a limit.
+    /// A statement whose rows are the new jobs' ids, in order; of a job whose unique key is taken, that of the job
+    /// which has it. Queues must exist: an unknown one is SQLSTATE 22023, as is an unknown limit, or a job to wait for
+    /// that cannot be waited for. Errors: `.invalidRequest` names the first job that is beyond a limit.
     public static func statement(_ jobs: [JobRequest]) throws(QueueError) -> EnqueueStatement {
         guard jobs.count <= maximumJobs else {
             throw QueueError(.invalidRequest, "\(jobs.count) jobs exceed \(maximumJobs)", doing: "enqueue")

@@ -29,8 +29,8 @@ public struct JobRequest: Sendable {
     public var unique: UniqueKey?
     /// The jobs that have to succeed before this one is ready. Its delay counts from then.
     public var after: [Parent] = []
-    /// Runs even if one of them dies or is cancelled. Otherwise it waits for a dead one to be redriven, and is cancelled
-    /// with a cancelled one.
+    /// Runs even if one of them dies or is cancelled. Otherwise it waits for a dead one to be redriven, and is
+    /// cancelled with a cancelled one.
     public var runsAnyway = false
 
     /// A job to wait for.

@@ -14,9 +14,9 @@ public struct Lease: Sendable {
     /// Runs `body` and settles `jobs` in one transaction. `body` runs on the connection's event loop: what is heavy is
     /// done before, or leaves the loop.
     ///
-    /// If `body` throws, the lease is lost (`QueueError.leaseLost`), a job was cancelled (`.cancelled`) or the time is over
-    /// (`.timedOut`), all of it is rolled back and the jobs stay open. A commit whose answer was lost is looked up before this returns or throws. Several transactions of a
-    /// lease may run at the same time with different jobs.
+    /// If `body` throws, the lease is lost (`QueueError.leaseLost`), a job was cancelled (`.cancelled`) or the time is
+    /// over (`.timedOut`), all of it is rolled back and the jobs stay open. A commit whose answer was lost is looked up
+    /// before this returns or throws. Several transactions of a lease may run at the same time with different jobs.
     @discardableResult
     public func transaction<T: Sendable>(
         settling jobs: [Job], _ body: @escaping @Sendable (PostgresConnection) async throws -> T
@@ -41,8 +41,8 @@ public struct Lease: Sendable {
         core.setResult(result, of: job)
     }
 
-    /// Says how far a job is, from 0 to 1, with up to 1,000 bytes of text. Kept once a second at most: what comes sooner
-    /// is dropped, as is what cannot be written.
+    /// Says how far a job is, from 0 to 1, with up to 1,000 bytes of text. Kept once a second at most: what comes
+    /// sooner is dropped, as is what cannot be written.
     public func report(_ fraction: Double, note: String? = nil, of job: Job) async {
         guard core.mayReportProgress(of: job, at: .now) else { return }
         let statement = ProgressStatement(job: job.id, fraction: min(max(fraction, 0), 1), note: note)

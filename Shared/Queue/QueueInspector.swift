@@ -37,8 +37,8 @@ public struct QueueInspector: Sendable {
         return (rows.compactMap(\.job), rows.first?.next)
     }
 
-    /// Makes dead letters ready again with a fresh allowance of attempts: those named, or the oldest `limit`; of an array
-    /// each dead slice counts. Returns the jobs' ids. The caller notifies the queue.
+    /// Makes dead letters ready again with a fresh allowance of attempts: those named, or the oldest `limit`; of an
+    /// array each dead slice counts. Returns the jobs' ids. The caller notifies the queue.
     public func redrive(_ queue: String, jobs: [Int64]? = nil, limit: Int = 1000) async throws -> [Int64] {
         let statement = RedriveStatement(queue: queue, jobs: jobs, limit: limit)
         return try await pool.withConnection { try await $0.query(statement) }
@@ -60,8 +60,8 @@ public struct QueueInspector: Sendable {
         try await pool.withConnection { try await $0.query(OutcomesStatement(job: job, limit: limit)) }.reversed()
     }
 
-    /// Stops (or resumes) the claiming of a queue's jobs; what runs goes on. False for an unknown queue. The caller says
-    /// so by `Wakeup.paused`: what workers have claimed and not started goes back.
+    /// Stops (or resumes) the claiming of a queue's jobs; what runs goes on. False for an unknown queue. The caller
+    /// says so by `Wakeup.paused`: what workers have claimed and not started goes back.
     public func setPaused(_ queue: String, _ paused: Bool) async throws -> Bool {
         try await pool.withConnection { try await $0.execute(PauseStatement(queue: queue, paused: paused)) } > 0
     }

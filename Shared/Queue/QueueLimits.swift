@@ -25,9 +25,9 @@ public struct QueueLimit: Sendable, Hashable {
 /// The rules for jobs with a limit key.
 ///
 /// A rule named `mail` holds for the key `mail` and for each key `mail:anything` by itself. A job at its limit stands
-/// *blocked*, outside of its lane, in the order in which it came; when a job of its key ends it goes on. A job holds its
-/// permit from when it is let through until its attempt has ended; a worker that is lost keeps it for the job's next
-/// attempt. Jobs are enqueued with a key only once its rule exists.
+/// *blocked*, outside of its lane, in the order in which it came; when a job of its key ends it goes on. A job holds
+/// its permit from when it is let through until its attempt has ended; a worker that is lost keeps it for the job's
+/// next attempt. Jobs are enqueued with a key only once its rule exists.
 public struct QueueLimits: Sendable {
     private let pool: PostgresPool
 

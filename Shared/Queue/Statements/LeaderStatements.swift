@@ -127,8 +127,8 @@ struct InspectAllStatement: PostgresStatement {
     }
 
     static let sql = """
-        SELECT ready, extract(epoch FROM clock_timestamp() - oldest)::float8, deferred, dead, running, i.paused, blocked,
-            waiting, succeeded_rate, failed_rate, dead_rate, q.name
+        SELECT ready, extract(epoch FROM clock_timestamp() - oldest)::float8, deferred, dead, running, i.paused,
+            blocked, waiting, succeeded_rate, failed_rate, dead_rate, q.name
         FROM queue.queue q, LATERAL queue.inspect(q.name) i
         """
 
