@@ -166,6 +166,9 @@ let benchmarks: [Target] = [
     .executableTarget(
         name: "records-bench", dependencies: ["Records", "CAllocationCount"], path: "Tests/Benchmarks/Records",
         swiftSettings: swift),
+    .executableTarget(
+        name: "queue-bench", dependencies: ["Queue", "Postgres", "EventLoop", "Lifecycle", "Observability"],
+        path: "Tests/Benchmarks/Queue", swiftSettings: swift),
 ]
 
 let package = Package(
