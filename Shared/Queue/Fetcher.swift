@@ -6,6 +6,8 @@ import Postgres
 final class Fetcher {
     private static let firstPause: Duration = .milliseconds(50)
     private static let longestPause: Duration = .seconds(2)
+    /// A connection that does not answer for so long is given up: its peer may be gone.
+    private static let statementLimit: Duration = .seconds(4)
 
     let worker: Worker
     let context: LeaseContext
@@ -58,7 +60,7 @@ final class Fetcher {
             case .claim(let solo): try await claim(session, solo: solo)
             case .advance:
                 let statement = AdvanceStatement(queue: session.queue)
-                if let row = try await context.pool.withConnection({ try await $0.query(statement).first }) {
+                if let row = try await ask(statement).first {
                     marks.advanced(low: row.low, soloLow: row.soloLow)
                 }
                 state.advanced(at: .now)
@@ -70,6 +72,10 @@ final class Fetcher {
         } catch {
             await pause(after: error, session)
         }
+    }
+
+    private func ask<S: PostgresStatement>(_ statement: S) async throws -> [S.Row] {
+        try await context.pool.withConnection { try await $0.query(statement, timeout: Self.statementLimit) }
     }
 
     private func pause(after error: any Error, _ session: WorkerSession) async {
@@ -94,7 +100,7 @@ final class Fetcher {
         state.willClaim()
         let rows: [ClaimStatement.Row]
         do {
-            rows = try await context.pool.withConnection { try await $0.query(statement) }
+            rows = try await ask(statement)
         } catch {
             session.book.restore(done: done)
             state.claimFailed(at: .now)
@@ -133,7 +139,7 @@ final class Fetcher {
 
     private func reconcile(_ session: WorkerSession) async throws {
         let statement = ReconcileStatement(worker: session.worker, known: session.book.held)
-        let given = try await context.pool.withConnection { try await $0.query(statement).first } ?? 0
+        let given = try await ask(statement).first ?? 0
         if given > 0 {
             context.metrics.returned.add(Int(given))
             state.notified()
@@ -145,7 +151,7 @@ final class Fetcher {
         let done = session.book.takeDone()
         let statement = RestStatement(worker: session.worker, isUncertain: false, done: done)
         do {
-            let isAlive = try await context.pool.withConnection { try await $0.query(statement).first } ?? false
+            let isAlive = try await ask(statement).first ?? false
             if !isAlive { session.book.lose() }
         } catch {
             session.book.restore(done: done)
@@ -160,7 +166,7 @@ final class Fetcher {
     private func register() async -> WorkerSession? {
         let statement = RegisterWorkerStatement(queue: worker.queue, name: worker.configuration.name)
         do {
-            let row = try await context.pool.withConnection { try await $0.query(statement).first }
+            let row = try await ask(statement).first
             errorPause = Self.firstPause
             return row.map(WorkerSession.init)
         } catch {
@@ -177,7 +183,7 @@ final class Fetcher {
             session.book.remove(lease)
             guard !session.book.isLost else { continue }
             let statement = GiveBackStatement(lease: lease.id)
-            let given = try? await context.pool.withConnection { try await $0.query(statement).first ?? nil }
+            let given = try? await ask(statement).first ?? nil
             context.metrics.returned.add(Int(given.flatMap { $0 } ?? 0))
         }
         if !waiting.isEmpty { context.wakeup.notify(worker.queue) }
