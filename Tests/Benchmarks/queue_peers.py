@@ -128,9 +128,11 @@ class Procrastinate:
             work = asyncio.create_task(app.run_worker_async(
                 concurrency=options.claim * options.managers, install_signal_handlers=False))
             watch = asyncio.create_task(stop.wait())
-            await asyncio.wait([work, watch], return_when=asyncio.FIRST_COMPLETED)
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            try:
+                await asyncio.wait([work, watch], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
 
 
 class Pgmq:
@@ -209,8 +211,7 @@ async def pickup(system, options):
         if number >= 0:
             times.append((started - called) * 1000)
     stop.set()
-    worker.cancel()
-    await asyncio.gather(worker, return_exceptions=True)
+    await asyncio.wait([worker], timeout=10)
     times.sort()
     line(count=len(times), median_ms=times[(len(times) - 1) // 2], p99_ms=times[int((len(times) - 1) * 0.99)])
 

@@ -60,7 +60,8 @@ struct PickupMode {
         func quantile(_ sorted: [Double], _ share: Double) -> Double { sorted[Int(Double(sorted.count - 1) * share)] }
         Report.line([
             ("count", times.count), ("median_ms", quantile(times, 0.5)), ("p99_ms", quantile(times, 0.99)),
-            ("after_commit_median_ms", quantile(afterCommit, 0.5)), ("after_commit_p99_ms", quantile(afterCommit, 0.99)),
+            ("after_commit_median_ms", quantile(afterCommit, 0.5)),
+            ("after_commit_p99_ms", quantile(afterCommit, 0.99)),
         ])
     }
 }

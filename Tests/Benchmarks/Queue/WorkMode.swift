@@ -25,7 +25,8 @@ struct WorkMode {
         let copies = options.int("workers", 1)
         let queues = options.text("queues", "transform").split(separator: ",").map(String.init)
         let pool = PostgresPool(
-            try options.database(poolSize: slots * copies * queues.count + 4), loops: try options.loops(), logger: logger, metrics: metrics)
+            try options.database(poolSize: slots * copies * queues.count + 4), loops: try options.loops(),
+            logger: logger, metrics: metrics)
         var settings = WorkerConfiguration(slots: slots, maxClaim: options.int("claim", 64), name: "bench")
         settings.buffer = options.int("buffer", 1)
         let tally = Tally()
