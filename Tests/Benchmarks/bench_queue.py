@@ -13,54 +13,19 @@ import time
 from pathlib import Path
 
 from platform_under_test import figure, say
-from queue_cluster import REPOSITORY, Cluster, Process, merged, quantile_ms, run_until
+from queue_cluster import REPOSITORY, Cluster, Process, run_until
+from queue_load import CLIENTS, Holder, Ours, intervals, watch
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "2"))
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 SNAPSHOT_SECONDS = int(os.environ.get("BENCH_SNAPSHOT_SECONDS", "60"))
 IDLE_SECONDS = int(os.environ.get("BENCH_IDLE_SECONDS", "60"))
-QUEUE_BENCH = Path(os.environ.get("BENCH_QUEUE", REPOSITORY / ".build/release/queue-bench"))
 PYTHON = Path(os.environ.get("BENCH_PEERS", REPOSITORY / ".build/bench-peers/bin")).absolute() / "python"
 PEERS = Path(__file__).with_name("queue_peers.py")
-# Connections that work at a time, of each system.
-CLIENTS = 4
 
 
 def scaled(jobs, batch):
     return max(1, round(jobs * SCALE / batch)) * batch
-
-
-class Ours:
-    name = "millrace"
-    bulk_claim = 200
-    jobs = {"bulk": 600_000, "single": 12_000}
-    batch = 10_000
-    # A worker claims by one statement at a time: two keep two cores of PostgreSQL busy. One job at a time: as many
-    # claimers as the others have clients.
-    bulk_workers = {"workers": 2, "slots": 2, "buffer": 1, "claim": bulk_claim, "interval": 100}
-    single_workers = {"workers": CLIENTS, "slots": 1, "buffer": 1, "claim": 1, "interval": 100}
-
-    def __init__(self, cluster):
-        self.cluster, self.database = cluster, "millrace"
-
-    def prepare(self):
-        self.cluster.create(self.database)
-        self.cluster.migrate(self.database)
-
-    def process(self, mode, **options):
-        command = [QUEUE_BENCH, mode, "--url", self.cluster.url(self.database)]
-        return Process(command + [part for name, value in options.items() for part in (f"--{name}", str(value))])
-
-    def enqueue(self, jobs, batch):
-        line = self.process("enqueue", jobs=jobs, batch=batch, clients=2 if batch > 1 else CLIENTS).finish(300)
-        return line["jobs"] / line["seconds"]
-
-    def settle(self, jobs, kind):
-        options = self.bulk_workers if kind == "bulk" else self.single_workers
-        rate, _ = run_until([self.process("work", **options)], jobs)
-        settled = int(self.cluster.sql("select count(*) from queue.outcome", self.database))
-        assert settled == jobs, f"{settled} of {jobs} settled"
-        return rate
 
 
 class Pgmq:
@@ -176,7 +141,8 @@ def compare(found, systems):
                 sizes = {"claim": ours.bulk_claim, "peer_claim": system.bulk_claim}
             elif name == "enqueue_bulk":
                 sizes = {"batch": ours.batch, "peer_batch": system.batch}
-            figure(bench=name, rate=round(rate), peer=system.name, peer_rate=round(theirs), ratio=rate / theirs, **sizes)
+            figure(bench=name, rate=round(rate), peer=system.name, peer_rate=round(theirs), ratio=rate / theirs,
+                   **sizes)
     for kind in ("bulk", "single"):
         for system in peers:
             mine, theirs = found[f"wal_{kind}", ours.name], found[f"wal_{kind}", system.name]
@@ -253,88 +219,24 @@ def idle(cluster, systems):
         cluster.drop(system.database)
 
 
-class Snapshot:
-    """A REPEATABLE READ transaction that has read the queue and stays open, as a long analysis does."""
-
-    def __init__(self, cluster, database, seconds):
-        sql = ("begin isolation level repeatable read; select count(*) from queue.ready; "
-               f"select pg_sleep({seconds}); commit")
-        self.cluster, self.database = cluster, database
-        self.process = Process(["psql", "-XAtq", "-d", database, "-o", os.devnull, "-c", sql], cluster)
-
-    def __enter__(self):
-        while not int(self.cluster.sql("select count(*) from pg_stat_activity where wait_event = 'PgSleep'")):
-            time.sleep(0.05)
-        return self
-
-    def __exit__(self, *_):
-        assert self.process.process.poll() is None, "the snapshot was not held to the end"
-        self.process.kill()
-
-
 def held_snapshot(cluster, ours, peak):
     rate = round(peak / 2)
     ours.prepare()
     cluster.settle_down()
-    options = {**ours.bulk_workers, "fail": 1, "interval": 1000}
-    with Snapshot(cluster, ours.database, SNAPSHOT_SECONDS + 600):
-        worker = ours.process("work", **options)
-        offer = ours.process("offer", rate=rate, seconds=SNAPSHOT_SECONDS)
-        seconds = watch(ours, worker, offer, options)
+    with Holder(cluster, ours.database, "begin isolation level repeatable read; select count(*) from queue.ready"):
+        seconds, behind = watch(ours, rate, SNAPSHOT_SECONDS)
         dead = int(cluster.sql("select n_dead_tup from pg_stat_user_tables where relname = 'ready'", ours.database))
-    interval = max(10, SNAPSHOT_SECONDS // 10)
-    rows = intervals(seconds, interval)
+    rows = intervals(seconds, max(10, SNAPSHOT_SECONDS // 10))
     for row in rows:
-        say(f"  {row['from']:4.0f} s: {row['rate']:,.0f}/s, median {row['median_ms']:.1f} ms, p99 {row['p99_ms']:.1f} ms")
+        say("  {from:4.0f} s: {rate:,.0f}/s, median {median_ms:.1f}, p99 {p99_ms:.1f} ms".format(**row))
     first, last = rows[0], rows[-1]
-    worst = min(row["rate"] for row in rows[1:])
     figure(bench="held_snapshot", rate=round(statistics.mean(row["rate"] for row in rows)), offered=rate,
-           seconds=SNAPSHOT_SECONDS, ratio=last["rate"] / first["rate"], worst_ratio=worst / first["rate"],
+           seconds=SNAPSHOT_SECONDS, ratio=last["rate"] / first["rate"],
+           worst_ratio=min(row["rate"] for row in rows[1:]) / first["rate"],
            median_ms=last["median_ms"], p99_ms=last["p99_ms"], first_p99_ms=first["p99_ms"],
            p99_ratio=last["p99_ms"] / first["p99_ms"], worst_p99_ms=max(row["p99_ms"] for row in rows),
-           behind_s=max(line["behind_s"] for line in offer.lines), dead_entries=dead)
+           behind_s=behind, dead_entries=dead)
     cluster.drop(ours.database)
-
-
-def watch(ours, worker, offer, options):
-    """Follows both to the end of the offer; the worker is restarted at half time. [(time, jobs, latencies)]"""
-    seconds, restart_at = [], time.time() + SNAPSHOT_SECONDS / 2
-    try:
-        done = 0
-        while offer.process.poll() is None:
-            worker.wait_readable(0.2)
-            offer.read()
-            for line in worker.read():
-                if "at" in line:
-                    seconds.append((line["at"], line["done"] - done, line["latency"]))
-                    done = line["done"]
-            if restart_at and time.time() >= restart_at:
-                restart_at, old, known = None, worker, done
-                worker, done = ours.process("work", **options), 0
-                old.stop()
-                for line in old.lines[-3:]:
-                    if "at" in line and line["done"] > known:
-                        seconds.append((line["at"], line["done"] - known, line["latency"]))
-                        known = line["done"]
-        offer.finish()
-        worker.stop()
-    finally:
-        offer.kill()
-        worker.kill()
-    return seconds
-
-
-def intervals(seconds, length):
-    """Rate and latencies of each whole interval, from the second second on."""
-    start = seconds[0][0] + 1
-    rows = []
-    while start + length <= seconds[-1][0] + 1:
-        part = [one for one in seconds if start <= one[0] < start + length]
-        latencies = merged(one[2] for one in part)
-        rows.append({"from": start - seconds[0][0], "rate": sum(one[1] for one in part) / length,
-                     "median_ms": quantile_ms(latencies, 0.5), "p99_ms": quantile_ms(latencies, 0.99)})
-        start += length
-    return rows
 
 
 def main():

@@ -42,7 +42,8 @@ class Cluster:
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {
             "PGHOST": str(self.folder), "PGUSER": "postgres", "PGDATABASE": "postgres",
             "PATH": f"{BINARIES}:{os.environ['PATH']}"}
-        self.run(as_server([str(BINARIES / "initdb"), "-D", str(self.folder / "data"), "-U", "postgres", "-A", "trust"]))
+        self.run(as_server(
+            [str(BINARIES / "initdb"), "-D", str(self.folder / "data"), "-U", "postgres", "-A", "trust"]))
         text = "".join(f"{name} = '{value}'\n" for name, value in self.settings.items())
         with open(self.folder / "data/postgresql.conf", "a", encoding="utf-8") as file:
             file.write(text + f"unix_socket_directories = '{self.folder}'\n")

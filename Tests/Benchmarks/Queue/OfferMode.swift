@@ -8,7 +8,8 @@ import Queue
 /// Enqueues at a fixed rate whatever becomes of the jobs: a tenth in priority 1, and of each hundred one that is
 /// delayed by one to five seconds.
 ///
-/// Options: `rate` (10000 a second), `seconds` (60), `tick` (20 milliseconds).
+/// Options: `rate` (10000 a second), `seconds` (60), `tick` (20 milliseconds), `stubborn` (0; 1 sends again what failed,
+/// so that a commit whose answer was lost enqueues twice), `statements` (named, or unnamed).
 struct OfferMode {
     let options: Options
 
@@ -43,7 +44,7 @@ struct OfferMode {
                 let count = min(wanted - offered, Enqueue.maximumJobs)
                 guard count > 0 else { break }
                 let statement = try Enqueue.statement((offered..<offered + count).map(request))
-                _ = try await pool.withConnection { try await $0.query(statement) }
+                try await send(statement, pool)
                 wakeup.notify("transform")
                 offered += count
             }
@@ -56,6 +57,18 @@ struct OfferMode {
             }
         }
         Report.line([("at", Report.time), ("offered", offered), ("behind_s", worst)])
+    }
+
+    private func send(_ statement: EnqueueStatement, _ pool: PostgresPool) async throws {
+        while true {
+            do {
+                _ = try await pool.withConnection { try await $0.query(statement, timeout: .seconds(10)) }
+                return
+            } catch {
+                guard options.int("stubborn", 0) == 1 else { throw error }
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
     }
 
     private func request(_ number: Int) -> JobRequest {
