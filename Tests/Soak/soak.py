@@ -1,4 +1,4 @@
-"""See the first lines of `soak`. Each test makes its own server, so that the last one's wounds are not the next one's."""
+"""See the first lines of `soak`. Each test has a server of its own: the last one's wounds are not the next one's."""
 
 import os
 import signal
