@@ -147,7 +147,7 @@ let testTargets: [Target] = [
         "Queue",
         [
             "Queue", "QueueCrasher", "Migrations", "Postgres", "EventLoop", "Lifecycle", "Observability", "TestSupport",
-        ]),
+        ], exclude: ["README.md"]),
     tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
     tests("Expressions", ["Expressions", "Records", "JSON", "Postgres", "TestSupport"]),
     tests("Platform", ["Ingest", "Transform", "Store", "Analytics"] + base),

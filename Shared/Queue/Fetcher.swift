@@ -6,8 +6,8 @@ import Postgres
 final class Fetcher {
     private static let firstPause: Duration = .milliseconds(50)
     private static let longestPause: Duration = .seconds(2)
-    /// A connection that does not answer for so long is given up: its peer may be gone.
-    private static let statementLimit: Duration = .seconds(4)
+    private static let shortestLimit: Duration = .seconds(4)
+    private static let longestLimit: Duration = .seconds(64)
 
     let worker: Worker
     let context: LeaseContext
@@ -17,6 +17,9 @@ final class Fetcher {
     private var marks: Marks
     private var waiting: [LeaseCore] = []
     private var errorPause = Fetcher.firstPause
+    /// A connection that does not answer for so long is given up: its peer may be gone. Longer where a claim has to
+    /// pass over millions of dead entries.
+    private var statementLimit = Fetcher.shortestLimit
 
     init(_ worker: Worker, _ context: LeaseContext, _ liveness: Liveness, until shutdown: ShutdownSignal) {
         self.worker = worker
@@ -75,7 +78,9 @@ final class Fetcher {
     }
 
     private func ask<S: PostgresStatement>(_ statement: S) async throws -> [S.Row] {
-        try await context.pool.withConnection { try await $0.query(statement, timeout: Self.statementLimit) }
+        try await context.pool.withConnection { [statementLimit] in
+            try await $0.query(statement, timeout: statementLimit)
+        }
     }
 
     private func pause(after error: any Error, _ session: WorkerSession) async {
@@ -84,6 +89,7 @@ final class Fetcher {
             // The worker is not on the register any more: declared lost and rescued, or its row was purged.
             return session.book.lose()
         }
+        if (error as? PostgresError)?.code == .timedOut { statementLimit = min(statementLimit * 2, Self.longestLimit) }
         context.logger.warning("the queue cannot be read", ["error": .describing(error)])
         await worker.mailbox.wait(until: .now + errorPause * (0.5 + worker.configuration.random()))
         errorPause = min(errorPause * 2, Self.longestPause)
@@ -115,6 +121,7 @@ final class Fetcher {
             count: jobs.count, limit: limit, solo: solo, swept: sweep, soloWaiting: soloWaiting, at: now,
             poll: worker.configuration.pollInterval * (1 + 0.2 * worker.configuration.random()))
         context.metrics.claim.observe(now - began)
+        statementLimit = min(max((now - began) * 4, Self.shortestLimit), Self.longestLimit)
         if let lease, !jobs.isEmpty { take(lease, jobs, solo: solo, session) }
     }
 
