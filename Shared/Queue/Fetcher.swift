@@ -6,7 +6,7 @@ import Postgres
 final class Fetcher {
     private static let firstPause: Duration = .milliseconds(50)
     private static let longestPause: Duration = .seconds(2)
-    private static let shortestLimit: Duration = .seconds(4)
+    private static let shortestLimit: Duration = .seconds(2)
     private static let longestLimit: Duration = .seconds(64)
 
     let worker: Worker
