@@ -9,7 +9,7 @@ class FreezingProxy:
     """Listens in a folder of its own, with two threads a connection."""
 
     def __init__(self, folder, server):
-        self.server, self.generation, self.frozen, self.ended = str(server), 0, -1, threading.Event()
+        self.server, self.generation, self.frozen, self.thawed = str(server), 0, -1, threading.Event()
         self.folder = folder
         os.makedirs(folder)
         self.listener = socket.socket(socket.AF_UNIX)
@@ -21,11 +21,16 @@ class FreezingProxy:
         return f"postgres://postgres@/{database}?host={self.folder}"
 
     def freeze(self):
+        self.thawed.clear()
         self.frozen = self.generation
         self.generation += 1
 
+    def thaw(self):
+        """The frozen connections are found dead at last, as by TCP's own limits."""
+        self.thawed.set()
+
     def close(self):
-        self.ended.set()
+        self.thaw()
         self.listener.close()
 
     def accept(self):
@@ -52,7 +57,7 @@ class FreezingProxy:
         except OSError:
             pass
         if generation <= self.frozen:
-            self.ended.wait()
+            self.thawed.wait()
         for end in (source, sink):
             try:
                 end.shutdown(socket.SHUT_RDWR)

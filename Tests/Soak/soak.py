@@ -172,12 +172,14 @@ def restarts():
                 fault()
                 times[name].append(load.works_again(60))
                 say(f"  {name}: working again after {times[name][-1]:.1f} s")
+                load.proxy.thaw()
                 time.sleep(2)
         load.offer.finish()
         jobs = check_complete(cluster, load.ours, load.worker)
         worst = {f"{name}_s": max(found) for name, found in times.items() if found}
-        slow = {name: found for name, found in worst.items() if found > 10}
-        check(not slow, f"later than 10 s: {slow}")
+        # A listening connection that is half-open tells nothing: then a job waits for a poll first.
+        slow = {name: found for name, found in worst.items() if found > (10 + POLL_S if name == "half_open_s" else 10)}
+        check(not slow, f"too late: {slow}")
         return {"jobs": jobs, "faults": sum(map(len, times.values())), **worst}
 
 
