@@ -7,7 +7,7 @@ SECONDS ?= 60
 export SWIFT MILLRACE_HOME
 
 .PHONY: help demo run stop build test test-thread-sanitizer contract lint lint-kubernetes bench oracle drain-proof \
-	fuzz-http garden clean
+	soak fuzz-http garden clean
 
 help: ## say what each of these does
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,7 +42,7 @@ lint-kubernetes: ## check the Kubernetes manifests against their schemas, strict
 bench: ## every benchmark beside its peer; the last lines are one JSON figure each
 	@Tests/Benchmarks/bench
 
-bench-%: ## one of them: load, event, wait, idle, http, memory, slow (slow clients against everyone else)
+bench-%: ## one of them: load, event, wait, idle, http, memory, queue, slow (slow clients against everyone else)
 	@Tests/Benchmarks/bench $*
 
 oracle: ## the long form of the data path's oracle: clients, kills, then the sets are compared
@@ -50,6 +50,9 @@ oracle: ## the long form of the data path's oracle: clients, kills, then the set
 
 drain-proof: ## stop a service under load, fifty times: no accepted request fails, nothing acknowledged is lost
 	@deploy/local/drain-proof
+
+soak: ## the long forms of the queue's ten tests: snapshots, restarts, storms, a pooler and stalls, for minutes
+	@Tests/Soak/soak
 
 garden: ## what h11, httptools, nginx and HAProxy make of the HTTP corpus; each difference is explained
 	@Tests/HTTPGarden/garden

@@ -149,7 +149,7 @@ let testTargets: [Target] = [
         [
             "Queue", "QueueCrasher", "JSON", "Migrations", "Postgres", "EventLoop", "Lifecycle", "Observability",
             "TestSupport",
-        ]),
+        ], exclude: ["README.md"]),
     tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
     tests("Expressions", ["Expressions", "Records", "JSON", "Postgres", "TestSupport"]),
     tests("Platform", ["Ingest", "Transform", "Store", "Analytics"] + base),
@@ -168,6 +168,9 @@ let benchmarks: [Target] = [
     .executableTarget(
         name: "records-bench", dependencies: ["Records", "CAllocationCount"], path: "Tests/Benchmarks/Records",
         swiftSettings: swift),
+    .executableTarget(
+        name: "queue-bench", dependencies: ["Queue", "Postgres", "EventLoop", "Lifecycle", "Observability"],
+        path: "Tests/Benchmarks/Queue", swiftSettings: swift),
 ]
 
 let package = Package(

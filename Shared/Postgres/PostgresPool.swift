@@ -120,7 +120,9 @@ public final class PostgresPool: Service {
     private func giveBack(_ id: PoolState.ConnectionID, _ connection: PostgresConnection) async {
         let core = connection.core
         if core.isInTransaction { await core.rollbackTransaction() }
-        let usable = core.phase == .idle && core.handle.isGood && !core.isInTransaction
+        // Those that are idle may be as broken: half-open, each would cost its user the whole time limit.
+        if core.phase == .closed || !core.handle.isGood { return change { $0.foundBroken(id) } }
+        let usable = core.phase == .idle && !core.isInTransaction
         change { $0.giveBack(id, usable: usable, now: .now) }
     }
 

@@ -8,6 +8,8 @@ final class Fetcher {
     private static let longestPause: Duration = .seconds(2)
     /// Jobs taken from the gate in one transaction.
     private static let admissionLimit = 500
+    private static let shortestLimit: Duration = .seconds(2)
+    private static let longestLimit: Duration = .seconds(64)
 
     let worker: Worker
     let context: LeaseContext
@@ -18,6 +20,9 @@ final class Fetcher {
     private var share = FairShare()
     private var waiting: [LeaseCore] = []
     private var errorPause = Fetcher.firstPause
+    /// A connection that does not answer for so long is given up: its peer may be gone. Longer where a claim has to
+    /// pass over millions of dead entries.
+    private var statementLimit = Fetcher.shortestLimit
 
     init(_ worker: Worker, _ context: LeaseContext, _ liveness: Liveness, until shutdown: ShutdownSignal) {
         self.worker = worker
@@ -69,7 +74,7 @@ final class Fetcher {
             case .admit: try await admit(session)
             case .advance:
                 let statement = AdvanceStatement(queue: session.queue)
-                if let row = try await context.pool.withConnection({ try await $0.query(statement).first }) {
+                if let row = try await ask(statement).first {
                     marks.advanced(row)
                 }
                 state.advanced(at: .now)
@@ -83,12 +88,19 @@ final class Fetcher {
         }
     }
 
+    private func ask<S: PostgresStatement>(_ statement: S) async throws -> [S.Row] {
+        try await context.pool.withConnection { [statementLimit] in
+            try await $0.query(statement, timeout: statementLimit)
+        }
+    }
+
     private func pause(after error: any Error, _ session: WorkerSession) async {
         context.metrics.claimErrors.add()
         if (error as? PostgresError)?.sqlstate == "55000" {
             // The worker is not on the register any more: declared lost and rescued, or its row was purged.
             return session.book.lose()
         }
+        if (error as? PostgresError)?.code == .timedOut { statementLimit = min(statementLimit * 2, Self.longestLimit) }
         context.logger.warning("the queue cannot be read", ["error": .describing(error)])
         await worker.mailbox.wait(until: .now + errorPause * (0.5 + worker.configuration.random()))
         errorPause = min(errorPause * 2, Self.longestPause)
@@ -107,7 +119,7 @@ final class Fetcher {
         state.willClaim()
         let rows: [ClaimStatement.Row]
         do {
-            rows = try await context.pool.withConnection { try await $0.query(statement) }
+            rows = try await ask(statement)
         } catch {
             session.book.restore(done: done)
             state.claimFailed(at: .now)
@@ -127,6 +139,7 @@ final class Fetcher {
             count: jobs.count, limit: limit, solo: solo, swept: sweep, byFlows: byFlows, header: header, at: now,
             poll: worker.configuration.pollInterval * (1 + 0.2 * worker.configuration.random()))
         context.metrics.claim.observe(now - began)
+        statementLimit = min(max((now - began) * 4, Self.shortestLimit), Self.longestLimit)
         if let lease = header.lease, !jobs.isEmpty { take(lease, jobs, solo: solo, session) }
         if header.isPaused { await giveBackWaiting(session) }
     }
@@ -136,14 +149,14 @@ final class Fetcher {
         let low = marks.ordinary.low
         let statement = FlowsStatement(
             queue: session.queue, low: low, after: share.after, limit: FairShare.maximumFlows)
-        guard let row = try await context.pool.withConnection({ try await $0.query(statement).first }) else { return }
+        guard let row = try await ask(statement).first else { return }
         share.found(row, low: low[Int(2 - row.priority)], began: began, ended: .now)
     }
 
     /// What it lets through may be more than this worker takes: the others are told.
     private func admit(_ session: WorkerSession) async throws {
         let statement = AdmitStatement(queue: session.queue, low: marks.gateLow, limit: Self.admissionLimit)
-        guard let row = try await context.pool.withConnection({ try await $0.query(statement).first }) else { return }
+        guard let row = try await ask(statement).first else { return }
         state.admitted(Int(row.moved), isMore: row.isMore)
         context.metrics.admitted.add(Int(row.moved))
         if row.moved > 1 { context.wakeup.notify(worker.queue) }
@@ -170,7 +183,7 @@ final class Fetcher {
 
     private func reconcile(_ session: WorkerSession) async throws {
         let statement = ReconcileStatement(worker: session.worker, known: session.book.held)
-        let given = try await context.pool.withConnection { try await $0.query(statement).first } ?? 0
+        let given = try await ask(statement).first ?? 0
         if given > 0 {
             context.metrics.returned.add(Int(given))
             state.notified()
@@ -182,7 +195,7 @@ final class Fetcher {
         let done = session.book.takeDone()
         let statement = RestStatement(worker: session.worker, isUncertain: false, done: done)
         do {
-            let isAlive = try await context.pool.withConnection { try await $0.query(statement).first } ?? false
+            let isAlive = try await ask(statement).first ?? false
             if !isAlive { session.book.lose() }
         } catch {
             session.book.restore(done: done)
@@ -197,7 +210,7 @@ final class Fetcher {
     private func register() async -> WorkerSession? {
         let statement = RegisterWorkerStatement(queue: worker.queue, name: worker.configuration.name)
         do {
-            let row = try await context.pool.withConnection { try await $0.query(statement).first }
+            let row = try await ask(statement).first
             errorPause = Self.firstPause
             return row.map(WorkerSession.init)
         } catch {
@@ -215,7 +228,7 @@ final class Fetcher {
             session.book.remove(lease)
             guard !session.book.isLost else { continue }
             let statement = GiveBackStatement(lease: lease.id)
-            let given = try? await context.pool.withConnection { try await $0.query(statement).first ?? nil }
+            let given = try? await ask(statement).first ?? nil
             context.metrics.returned.add(Int(given.flatMap { $0 } ?? 0))
         }
         if !waiting.isEmpty { context.wakeup.notify(worker.queue) }

@@ -6,6 +6,9 @@ import Synchronization
 final class LeaseCore: Sendable {
     /// The limit for finding out what became of a commit.
     static let resolveLimit: Duration = .seconds(60)
+    /// A connection that does not answer a settle for so long is given up, and what became of it is found out: its
+    /// peer may be gone.
+    private static let closeLimit: Duration = .seconds(3)
 
     let id: Int64
     let jobs: [Job]
@@ -90,7 +93,7 @@ final class LeaseCore: Sendable {
     ) async throws {
         try await close(closed, byHandler: byHandler) { connection, attempt, finish in
             attempt.expect(())
-            try await connection.execute(statement(self.id, finish))
+            try await connection.execute(statement(self.id, finish), timeout: Self.closeLimit)
         }
     }
 
@@ -102,7 +105,7 @@ final class LeaseCore: Sendable {
         try await close(closed, byHandler: byHandler) { connection, attempt, finish in
             try await connection.transaction { connection in
                 let value = try await body(connection)
-                try await connection.execute(statement(self.id, finish))
+                try await connection.execute(statement(self.id, finish), timeout: Self.closeLimit)
                 attempt.expect(value)
                 return value
             }
@@ -208,9 +211,9 @@ private final class CommitAttempt<T: Sendable>: Sendable {
 }
 
 extension PostgresError {
-    /// A transaction may have committed all the same: the connection broke while it, or a statement that is a
-    /// transaction of its own, was under way.
+    /// A transaction may have committed all the same: the connection broke, or did not answer, while it or a statement
+    /// that is a transaction of its own was under way.
     fileprivate var leavesCommitOpen: Bool {
-        code == .commitUnknown || code == .connectionLost
+        code == .commitUnknown || code == .connectionLost || code == .timedOut
     }
 }

@@ -17,6 +17,8 @@ public final class FaultProxy: Sendable {
         var fault = Fault.none
         var sockets: [Int: UnixSocket] = [:]
         var nextSocket = 0
+        /// Connections up to this one are frozen.
+        var frozen = 0
         var stopped = false
     }
 
@@ -48,6 +50,11 @@ public final class FaultProxy: Sendable {
         state.withLock { $0.fault = fault }
     }
 
+    /// Lets the connections that are open now hang for good, half-open: nothing passes, nothing is closed. New ones work.
+    public func freeze() {
+        state.withLock { $0.frozen = $0.nextSocket }
+    }
+
     /// Closes all connections that are open now.
     public func cut() {
         for socket in state.withLock({ $0.sockets }).values { socket.shutDown() }
@@ -74,31 +81,33 @@ public final class FaultProxy: Sendable {
             }
             let ends = PairEnd()
             Thread.detachNewThread {
-                self.pump(client, upstream, answers: false)
+                self.pump(client, upstream, ids, answers: false)
                 self.end(ids, ends)
             }
             Thread.detachNewThread {
-                self.pump(upstream, client, answers: true)
+                self.pump(upstream, client, ids, answers: true)
                 self.end(ids, ends)
             }
         }
         listener.close()
     }
 
-    private func pump(_ source: UnixSocket, _ sink: UnixSocket, answers: Bool) {
+    private func pump(_ source: UnixSocket, _ sink: UnixSocket, _ ids: Int, answers: Bool) {
         while true {
             let bytes = source.read()
-            guard !bytes.isEmpty, passes(answers), sink.write(bytes) else { break }
+            guard !bytes.isEmpty, passes(ids, answers), sink.write(bytes) else { break }
         }
+        // The end, too, is not told over a frozen connection.
+        while state.withLock({ ids <= $0.frozen && !$0.stopped }) { Thread.sleep(forTimeInterval: 0.005) }
         source.shutDown()
         sink.shutDown()
     }
 
     /// Whether the bytes just read may go on; waits while the network is gone.
-    private func passes(_ answers: Bool) -> Bool {
+    private func passes(_ ids: Int, _ answers: Bool) -> Bool {
         while true {
             let fault = state.withLock { state in
-                let fault = state.fault
+                let fault = ids <= state.frozen ? .stalled : state.fault
                 if case .dropNextAnswer = fault, answers { state.fault = .none }
                 return state.stopped ? .none : fault
             }
