@@ -33,9 +33,10 @@ public struct TransformService: Sendable {
             pool: platform.pool, pipelines: PipelineCache(),
             transformer: BatchTransformer(schemas: SchemaRegistry(pool: platform.pool)), wakeup: platform.wakeup,
             logger: platform.logger, metrics: TransformMetrics(platform.metrics))
+        var settings = WorkerConfiguration(slots: configuration.slots, name: "transform")
+        settings.leader = configuration.leader
         return Worker(
-            queue: "transform", pool: platform.pool,
-            configuration: WorkerConfiguration(slots: configuration.slots, name: "transform"), handler: handler,
+            queue: "transform", pool: platform.pool, configuration: settings, handler: handler,
             logger: platform.logger, metrics: platform.metrics)
     }
 

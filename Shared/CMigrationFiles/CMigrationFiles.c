@@ -29,6 +29,10 @@ static const uint8_t ingest_stream_0007[] = {
 #embed "../Migrations/SQL/0007_ingest_stream.sql"
 };
 
+static const uint8_t queue_retention_0009[] = {
+#embed "../Migrations/SQL/0009_queue_retention.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -37,6 +41,7 @@ static const struct millrace_migration_file files[] = {
     {"0005_landing_retention.sql", landing_retention_0005, sizeof landing_retention_0005},
     {"0006_source_settings.sql", source_settings_0006, sizeof source_settings_0006},
     {"0007_ingest_stream.sql", ingest_stream_0007, sizeof ingest_stream_0007},
+    {"0009_queue_retention.sql", queue_retention_0009, sizeof queue_retention_0009},
 };
 
 size_t millrace_migration_count(void) {

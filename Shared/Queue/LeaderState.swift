@@ -19,6 +19,7 @@ struct LeaderState: Sendable {
     private var deferredMark = Int64.min
     private var deferredFullAt: ContinuousClock.Instant?
     private var inspectAt: ContinuousClock.Instant
+    private var retireAt: ContinuousClock.Instant
 
     init(_ configuration: LeaderConfiguration, now: ContinuousClock.Instant) {
         self.configuration = configuration
@@ -26,6 +27,7 @@ struct LeaderState: Sendable {
         soonest = now
         troubledAt = now
         inspectAt = now
+        retireAt = now
     }
 
     /// Returns whether the leadership has just been won.
@@ -77,6 +79,15 @@ struct LeaderState: Sendable {
         guard now >= inspectAt else { return false }
         inspectAt = now + configuration.renewal - .milliseconds(100)
         return true
+    }
+
+    func mustRetire(at now: ContinuousClock.Instant) -> Bool {
+        now >= retireAt
+    }
+
+    /// Partitions were looked at. With more to do the next tick goes on.
+    mutating func retired(again: Bool, at now: ContinuousClock.Instant) {
+        if !again { retireAt = now + configuration.retirement }
     }
 
     private mutating func due(in time: Duration, at now: ContinuousClock.Instant) {

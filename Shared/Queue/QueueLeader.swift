@@ -3,10 +3,10 @@ public import Observability
 public import Postgres
 
 /// A candidate for the leadership of the queue. The leader, one for the whole database, makes deferred jobs ready when
-/// they are due, takes the jobs of lost workers away from them, and makes partitions ahead.
+/// they are due, takes the jobs of lost workers away from them, and makes and drops partitions.
 ///
-/// At rest the leader sends two statements each `renewal` (15 s), the second for metrics of depth; a candidate sends
-/// one at the end of each term it sees. Every `Worker` runs one; a process that only enqueues may run one too.
+/// At rest the leader sends two statements each `renewal` (15 s), the second for metrics of depth, and one each
+/// `retirement` (5 min); a candidate sends one at the end of each term it sees. Every `Worker` runs one; a process that only enqueues may run one too.
 public final class QueueLeader: Service {
     public let name = "queue leader"
     let pool: PostgresPool
@@ -103,6 +103,7 @@ public final class QueueLeader: Service {
         if state.mustInspect(at: .now) {
             depth.show(try await pool.withConnection { try await $0.query(InspectAllStatement()) })
         }
+        if state.mustRetire(at: .now) { try await retire(&state) }
     }
 
     /// Makes ready what is due, a thousand jobs a transaction, and tells the queues.

@@ -41,6 +41,7 @@ struct LeaderMetrics: Sendable {
     let rescued: Counter
     let charged: Counter
     let moved: Counter
+    let dropped: Counter
 
     init(_ registry: MetricsRegistry) {
         isLeader = registry.gauge("millrace_queue_leader", help: "1 while this process leads the queue.")
@@ -49,6 +50,8 @@ struct LeaderMetrics: Sendable {
             "millrace_queue_rescued_total", help: "Jobs of lost workers given away without an attempt charged.")
         charged = registry.counter(
             "millrace_queue_rescued_charged_total", help: "Jobs that ran alone in a lost worker: an attempt charged.")
+        dropped = registry.counter(
+            "millrace_queue_partitions_dropped_total", help: "Partitions of finished jobs that were dropped.")
         moved = registry.counter("millrace_queue_deferred_moved_total", help: "Deferred jobs made ready.")
     }
 }
