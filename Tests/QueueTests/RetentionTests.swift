@@ -100,10 +100,10 @@ struct RetentionTests {
         ),
         (
             """
-            WITH worker AS (SELECT * FROM queue.register_worker('transform', 'test'))
-            SELECT queue.claim(w.worker, w.queue, false, 1, array_fill(0::int8, ARRAY[5]), array_fill(0::int8, ARRAY[5]),
-                array_fill(0::int8, ARRAY[5]), true, '{}')
-            FROM worker w, queue.enqueue('transform', 'a', 1, ARRAY['{}']::jsonb[])
+            WITH worker AS (SELECT * FROM queue.register_worker('transform', 'test')),
+            low AS (SELECT array_fill(0::int8, ARRAY[5]) AS marks)
+            SELECT queue.claim(w.worker, w.queue, false, 1, low.marks, low.marks, low.marks, true, '{}')
+            FROM worker w, low, queue.enqueue('transform', 'a', 1, ARRAY['{}']::jsonb[])
             """,
             """
             SELECT queue.settle(l.id, l.jobs, l.attempts, true) FROM queue.lease l

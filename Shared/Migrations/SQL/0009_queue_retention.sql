@@ -110,6 +110,15 @@ CREATE FUNCTION queue.leaving() RETURNS TABLE (parent text, child text, stage te
     ORDER BY s.slot, p.ordinal
 $$;
 
+-- Declares workers lost that hold leases and are not on the register: their claim was under way in the server while they
+-- were rescued, and committed afterwards. The next rescue gives the jobs away.
+CREATE FUNCTION queue.adopt() RETURNS void LANGUAGE sql AS $$
+    INSERT INTO queue.worker (id, queue, name, started_at, seen_at, lost_at, busy)
+    SELECT DISTINCT ON (l.worker) l.worker, l.queue, 'gone', l.claimed_at, l.claimed_at, clock_timestamp(), true
+    FROM queue.lease l WHERE NOT EXISTS (SELECT FROM queue.worker w WHERE w.id = l.worker)
+    ORDER BY l.worker, l.id ON CONFLICT DO NOTHING
+$$;
+
 -- Rotates; marks the slots that are to leave: ended more than in_retention seconds ago, every transaction that drew in
 -- them over, nothing alive in them. Dead letters that old go with them, in_limit a call. `again` says that there is
 -- more to do at once; the arrays are queue.leaving. Durations in seconds. Must come first in its transaction.
@@ -123,6 +132,7 @@ DECLARE
     old record;
 BEGIN
     again := queue.rotate(in_age, in_portion);
+    PERFORM queue.adopt();
     FOR old IN
         SELECT s.slot * width AS low, (s.slot + 1) * width AS high, s.slot FROM queue.slot s
         WHERE s.leaving_at IS NULL AND s.ended_at < past AND s.ended_xid < pg_snapshot_xmin(pg_current_snapshot())
