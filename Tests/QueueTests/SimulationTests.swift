@@ -6,7 +6,7 @@ import Testing
 
 /// Random histories against a model, on a real server. `SIMULATION_HISTORIES` says how many (300), and
 /// `SIMULATION_SEED` replays one alone.
-@Suite("Queue: simulation", .serialized)
+@Suite("Queue: simulation")
 struct SimulationTests {
     private struct Failure: Sendable, CustomStringConvertible {
         let seed: UInt64
@@ -18,37 +18,40 @@ struct SimulationTests {
     }
 
     private static let environment = ProcessInfo.processInfo.environment
-    private static let lanes = 2
+    private static let lanes = 4
 
-    /// Runs histories in one database until one fails.
-    private func run(_ seeds: [UInt64], mutation: String? = nil) async throws -> Failure? {
-        let lane = try await SimulationLane(mutation: mutation)
-        for seed in seeds {
+    /// Runs histories in one database after another, each until one fails, up to `limit` failures.
+    private func run(_ seeds: [UInt64], mutation: String? = nil, limit: Int = 1) async throws -> [Failure] {
+        var lane = try await SimulationLane(mutation: mutation)
+        var failures: [Failure] = []
+        for seed in seeds where failures.count < limit {
+            let simulation = Simulation(lane, seed: seed)
             do {
-                if let text = try await Simulation(lane, seed: seed).run() { return Failure(seed: seed, text: text) }
+                guard let text = try await simulation.run() else { continue }
+                failures.append(Failure(seed: seed, text: text))
             } catch {
-                return Failure(seed: seed, text: "\(error)", isError: true)
+                failures.append(Failure(seed: seed, text: "\(error)\(simulation.story)", isError: true))
             }
+            if failures.count < limit { lane = try await SimulationLane(mutation: mutation) }
         }
-        await lane.close()
-        return nil
+        return failures
     }
 
     @Test("Random histories hold what the model says")
     func histories() async throws {
         if let text = Self.environment["SIMULATION_SEED"], let seed = UInt64(text) {
-            let failure = try await run([seed])
-            #expect(failure == nil, "\(failure.map(\.description) ?? "")")
+            let failures = try await run([seed])
+            #expect(failures.isEmpty, "\(failures.map(\.description).joined())")
             return
         }
         let count = Self.environment["SIMULATION_HISTORIES"].flatMap { Int($0) } ?? 300
         let start = UInt64.random(in: 0..<1 << 32) << 20
-        let failures = try await withThrowingTaskGroup(of: Failure?.self) { group in
+        let failures = try await withThrowingTaskGroup(of: [Failure].self) { group in
             for lane in 0..<Self.lanes {
                 let seeds = stride(from: lane, to: count, by: Self.lanes).map { start + UInt64($0) }
-                group.addTask { try await run(seeds) }
+                group.addTask { try await run(seeds, limit: 3) }
             }
-            return try await group.reduce(into: [Failure]()) { all, one in if let one { all.append(one) } }
+            return try await group.reduce(into: [Failure]()) { $0 += $1 }
         }
         #expect(failures.isEmpty, "\(failures.map(\.description).joined(separator: "\n"))")
     }
@@ -95,8 +98,8 @@ struct SimulationTests {
     @Test("It finds a mistake", arguments: mutations.indices)
     func findsMistake(_ place: Int) async throws {
         let (name, sql) = Self.mutations[place]
-        let failure = try await run((0..<400).map { UInt64($0) }, mutation: sql)
-        let found = try #require(failure, "\(name) was not found")
+        let failures = try await run((0..<1000).map { UInt64($0) }, mutation: sql)
+        let found = try #require(failures.first, "\(name) was not found")
         #expect(!found.isError, "\(name): \(found)")
     }
 }

@@ -203,4 +203,15 @@ struct StateTests {
         state.failed(at: start + .seconds(30), random: 0)
         #expect(!state.mayDeclareLost(at: start + .seconds(36)))
     }
+
+    @Test("Partitions that may leave are looked at every five minutes; with more to do, at the next tick")
+    func retirement() {
+        var state = LeaderState(LeaderConfiguration(), now: start)
+        #expect(state.mustRetire(at: start))
+        state.retired(again: true, at: start)
+        #expect(state.mustRetire(at: start))
+        state.retired(again: false, at: start)
+        #expect(!state.mustRetire(at: start + .seconds(299)))
+        #expect(state.mustRetire(at: start + .seconds(300)))
+    }
 }

@@ -65,10 +65,10 @@ BEGIN
     RETURN true;
 END $$;
 
--- Whether a job of this range may still be run: it is ready, deferred or under a lease, or among the dead letters since
--- in_dead, who can be redriven. By the small tables of live jobs, never by their bodies; all in one snapshot, since jobs
+-- Whether a job of this range may still be run: it is ready, deferred or under a lease, or a dead letter, which can be
+-- redriven. By the small tables of live jobs, never by their bodies; all in one snapshot, since jobs
 -- move from one table to another.
-CREATE FUNCTION queue.is_slot_live(in_low int8, in_high int8, in_dead timestamptz) RETURNS bool LANGUAGE sql STABLE
+CREATE FUNCTION queue.is_slot_live(in_low int8, in_high int8) RETURNS bool LANGUAGE sql STABLE
     SET enable_seqscan = off SET jit = off
 AS $$
     SELECT EXISTS (SELECT FROM queue.deferred d WHERE d.job >= in_low AND d.job < in_high)
@@ -77,18 +77,18 @@ AS $$
             SELECT FROM queue.ready r WHERE r.lane = w.lane AND r.priority = w.priority AND r.job >= in_low
                 AND r.position > greatest(w.position, in_low - 1) AND r.position < in_high))
         OR EXISTS (SELECT FROM queue.lease l, unnest(l.jobs) AS job WHERE job >= in_low AND job < in_high)
-        OR EXISTS (SELECT FROM queue.dead d WHERE d.job >= in_low AND d.job < in_high AND d.at > in_dead)
+        OR EXISTS (SELECT FROM queue.dead d WHERE d.job >= in_low AND d.job < in_high)
 $$;
 
--- Forgets up to in_limit dead letters of a range. Returns how many.
-CREATE FUNCTION queue.expire_dead(in_low int8, in_high int8, in_limit int4) RETURNS int4 LANGUAGE plpgsql
+-- Forgets up to in_limit dead letters of a range that died before in_before. Returns how many.
+CREATE FUNCTION queue.expire_dead(in_low int8, in_high int8, in_before timestamptz, in_limit int4) RETURNS int4 LANGUAGE plpgsql
     SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
     expired int4;
 BEGIN
     DELETE FROM queue.dead d WHERE d.job IN (
-        SELECT x.job FROM queue.dead x WHERE x.job >= in_low AND x.job < in_high
+        SELECT x.job FROM queue.dead x WHERE x.job >= in_low AND x.job < in_high AND x.at < in_before
         ORDER BY x.job LIMIT in_limit FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS expired = ROW_COUNT;
     RETURN expired;
@@ -138,14 +138,14 @@ BEGIN
         WHERE s.leaving_at IS NULL AND s.ended_at < past AND s.ended_xid < pg_snapshot_xmin(pg_current_snapshot())
         ORDER BY s.slot
     LOOP
-        CONTINUE WHEN queue.is_slot_live(old.low, old.high, past);
-        IF queue.expire_dead(old.low, old.high, in_limit) >= in_limit THEN
+        -- Also where another job keeps the slot: it may be one that waits for a dead one.
+        IF queue.expire_dead(old.low, old.high, past, in_limit) >= in_limit THEN
             again := true;
             EXIT;
         END IF;
-        -- One that is redriven at this moment is seen as dead still, or as ready.
+        -- A dead letter that is redriven at this moment is seen as dead still, or as ready.
         UPDATE queue.slot s SET leaving_at = now()
-        WHERE s.slot = old.slot AND NOT queue.is_slot_live(old.low, old.high, '-infinity');
+        WHERE s.slot = old.slot AND NOT queue.is_slot_live(old.low, old.high);
     END LOOP;
     SELECT array_agg(l.parent), array_agg(l.child), array_agg(l.stage) INTO parents, children, stages
     FROM queue.leaving() l;

@@ -4,9 +4,11 @@ import Postgres
 
 /// Claims: alone, two at the same moment, in a transaction that stays open; some answers are lost.
 extension Simulation {
-    func claim(solo: Bool) async throws {
+    func claim() async throws {
         guard let worker = random.pick(workers) else { return }
-        _ = try await claim(worker, solo: solo, losesAnswer: random.chance(10))
+        let hasSolo = model.jobs.values.contains { $0.place == .ready(solo: true) }
+        let isSolo = random.chance(hasSolo ? 60 : 5)
+        _ = try await claim(worker, solo: isSolo, losesAnswer: random.chance(10))
     }
 
     /// Gives how many jobs were claimed.
@@ -51,6 +53,9 @@ extension Simulation {
     private func apply(_ worker: SimulatedWorker, _ statement: ClaimStatement, _ lease: Int64?, _ jobs: [Job]) {
         for lease in statement.done { model.finished(lease) }
         if let lease {
+            // One that was under way meanwhile is another matter: `claimSlowly`.
+            if model.workers[worker.id] != false { model.refute("lost worker \(worker.id) has claimed") }
+            if model.isPaused { model.refute("a paused queue was claimed from") }
             model.claimed(lease, worker.id, solo: statement.solo, jobs.map { ($0.id, $0.attempt, $0.lastAttempt) })
         }
         checkNoneOverlooked(statement, jobs)

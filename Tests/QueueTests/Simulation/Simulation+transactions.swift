@@ -6,7 +6,17 @@ import Postgres
 extension Simulation {
     enum Ending { case commit, loseAnswer, rollBack, breakOff }
 
-    func enqueue() async throws {
+    /// Two enqueuers side by side, while the marks move: the first may commit long before the second.
+    func overlap() async throws {
+        if random.chance(50) { try await skipPositions() }
+        try await enqueue(staysOpen: true)
+        try await enqueue(staysOpen: true)
+        try await advance()
+        if random.chance(70) { try await finish(transactions.remove(at: transactions.count - 2), .commit) }
+        if random.chance(70) { try await advance() }
+    }
+
+    func enqueue(staysOpen: Bool = false) async throws {
         var requests: [JobRequest] = []
         for _ in 0..<random.number(1...4) {
             let delay: Duration? = random.chance(25) ? .milliseconds(random.number(1...20_000)) : nil
@@ -27,7 +37,7 @@ extension Simulation {
                     id, priority: request.priority, isDelayed: request.delay != nil, allowance: request.maxAttempts)
             }
         }
-        if random.chance(60) { try await finish(open, .commit) } else { transactions.append(open) }
+        if !staysOpen, random.chance(60) { try await finish(open, .commit) } else { transactions.append(open) }
     }
 
     func finishTransaction() async throws {

@@ -115,7 +115,8 @@ extension Simulation {
         if answer.map(Int.init) != (isHeld ? expected : nil) {
             model.refute("lease \(lease) gave \(answer.map { "\($0)" } ?? "nothing") back, not \(expected)")
         }
-        if random.chance(80) { worker.leases[lease] = nil }
+        // Else the answer was lost.
+        if random.chance(60) { worker.leases[lease] = nil }
     }
 
     /// Not beside a claim of the same worker.

@@ -41,8 +41,11 @@ final class Simulation {
     }
 
     private var failure: String? {
-        model.violation.map { "\($0)\n  steps: \(steps.joined(separator: "; "))" }
+        model.violation.map { $0 + story }
     }
+
+    /// What has happened so far.
+    var story: String { "\n  steps: \(steps.joined(separator: "; "))" }
 
     func note(_ step: String) {
         steps.append(step)
@@ -65,24 +68,25 @@ final class Simulation {
 
     private func step() async throws {
         switch random.number(1...100) {
-        case ...14: try await enqueue()
-        case ...28: try await claim(solo: random.chance(25))
-        case ...31: try await claimSideBySide()
-        case ...34: try await claimSlowly()
-        case ...52: try await end()
-        case ...62: try await finishTransaction()
-        case ...66: try await resolve()
-        case ...68: try await giveBack()
-        case ...70: try await reconcile()
-        case ...72: try await leave()
-        case ...76: try await register()
-        case ...79: try await crash()
-        case ...81: resume()
-        case ...84: try await stepClock(random.number(-20...40))
-        case ...88: try await rescue()
-        case ...92: try await moveDue(limit: random.number(1...5))
-        case ...95: try await advance()
-        case ...96: try await skipPositions()
+        case ...12: try await enqueue()
+        case ...24: try await claim()
+        case ...26: try await claimSideBySide()
+        case ...29: try await claimSlowly()
+        case ...45: try await end()
+        case ...54: try await finishTransaction()
+        case ...58: try await resolve()
+        case ...61: try await giveBack()
+        case ...63: try await reconcile()
+        case ...65: try await leave()
+        case ...69: try await register()
+        case ...72: try await crash()
+        case ...76: resume()
+        case ...79: try await stepClock(random.number(-20...40))
+        case ...84: try await rescue()
+        case ...88: try await moveDue(limit: random.number(1...5))
+        case ...91: try await advance()
+        case ...93: try await skipPositions()
+        case ...95: try await overlap()
         case ...98: try await cancel()
         case 99: try await redrive()
         default: try await pause()
@@ -113,8 +117,8 @@ final class Simulation {
             while let (lease, jobs) = worker.open.first {
                 try await end(worker, lease, jobs, losesAnswer: false)
                 while !transactions.isEmpty { try await finish(transactions.removeFirst(), .commit) }
+                if model.violation != nil { return }
             }
-            if model.violation != nil { return }
         }
     }
 

@@ -63,9 +63,4 @@ final class SimulationLane {
                 """)
         return Int64(try await control.query("SELECT nextval('queue.position')")[0].int(0)) + 1
     }
-
-    func close() async {
-        for connection in idle { await connection.close() }
-        await control.close()
-    }
 }
