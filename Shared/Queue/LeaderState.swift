@@ -9,6 +9,9 @@ struct LeaderState: Sendable {
     /// by a slow transaction may be due before it is visible.
     static let deferredSlack: Duration = .seconds(60)
 
+    /// How long a partition that somebody held is left alone.
+    static let heldPause: Duration = .seconds(60)
+
     let configuration: LeaderConfiguration
     private(set) var isLeader = false
     private(set) var tickAt: ContinuousClock.Instant
@@ -85,9 +88,13 @@ struct LeaderState: Sendable {
         now >= retireAt
     }
 
-    /// Partitions were looked at. With more to do the next tick goes on.
-    mutating func retired(again: Bool, at now: ContinuousClock.Instant) {
-        if !again { retireAt = now + configuration.retirement }
+    /// Partitions were looked at. With more to do the next tick goes on; what somebody held is tried again in a while.
+    mutating func retired(again: Bool, isHeld: Bool, at now: ContinuousClock.Instant) {
+        if isHeld {
+            retireAt = now + min(Self.heldPause, configuration.retirement)
+        } else if !again {
+            retireAt = now + configuration.retirement
+        }
     }
 
     private mutating func due(in time: Duration, at now: ContinuousClock.Instant) {

@@ -103,7 +103,7 @@ public final class QueueLeader: Service {
         if state.mustInspect(at: .now) {
             depth.show(try await pool.withConnection { try await $0.query(InspectAllStatement()) })
         }
-        if state.mustRetire(at: .now) { try await retire(&state) }
+        if state.mustRetire(at: .now) { await retire(&state) }
     }
 
     /// Makes ready what is due, a thousand jobs a transaction, and tells the queues.
