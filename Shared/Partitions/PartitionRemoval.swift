@@ -4,9 +4,9 @@ public import Postgres
 /// Detaches partitions and drops them, while everybody else goes on.
 ///
 /// A partition is detached concurrently, outside a transaction, and each lock is waited for no longer than
-/// `lockTimeout`: who inserts, reads or holds a snapshot meanwhile waits for none of it. What cannot be had now is to be
-/// tried again later, from where it stands; the catalog says where that is. Two who remove the same at once do no harm:
-/// the second one's statements fail. Whether a partition may leave is for the caller to know.
+/// `lockTimeout`: who inserts, reads or holds a snapshot meanwhile waits for none of it. What cannot be had now is to
+/// be tried again later, from where it stands; the catalog says where that is. Two who remove the same at once do no
+/// harm: the second one's statements fail. Whether a partition may leave is for the caller to know.
 public struct PartitionRemoval: Sendable {
     public struct Outcome: Sendable, Equatable {
         /// Partitions that are gone.
@@ -24,8 +24,8 @@ public struct PartitionRemoval: Sendable {
     let lockTimeout: Duration
     let logger: Logger
 
-    /// A `lockTimeout` shorter than PostgreSQL's `deadlock_timeout` (1 s) does not outlast an autovacuum, which gives way
-    /// after that.
+    /// A `lockTimeout` shorter than PostgreSQL's `deadlock_timeout` (1 s) does not outlast an autovacuum, which gives
+    /// way after that.
     public init(pool: PostgresPool, lockTimeout: Duration = .seconds(2), logger: Logger) {
         self.pool = pool
         self.lockTimeout = lockTimeout

@@ -81,8 +81,8 @@ AS $$
 $$;
 
 -- Forgets up to in_limit dead letters of a range that died before in_before. Returns how many.
-CREATE FUNCTION queue.expire_dead(in_low int8, in_high int8, in_before timestamptz, in_limit int4) RETURNS int4 LANGUAGE plpgsql
-    SET enable_seqscan = off SET jit = off
+CREATE FUNCTION queue.expire_dead(in_low int8, in_high int8, in_before timestamptz, in_limit int4) RETURNS int4
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
     expired int4;
@@ -110,8 +110,8 @@ CREATE FUNCTION queue.leaving() RETURNS TABLE (parent text, child text, stage te
     ORDER BY s.slot, p.ordinal
 $$;
 
--- Declares workers lost that hold leases and are not on the register: their claim was under way in the server while they
--- were rescued, and committed afterwards. The next rescue gives the jobs away.
+-- Declares workers lost that hold leases and are not on the register: their claim was under way in the server while
+-- they were rescued, and committed afterwards. The next rescue gives the jobs away.
 CREATE FUNCTION queue.adopt() RETURNS void LANGUAGE sql AS $$
     INSERT INTO queue.worker (id, queue, name, started_at, seen_at, lost_at, busy)
     SELECT DISTINCT ON (l.worker) l.worker, l.queue, 'gone', l.claimed_at, l.claimed_at, clock_timestamp(), true
