@@ -83,7 +83,8 @@ let modules: [Target] = [
     shared("Migrations", ["Postgres", "Observability", "CMigrationFiles", "COpenSSL"], exclude: ["SQL"]),
     shared("Partitions", ["Postgres", "Observability"]),
     shared(
-        "Queue", ["Partitions", "Postgres", "EventLoop", "Lifecycle", "Observability", "JSON"], exclude: ["README.md"]),
+        "Queue", ["Partitions", "Postgres", "EventLoop", "Lifecycle", "Observability", "JSON", "CTimeZone"],
+        exclude: ["README.md"]),
     shared("Records", ["JSON", "CSimdJSON", "CZstd", "CZlib", "COpenSSL", "CTimeZone"], exclude: ["README.md"]),
     shared("Expressions", ["Records", "JSON", "CGMP", "CPCRE2", "COpenSSL"], exclude: ["README.md"]),
     shared("Access", ["Postgres", "HTTP", "HTTPServer", "JSON", "Observability", "COpenSSL"]),
@@ -148,7 +149,8 @@ let testTargets: [Target] = [
     tests(
         "Queue",
         [
-            "Queue", "QueueCrasher", "Migrations", "Postgres", "EventLoop", "Lifecycle", "Observability", "TestSupport",
+            "Queue", "QueueCrasher", "JSON", "Migrations", "Postgres", "EventLoop", "Lifecycle", "Observability",
+            "TestSupport",
         ]),
     tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
     tests("Expressions", ["Expressions", "Records", "JSON", "Postgres", "TestSupport"]),
@@ -156,7 +158,7 @@ let testTargets: [Target] = [
     tests("Access", ["Access", "HTTP", "HTTPServer", "Observability", "Postgres", "TestSupport"]),
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
     tests("Ingest", ["Ingest", "Migrations", "TestSupport"] + base),
-    tests("Transform", ["Transform", "Expressions", "TestSupport"] + base),
+    tests("Transform", ["Transform", "Expressions", "Migrations", "TestSupport"] + base),
     tests("Store", ["Store", "Expressions", "Partitions", "TestSupport"] + base),
     tests("Analytics", ["Analytics", "TestSupport"] + base),
     tests("Tidy", ["Ingest", "Transform", "Store", "Analytics", "HTTPServer"]),

@@ -1,6 +1,7 @@
 import Configuration
 public import HTTPServer
 import Lifecycle
+import Observability
 public import Platform
 import Postgres
 import Queue
@@ -46,14 +47,27 @@ public struct StoreService: Sendable {
     }
 
     private static func worker(_ configuration: StoreConfiguration, _ platform: Platform) -> Worker {
-        let handler = LoadHandler(
-            pool: platform.pool, tables: DatasetTables(pool: platform.pool, logger: platform.logger),
-            loader: GroupLoader(raws: RawRecords()), wakeup: platform.wakeup, groupBytes: configuration.loadBytes,
-            metrics: LoadMetrics(platform.metrics), logger: platform.logger)
         var settings = WorkerConfiguration(slots: configuration.loadSlots, maxClaim: 128, name: "store")
         settings.leader = configuration.leader
         return Worker(
-            queue: "store", pool: platform.pool, configuration: settings, handler: handler,
+            queue: "store", pool: platform.pool, configuration: settings,
+            handler: handlers(
+                pool: platform.pool, tables: DatasetTables(pool: platform.pool, logger: platform.logger),
+                wakeup: platform.wakeup, groupBytes: configuration.loadBytes, metrics: LoadMetrics(platform.metrics),
+                logger: platform.logger),
             logger: platform.logger, metrics: platform.metrics)
+    }
+
+    /// What does the jobs of queue `store`, by their kinds.
+    static func handlers(
+        pool: PostgresPool, tables: DatasetTables, wakeup: Wakeup, groupBytes: Int, metrics: LoadMetrics,
+        logger: Logger
+    ) -> KindDispatch {
+        func handler(_ ledger: any ChunkLedger) -> LoadHandler {
+            LoadHandler(
+                pool: pool, tables: tables, ledger: ledger, wakeup: wakeup, groupBytes: groupBytes, metrics: metrics,
+                logger: logger)
+        }
+        return KindDispatch(["load": handler(LoadLedger()), "replace": handler(ReplaceLedger())])
     }
 }

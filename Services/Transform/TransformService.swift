@@ -1,7 +1,9 @@
 import Configuration
 public import HTTPServer
 import Lifecycle
+import Observability
 public import Platform
+import Postgres
 import Queue
 
 /// The transform service: turns batches into rows by pipelines, and keeps the pipelines.
@@ -29,21 +31,41 @@ public struct TransformService: Sendable {
     }
 
     private static func worker(_ configuration: TransformConfiguration, _ platform: Platform) -> Worker {
-        let handler = TransformHandler(
-            pool: platform.pool, pipelines: PipelineCache(),
-            transformer: BatchTransformer(schemas: SchemaRegistry(pool: platform.pool)), wakeup: platform.wakeup,
-            logger: platform.logger, metrics: TransformMetrics(platform.metrics))
         var settings = WorkerConfiguration(slots: configuration.slots, name: "transform")
         settings.leader = configuration.leader
         return Worker(
-            queue: "transform", pool: platform.pool, configuration: settings, handler: handler,
+            queue: "transform", pool: platform.pool, configuration: settings,
+            handler: handlers(
+                pool: platform.pool, wakeup: platform.wakeup, logger: platform.logger, metrics: platform.metrics),
             logger: platform.logger, metrics: platform.metrics)
+    }
+
+    /// What does the jobs of queue `transform`, by their kinds.
+    static func handlers(
+        pool: PostgresPool, wakeup: Wakeup, logger: Logger, metrics: MetricsRegistry
+    ) -> KindDispatch {
+        let pipelines = PipelineCache()
+        let transformer = BatchTransformer(schemas: SchemaRegistry(pool: pool))
+        let counts = TransformMetrics(metrics)
+        return KindDispatch([
+            "transform": TransformHandler(
+                pool: pool, pipelines: pipelines, transformer: transformer, wakeup: wakeup, logger: logger,
+                metrics: counts),
+            "run.replay": ReplayHandler(
+                pool: pool, pipelines: pipelines, transformer: transformer, wakeup: wakeup, logger: logger,
+                metrics: counts),
+            "run.start": RunStartHandler(starter: RunStarter(), wakeup: wakeup, logger: logger),
+        ])
     }
 
     private static func routes(_ platform: Platform) -> [Route] {
         let store = PipelineStore(pool: platform.pool)
         let pipelines = PipelineRouteTable(pipelines: PipelineRoutes(store: store), dryRun: DryRunRoute(store: store))
         let queues = QueueRoutes(inspector: QueueInspector(pool: platform.pool), wakeup: platform.wakeup)
-        return pipelines.routes + queues.routes
+        let jobs = JobRoutes(inspector: queues.inspector, wakeup: platform.wakeup)
+        let schedules = ScheduleRoutes(store: ScheduleStore(pool: platform.pool), wakeup: platform.wakeup)
+        let runs = RunRoutes(
+            pool: platform.pool, starter: RunStarter(), inspector: queues.inspector, wakeup: platform.wakeup)
+        return pipelines.routes + runs.routes + queues.routes + jobs.routes + schedules.routes
     }
 }

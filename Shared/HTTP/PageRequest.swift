@@ -28,6 +28,9 @@ public struct PageRequest: Sendable, Hashable {
     /// How many items to look up: one more than is given tells whether there is a next page.
     public var lookup: Int32 { Int32(limit) + 1 }
 
+    /// The `next_cursor` of a page that ended at a place which no item of it has.
+    public func cursor(at key: [JSONValue]) -> String { Cursor(key).text(of: list) }
+
     /// The page out of what was looked up, and the `next_cursor` behind it; nil for the last page.
     ///
     /// `hasMore` where something else than the number of items ended the page. `key` is an item's place in the list.

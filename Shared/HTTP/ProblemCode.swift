@@ -97,6 +97,7 @@ extension ProblemCode {
 
 extension ProblemCode {
     public static let invalidPipeline = ProblemCode("invalid_pipeline", 422, "The pipeline is not valid")
+    public static let invalidSchedule = ProblemCode("invalid_schedule", 422, "The schedule is not valid")
     public static let invalidExpression = ProblemCode("invalid_expression", 422, "The expression is not valid")
     public static let invalidSource = ProblemCode("invalid_source", 422, "The source's settings are not valid")
     public static let invalidDataset = ProblemCode("invalid_dataset", 422, "The dataset's definition is not valid")
@@ -137,7 +138,8 @@ extension ProblemCode {
         preconditionFailed, confirmationRequired, unauthorized, forbidden, rateLimited, lagging, storageFull,
         tooManyConnections, conflict, alreadyExists, inUse, incompatibleChange, rawExpired, idempotencyInProgress,
         idempotencyMismatch, receiptFailed, uploadExpired, outOfSequence, streamTakenOver, invalidPipeline,
-        invalidExpression, invalidSource, invalidDataset, invalidQuery, queryNotAllowed, queryFailed, queryTimeout,
+        invalidSchedule, invalidExpression, invalidSource, invalidDataset, invalidQuery, queryNotAllowed, queryFailed,
+        queryTimeout,
         queryUnavailable, databaseUnavailable, overloaded, shuttingDown, notReady, timeout, internalError, badGateway,
         serviceUnavailable, gatewayTimeout,
     ]

@@ -4,11 +4,17 @@
 ///   a sweep that was not allowed before.
 /// - *solo phase*: the solo lane has jobs and its turn has come. Nothing is claimed until nothing runs, then one solo
 ///   job at a time, alone in the process. After `soloTurn` the ordinary lane has as long a turn.
+/// - *backlogged*: the last claim was full. Whose jobs wait is looked up now and then (`FairShare`).
+/// - *gate*: jobs with a limit key wait at it. A few are let through before each claim.
 struct FetchState: Sendable {
     enum Step: Sendable, Equatable {
         /// Start a claimed group that waits for a slot.
         case start
         case claim(solo: Bool)
+        /// Look whose jobs wait.
+        case lookAtFlows
+        /// Let jobs with a limit key through.
+        case admit
         /// Move the low-water marks up.
         case advance
         /// Give back the leases that nobody knows of: a claim's answer was lost.
@@ -33,6 +39,8 @@ struct FetchState: Sendable {
     private var runsSolo = false
     private var hint = true
     private var soloWaiting = false
+    private var gateWaiting = false
+    private var isBacklogged = false
     private var needsSweep = false
     private var soloSince: ContinuousClock.Instant?
     private var ordinaryUntil: ContinuousClock.Instant
@@ -53,7 +61,9 @@ struct FetchState: Sendable {
         advancedAt = now - Self.advanceInterval
     }
 
-    mutating func next(at now: ContinuousClock.Instant, sweepAllowedAt: ContinuousClock.Instant) -> Step {
+    mutating func next(
+        at now: ContinuousClock.Instant, sweepAllowedAt: ContinuousClock.Instant, mustLookAtFlows: Bool = false
+    ) -> Step {
         if waiting > 0, running < (runsSolo ? 1 : slots) { return .start }
         if let due = reconcileAt.first, now >= due { return .reconcile }
         if advancesOwed > 0, now >= advancedAt + Self.advanceInterval { return .advance }
@@ -65,7 +75,8 @@ struct FetchState: Sendable {
             return running + waiting == 0 ? .claim(solo: true) : .wait(until: advanceDue)
         }
         let hasRoom = running + waiting < slots + buffer
-        if hint, hasRoom { return .claim(solo: false) }
+        if gateWaiting, hasRoom { return .admit }
+        if hint, hasRoom { return isBacklogged && mustLookAtFlows ? .lookAtFlows : .claim(solo: false) }
         var instants = [advanceDue]
         if hasRoom { instants += [pollAt, needsSweep ? sweepAllowedAt : nil] }
         if soloWaiting { instants.append(ordinaryUntil) }
@@ -90,8 +101,9 @@ struct FetchState: Sendable {
         needsSweep = false
     }
 
+    /// `byFlows`: it was no look at all that there is.
     mutating func claimed(
-        count: Int, limit: Int, solo: Bool, swept: Bool, soloWaiting others: Bool,
+        count: Int, limit: Int, solo: Bool, swept: Bool, byFlows: Bool = false, header: ClaimStatement.Header,
         at now: ContinuousClock.Instant, poll: Duration
     ) {
         pollAt = now + poll
@@ -107,9 +119,11 @@ struct FetchState: Sendable {
             // A solo claim comes instead of the ordinary one that was due.
             hint = true
         } else {
-            soloWaiting = others
-            if count == limit { hint = true }
-            needsSweep = count < limit && !swept
+            soloWaiting = header.soloWaiting
+            gateWaiting = header.gateWaiting
+            isBacklogged = count == limit
+            if count == limit || byFlows { hint = true }
+            needsSweep = count < limit && !swept && !byFlows
         }
     }
 
@@ -123,6 +137,11 @@ struct FetchState: Sendable {
 
     mutating func reconciled() {
         if !reconcileAt.isEmpty { reconcileAt.removeFirst() }
+    }
+
+    mutating func admitted(_ count: Int, isMore: Bool) {
+        gateWaiting = isMore
+        if count > 0 { hint = true }
     }
 
     mutating func started() {

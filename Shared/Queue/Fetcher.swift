@@ -6,6 +6,8 @@ import Postgres
 final class Fetcher {
     private static let firstPause: Duration = .milliseconds(50)
     private static let longestPause: Duration = .seconds(2)
+    /// Jobs taken from the gate in one transaction.
+    private static let admissionLimit = 500
 
     let worker: Worker
     let context: LeaseContext
@@ -13,6 +15,7 @@ final class Fetcher {
     private let shutdown: ShutdownSignal
     private var state: FetchState
     private var marks: Marks
+    private var share = FairShare()
     private var waiting: [LeaseCore] = []
     private var errorPause = Fetcher.firstPause
 
@@ -35,6 +38,7 @@ final class Fetcher {
             _ = worker.mailbox.take()
             state = FetchState(slots: state.slots, buffer: state.buffer, now: .now)
             marks = Marks(now: .now)
+            share = FairShare()
             liveness.set(session, isBusy: false)
             await withDiscardingTaskGroup { group in
                 while !isStopping, !session.book.isLost {
@@ -52,14 +56,21 @@ final class Fetcher {
         let letter = worker.mailbox.take()
         if letter.isNotified { state.notified() }
         state.ended(letter.endedGroups, at: .now)
+        for job in letter.cancelled { session.book.cancel(job) }
+        if letter.isPauseAsked { await giveBackWaiting(session) }
         do {
-            switch state.next(at: .now, sweepAllowedAt: marks.sweepAllowedAt) {
+            let now = ContinuousClock.now
+            switch state.next(
+                at: now, sweepAllowedAt: marks.sweepAllowedAt, mustLookAtFlows: share.mustLook(at: now))
+            {
             case .start: start(session, &group)
             case .claim(let solo): try await claim(session, solo: solo)
+            case .lookAtFlows: try await lookAtFlows(session)
+            case .admit: try await admit(session)
             case .advance:
                 let statement = AdvanceStatement(queue: session.queue)
                 if let row = try await context.pool.withConnection({ try await $0.query(statement).first }) {
-                    marks.advanced(low: row.low, soloLow: row.soloLow)
+                    marks.advanced(row)
                 }
                 state.advanced(at: .now)
             case .reconcile: try await reconcile(session)
@@ -86,11 +97,13 @@ final class Fetcher {
     private func claim(_ session: WorkerSession, solo: Bool) async throws {
         let began = ContinuousClock.now
         let limit = solo ? 1 : worker.configuration.maxClaim
-        let sweep = solo || marks.maySweep(at: began)
+        let byFlows = !solo && !share.flows.isEmpty
+        let sweep = byFlows ? marks.sweepIsDue(at: began) : solo || marks.maySweep(at: began)
         let done = session.book.takeDone()
         let statement = ClaimStatement(
             worker: session.worker, queue: session.queue, solo: solo, limit: limit,
-            marks: marks.bounds(solo: solo, at: began), soloLow: marks.solo.low, sweep: sweep, done: done)
+            marks: marks.bounds(solo: solo, at: began), soloLow: marks.solo.low, gateLow: marks.gateLow,
+            sweep: sweep, done: done, flows: byFlows ? share.flows(sweeping: sweep) : [])
         state.willClaim()
         let rows: [ClaimStatement.Row]
         do {
@@ -101,15 +114,39 @@ final class Fetcher {
             liveness.set(session, isBusy: true)
             throw error
         }
-        guard case .header(let lease, let soloWaiting) = rows.first else { return }
+        guard case .header(let header) = rows.first else { return }
         let jobs = rows.compactMap { if case .job(let job) = $0 { job } else { nil } }
         let now = ContinuousClock.now
-        marks.claimed(jobs, solo: solo, swept: sweep, began: began, ended: now)
+        if byFlows {
+            marks.claimedByFlows(swept: sweep, began: began, ended: now)
+            share.claimed(jobs, limit: limit)
+        } else {
+            marks.claimed(jobs, solo: solo, swept: sweep, began: began, ended: now)
+        }
         state.claimed(
-            count: jobs.count, limit: limit, solo: solo, swept: sweep, soloWaiting: soloWaiting, at: now,
+            count: jobs.count, limit: limit, solo: solo, swept: sweep, byFlows: byFlows, header: header, at: now,
             poll: worker.configuration.pollInterval * (1 + 0.2 * worker.configuration.random()))
         context.metrics.claim.observe(now - began)
-        if let lease, !jobs.isEmpty { take(lease, jobs, solo: solo, session) }
+        if let lease = header.lease, !jobs.isEmpty { take(lease, jobs, solo: solo, session) }
+        if header.isPaused { await giveBackWaiting(session) }
+    }
+
+    private func lookAtFlows(_ session: WorkerSession) async throws {
+        let began = ContinuousClock.now
+        let low = marks.ordinary.low
+        let statement = FlowsStatement(
+            queue: session.queue, low: low, after: share.after, limit: FairShare.maximumFlows)
+        guard let row = try await context.pool.withConnection({ try await $0.query(statement).first }) else { return }
+        share.found(row, low: low[Int(2 - row.priority)], began: began, ended: .now)
+    }
+
+    /// What it lets through may be more than this worker takes: the others are told.
+    private func admit(_ session: WorkerSession) async throws {
+        let statement = AdmitStatement(queue: session.queue, low: marks.gateLow, limit: Self.admissionLimit)
+        guard let row = try await context.pool.withConnection({ try await $0.query(statement).first }) else { return }
+        state.admitted(Int(row.moved), isMore: row.isMore)
+        context.metrics.admitted.add(Int(row.moved))
+        if row.moved > 1 { context.wakeup.notify(worker.queue) }
     }
 
     private func take(_ id: Int64, _ jobs: [Job], solo: Bool, _ session: WorkerSession) {
@@ -173,6 +210,7 @@ final class Fetcher {
 
     /// Gives back the groups that were claimed and not started. What fails here is rescued later.
     private func giveBackWaiting(_ session: WorkerSession) async {
+        state.gaveBack(waiting.count)
         for lease in waiting {
             session.book.remove(lease)
             guard !session.book.isLost else { continue }
@@ -194,20 +232,5 @@ final class Fetcher {
         } catch {
             context.logger.warning("a worker could not leave the register", ["error": .describing(error)])
         }
-    }
-}
-
-extension LeaseCore {
-    /// Buries the jobs whose attempts are used up, has the others handled, and ends the attempts left open.
-    func handle() async {
-        context.metrics.running.add(1)
-        let began = ContinuousClock.now
-        for job in jobs where job.isDoomed { await buryDoomed(job) }
-        let alive = jobs.filter { !$0.isDoomed }
-        if !alive.isEmpty { await context.handler.handle(alive, lease: Lease(core: self)) }
-        let failure = JobFailure(code: "unsettled", message: "the handler returned without settling the job")
-        await fail(openJobs.map { ($0, failure) })
-        context.metrics.handling.observe(.now - began)
-        context.metrics.running.add(-1)
     }
 }

@@ -1,4 +1,5 @@
-/// A job as claimed. `attempt` counts from 1; `lastAttempt` is the last one before the job becomes a dead letter.
+/// A job as claimed, or a slice of a job array. `attempt` counts from 1; `lastAttempt` is the last one before the job
+/// becomes a dead letter.
 public struct Job: Sendable, Identifiable {
     public let id: Int64
     public let kind: String
@@ -12,8 +13,31 @@ public struct Job: Sendable, Identifiable {
     public let trace: String?
     /// Microseconds since 2000-01-01 UTC.
     public let enqueuedAt: Int64
+    /// The items of the array that this is a slice of; nil for a job that is none.
+    public let items: Range<Int32>?
     /// Where it stood in its lane.
     let position: Int64
+    let traits: Traits
+
+    /// What a claim says of a job besides.
+    struct Traits: OptionSet, Sendable {
+        let rawValue: Int16
+        /// More has to be done at its end than to record it: it has a limit or a unique key, is an array, or others may
+        /// wait for it.
+        static let concludes = Traits(rawValue: 1)
+        /// Its unique key is free once it starts.
+        static let freesKey = Traits(rawValue: 2)
+    }
+
+    /// What tells the jobs of a lease apart: it may hold several slices of one array.
+    struct Key: Hashable, Sendable {
+        let job: Int64
+        let first: Int32
+    }
+
+    var key: Key { Key(job: id, first: first) }
+    var first: Int32 { items?.lowerBound ?? 0 }
+    var itemCount: Int32 { items.map { $0.upperBound - $0.lowerBound } ?? 0 }
 
     /// All attempts are used up: what is left is to bury it.
     var isDoomed: Bool { attempt > lastAttempt }
@@ -38,13 +62,37 @@ public struct JobFailure: Error, Sendable, CustomStringConvertible {
 
     /// The failure that an error thrown by a handler amounts to.
     public init(_ error: any Error) {
-        self = error as? JobFailure ?? JobFailure(code: "error", message: String(describing: error))
+        switch error {
+        case let failure as JobFailure: self = failure
+        case let error as QueueError:
+            self = JobFailure(code: error.code.failureCode, message: error.message)
+        default: self = JobFailure(code: "error", message: String(describing: error))
+        }
     }
+
+    /// A neighbour was cancelled: no attempt is charged.
+    var isUncharged: Bool { code == QueueError.Code.cancelled.failureCode }
+
+    static let timedOut = JobFailure(code: "timed_out", message: "the time for handling the job was over")
 
     public var description: String { "\(code): \(message)" }
 
     /// As kept in the outcome: at most 4,000 characters, no NUL.
     var stored: String {
         String(String.UnicodeScalarView(description.unicodeScalars.lazy.filter { $0 != "\0" }.prefix(4000)))
+    }
+}
+
+extension QueueError.Code {
+    /// In snake_case, as a job's error has it.
+    fileprivate var failureCode: String {
+        switch self {
+        case .invalidRequest: "invalid_request"
+        case .leaseLost: "lease_lost"
+        case .notHeld: "not_held"
+        case .unresolved: "unresolved"
+        case .cancelled: "cancelled"
+        case .timedOut: "timed_out"
+        }
     }
 }

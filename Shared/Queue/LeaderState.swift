@@ -21,6 +21,8 @@ struct LeaderState: Sendable {
     private var failures = 0
     private var deferredMark = Int64.min
     private var deferredFullAt: ContinuousClock.Instant?
+    /// From where it looks at schedules.
+    var schedules = ScheduleWatch()
     private var inspectAt: ContinuousClock.Instant
     private var retireAt: ContinuousClock.Instant
 
@@ -39,7 +41,10 @@ struct LeaderState: Sendable {
     ) -> Bool {
         let wins = row.isLeader && !isLeader
         if wins || ended - began > Self.hiccup || began - tickAt > Self.hiccup { troubledAt = ended }
-        if wins { deferredFullAt = nil }
+        if wins {
+            deferredFullAt = nil
+            schedules = ScheduleWatch()
+        }
         isLeader = row.isLeader
         failures = 0
         soonest = ended + Self.nudgePause
@@ -97,7 +102,8 @@ struct LeaderState: Sendable {
         }
     }
 
-    private mutating func due(in time: Duration, at now: ContinuousClock.Instant) {
+    /// Something is due so much later: the next tick is not after that.
+    mutating func due(in time: Duration, at now: ContinuousClock.Instant) {
         tickAt = min(tickAt, now + max(time, .zero))
     }
 }

@@ -14,24 +14,52 @@ public struct Lease: Sendable {
     /// Runs `body` and settles `jobs` in one transaction. `body` runs on the connection's event loop: what is heavy is
     /// done before, or leaves the loop.
     ///
-    /// If `body` throws, or the lease is lost (`QueueError.leaseLost`), all of it is rolled back and the jobs stay
-    /// open. A commit whose answer was lost is looked up before this returns or throws. Several transactions of a
+    /// If `body` throws, the lease is lost (`QueueError.leaseLost`), a job was cancelled (`.cancelled`) or the time is over
+    /// (`.timedOut`), all of it is rolled back and the jobs stay open. A commit whose answer was lost is looked up before this returns or throws. Several transactions of a
     /// lease may run at the same time with different jobs.
     @discardableResult
     public func transaction<T: Sendable>(
         settling jobs: [Job], _ body: @escaping @Sendable (PostgresConnection) async throws -> T
     ) async throws -> T {
-        let value = try await core.close(jobs, body) { lease, finish in
-            SettleStatement(lease: lease, jobs: jobs, finish: finish)
+        let value = try await core.close(jobs, byHandler: true, body) { [core] _, finish in
+            core.settlement(of: jobs, finish: finish)
         }
         core.context.metrics.settled.add(jobs.count)
         return value
     }
 
+    /// The most a result may hold, in bytes of JSON.
+    public static let maximumResult = 64 * 1024
+
+    /// What the job, or the slice of an array, leaves behind once it is settled: JSON in UTF-8.
+    /// Errors: `.invalidRequest` when it exceeds `maximumResult`.
+    public func setResult(_ result: [UInt8], of job: Job) throws(QueueError) {
+        guard result.count <= Self.maximumResult else {
+            throw QueueError(
+                .invalidRequest, "a result of \(result.count) bytes exceeds \(Self.maximumResult)", doing: "settle")
+        }
+        core.setResult(result, of: job)
+    }
+
+    /// Says how far a job is, from 0 to 1, with up to 1,000 bytes of text. Kept once a second at most: what comes sooner
+    /// is dropped, as is what cannot be written.
+    public func report(_ fraction: Double, note: String? = nil, of job: Job) async {
+        guard core.mayReportProgress(of: job, at: .now) else { return }
+        let statement = ProgressStatement(job: job.id, fraction: min(max(fraction, 0), 1), note: note)
+        do {
+            try await core.context.pool.withConnection { _ = try await $0.execute(statement) }
+        } catch {
+            core.context.logger.debug("progress could not be kept", ["error": .describing(error)])
+        }
+    }
+
+    /// Whether the job was cancelled: it cannot be settled any more, and what is done for it is lost.
+    public func isCancelled(_ job: Job) -> Bool { core.isCancelled(job) }
+
     /// Settles jobs that have no work to commit.
     public func settle(_ jobs: [Job]) async throws {
-        try await core.close(jobs) { lease, finish in
-            SettleStatement(lease: lease, jobs: jobs, finish: finish)
+        try await core.close(jobs, byHandler: true) { [core] _, finish in
+            core.settlement(of: jobs, finish: finish)
         }
         core.context.metrics.settled.add(jobs.count)
     }

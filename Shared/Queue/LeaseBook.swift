@@ -41,6 +41,11 @@ final class LeaseBook: Sendable {
 
     var isLost: Bool { state.withLock(\.isLost) }
 
+    /// A job that may be under one of the leases was cancelled.
+    func cancel(_ job: Int64) {
+        for lease in state.withLock({ Array($0.held.values) }) { lease.cancel(job) }
+    }
+
     /// The worker was declared lost: none of its leases can commit any more.
     func lose() {
         let leases = state.withLock { state in

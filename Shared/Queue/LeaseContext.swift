@@ -7,6 +7,7 @@ struct LeaseContext: Sendable {
     let pool: PostgresPool
     let handler: any JobHandler
     let backoff: Backoff
+    let kinds: [String: KindPolicy]
     let random: @Sendable () -> Double
     let wakeup: Wakeup
     let metrics: QueueMetrics
@@ -17,6 +18,15 @@ struct LeaseContext: Sendable {
 enum LeaseFence {
     /// Raised by queue.hold when the lease is gone.
     static let lost: SQLState = "MR001"
+
+    /// Raised by queue.ended for a slice of an array that was cancelled.
+    static let arrayCancelled: SQLState = "MR002"
+
+    /// The outcome of a job was there already, or its array is cancelled; or something of the handler's own.
+    static func mayBeCancelled(_ error: any Error) -> Bool {
+        guard let state = (error as? PostgresError)?.sqlstate else { return false }
+        return state == .uniqueViolation || state == arrayCancelled
+    }
 
     static func isLost(_ error: any Error) -> Bool {
         if let error = error as? QueueError { return error.code == .leaseLost }

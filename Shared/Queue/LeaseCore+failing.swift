@@ -9,19 +9,37 @@ extension LeaseCore {
     /// Retries or buries; returns once it is durable, the lease is lost, or the task is cancelled.
     func fail(_ failures: [(job: Job, failure: JobFailure)]) async {
         var retries: [(job: Job, failure: JobFailure, delay: Duration)] = []
+        var uncharged: [Job] = []
         for (job, failure) in failures {
-            if failure.isPermanent || job.attempt >= job.lastAttempt {
+            if isCancelled(job) {
+                noteClosed([job])
+            } else if failure.isUncharged {
+                uncharged.append(job)
+            } else if failure.isPermanent || job.attempt >= job.lastAttempt {
                 await bury(job, failure)
             } else {
                 retries.append((job, failure, delay(job, failure)))
             }
         }
         await retry(retries)
+        await giveBack(uncharged)
+    }
+
+    /// Gives jobs back without an attempt charged: they did nothing wrong.
+    private func giveBack(_ jobs: [Job]) async {
+        guard !jobs.isEmpty else { return }
+        await insist("give back") { [context] in
+            try await self.close(jobs) { lease, finish in
+                GiveBackSomeStatement(lease: lease, jobs: jobs, finish: finish)
+            }
+            context.metrics.returned.add(jobs.count)
+            context.wakeup.notify(context.queue)
+        }
     }
 
     /// What is left of a job whose attempts are used up. Its last error is the one to report.
     func buryDoomed(_ job: Job) async {
-        let statement = LastErrorStatement(job: job.id)
+        let statement = LastErrorStatement(job: job)
         var text = ""
         await insist("read the last error") { [context] in
             text = try await context.pool.withConnection { try await $0.query(statement).first } ?? ""
@@ -54,6 +72,8 @@ extension LeaseCore {
                     ])
             } catch let error as PostgresError where error.isUnavailable || error.code == .commitUnknown {
                 throw error
+            } catch let error as QueueError where error.code == .cancelled {
+                self.noteClosed([job])
             } catch {
                 if !LeaseFence.isLost(error) { refusal = error }
             }
@@ -76,28 +96,30 @@ extension LeaseCore {
                 context.metrics.retried.add(retries.count)
                 // The leader learns of the due time.
                 context.wakeup.notify(context.queue)
-            } catch let error as PostgresError where error.sqlstate == .uniqueViolation {
+            } catch let error as QueueError where error.code == .cancelled {
                 alreadyClosed = true
             }
         }
-        // An outcome is there already: a settle that was given up as unknown had committed.
+        // An outcome is there already: cancelled, or a settle that was given up as unknown had committed.
         guard alreadyClosed else { return }
-        if retries.count == 1 { return noteClosed(retries.map(\.job)) }
-        for one in retries { await retry([one]) }
+        noteClosed(retries.map(\.job).filter(isCancelled))
+        await retry(retries.filter { !isCancelled($0.job) })
     }
 
     private func delay(_ job: Job, _ failure: JobFailure) -> Duration {
-        failure.retryAfter ?? context.backoff.delay(afterAttempt: job.attempt, random: context.random())
+        let backoff = context.kinds[job.kind]?.backoff ?? context.backoff
+        return failure.retryAfter ?? backoff.delay(afterAttempt: job.attempt, random: context.random())
     }
 
     /// Repeats until it succeeds, the lease is lost or the task is cancelled.
-    private func insist(_ doing: StaticString, _ body: () async throws -> Void) async {
+    func insist(_ doing: StaticString, _ body: () async throws -> Void) async {
         var pause = Self.firstPause
         while !isLost, !Task.isCancelled {
             do {
                 return try await body()
             } catch {
-                if LeaseFence.isLost(error) || (error as? QueueError)?.code == .notHeld { return }
+                if LeaseFence.isLost(error) { return }
+                if let error = error as? QueueError, [.notHeld, .cancelled].contains(error.code) { return }
                 context.logger.warning(
                     "an attempt's end could not be recorded; trying again",
                     ["queue.name": .string(context.queue), "doing": .describing(doing), "error": .describing(error)])

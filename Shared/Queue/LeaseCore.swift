@@ -14,6 +14,15 @@ final class LeaseCore: Sendable {
     private let backends: BackendRegistry
     private let book: LeaseBook
     private let state: Mutex<LeaseState>
+    private let reports = Mutex(Reports())
+    /// Raised when nothing is left to do: every open job was cancelled.
+    let interruption = WakeSignal()
+
+    /// What the handler said of its jobs: results until they are settled, and when it last told how far it is.
+    private struct Reports {
+        var results: [Job.Key: [UInt8]] = [:]
+        var progressAt: [Int64: ContinuousClock.Instant] = [:]
+    }
 
     init(
         id: Int64, jobs: [Job], isSolo: Bool, context: LeaseContext, backends: BackendRegistry, book: LeaseBook
@@ -24,11 +33,15 @@ final class LeaseCore: Sendable {
         self.context = context
         self.backends = backends
         self.book = book
-        state = Mutex(LeaseState(jobs: jobs.map(\.id)))
+        state = Mutex(LeaseState(jobs: jobs.map(\.key)))
     }
 
     var openJobs: [Job] {
-        state.withLock { state in jobs.filter { state.isOpen($0.id) } }
+        state.withLock { state in jobs.filter { state.isOpen($0.key) } }
+    }
+
+    func isCancelled(_ job: Job) -> Bool {
+        state.withLock { $0.isCancelled(job.key) }
     }
 
     var isLost: Bool { state.withLock(\.isLost) }
@@ -37,22 +50,56 @@ final class LeaseCore: Sendable {
         state.withLock { $0.lose() }
     }
 
+    /// The handler can begin nothing any more.
+    func expire() {
+        state.withLock { $0.expire() }
+    }
+
+    /// The job, or all that is here of the array, was cancelled.
+    func cancel(_ job: Int64) {
+        let keys = jobs.map(\.key).filter { $0.job == job }
+        if !keys.isEmpty, state.withLock({ $0.cancel(keys) }) { interruption.raise() }
+    }
+
+    func setResult(_ result: [UInt8], of job: Job) {
+        reports.withLock { $0.results[job.key] = result }
+    }
+
+    /// Whether it is time to say again how far a job is: once a second at most.
+    func mayReportProgress(of job: Job, at now: ContinuousClock.Instant) -> Bool {
+        reports.withLock { reports in
+            if let last = reports.progressAt[job.id], now - last < .seconds(1) { return false }
+            reports.progressAt[job.id] = now
+            return true
+        }
+    }
+
+    /// What records the success of jobs.
+    func settlement(of settled: [Job], finish: Bool) -> any PostgresStatement {
+        let results = reports.withLock(\.results)
+        if results.isEmpty, !settled.contains(where: { $0.traits.contains(.concludes) }) {
+            return SettleStatement(lease: id, jobs: settled, finish: finish)
+        }
+        return SettleAllStatement(lease: id, jobs: settled, results: results, finish: finish)
+    }
+
     /// Closes jobs by one statement that is a transaction of its own.
-    func close<S: PostgresStatement>(
-        _ closed: [Job], statement: @escaping @Sendable (_ lease: Int64, _ finish: Bool) -> S
+    func close(
+        _ closed: [Job], byHandler: Bool = false,
+        statement: @escaping @Sendable (_ lease: Int64, _ finish: Bool) -> any PostgresStatement
     ) async throws {
-        try await close(closed) { connection, attempt, finish in
+        try await close(closed, byHandler: byHandler) { connection, attempt, finish in
             attempt.expect(())
             try await connection.execute(statement(self.id, finish))
         }
     }
 
     /// Runs `body` and the statement that closes the jobs in one transaction.
-    func close<T: Sendable, S: PostgresStatement>(
-        _ closed: [Job], _ body: @escaping @Sendable (PostgresConnection) async throws -> T,
-        statement: @escaping @Sendable (_ lease: Int64, _ finish: Bool) -> S
+    func close<T: Sendable>(
+        _ closed: [Job], byHandler: Bool = false, _ body: @escaping @Sendable (PostgresConnection) async throws -> T,
+        statement: @escaping @Sendable (_ lease: Int64, _ finish: Bool) -> any PostgresStatement
     ) async throws -> T {
-        try await close(closed) { connection, attempt, finish in
+        try await close(closed, byHandler: byHandler) { connection, attempt, finish in
             try await connection.transaction { connection in
                 let value = try await body(connection)
                 try await connection.execute(statement(self.id, finish))
@@ -63,11 +110,11 @@ final class LeaseCore: Sendable {
     }
 
     private func close<T: Sendable>(
-        _ closed: [Job],
+        _ closed: [Job], byHandler: Bool,
         by work: @escaping @Sendable (PostgresConnection, CommitAttempt<T>, _ finish: Bool) async throws -> T
     ) async throws -> T {
-        let ids = closed.map(\.id)
-        let finish = try state.withLock { state throws(QueueError) in try state.begin(ids) }
+        let keys = closed.map(\.key)
+        let finish = try state.withLock { state throws(QueueError) in try state.begin(keys, byHandler: byHandler) }
         let attempt = CommitAttempt<T>()
         do {
             let value: T
@@ -80,20 +127,31 @@ final class LeaseCore: Sendable {
                 guard let found = try await resolve(attempt, closed) else { throw error }
                 value = found
             }
-            let isDone = state.withLock { $0.close(ids, finished: finish) }
+            let isDone = state.withLock { $0.close(keys, finished: finish) }
             if isDone { book.addDone(id) }
             return value
         } catch {
-            state.withLock { $0.reopen(ids) }
+            state.withLock { $0.reopen(keys) }
+            if LeaseFence.mayBeCancelled(error), try await findCancelled(closed) {
+                throw QueueError(.cancelled, "a job of the transaction was cancelled", doing: "settle")
+            }
             guard LeaseFence.isLost(error) else { throw error }
             didLose()
             throw QueueError(.leaseLost, "the lease was taken over", doing: "settle")
         }
     }
 
+    /// Looks for jobs that somebody else has ended; returns whether there are any.
+    private func findCancelled(_ closed: [Job]) async throws -> Bool {
+        let statement = EndedElsewhereStatement(jobs: closed)
+        let ended = try await context.pool.withConnection { try await $0.query(statement) }
+        if state.withLock({ $0.cancel(ended) }) { interruption.raise() }
+        return !ended.isEmpty
+    }
+
     /// Takes jobs as closed that were found to have their outcome.
     func noteClosed(_ closed: [Job]) {
-        let isDone = state.withLock { $0.close(closed.map(\.id), finished: false) }
+        let isDone = state.withLock { $0.close(closed.map(\.key), finished: false) }
         if isDone { book.addDone(id) }
     }
 

@@ -17,14 +17,17 @@ final class Liveness: Sendable {
     private let database: PostgresConfiguration
     private let loop: EventLoop
     private let interval: Duration
+    private let metrics: QueueMetrics
     private let logger: Logger
     private let state = Mutex(State())
 
     /// Nothing but this may block `loop`.
-    init(_ database: PostgresConfiguration, loop: EventLoop, interval: Duration, logger: Logger) {
+    init(_ database: PostgresConfiguration, loop: EventLoop, interval: Duration, metrics: QueueMetrics, logger: Logger)
+    {
         self.database = database
         self.loop = loop
         self.interval = interval
+        self.metrics = metrics
         self.logger = logger
     }
 
@@ -46,15 +49,17 @@ final class Liveness: Sendable {
     private func beat(lost mailbox: Mailbox) async {
         var connection: PostgresConnection?
         var pause = interval
+        var counts = RateCounts(metrics, at: .now)
         while (try? await loop.sleep(for: pause)) != nil {
             pause = interval
+            let rates = counts.rates(metrics, at: .now)
             let (session, isBusy) = state.withLock { ($0.session, $0.isBusy) }
             guard let session, isBusy else { continue }
             do {
                 let open =
                     if let connection { connection } else { try await PostgresConnection.connect(database, on: loop) }
                 connection = open
-                let statement = BeatStatement(worker: session.worker)
+                let statement = BeatStatement(worker: session.worker, rates: rates)
                 let isAlive = try await open.query(statement, timeout: interval).first ?? false
                 if !isAlive {
                     session.book.lose()
@@ -68,5 +73,27 @@ final class Liveness: Sendable {
             }
         }
         await connection?.close()
+    }
+}
+
+/// What a worker had settled, failed and buried at its last beat.
+private struct RateCounts {
+    private var counts: (settled: Int, retried: Int, dead: Int)
+    private var at: ContinuousClock.Instant
+
+    init(_ metrics: QueueMetrics, at now: ContinuousClock.Instant) {
+        counts = (metrics.settled.value, metrics.retried.value, metrics.dead.value)
+        at = now
+    }
+
+    /// Jobs a second since the call before.
+    mutating func rates(_ metrics: QueueMetrics, at now: ContinuousClock.Instant) -> BeatStatement.Rates {
+        let before = self
+        self = RateCounts(metrics, at: now)
+        let seconds = max((now - before.at).seconds, 0.001)
+        return BeatStatement.Rates(
+            succeeded: Double(counts.settled - before.counts.settled) / seconds,
+            failed: Double(counts.retried - before.counts.retried) / seconds,
+            dead: Double(counts.dead - before.counts.dead) / seconds)
     }
 }

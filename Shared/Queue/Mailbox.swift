@@ -5,6 +5,9 @@ final class Mailbox: Sendable {
     struct Letter {
         var isNotified = false
         var endedGroups = 0
+        var isPauseAsked = false
+        /// Jobs that were cancelled while they ran.
+        var cancelled: [Int64] = []
     }
 
     private let letter = Mutex(Letter())
@@ -19,6 +22,18 @@ final class Mailbox: Sendable {
     /// A group of jobs has been handled.
     func groupEnded() {
         letter.withLock { $0.endedGroups += 1 }
+        signal.raise()
+    }
+
+    /// What another process tells the workers of the queue.
+    func received(_ message: QueueMessage) {
+        letter.withLock { letter in
+            switch message {
+            case .jobs: letter.isNotified = true
+            case .paused: letter.isPauseAsked = true
+            case .cancelled(let job): letter.cancelled.append(job)
+            }
+        }
         signal.raise()
     }
 

@@ -12,11 +12,20 @@ struct Marks: Sendable {
         static let zero = Bounds(low: .init(repeating: 0, count: 5), fast: .init(repeating: 0, count: 5))
     }
 
+    /// The jobs of one workspace at one priority, and up to where the worker has looked for them.
+    struct Flow: Sendable, Equatable {
+        let flow: Int64
+        let workspace: Int64
+        let low: Int64
+        var fast: Int64
+    }
+
     static let sweepInterval: Duration = .seconds(1)
     static let cheapSweep: Duration = .milliseconds(5)
 
     private(set) var ordinary = Bounds.zero
     private(set) var solo = Bounds.zero
+    private(set) var gateLow: Int64 = 0
     private(set) var sweepAllowedAt: ContinuousClock.Instant
     private var sweptAt: ContinuousClock.Instant
 
@@ -33,7 +42,7 @@ struct Marks: Sendable {
     /// never empty does not hide what commits late.
     func bounds(solo isSolo: Bool, at now: ContinuousClock.Instant) -> Bounds {
         var bounds = isSolo ? solo : ordinary
-        if isSolo || (maySweep(at: now) && now - sweptAt >= Self.sweepInterval) { bounds.fast = bounds.low }
+        if isSolo || sweepIsDue(at: now) { bounds.fast = bounds.low }
         return bounds
     }
 
@@ -47,14 +56,30 @@ struct Marks: Sendable {
             }
         }
         guard swept else { return }
+        noteSweep(began: began, ended: ended)
+    }
+
+    /// Whether the tail is to be looked at again although the queue is not empty.
+    func sweepIsDue(at now: ContinuousClock.Instant) -> Bool {
+        maySweep(at: now) && now - sweptAt >= Self.sweepInterval
+    }
+
+    /// A claim by flows says nothing of the order of all, but when it swept it counts as a sweep.
+    mutating func claimedByFlows(swept: Bool, began: ContinuousClock.Instant, ended: ContinuousClock.Instant) {
+        guard swept else { return }
+        noteSweep(began: began, ended: ended)
+    }
+
+    mutating func advanced(_ row: AdvanceStatement.Row) {
+        ordinary.raise(to: row.low)
+        solo.raise(to: row.soloLow)
+        gateLow = max(gateLow, row.gateLow)
+    }
+
+    private mutating func noteSweep(began: ContinuousClock.Instant, ended: ContinuousClock.Instant) {
         let took = ended - began
         sweptAt = ended
         sweepAllowedAt = took > Self.cheapSweep ? ended + took * 20 : ended
-    }
-
-    mutating func advanced(low: [Int64], soloLow: [Int64]) {
-        ordinary.raise(to: low)
-        solo.raise(to: soloLow)
     }
 }
 

@@ -7,8 +7,15 @@ public struct QueueError: Error, Sendable, CustomStringConvertible {
         case leaseLost
         /// A job that is not, or no longer, open under this lease.
         case notHeld
+        /// There are as many as there may be: see the message.
+        case limitReached
         /// Whether the commit took effect could not be found out before the limit.
         case unresolved
+        /// A job of the transaction was cancelled: nothing of the transaction has remained. Failing its other jobs with
+        /// this error gives them back without an attempt charged.
+        case cancelled
+        /// The time for handling these jobs is over: they are tried again.
+        case timedOut
     }
 
     public let code: Code

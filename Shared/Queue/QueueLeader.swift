@@ -3,11 +3,11 @@ public import Observability
 public import Postgres
 
 /// A candidate for the leadership of the queue. The leader, one for the whole database, makes deferred jobs ready when
-/// they are due, takes the jobs of lost workers away from them, and makes and drops partitions.
+/// they are due, fires schedules, takes the jobs of lost workers away from them, and makes and drops partitions.
 ///
-/// At rest the leader sends two statements each `renewal` (15 s), the second for metrics of depth, and one each
-/// `retirement` (5 min); a candidate sends one at the end of each term it sees. Every `Worker` runs one; a process that
-/// only enqueues may run one too.
+/// At rest the leader sends three statements each `renewal` (15 s), the second for the next tick of a schedule, the
+/// third for metrics of depth, and one each `retirement` (5 min); a candidate sends one at the end of each term it sees.
+/// Every `Worker` runs one; a process that only enqueues may run one too.
 public final class QueueLeader: Service {
     public let name = "queue leader"
     let pool: PostgresPool
@@ -100,6 +100,7 @@ public final class QueueLeader: Service {
             logger.info("made partitions ahead", ["queue.partitions": .int(Int(made))])
         }
         if let dueIn = row.dueIn, dueIn <= .zero { try await moveDue(&state) }
+        try await fireSchedules(&state)
         if row.isBusy, state.mayDeclareLost(at: .now) { try await rescue() }
         if state.mustInspect(at: .now) {
             depth.show(try await pool.withConnection { try await $0.query(InspectAllStatement()) })

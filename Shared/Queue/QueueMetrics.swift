@@ -7,6 +7,8 @@ struct QueueMetrics: Sendable {
     let retried: Counter
     let dead: Counter
     let returned: Counter
+    let timedOut: Counter
+    let admitted: Counter
     let leasesLost: Counter
     let claimErrors: Counter
     let running: Gauge
@@ -25,6 +27,8 @@ struct QueueMetrics: Sendable {
         retried = counter("retried", "Attempts that failed and will be repeated.")
         dead = counter("dead", "Jobs that became dead letters.")
         returned = counter("returned", "Jobs given back without an attempt charged.")
+        timedOut = counter("timed_out", "Jobs whose handler took longer than their kind allows.")
+        admitted = counter("admitted", "Jobs that this process let through a limit.")
         leasesLost = counter("leases_lost", "Leases that this process lost to a rescue.")
         claimErrors = counter("claim_errors", "Claims that failed.")
         running = registry.gauge(
@@ -42,6 +46,7 @@ struct LeaderMetrics: Sendable {
     let charged: Counter
     let moved: Counter
     let dropped: Counter
+    let scheduled: Counter
 
     init(_ registry: MetricsRegistry) {
         isLeader = registry.gauge("millrace_queue_leader", help: "1 while this process leads the queue.")
@@ -53,5 +58,6 @@ struct LeaderMetrics: Sendable {
         dropped = registry.counter(
             "millrace_queue_partitions_dropped_total", help: "Partitions of finished jobs that were dropped.")
         moved = registry.counter("millrace_queue_deferred_moved_total", help: "Deferred jobs made ready.")
+        scheduled = registry.counter("millrace_queue_scheduled_total", help: "Jobs that schedules started.")
     }
 }

@@ -32,6 +32,16 @@ public final class Wakeup: Service {
         if state.withLock({ $0.add(queue) }) { signal.raise() }
     }
 
+    /// To be called once a queue was paused: its workers give back what they have not started.
+    public func paused(_ queue: String) {
+        notify(QueueMessage.paused.payload(queue: queue))
+    }
+
+    /// To be called once a job was cancelled that was running: its handler is told.
+    public func cancelled(_ job: Int64, of queue: String) {
+        notify(QueueMessage.cancelled(job).payload(queue: queue))
+    }
+
     /// Sends what is asked for until the shutdown is requested, and then what is left.
     public func run(until shutdown: ShutdownSignal) async throws {
         await withTaskGroup(of: Void.self) { group in

@@ -40,10 +40,10 @@ public final class Worker: Service {
         defer { threads.shutdown() }
         let loop = threads.next()
         let liveness = Liveness(
-            pool.configuration, loop: loop, interval: configuration.beatInterval, logger: logger)
+            pool.configuration, loop: loop, interval: configuration.beatInterval, metrics: metrics, logger: logger)
         let wakeup = Wakeup(pool.configuration, loop: loop, logger: logger)
         let context = LeaseContext(
-            queue: queue, pool: pool, handler: handler, backoff: configuration.backoff,
+            queue: queue, pool: pool, handler: handler, backoff: configuration.backoff, kinds: configuration.kinds,
             random: configuration.random, wakeup: wakeup, metrics: metrics, logger: logger)
         // The others end after the fetcher: its drain needs them.
         let after = ShutdownSignal()
@@ -73,8 +73,8 @@ public final class Worker: Service {
             for await event in listener.events {
                 switch event {
                 case .listening: mailbox.notified()
-                case .notification(let notification) where notification.payload == queue: mailbox.notified()
-                case .notification: break
+                case .notification(let notification):
+                    if let message = QueueMessage(notification.payload, queue: queue) { mailbox.received(message) }
                 }
                 leader.nudge()
             }

@@ -13,6 +13,8 @@ public struct WorkerConfiguration: Sendable {
     public var beatInterval: Duration = .seconds(5)
     /// Retries.
     public var backoff = Backoff()
+    /// What is different for jobs of a kind.
+    public var kinds: [String: KindPolicy] = [:]
     /// Runs a candidate for the leadership of the queue (rescue, deferred jobs) in this process.
     public var leads = true
     public var leader = LeaderConfiguration()
@@ -25,6 +27,20 @@ public struct WorkerConfiguration: Sendable {
         self.slots = max(1, slots)
         self.maxClaim = min(max(1, maxClaim), 1000)
         self.name = name
+    }
+}
+
+/// What is different for jobs of one kind.
+public struct KindPolicy: Sendable {
+    /// How long a handler may take for a group of jobs, the longest of their kinds; nil: as long as it likes. Then its
+    /// task is cancelled, it can settle nothing any more, and the jobs left open are tried again (`timed_out`). A
+    /// handler that does not return all the same keeps its slot.
+    public var timeout: Duration?
+    public var backoff: Backoff?
+
+    public init(timeout: Duration? = nil, backoff: Backoff? = nil) {
+        self.timeout = timeout
+        self.backoff = backoff
     }
 }
 

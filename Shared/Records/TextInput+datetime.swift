@@ -17,7 +17,7 @@ extension TextInput {
     }
 
     /// RFC 3339 with time and zone, a space allowed for the T; nil for anything else. Years from 0001 to 9999.
-    static func rfc3339(_ text: Span<UInt8>) -> Int64? {
+    public static func rfc3339(_ text: Span<UInt8>) -> Int64? {
         let count = text.count
         guard count >= 20, text[10] | 0x20 == 0x74 || text[10] == 0x20, let days = isoDate(text, 0),
             text[13] == 0x3A, text[16] == 0x3A, let hour = two(text, 11), let minute = two(text, 14),

@@ -44,6 +44,12 @@ FAULTS = {
         "at most 8 columns",
     ],
     "invalid_source": ["must be 1s to 7d", "must be 1h to 3650d", "must be 0s to 1s"],
+    "invalid_schedule": [
+        "cron: ",  # ranges that run backwards, values of each field, days that never come
+        "timezone: there is no time zone",
+        "start.pipeline: there is no pipeline",
+        "start.window: must be 1m to 3650d",
+    ],
     "invalid_dataset": [
         "not among the columns",
         "is declared twice",
@@ -57,6 +63,10 @@ FAULTS = {
         "limit: expected an integer from 0 to 1000000",  # of JSON only
         "expected no U+0000 and no array within an array",
         "timeout: expected more than 0",  # 5e-324 s are none
+        "timeout: must be 1s to 30d",
+        "to: must be after from",
+        "there is no such batch of the source",
+        "expected a batch's id",  # beyond 64 bits
     ],
 }
 

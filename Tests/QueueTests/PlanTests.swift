@@ -17,12 +17,13 @@ struct PlanTests {
             let began = ContinuousClock.now
             let statement = ClaimStatement(
                 worker: session.worker, queue: session.queue, solo: false, limit: limit,
-                marks: marks.bounds(solo: false, at: began), soloLow: marks.solo.low, sweep: true, done: [])
+                marks: marks.bounds(solo: false, at: began), soloLow: marks.solo.low,
+                gateLow: marks.gateLow, sweep: true, done: [], flows: [])
             let rows = try await connection.query(statement)
             let ended = ContinuousClock.now
             let jobs = rows.compactMap { if case .job(let job) = $0 { job } else { nil } }
             marks.claimed(jobs, solo: false, swept: true, began: began, ended: ended)
-            if case .header(let lease?, _) = rows[0] {
+            if case .header(let header) = rows[0], let lease = header.lease {
                 try await connection.execute(SettleStatement(lease: lease, jobs: jobs, finish: true))
             }
             return (jobs, ended - began)
@@ -30,7 +31,7 @@ struct PlanTests {
 
         mutating func advance(_ connection: PostgresConnection) async throws {
             if let row = try await connection.query(AdvanceStatement(queue: session.queue)).first {
-                marks.advanced(low: row.low, soloLow: row.soloLow)
+                marks.advanced(row)
             }
         }
     }

@@ -47,6 +47,14 @@ extension PostgresPool {
             queue: queue, kind: kind, arguments: Array(#"{"n": 1}"#.utf8), workspace: 1, priority: priority,
             delay: delay, maxAttempts: maxAttempts)
         let statement = try Enqueue.statement(Array(repeating: request, count: count))
+        return try await withConnection { try await $0.query(statement) }.map(\.id)
+    }
+}
+
+extension PostgresPool {
+    @discardableResult
+    func enqueue(_ requests: [JobRequest]) async throws -> [EnqueuedJob] {
+        let statement = try Enqueue.statement(requests)
         return try await withConnection { try await $0.query(statement) }
     }
 }

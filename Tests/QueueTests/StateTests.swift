@@ -19,7 +19,8 @@ struct StateTests {
     ) {
         state.willClaim()
         state.claimed(
-            count: count, limit: solo ? 1 : 10, solo: solo, swept: swept, soloWaiting: waiting, at: now,
+            count: count, limit: solo ? 1 : 10, solo: solo, swept: swept,
+            header: ClaimStatement.Header(lease: 1, soloWaiting: waiting), at: now,
             poll: .seconds(10))
     }
 
@@ -116,30 +117,30 @@ struct StateTests {
 
     @Test("The lease is finished by the transaction that closes its last job, else by a later claim")
     func lease() throws {
-        var state = LeaseState(jobs: [1, 2, 3])
-        let first = try state.begin([1, 2])
+        var state = LeaseState(jobs: keys(1, 2, 3))
+        let first = try state.begin(keys(1, 2), byHandler: true)
         #expect(!first)
-        #expect(throws: QueueError.self) { _ = try state.begin([2]) }
-        let second = try state.begin([3])
+        #expect(throws: QueueError.self) { _ = try state.begin(keys(2), byHandler: true) }
+        let second = try state.begin(keys(3), byHandler: true)
         #expect(!second)
-        #expect(state.close([3], finished: false) == false)
-        state.reopen([1, 2])
-        let third = try state.begin([1, 2])
+        #expect(state.close(keys(3), finished: false) == false)
+        state.reopen(keys(1, 2))
+        let third = try state.begin(keys(1, 2), byHandler: true)
         #expect(third)
-        #expect(state.close([1, 2], finished: true) == false)
+        #expect(state.close(keys(1, 2), finished: true) == false)
         #expect(state.isFinished)
     }
 
     @Test("When the last two transactions of a lease run side by side neither finishes it; it is deleted later")
     func leaseSideBySide() throws {
-        var state = LeaseState(jobs: [1, 2])
-        let first = try state.begin([1])
-        let second = try state.begin([2])
+        var state = LeaseState(jobs: keys(1, 2))
+        let first = try state.begin(keys(1), byHandler: true)
+        let second = try state.begin(keys(2), byHandler: true)
         #expect(!first && !second)
-        #expect(state.close([1], finished: false) == false)
-        #expect(state.close([2], finished: false) == true)
+        #expect(state.close(keys(1), finished: false) == false)
+        #expect(state.close(keys(2), finished: false) == true)
         state.lose()
-        #expect(throws: QueueError.self) { _ = try state.begin([1]) }
+        #expect(throws: QueueError.self) { _ = try state.begin(keys(1), byHandler: true) }
     }
 
     @Test("The first wake-up of a queue goes out at once, then one every 50 ms")
@@ -168,7 +169,7 @@ struct StateTests {
         #expect(!marks.maySweep(at: dear + .milliseconds(1900)))
         #expect(marks.bounds(solo: false, at: dear + .milliseconds(1900)).fast == [0, 0, 50, 0, 0])
         #expect(marks.bounds(solo: false, at: dear + .seconds(2)).fast == [0, 0, 0, 0, 0])
-        marks.advanced(low: [60, 60, 20, 60, 60], soloLow: [1, 1, 1, 1, 1])
+        marks.advanced(AdvanceStatement.Row(low: [60, 60, 20, 60, 60], soloLow: [1, 1, 1, 1, 1], gateLow: 0))
         #expect(marks.ordinary.low == [60, 60, 20, 60, 60])
         #expect(marks.ordinary.fast == [60, 60, 50, 60, 60])
     }
@@ -176,7 +177,41 @@ struct StateTests {
     private func job(position: Int64) -> Job {
         Job(
             id: position, kind: "a", attempt: 1, lastAttempt: 20, arguments: [], workspace: 1, priority: 0,
-            trace: nil, enqueuedAt: 0, position: position)
+            trace: nil, enqueuedAt: 0, items: nil, position: position, traits: [])
+    }
+
+    private func keys(_ jobs: Int64...) -> [Job.Key] { jobs.map { Job.Key(job: $0, first: 0) } }
+
+    @Test("A cancelled job can be begun with by nobody, and counts as done; an expired lease is closed to its handler")
+    func cancelledAndExpired() throws {
+        var state = LeaseState(jobs: keys(1, 2, 3))
+        let isDone = state.cancel(keys(1))
+        #expect(!isDone)
+        #expect { _ = try state.begin(keys(1, 2), byHandler: true) } throws: { ($0 as? QueueError)?.code == .cancelled }
+        #expect(state.isOpen(keys(2)[0]) && state.isCancelled(keys(1)[0]))
+        _ = try state.begin(keys(2), byHandler: true)
+        #expect(state.close(keys(2), finished: false) == false)
+        state.expire()
+        #expect { _ = try state.begin(keys(3), byHandler: true) } throws: { ($0 as? QueueError)?.code == .timedOut }
+        _ = try state.begin(keys(3), byHandler: false)
+        #expect(state.close(keys(3), finished: false) == false)
+        #expect(state.close(keys(1), finished: false) == true)
+    }
+
+    @Test("Flows take turns: the next claim begins after the last one that was served, and ends them when not full")
+    func shares() {
+        var share = FairShare()
+        #expect(share.mustLook(at: start))
+        let row = FlowsStatement.Row(flows: [10, 20, 30], workspaces: [1, 2, 3], priority: 0)
+        share.found(row, low: 5, began: start, ended: start)
+        #expect(!share.mustLook(at: start + .milliseconds(99)) && share.mustLook(at: start + .milliseconds(100)))
+        #expect(share.flows.map(\.fast) == [5, 5, 5])
+        share.claimed([job(position: 8)], limit: 1)
+        #expect(share.flows.map(\.workspace) == [2, 3, 1])
+        #expect(share.flows.map(\.fast) == [5, 5, 8])
+        #expect(share.flows(sweeping: true).map(\.fast) == [5, 5, 5])
+        share.claimed([], limit: 1)
+        #expect(share.flows.isEmpty)
     }
 
     @Test("The backoff doubles up to its cap and is random below it")

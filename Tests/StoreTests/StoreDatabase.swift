@@ -157,10 +157,9 @@ struct LoadWorker {
     ) async throws -> T {
         let wakeup = Wakeup(pool.configuration, loop: try TestLoops.shared().next(), logger: .silent)
         let metrics = MetricsRegistry()
-        let handler = LoadHandler(
-            pool: pool, tables: DatasetTables(pool: pool, patience: patience, logger: .silent),
-            loader: GroupLoader(raws: RawRecords()), wakeup: wakeup, groupBytes: groupBytes,
-            metrics: LoadMetrics(metrics), logger: .silent)
+        let handler = StoreService.handlers(
+            pool: pool, tables: DatasetTables(pool: pool, patience: patience, logger: .silent), wakeup: wakeup,
+            groupBytes: groupBytes, metrics: LoadMetrics(metrics), logger: .silent)
         var configuration = WorkerConfiguration(slots: 2, maxClaim: 16, name: "test")
         configuration.pollInterval = .milliseconds(200)
         configuration.backoff = Backoff(base: .milliseconds(10), cap: .milliseconds(100))

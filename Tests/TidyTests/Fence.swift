@@ -54,6 +54,7 @@ enum Fence {
         "Shared/Postgres/PostgresResult.swift": "the handle of libpq's PGresult",
         "Shared/Postgres/PostgresRow.swift": "reading a result's bytes",
         "Shared/Postgres/ServerMessages.swift": "looking at a socket's input",
+        "Shared/Queue/Schedules/CivilClock.swift": "cctz's time zones",
         "Shared/Records/Array+buffers.swift": "growing buffers without zeroing them",
         "Shared/Records/BodyPlace.swift": "counting lines through the C scanner",
         "Shared/Records/Column+cast.swift": "the bytes that an error message shows",

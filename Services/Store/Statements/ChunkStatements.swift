@@ -10,6 +10,14 @@ struct ChunkHead: Sendable, Equatable {
         case settled
         /// Its dataset was removed: the batch is transformed again, which makes a new one.
         case homeless
+        /// It was to replace what a later run or version has made meanwhile.
+        case superseded
+    }
+
+    /// Which batch of which run a chunk is for that replaces an output.
+    struct RunPlace: Hashable, Sendable {
+        var run: Int64
+        var ordinal: Int32
     }
 
     var id: Int64
@@ -24,6 +32,8 @@ struct ChunkHead: Sendable, Equatable {
     /// Of the body before compression.
     var rawBytes: Int32
     var standing: Standing
+    /// Nil for a chunk that is an output's first.
+    var runPlace: RunPlace?
 
     /// The output of a pipeline over a batch that a chunk is for.
     struct Place: Hashable, Sendable {
@@ -52,11 +62,16 @@ struct FindChunks: PostgresStatement {
 
     var parameters: [PostgresValue] { [.int8Array(ids)] }
 
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> ChunkHead {
-        guard let standing = ChunkHead.Standing(rawValue: try row.text(10)) else {
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> ChunkHead { try ChunkHead(row) }
+}
+
+extension ChunkHead {
+    /// Reads the columns that `FindChunks` gives.
+    init(_ row: PostgresRow) throws(PostgresError) {
+        guard let standing = Standing(rawValue: try row.text(10)) else {
             throw PostgresError(.decode, "a chunk's standing is not known here", doing: "find chunks")
         }
-        return ChunkHead(
+        self.init(
             id: try row.int8(0), batchID: try row.int8(1), pipelineID: try row.int8(2), version: try row.int4(3),
             output: try row.int2(4), datasetID: try row.int8(5), columns: try row.textArray(6),
             types: try row.textArray(7), rows: try row.int4(8), rawBytes: try row.int4(9), standing: standing)

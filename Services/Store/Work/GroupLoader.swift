@@ -16,6 +16,7 @@ struct GroupLoader: Sendable {
     }
 
     let raws: RawRecords
+    let ledger: any ChunkLedger
 
     /// Loads the group. Errors: what the database or the lease throws; nothing of the group is stored then.
     func load(_ group: ChunkGroup, _ rows: GroupRows, into table: DatasetTable, lease: Lease) async throws -> Outcome {
@@ -23,7 +24,7 @@ struct GroupLoader: Sendable {
         let copy = target.copy
         do {
             return try await lease.transaction(settling: group.jobs) { connection in
-                try await markStored(group, connection)
+                try await ledger.begin(group.chunks, connection)
                 let count: Int
                 do {
                     count = try await connection.copyIn(copy) { try await $0.write(rows.copyData) }
@@ -34,6 +35,7 @@ struct GroupLoader: Sendable {
                     throw JobFailure(code: "row_count", message: "the chunks had \(count) rows, not what they said")
                 }
                 try await connection.execute(TouchDataset(datasetID: table.datasetID))
+                try await ledger.finish(group.chunks, connection)
                 return Outcome(rows: count, refused: 0)
             }
         } catch is RowsRefused {
@@ -46,23 +48,15 @@ struct GroupLoader: Sendable {
     ) async throws -> Outcome {
         let cut = try rows.cut()
         return try await lease.transaction(settling: group.jobs) { connection in
-            try await markStored(group, connection)
+            try await ledger.begin(group.chunks, connection)
             let refused = try await target.load(cut, connection)
             let refusals = refused.map { row, error in
                 Refusal(chunk: rows.chunk(of: row, in: cut), row: cut.lineage(row).row, error: error)
             }
             try await raws.quarantine(refusals, of: group.chunks, connection)
             try await connection.execute(TouchDataset(datasetID: group.key.datasetID))
+            try await ledger.finish(group.chunks, connection)
             return Outcome(rows: cut.count - refused.count, refused: refused.count)
-        }
-    }
-
-    /// Before the rows: a group one of whose chunks is not waited for any more must not send them.
-    private func markStored(_ group: ChunkGroup, _ connection: PostgresConnection) async throws {
-        let marked = try await connection.execute(MarkStored(chunks: group.chunks))
-        guard marked == group.chunks.count else {
-            throw JobFailure(
-                code: "overtaken", message: "a chunk was stored or replaced meanwhile", retryAfter: .milliseconds(50))
         }
     }
 }

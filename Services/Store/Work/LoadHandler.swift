@@ -3,18 +3,21 @@ import Observability
 import Postgres
 import Queue
 
-/// Does the jobs of queue `store`, kind `load`: `{"chunk": id}`.
+/// Does the jobs of queue `store` that are about chunks: `{"chunk": id}`. What a chunk's rows mean for the ledger, the
+/// kind's ``ChunkLedger`` says.
 struct LoadHandler: JobHandler {
     /// Longer than transform remembers a dataset's schema.
     static let transformDelay = 2.5
 
     let pool: PostgresPool
     let tables: DatasetTables
-    let loader: GroupLoader
+    let ledger: any ChunkLedger
     let wakeup: Wakeup
     let groupBytes: Int
     let metrics: LoadMetrics
     let logger: Logger
+
+    private var loader: GroupLoader { GroupLoader(raws: RawRecords(), ledger: ledger) }
 
     func handle(_ jobs: [Job], lease: Lease) async {
         do {
@@ -27,12 +30,12 @@ struct LoadHandler: JobHandler {
 
     func died(_ job: Job, error: JobFailure, on connection: PostgresConnection) async throws {
         guard let chunkID = Self.chunkID(job) else { return }
-        try await connection.execute(FailLoading(chunkID: chunkID, error: error.description))
+        try await ledger.giveUp(chunkID, job: job.id, error: error.description, connection)
         wakeup.notify("stored")
     }
 
     static func chunkID(_ job: Job) -> Int64? {
-        guard job.kind == "load", let arguments = try? JSONValue.parse(job.arguments) else { return nil }
+        guard let arguments = try? JSONValue.parse(job.arguments) else { return nil }
         return arguments["chunk"]?.int.map(Int64.init)
     }
 
@@ -40,19 +43,22 @@ struct LoadHandler: JobHandler {
     private func sort(_ jobs: [Job], _ lease: Lease) async throws -> [(job: Job, chunk: ChunkHead)] {
         let named = jobs.compactMap { job in Self.chunkID(job).map { (id: $0, job: job) } }
         let ids = named.map(\.id)
-        let heads = try await pool.withConnection { try await $0.query(FindChunks(ids: ids)) }
+        let heads = try await pool.withConnection { try await ledger.find(ids, $0) }
         let byID = Dictionary(heads.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         var wanted: [(job: Job, chunk: ChunkHead)] = []
         var done: [Job] = []
         var homeless: [(job: Job, chunk: ChunkHead)] = []
+        var superseded: [(job: Job, chunk: ChunkHead)] = []
         // Of a job that comes twice, or two chunks of one output, the first is settled and the last is loaded.
         let last = Dictionary(
             named.enumerated().compactMap { place, load in byID[load.id].map { ($0.place, place) } },
             uniquingKeysWith: max)
         for (place, (id, job)) in named.enumerated() {
             switch byID[id]?.standing {
-            case .wanted:
-                byID[id].map { if last[$0.place] == place { wanted.append((job, $0)) } else { done.append(job) } }
+            case .wanted where byID[id].flatMap { last[$0.place] } != place && ledger.settlesEarlier: done.append(job)
+            case .wanted where byID[id].flatMap { last[$0.place] } != place: await fail([job], Self.overtaken, lease)
+            case .wanted: byID[id].map { wanted.append((job, $0)) }
+            case .superseded: byID[id].map { superseded.append((job, $0)) }
             case .settled: done.append(job)
             case .homeless: byID[id].map { homeless.append((job, $0)) }
             case nil: await fail([job], Self.missing(id), lease)
@@ -62,6 +68,10 @@ struct LoadHandler: JobHandler {
             await fail([job], JobFailure(code: "unknown_job", message: "no chunk is named", isPermanent: true), lease)
         }
         if !done.isEmpty { try await lease.settle(done) }
+        if !superseded.isEmpty {
+            let chunks = superseded.map(\.chunk)
+            try await lease.transaction(settling: superseded.map(\.job)) { try await ledger.leave(chunks, $0) }
+        }
         for (workspaceID, part) in Dictionary(grouping: homeless, by: \.job.workspace) {
             try await transformAgain(part.map(\.chunk), part.map(\.job), workspaceID, lease)
         }
@@ -72,6 +82,9 @@ struct LoadHandler: JobHandler {
         JobFailure(code: "chunk_missing", message: "chunk \(id) is not in landing", isPermanent: true)
     }
 
+    static let overtaken = JobFailure(
+        code: "overtaken", message: "a chunk was stored or replaced meanwhile", retryAfter: .milliseconds(50))
+
     private func load(_ group: ChunkGroup, _ lease: Lease) async {
         let began = ContinuousClock.now
         do {
@@ -80,6 +93,9 @@ struct LoadHandler: JobHandler {
             metrics.seconds.observe(.now - began)
         } catch let error as GroupRows.DamagedChunk {
             await withoutDamaged(error, group, lease)
+        } catch is RunsEnded {
+            // Chunks of runs that have ended are found settled now; each time there are fewer.
+            await handle(group.jobs, lease: lease)
         } catch {
             await fail(group.jobs, error, lease)
         }
@@ -128,8 +144,9 @@ struct LoadHandler: JobHandler {
     private func transformAgain(
         _ chunks: [ChunkHead], _ jobs: [Job], _ workspaceID: Int64, _ lease: Lease
     ) async throws {
-        let statement = TransformAgain(workspaceID: workspaceID, chunks: chunks, delay: Self.transformDelay)
-        try await lease.transaction(settling: jobs) { _ = try await $0.query(statement) }
+        try await lease.transaction(settling: jobs) { connection in
+            try await ledger.transformAgain(chunks, workspaceID, delay: Self.transformDelay, connection)
+        }
         wakeup.notify("transform")
         metrics.sentBack.add(chunks.count)
         logger.info("chunks do not fit their table any more", ["chunks": .int(chunks.count)])

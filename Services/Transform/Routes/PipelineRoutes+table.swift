@@ -72,10 +72,12 @@ struct PipelineRouteTable: Sendable {
             .delete, "/v1/pipelines/{name}", scope: "pipelines:write",
             operation: Operation(
                 id: "deletePipeline", summary: "Take a pipeline out of service",
-                description:
-                    "Its rows and its history stay. When no other pipeline reads the source, the implicit one does.",
+                description: """
+                    Its rows and its history stay. When no other pipeline reads the source, the implicit one does. \
+                    Refused while schedules start it.
+                    """,
                 tag: "pipelines", parameters: [Self.name, .ifMatch], answers: [.init(.noContent, "Done.")],
-                problems: [.notFound, .invalidName, .preconditionFailed, .databaseUnavailable]),
+                problems: [.notFound, .invalidName, .inUse, .preconditionFailed, .databaseUnavailable]),
             handler: pipelines.delete)
     }
 

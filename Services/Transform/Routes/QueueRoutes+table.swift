@@ -4,20 +4,11 @@ import JSON
 
 extension QueueRoutes {
     private static let name = Operation.Parameter("name", .path, "The queue.", example: "transform")
-    private static let id = Operation.Parameter("id", .path, "The job.", schema: Schema.id, example: "12")
     private static let status: JSONValue = [
-        "name": "transform", "ready": 0, "oldest_age_seconds": nil, "deferred": 0, "running": 0, "dead": 0,
-        "paused": false,
+        "name": "transform", "ready": 0, "oldest_age_seconds": nil, "deferred": 0, "blocked": 0, "waiting": 0,
+        "running": 0, "dead": 0, "paused": false, "rates": ["succeeded": 812.5, "failed": 0, "dead": 0],
     ]
-    private static let job: JSONValue = [
-        "id": "12", "queue": "store", "kind": "load", "state": "dead", "priority": 0, "max_attempts": 20,
-        "arguments": ["chunk": 3], "enqueued_at": "2026-01-01T00:00:00Z",
-        "attempts": [["attempt": 1, "state": "failed", "error": "raw_expired", "at": "2026-01-01T00:00:01Z"]],
-    ]
-
-    var routes: [Route] { queueRoutes + jobRoutes }
-
-    private var queueRoutes: [Route] {
+    var routes: [Route] {
         [
             Route(
                 .get, "/v1/queues", scope: "admin",
@@ -69,62 +60,5 @@ extension QueueRoutes {
                 answers: [.init(.ok, "The queue.", [.json(schema: QueueSchemas.status, example: Self.status)])],
                 problems: [.notFound, .databaseUnavailable]),
             handler: handler)
-    }
-
-    private var jobRoutes: [Route] {
-        [
-            Route(
-                .get, "/v1/jobs", scope: "pipelines:read",
-                operation: Operation(
-                    id: "listJobs", summary: "A queue's dead letters", tag: "queues",
-                    parameters: [
-                        .init("queue", .query, "The queue.", required: true, example: "transform"),
-                        .init("state", .query, "Only `dead`.", schema: ["type": "string", "enum": ["dead"]]),
-                        .limit(), .cursor,
-                    ],
-                    answers: [
-                        .init(
-                            .ok, "A page.",
-                            [
-                                .json(
-                                    schema: Schema.page(of: QueueSchemas.deadLetter),
-                                    example: ["items": [], "next_cursor": nil])
-                            ],
-                            links: ["getJob", "retryJob", "cancelJob"].map {
-                                .init($0, [("id", "$response.body#/items/0/id")])
-                            })
-                    ],
-                    problems: [.invalidParameter, .invalidCursor, .databaseUnavailable]),
-                handler: jobs),
-            Route(
-                .get, "/v1/jobs/{id}", scope: "pipelines:read",
-                operation: Operation(
-                    id: "getJob", summary: "A job and its attempts", tag: "queues", parameters: [Self.id],
-                    answers: [.init(.ok, "The job.", [.json(schema: QueueSchemas.job, example: Self.job)])],
-                    problems: [.notFound, .databaseUnavailable]),
-                handler: job),
-            Route(
-                .post, "/v1/jobs/{id}/retry", scope: "pipelines:write",
-                operation: Operation(
-                    id: "retryJob", summary: "Try a dead job again", tag: "queues", parameters: [Self.id],
-                    answers: [
-                        .init(
-                            .ok, "It is ready.",
-                            [.json(schema: QueueSchemas.result, example: ["id": "12", "result": "ready"])])
-                    ],
-                    problems: [.notFound, .conflict, .databaseUnavailable]),
-                handler: retry),
-            Route(
-                .post, "/v1/jobs/{id}/cancel", scope: "pipelines:write",
-                operation: Operation(
-                    id: "cancelJob", summary: "Cancel a job that has not started", tag: "queues", parameters: [Self.id],
-                    answers: [
-                        .init(
-                            .ok, "What became of it.",
-                            [.json(schema: QueueSchemas.result, example: ["id": "12", "result": "cancelled"])])
-                    ],
-                    problems: [.notFound, .databaseUnavailable]),
-                handler: cancel),
-        ]
     }
 }

@@ -5,8 +5,8 @@ import HTTPServer
 import JSON
 import Queue
 
-/// `/v1/queues` and `/v1/jobs`: what waits, what runs, what has died. A queue serves all workspaces, so it is for the
-/// platform's administrator; a job is seen by its workspace.
+/// `/v1/queues`: how much waits, runs and has died. A queue serves all workspaces, so it is for the platform's
+/// administrator.
 struct QueueRoutes: Sendable {
     let inspector: QueueInspector
     let wakeup: Wakeup
@@ -44,59 +44,14 @@ struct QueueRoutes: Sendable {
         return .json(.ok, ["redriven": .number(jobs.count)])
     }
 
-    /// The dead letters of a queue, by id.
-    func jobs(_ request: Request) async throws -> Response {
-        let principal = try request.principal()
-        let query = try request.query()
-        let page = try PageRequest(query, list: "jobs")
-        let queue = query.requiredString("queue")
-        if let state = query.string("state"), state != "dead" { query.fault("state", "only dead jobs are listed") }
-        try query.finish()
-        let after = Int64(page.cursor?.values[0].int ?? 0)
-        let letters = try await inspector.deadLetters(of: queue, after: after, limit: page.limit + 1)
-        let (items, next) = page.page(of: letters) { [.number($0.job)] }
-        let own = items.filter { principal.administersPlatform || $0.workspace == principal.workspaceID }
-        return .list(own.map(\.json), nextCursor: next)
-    }
-
-    func job(_ request: Request) async throws -> Response {
-        let (report, id) = try await find(request)
-        let outcomes = try await inspector.outcomes(of: id)
-        return .json(.ok, report.json(outcomes))
-    }
-
-    func cancel(_ request: Request) async throws -> Response {
-        let (_, id) = try await find(request)
-        let result = try await inspector.cancel(id)
-        return .json(.ok, ["id": .string(String(id)), "result": .string(result.rawValue)])
-    }
-
-    func retry(_ request: Request) async throws -> Response {
-        let (report, id) = try await find(request)
-        guard try await inspector.redrive(report.queue, jobs: [id], limit: 1).contains(id) else {
-            throw Problem(.conflict, "the job is \(report.state); only a dead one can be tried again")
-        }
-        wakeup.notify(report.queue)
-        return .json(.ok, ["id": .string(String(id)), "result": "ready"])
-    }
-
     private func setPaused(_ request: Request, _ paused: Bool) async throws -> Response {
         try Self.requireAdministrator(request)
         let name = request.parameter("name")
         guard try await inspector.setPaused(name, paused), let status = try await inspector.status(of: name) else {
             throw Self.noQueue(name)
         }
-        if !paused { wakeup.notify(name) }
+        if paused { wakeup.paused(name) } else { wakeup.notify(name) }
         return .json(.ok, status.json(name))
-    }
-
-    private func find(_ request: Request) async throws -> (JobReport, Int64) {
-        let principal = try request.principal()
-        let text = request.parameter("id")
-        guard let id = Int64(text), let report = try await inspector.job(id),
-            principal.administersPlatform || report.workspace == principal.workspaceID
-        else { throw Problem(.notFound, "there is no job \(text)") }
-        return (report, id)
     }
 
     private static func requireAdministrator(_ request: Request) throws {
@@ -114,34 +69,11 @@ extension QueueStatus {
         [
             "name": .string(name), "ready": .number(ready),
             "oldest_age_seconds": oldestAge.map { .number($0) } ?? .null,
-            "deferred": .number(deferred), "running": .number(running), "dead": .number(dead),
-            "paused": .bool(isPaused),
-        ]
-    }
-}
-
-extension DeadLetter {
-    var json: JSONValue {
-        [
-            "id": .string(String(job)), "kind": .string(kind), "state": "dead", "attempt": .number(attempt),
-            "error": .optional(error), "at": .timestamp(at),
-        ]
-    }
-}
-
-extension JobReport {
-    func json(_ outcomes: [JobOutcome]) -> JSONValue {
-        [
-            "id": .string(String(id)), "queue": .string(queue), "kind": .string(kind), "state": .string(state),
-            "priority": .number(priority), "max_attempts": .number(maxAttempts),
-            "arguments": (try? JSONValue.parse(arguments)) ?? .null, "enqueued_at": .timestamp(enqueuedAt),
-            "attempts": .array(
-                outcomes.map {
-                    [
-                        "attempt": .number($0.attempt), "state": .string($0.state), "error": .optional($0.error),
-                        "at": .timestamp($0.at),
-                    ]
-                }),
+            "deferred": .number(deferred), "blocked": .number(blocked), "waiting": .number(waiting),
+            "running": .number(running), "dead": .number(dead), "paused": .bool(isPaused),
+            "rates": [
+                "succeeded": .number(rates.succeeded), "failed": .number(rates.failed), "dead": .number(rates.dead),
+            ],
         ]
     }
 }

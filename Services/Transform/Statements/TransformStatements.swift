@@ -69,8 +69,9 @@ struct ApplicationUpdate: Sendable {
     var receiptCounts: [Int32]?
 }
 
-/// Records that outputs are transformed. The arrays of receipt counts are passed as text, since an array of arrays
-/// must be rectangular.
+/// Records that outputs are transformed. Affects fewer rows than there are updates when one is not open any more: a
+/// replay may have made it. The arrays of receipt counts are passed as text, since an array of arrays must be
+/// rectangular.
 struct UpdateApplications: PostgresStatement {
     static let sql = """
         update millrace.application a
@@ -81,6 +82,7 @@ struct UpdateApplications: PostgresStatement {
         from unnest($1::int8[], $2::int8[], $3::int4[], $4::int8[], $5::bool[], $6::int4[], $7::int4[], $8::text[])
             as u (batch_id, pipeline_id, version, dataset_id, finished, filtered, quarantined, receipt_counts)
         where a.batch_id = u.batch_id and a.pipeline_id = u.pipeline_id and a.output = 0
+            and a.state in ('accepted', 'failed')
         """
     var updates: [ApplicationUpdate]
 

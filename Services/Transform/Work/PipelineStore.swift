@@ -56,7 +56,8 @@ struct PipelineStore: Sendable {
         }
     }
 
-    /// Takes the pipeline out of service; its source's implicit one takes over when no other is left.
+    /// Takes the pipeline out of service; its source's implicit one takes over when no other is left. Throws `in_use`
+    /// while schedules start it.
     func retire(
         _ name: ResourceName, workspaceID: Int64, check: @escaping @Sendable (EntityTag?) throws -> Void
     ) async throws {
@@ -65,6 +66,12 @@ struct PipelineStore: Sendable {
                 let current = try await connection.query(LockPipeline(workspaceID: workspaceID, name: name.text)).first
             else { throw Problem(.notFound, "there is no pipeline \(name) that was put") }
             try check(EntityTag(version: current.version))
+            // Whoever puts a schedule for the pipeline holds it: what is put later finds it gone.
+            let schedules = try await connection.query(
+                ListSchedulesOfPipeline(workspaceID: workspaceID, pipelineID: current.id))
+            guard schedules.isEmpty else {
+                throw Problem(.inUse, "schedules start the pipeline: \(schedules.joined(separator: ", "))")
+            }
             try await connection.execute(RetirePipeline(id: current.id))
             try await connection.execute(SettleImplicitPipelines(sourceIDs: [current.sourceID]))
         }

@@ -3,7 +3,7 @@ import Observability
 import Postgres
 import Queue
 
-/// Does the jobs of queue `transform`: a batch under a pipeline.
+/// Does the jobs of kind `transform`: a batch under a pipeline.
 ///
 /// The jobs of a claim are worked on in groups of bounded size; each group ends in one transaction that writes chunks,
 /// quarantine, ledger and the next jobs, and settles the group's jobs. A group that fails is tried job by job, so that
@@ -26,7 +26,7 @@ struct TransformHandler: JobHandler {
 
     func handle(_ jobs: [Job], lease: Lease) async {
         do {
-            for group in Self.grouped(try await lookUp(jobs, lease)) {
+            for group in Self.grouped(try await lookUp(jobs, lease), by: \.input.rawBytes) {
                 await handle(group, lease)
             }
         } catch {
@@ -68,16 +68,17 @@ struct TransformHandler: JobHandler {
         return work
     }
 
-    private static func grouped(_ work: [Work]) -> [[Work]] {
-        var groups: [[Work]] = []
+    /// Cuts items into groups of at most ``groupBytes``, or of one.
+    static func grouped<Item>(_ items: [Item], by rawBytes: (Item) -> Int64) -> [[Item]] {
+        var groups: [[Item]] = []
         var bytes: Int64 = 0
-        for item in work {
-            if groups.isEmpty || bytes + item.input.rawBytes > groupBytes {
+        for item in items {
+            if groups.isEmpty || bytes + rawBytes(item) > groupBytes {
                 groups.append([])
                 bytes = 0
             }
             groups[groups.count - 1].append(item)
-            bytes += item.input.rawBytes
+            bytes += rawBytes(item)
         }
         return groups
     }
@@ -108,7 +109,12 @@ struct TransformHandler: JobHandler {
         }
         let transformed = results
         try await lease.transaction(settling: group.map(\.job)) { connection in
-            var statements: [any PostgresStatement] = [UpdateApplications(updates: transformed.map(\.application))]
+            let update = UpdateApplications(updates: transformed.map(\.application))
+            guard try await connection.execute(update) == transformed.count else {
+                throw JobFailure(
+                    code: "overtaken", message: "an output was made meanwhile", retryAfter: .milliseconds(50))
+            }
+            var statements: [any PostgresStatement] = []
             let quarantined = transformed.flatMap(\.quarantined)
             if !quarantined.isEmpty { statements.append(InsertQuarantine(records: quarantined)) }
             statements += InsertChunks.grouped(transformed.compactMap(\.chunk))

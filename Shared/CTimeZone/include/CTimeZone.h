@@ -18,6 +18,15 @@ int32_t mr_zone_local_offset(const struct mr_zone *zone, int64_t local_seconds);
 // The offset from UTC in seconds east at a moment, in seconds since 1970-01-01 00:00 UTC.
 int32_t mr_zone_offset(const struct mr_zone *zone, int64_t seconds);
 
+// The moment at which a local time, in seconds since 1970-01-01 00:00 as if it were UTC, is first reached or passed: of
+// one that occurs twice the first, of one that never occurs the end of the gap that it lies in. Never falls as local
+// times rise.
+int64_t mr_zone_first_moment(const struct mr_zone *zone, int64_t local_seconds);
+
+// The moment of the next change of the offset from UTC after this one, both in seconds since 1970-01-01 00:00 UTC;
+// INT64_MAX when none is known.
+int64_t mr_zone_next_change(const struct mr_zone *zone, int64_t seconds);
+
 #ifdef __cplusplus
 }
 #endif

@@ -12,7 +12,8 @@ struct InspectStatement: PostgresStatement {
     let queue: String
 
     static let sql = """
-        SELECT ready, extract(epoch FROM clock_timestamp() - oldest)::float8, deferred, dead, running, paused
+        SELECT ready, extract(epoch FROM clock_timestamp() - oldest)::float8, deferred, dead, running, paused, blocked,
+            waiting, succeeded_rate, failed_rate, dead_rate
         FROM queue.inspect($1)
         """
     var parameters: [PostgresValue] { [.text(queue)] }
@@ -20,26 +21,46 @@ struct InspectStatement: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> QueueStatus {
         QueueStatus(
             ready: try row.int8(0), oldestAge: try row.optionalFloat8(1), deferred: try row.int8(2),
-            dead: try row.int8(3), running: try row.int8(4), isPaused: try row.bool(5))
+            blocked: try row.int8(6), waiting: try row.int8(7), dead: try row.int8(3), running: try row.int8(4),
+            isPaused: try row.bool(5),
+            rates: QueueRates(
+                succeeded: try row.float8(8), failed: try row.float8(9), dead: try row.float8(10)))
     }
 }
 
-struct DeadLettersStatement: PostgresStatement {
-    let queue: String
-    let after: Int64
+/// Jobs, newest first; see `queue.list_jobs`. Each row says from where the next page goes on.
+struct ListJobsStatement: PostgresStatement {
+    struct Row: Sendable {
+        let next: Int64?
+        let job: JobSummary?
+    }
+
+    let filter: JobFilter
+    let before: Int64
     let limit: Int
+    let scan: Int
 
     static let sql = """
-        SELECT d.job, j.kind, j.workspace, d.attempt, d.error, d.at
-        FROM queue.queue q JOIN queue.dead d ON d.queue = q.id JOIN queue.job j ON j.id = d.job
-        WHERE q.name = $1 AND d.job > $2 ORDER BY d.job LIMIT $3
+        SELECT scanned, id, queue, kind, workspace, priority, state, enqueued_at, error
+        FROM queue.list_jobs($1, $2, $3, $4, $5, $6, $7)
         """
-    var parameters: [PostgresValue] { [.text(queue), .int8(after), .int(limit)] }
+    var parameters: [PostgresValue] {
+        [
+            .optional(filter.workspace) { .int8($0) }, .optional(filter.queue) { .text($0) },
+            .optional(filter.kind) { .text($0) }, .optional(filter.state) { .text($0.rawValue) }, .int8(before),
+            .int4(Int32(limit)), .int4(Int32(scan)),
+        ]
+    }
 
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> DeadLetter {
-        DeadLetter(
-            job: try row.int8(0), kind: try row.text(1), workspace: try row.int8(2), attempt: try row.int2(3),
-            error: try row.optionalText(4), at: try row.timestamp(5))
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Row {
+        let next = try row.optionalInt8(0)
+        guard let id = try row.optionalInt8(1) else { return Row(next: next, job: nil) }
+        return Row(
+            next: next,
+            job: JobSummary(
+                id: id, queue: try row.text(2), kind: try row.text(3), workspace: try row.int8(4),
+                priority: try row.int2(5), state: JobState(rawValue: try row.text(6)) ?? .ready,
+                enqueuedAt: try row.timestamp(7), error: try row.optionalText(8)))
     }
 }
 
@@ -74,8 +95,15 @@ struct JobReportStatement: PostgresStatement {
 
     static let sql = """
         SELECT j.id, q.name, j.kind, j.workspace, j.priority, j.max_attempts, j.arguments, queue.job_state(j.id),
-            j.enqueued_at
-        FROM queue.job j JOIN queue.queue q ON q.id = j.queue WHERE j.id = $1
+            j.enqueued_at, j.trace, j.limit_key, j.unique_key, a.items, a.remaining, a.failed, p.fraction, p.note, p.at,
+            r.result, d.run_at, coalesce((SELECT array_agg(parent ORDER BY parent) FROM queue.dependency
+                WHERE child = j.id), '{}')
+        FROM queue.job j JOIN queue.queue q ON q.id = j.queue
+        LEFT JOIN queue.array a ON a.job = j.id
+        LEFT JOIN queue.progress p ON p.job = j.id
+        LEFT JOIN queue.result r ON r.job = j.id AND r.first = 0 AND a.job IS NULL
+        LEFT JOIN LATERAL (SELECT min(run_at) AS run_at FROM queue.deferred WHERE job = j.id) d ON true
+        WHERE j.id = $1
         """
     var parameters: [PostgresValue] { [.int8(job)] }
 
@@ -83,20 +111,34 @@ struct JobReportStatement: PostgresStatement {
         JobReport(
             id: try row.int8(0), queue: try row.text(1), kind: try row.text(2), workspace: try row.int8(3),
             priority: try row.int2(4), maxAttempts: try row.int2(5), arguments: try row.json(6),
-            state: try row.text(7), enqueuedAt: try row.timestamp(8))
+            state: JobState(rawValue: try row.text(7)) ?? .ready, enqueuedAt: try row.timestamp(8),
+            trace: try row.optionalText(9), limitKey: try row.optionalText(10), uniqueKey: try row.optionalText(11),
+            array: try row.optionalInt4(12).map { items throws(PostgresError) in
+                JobReport.Array(items: items, remaining: try row.int4(13), failed: try row.int4(14))
+            },
+            progress: try row.optionalFloat8(15).map { fraction throws(PostgresError) in
+                JobReport.Progress(
+                    fraction: fraction, note: try row.optionalText(16), at: try row.timestamp(17))
+            },
+            result: try row.optionalJSON(18), runAt: try row.optionalTimestamp(19), waitsFor: try row.int8Array(20))
     }
 }
 
 struct OutcomesStatement: PostgresStatement {
     let job: Int64
 
-    static let sql = "SELECT attempt, state, error, at FROM queue.outcome WHERE job = $1 ORDER BY attempt"
-    var parameters: [PostgresValue] { [.int8(job)] }
+    let limit: Int
+
+    static let sql = """
+        SELECT attempt, state, error, at, first, items FROM queue.outcome WHERE job = $1
+        ORDER BY attempt DESC, first DESC LIMIT $2
+        """
+    var parameters: [PostgresValue] { [.int8(job), .int(limit)] }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> JobOutcome {
         JobOutcome(
             attempt: try row.int2(0), state: try row.text(1), error: try row.optionalText(2),
-            at: try row.timestamp(3))
+            at: try row.timestamp(3), first: try row.int4(4), items: try row.int4(5))
     }
 }
 
@@ -106,4 +148,19 @@ struct PauseStatement: PostgresStatement {
 
     static let sql = "UPDATE queue.queue SET paused = $2 WHERE name = $1"
     var parameters: [PostgresValue] { [.text(queue), .bool(paused)] }
+}
+
+/// What a key named so, or `name:anything`, allows.
+struct SetLimitStatement: PostgresStatement {
+    let queue: String
+    let name: String
+    let limit: QueueLimit
+
+    static let sql = "SELECT FROM queue.set_limit($1, $2, $3, $4, $5)"
+    var parameters: [PostgresValue] {
+        [
+            .text(queue), .text(name), .optional(limit.concurrency) { .int4($0) },
+            .optional(limit.rate) { .int4($0.starts) }, .optional(limit.rate) { .float8($0.period.seconds) },
+        ]
+    }
 }

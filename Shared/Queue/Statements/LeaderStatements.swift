@@ -127,11 +127,12 @@ struct InspectAllStatement: PostgresStatement {
     }
 
     static let sql = """
-        SELECT ready, extract(epoch FROM clock_timestamp() - oldest)::float8, deferred, dead, running, i.paused, q.name
+        SELECT ready, extract(epoch FROM clock_timestamp() - oldest)::float8, deferred, dead, running, i.paused, blocked,
+            waiting, succeeded_rate, failed_rate, dead_rate, q.name
         FROM queue.queue q, LATERAL queue.inspect(q.name) i
         """
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Row {
-        Row(queue: try row.text(6), status: try InspectStatement.decode(row))
+        Row(queue: try row.text(11), status: try InspectStatement.decode(row))
     }
 }

@@ -31,10 +31,20 @@ struct RegisterBackendStatement: PostgresStatement {
 
 /// Its row is false when the worker was declared lost.
 struct BeatStatement: PostgresStatement {
-    let worker: Int64
+    /// Jobs a second.
+    struct Rates: Sendable, Equatable {
+        var succeeded = 0.0
+        var failed = 0.0
+        var dead = 0.0
+    }
 
-    static let sql = "SELECT queue.beat($1)"
-    var parameters: [PostgresValue] { [.int8(worker)] }
+    let worker: Int64
+    let rates: Rates
+
+    static let sql = "SELECT queue.beat($1, $2::float8::float4, $3::float8::float4, $4::float8::float4)"
+    var parameters: [PostgresValue] {
+        [.int8(worker), .float8(rates.succeeded), .float8(rates.failed), .float8(rates.dead)]
+    }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Bool {
         try row.bool(0)
@@ -75,24 +85,25 @@ struct LeaveStatement: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(worker)] }
 }
 
-/// Moves the marks up; its row are those of the ordinary and of the solo lane.
+/// Moves the marks up; its row are those of the ordinary lane, of the solo lane and of the gate.
 struct AdvanceStatement: PostgresStatement {
     struct Row: Sendable {
         let low: [Int64]
         let soloLow: [Int64]
+        let gateLow: Int64
     }
 
     let queue: Int16
 
-    static let sql = "SELECT low, solo_low FROM queue.advance($1)"
+    static let sql = "SELECT low, solo_low, gate_low FROM queue.advance($1)"
     var parameters: [PostgresValue] { [.int2(queue)] }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Row {
-        Row(low: try row.int8Array(0), soloLow: try row.int8Array(1))
+        Row(low: try row.int8Array(0), soloLow: try row.int8Array(1), gateLow: try row.int8(2))
     }
 }
 
-/// NOTIFY for several queues; on its own, after the commit that it tells of.
+/// NOTIFY of several messages, a queue's name or a `QueueMessage`; on its own, after the commit that it tells of.
 struct NotifyStatement: PostgresStatement {
     static let channel = Wakeup.channel
 

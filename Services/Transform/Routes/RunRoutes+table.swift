@@ -1,0 +1,100 @@
+import Catalog
+import HTTP
+import HTTPServer
+import JSON
+
+extension RunRoutes {
+    private static let id = Operation.Parameter("id", .path, "The run.", schema: Schema.id, example: "3")
+    private static let links = ["getRun", "cancelRun"]
+
+    private static let summary: [(String, JSONValue)] = [
+        ("id", "3"), ("kind", "replay"), ("pipeline", "web"), ("version", 2), ("state", "running"),
+        ("request", ["from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"]), ("schedule", nil),
+        ("progress", ["done": 40, "total": 120]),
+        ("batches", ["total": 120, "done": 40, "failed": 0, "skipped": 0]),
+        ("records", ["stored": 39_000, "filtered": 900, "quarantined": 100, "duplicates": 0]), ("error", nil),
+        ("job", "12"), ("created_at", "2026-02-01T00:00:00Z"), ("started_at", "2026-02-01T00:00:01Z"),
+        ("finished_at", nil), ("deadline", nil),
+    ]
+    private static let example = JSONValue.object(JSONObject(summary + [("errors", [])]))
+
+    var routes: [Route] { [replayRoute, listRoute, getRoute, cancelRoute] }
+
+    private var replayRoute: Route {
+        Route(
+            .post, "/v1/pipelines/{name}/replay", scope: "pipelines:write",
+            operation: Operation(
+                id: "replayPipeline", summary: "Run a pipeline again over batches that it has had, or has missed",
+                description: """
+                    Over the batches of its source that were received from `from` on and before `to`, or over those \
+                    named. What the pipeline made of a batch before (rows, quarantine, counts) is replaced by what its \
+                    current version makes of it, all at once, batch by batch. A receipt stays `stored` meanwhile, and \
+                    shows the old version and counts until its batch is replaced. 409 `raw_expired` names batches that \
+                    cannot be read again; 409 `conflict` a run of the pipeline that is going on over some of them.
+                    """,
+                tag: "runs",
+                parameters: [.init("name", .path, "The pipeline.", schema: ResourceName.schema, example: "web")],
+                requestBody: [
+                    .json(
+                        schema: RunSchemas.replay,
+                        example: ["from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"])
+                ],
+                answers: [
+                    .init(
+                        .accepted, "The run is made.", [.json(schema: RunSchemas.started, example: ["run": "3"])],
+                        links: Self.links.map { .init($0, [("id", "$response.body#/run")]) })
+                ],
+                problems: [
+                    .notFound, .invalidName, .invalidRequest, .unknownField, .invalidJSON, .emptyBody,
+                    .unsupportedMediaType, .payloadTooLarge, .rawExpired, .conflict, .databaseUnavailable,
+                ]),
+            handler: ReplayRoute(pool: pool, starter: starter, wakeup: wakeup).handle)
+    }
+
+    private var listRoute: Route {
+        Route(
+            .get, "/v1/runs", scope: "pipelines:read",
+            operation: Operation(
+                id: "listRuns", summary: "The workspace's runs, newest first", tag: "runs",
+                parameters: [
+                    .init("state", .query, "Only those in this state.", schema: Schema.oneOf(RunState.self)),
+                    .init("pipeline", .query, "Only those of this pipeline.", schema: ResourceName.schema),
+                    .limit(), .cursor,
+                ],
+                answers: [
+                    .init(
+                        .ok, "A page.",
+                        [
+                            .json(
+                                schema: Schema.page(of: RunSchemas.summary),
+                                example: ["items": [.object(JSONObject(Self.summary))], "next_cursor": nil])
+                        ],
+                        links: Self.links.map { .init($0, [("id", "$response.body#/items/0/id")]) })
+                ],
+                problems: [.invalidParameter, .invalidCursor, .databaseUnavailable]),
+            handler: list)
+    }
+
+    private var getRoute: Route {
+        Route(
+            .get, "/v1/runs/{id}", scope: "pipelines:read",
+            operation: Operation(
+                id: "getRun", summary: "A run: its progress, counts, and the first batches that failed", tag: "runs",
+                parameters: [Self.id],
+                answers: [.init(.ok, "The run.", [.json(schema: RunSchemas.run, example: Self.example)])],
+                problems: [.notFound, .databaseUnavailable]),
+            handler: get)
+    }
+
+    private var cancelRoute: Route {
+        Route(
+            .post, "/v1/runs/{id}/cancel", scope: "pipelines:write",
+            operation: Operation(
+                id: "cancelRun", summary: "End a run where it is",
+                description: "Batches that were replaced stay so, the others as they were. Takes effect at once.",
+                tag: "runs", parameters: [Self.id],
+                answers: [.init(.ok, "The run.", [.json(schema: RunSchemas.run, example: Self.example)])],
+                problems: [.notFound, .conflict, .databaseUnavailable]),
+            handler: cancel)
+    }
+}

@@ -1,0 +1,108 @@
+import Postgres
+
+/// A batch that a run has to transform. `input.isOpen` is always true.
+struct ReplayInput: Sendable {
+    var ordinal: Int32
+    var input: TransformInput
+    /// The run is not `running` yet.
+    var isFirst: Bool
+}
+
+/// The batches among a range of a run's that are still to be transformed, with the version that the run is bound to. No
+/// row where the run has ended.
+struct FindReplayInputs: PostgresStatement {
+    static let sql = """
+        select n.ordinal, b.id, p.id, p.name, p.workspace_id, s.name, r.version, v.definition, b.receipt_ends,
+            b.raw_bytes, r.state <> 'running'
+        from millrace.run r
+        join millrace.run_batch n on n.run = r.id
+        join millrace.batch b on b.id = n.batch
+        join millrace.source s on s.id = b.source_id
+        join millrace.pipeline p on p.id = r.pipeline_id
+        join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = r.version
+        where r.id = $1 and n.ordinal >= $2 and n.ordinal < $3 and n.state in ('queued', 'dead')
+            and millrace.is_going_on(r.state, r.deadline)
+        order by n.ordinal
+        """
+    var run: Int64
+    var ordinals: Range<Int32>
+
+    var parameters: [PostgresValue] { [.int8(run), .int4(ordinals.lowerBound), .int4(ordinals.upperBound)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> ReplayInput {
+        ReplayInput(
+            ordinal: try row.int4(0),
+            input: TransformInput(
+                batchID: try row.int8(1), pipelineID: try row.int8(2), pipeline: try row.text(3),
+                workspaceID: try row.int8(4), source: try row.text(5), version: try row.int4(6),
+                definition: try row.json(7), receiptEnds: try row.int4Array(8), rawBytes: try row.int8(9),
+                isOpen: true),
+            isFirst: try row.bool(10))
+    }
+}
+
+/// Moves batches of a run to `transformed`. Affects fewer rows than there are ordinals when one was moved meanwhile.
+struct MarkTransformed: PostgresStatement {
+    static let sql = """
+        update millrace.run_batch set state = 'transformed', error = null, dead_letter = null
+        where run = $1 and ordinal = any($2) and state in ('queued', 'dead')
+        """
+    var run: Int64
+    var ordinals: [Int32]
+
+    var parameters: [PostgresValue] { [.int8(run), .int4Array(ordinals)] }
+}
+
+/// Hands to store what is to replace an output: rows, counts and quarantine in one chunk, which may be without rows.
+struct InsertReplacement: PostgresStatement {
+    static let sql = """
+        with chunk as (
+            insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
+                raw_bytes, body, run, ordinal, filtered, quarantined, receipt_counts, fault_rows, fault_stages,
+                fault_errors, fault_raws)
+            values (nextval('landing.chunk_id'), $2, $3, $4, 0, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                $17, $18, $19)
+            returning id
+        )
+        select queue.enqueue('store', 'replace', $1,
+            array[jsonb_build_object('chunk', id, 'run', $11, 'ordinal', $12)], in_priority => (-1)::int2) from chunk
+        """
+    var workspaceID: Int64
+    var run: Int64
+    var ordinal: Int32
+    var batch: TransformedBatch
+    /// Of a chunk without rows.
+    let emptyBody: [UInt8]
+
+    var parameters: [PostgresValue] {
+        let ledger = batch.application
+        let chunk = batch.chunk
+        let faults = batch.quarantined
+        return [
+            .int8(workspaceID), .int8(ledger.batchID), .int8(ledger.pipelineID), .int4(ledger.version),
+            .int8(ledger.datasetID), .textArray(chunk?.columns ?? []), .textArray(chunk?.types ?? []),
+            .int4(chunk?.rows ?? 0), .int4(chunk?.rawBytes ?? 0), .bytes(chunk?.body ?? emptyBody), .int8(run),
+            .int4(ordinal), .int4(ledger.filtered), .int4(ledger.quarantined),
+            .optional(ledger.receiptCounts) { .int4Array($0) }, .int4Array(faults.map(\.row)),
+            .textArray(faults.map(\.stage)), .jsonArray(faults.map(\.errors)), .byteaArray(faults.map(\.raw)),
+        ]
+    }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> [Int64] { try row.int8Array(0) }
+}
+
+/// Gives up what of a range of a run's batches could not be transformed.
+struct GiveUpTransforming: PostgresStatement {
+    static let sql = """
+        update millrace.run_batch set state = 'dead', error = left($4, 2000), dead_letter = $5
+        where run = $1 and ordinal >= $2 and ordinal < $3 and state = 'queued'
+        """
+    var run: Int64
+    var ordinals: Range<Int32>
+    var error: String
+    var job: Int64
+
+    var parameters: [PostgresValue] {
+        [.int8(run), .int4(ordinals.lowerBound), .int4(ordinals.upperBound), .text(error), .int8(job)]
+    }
+}

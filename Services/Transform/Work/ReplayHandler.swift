@@ -1,0 +1,136 @@
+import JSON
+import Observability
+import Postgres
+import Queue
+import Records
+
+/// Does the jobs of kind `run.replay`: transforms a range of a run's batches again, under the version that the run is
+/// bound to, and hands to store what is to take the place of what is there. Nothing that anybody sees changes here.
+///
+/// The batches of a job are worked on in groups of bounded size. What is done of a job that is then repeated is not
+/// done again: a batch of the run moves on in the transaction that makes its chunk.
+struct ReplayHandler: JobHandler {
+    let pool: PostgresPool
+    let pipelines: PipelineCache
+    let transformer: BatchTransformer
+    let wakeup: Wakeup
+    let logger: Logger
+    let metrics: TransformMetrics
+
+    func handle(_ jobs: [Job], lease: Lease) async {
+        for job in jobs {
+            do {
+                guard let arguments = ReplayArguments(job) else { throw ReplayArguments.invalid }
+                try await replay(arguments, job, lease)
+            } catch let error as QueueError where error.code == .leaseLost {
+                return logger.warning("transform.lease_lost", ["jobs": .int(jobs.count)])
+            } catch {
+                await lease.fail(job, JobFailure(error))
+                wakeup.notify(Topic.stored)
+            }
+        }
+    }
+
+    func died(_ job: Job, error: JobFailure, on connection: PostgresConnection) async throws {
+        guard let arguments = ReplayArguments(job) else { return }
+        try await connection.execute(
+            GiveUpTransforming(
+                run: arguments.run, ordinals: arguments.ordinals, error: error.description, job: job.id))
+        _ = try await connection.query(AdvanceRuns(runs: [arguments.run]))
+    }
+
+    private func replay(_ arguments: ReplayArguments, _ job: Job, _ lease: Lease) async throws {
+        let statement = FindReplayInputs(run: arguments.run, ordinals: arguments.ordinals)
+        let inputs = try await pool.withConnection { connection in
+            let inputs = try await connection.query(statement)
+            if inputs.isEmpty { try await connection.execute(ExpireRun(run: arguments.run)) }
+            return inputs
+        }
+        var failures: [any Error] = []
+        for group in TransformHandler.grouped(inputs, by: \.input.rawBytes) {
+            do {
+                try await replay(group, arguments.run, lease)
+            } catch let error as QueueError where error.code == .leaseLost {
+                throw error
+            } catch  where group.count > 1 {
+                failures += try await replayOneByOne(group, arguments.run, lease)
+            } catch {
+                failures.append(error)
+            }
+        }
+        // What can be tried again decides: only when nothing is left of that is the job given up.
+        if let error = failures.first(where: { ($0 as? JobFailure)?.isPermanent != true }) ?? failures.first {
+            throw error
+        }
+        try await lease.settle([job])
+    }
+
+    private func replayOneByOne(_ group: [ReplayInput], _ run: Int64, _ lease: Lease) async throws -> [any Error] {
+        var failures: [any Error] = []
+        for item in group {
+            do {
+                try await replay([item], run, lease)
+            } catch let error as QueueError where error.code == .leaseLost {
+                throw error
+            } catch {
+                failures.append(error)
+            }
+        }
+        return failures
+    }
+
+    /// Transforms a group, and moves it on in one transaction under the lease; the job stays open.
+    private func replay(_ group: [ReplayInput], _ run: Int64, _ lease: Lease) async throws {
+        let statement = FindPayloads(batches: group.map(\.input.batchID))
+        let rows = try await pool.withConnection { try await $0.query(statement) }
+        let payloads = Dictionary(rows, uniquingKeysWith: { first, _ in first })
+        let nothing = try Zstd.compress([])
+        var replacements: [InsertReplacement] = []
+        for item in group {
+            guard let payload = payloads[item.input.batchID] else {
+                throw JobFailure(
+                    code: "raw_expired", message: "the raw bytes of batch \(item.input.batchID) have expired",
+                    isPermanent: true)
+            }
+            let pipeline = try pipelines.pipeline(item.input)
+            let batch = try await transformer.transform(item.input, pipeline, payload: payload)
+            replacements.append(
+                InsertReplacement(
+                    workspaceID: item.input.workspaceID, run: run, ordinal: item.ordinal, batch: batch,
+                    emptyBody: nothing))
+        }
+        let (statements, isFirst) = (replacements, group.contains(where: \.isFirst))
+        try await lease.transaction(settling: []) { connection in
+            let mark = MarkTransformed(run: run, ordinals: statements.map(\.ordinal))
+            guard try await connection.execute(mark) == statements.count else {
+                throw JobFailure(
+                    code: "overtaken", message: "a batch was transformed meanwhile", retryAfter: .milliseconds(50))
+            }
+            try await connection.run(statements)
+            // Only the first ones lock the run: what matters is asked again where rows are replaced.
+            if isFirst { _ = try await connection.query(AdvanceRuns(runs: [run])) }
+        }
+        wakeup.notify("store")
+        metrics.transformed(statements.map(\.batch))
+    }
+}
+
+/// What a replay's job is about: batches of a run, by their ordinals.
+struct ReplayArguments: Sendable {
+    static let invalid = JobFailure(
+        code: "invalid_arguments", message: "no run is named, or no batches of it", isPermanent: true)
+
+    var run: Int64
+    var ordinals: Range<Int32>
+
+    /// Nil when the job's arguments are not those of a replay.
+    init?(_ job: Job) {
+        guard let value = try? JSONValue.parse(job.arguments), let run = value["run"]?.int,
+            let first = value["first"]?.int.flatMap(Int32.init(exactly:)),
+            let count = value["count"]?.int.flatMap(Int32.init(exactly:)), first >= 0, count >= 0,
+            case (let end, false) = first.addingReportingOverflow(count)
+        else { return nil }
+        self.run = Int64(run)
+        ordinals = first..<end
+    }
+}

@@ -1,0 +1,66 @@
+/// Which workspaces' jobs a backlogged worker takes in turns.
+///
+/// Jobs are claimed in the order in which they came while a claim takes all there are. Where more stand behind, one
+/// workspace's many would keep another's few waiting: then the worker looks, every `interval` or a twentieth of the
+/// time, which workspaces have jobs at the highest priority, and if several do it takes an equal share of each, until a
+/// claim is not full any more.
+struct FairShare: Sendable {
+    static let interval: Duration = .milliseconds(100)
+    /// Workspaces that one look finds; the next look goes on after them.
+    static let maximumFlows = 256
+
+    /// In the order in which they are asked. Empty while jobs are taken as they came.
+    private(set) var flows: [Marks.Flow] = []
+    private(set) var lookedAt: ContinuousClock.Instant?
+    private var pause = FairShare.interval
+    private var lastWorkspace: Int64 = -1
+
+    /// After which workspace to look; all are looked at in the end.
+    var after: Int64 { lastWorkspace }
+
+    func mustLook(at now: ContinuousClock.Instant) -> Bool {
+        lookedAt.map { now - $0 >= pause } ?? true
+    }
+
+    /// `low` is the low-water mark of the priority that was found.
+    mutating func found(
+        _ row: FlowsStatement.Row, low: Int64, began: ContinuousClock.Instant, ended: ContinuousClock.Instant
+    ) {
+        lookedAt = ended
+        pause = max(Self.interval, (ended - began) * 20)
+        lastWorkspace = row.workspaces.count == Self.maximumFlows ? row.workspaces.last ?? -1 : -1
+        guard row.flows.count > 1 else {
+            flows = []
+            return
+        }
+        let known = Dictionary(flows.map { ($0.flow, $0.fast) }) { first, _ in first }
+        flows = zip(row.flows, row.workspaces).map { flow, workspace in
+            Marks.Flow(flow: flow, workspace: workspace, low: low, fast: max(low, known[flow] ?? low))
+        }
+    }
+
+    /// The flows for the next claim; from their low marks on when what committed late is to be found.
+    func flows(sweeping: Bool) -> [Marks.Flow] {
+        guard sweeping else { return flows }
+        return flows.map { Marks.Flow(flow: $0.flow, workspace: $0.workspace, low: $0.low, fast: $0.low) }
+    }
+
+    /// The next claim begins with the workspace after the last one that got its share.
+    mutating func claimed(_ jobs: [Job], limit: Int) {
+        guard jobs.count >= limit, !flows.isEmpty else {
+            flows = []
+            return
+        }
+        var furthest: [Int64: Int64] = [:]
+        for job in jobs { furthest[job.workspace] = max(furthest[job.workspace] ?? 0, job.position) }
+        for index in flows.indices {
+            flows[index].fast = max(flows[index].fast, furthest[flows[index].workspace] ?? 0)
+        }
+        let served = flows.lastIndex { furthest[$0.workspace] != nil } ?? 0
+        flows = Array(flows[(served + 1)...] + flows[...served])
+    }
+
+    mutating func end() {
+        flows = []
+    }
+}

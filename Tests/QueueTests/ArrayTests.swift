@@ -1,0 +1,153 @@
+import EventLoop
+import Lifecycle
+import Observability
+import Postgres
+import TestSupport
+import Testing
+
+@testable import Queue
+
+@Suite("Queue: job arrays")
+struct ArrayTests {
+    private func withPool(_ body: @Sendable (PostgresPool) async throws -> Void) async throws {
+        let database = try await QueueDatabase.make()
+        try await database.withPool(size: 8) { pool in
+            try await pool.run("CREATE TABLE effect (item int4)")
+            try await body(pool)
+        }
+    }
+
+    private func array(_ items: Int32, slice: Int32? = nil, maxAttempts: Int16 = 20) -> JobRequest {
+        var request = JobRequest(
+            queue: "transform", kind: "array", arguments: Array("{}".utf8), workspace: 1, maxAttempts: maxAttempts)
+        request.items = items
+        request.slice = slice
+        return request
+    }
+
+    /// Writes each item of a slice, in the slice's transaction.
+    private func writer(
+        _ refuse: @escaping @Sendable (Job) throws -> Void = { _ in }
+    ) -> ClosureHandler {
+        ClosureHandler { jobs, lease in
+            for job in jobs {
+                let items = try #require(job.items)
+                do {
+                    try refuse(job)
+                    try await lease.transaction(settling: [job]) { connection in
+                        let (first, last) = (Int64(items.lowerBound), Int64(items.upperBound) - 1)
+                        try await connection.query(
+                            "INSERT INTO effect SELECT generate_series(\(.int8(first)), \(.int8(last)))")
+                    }
+                } catch let failure as JobFailure {
+                    await lease.fail(job, failure)
+                }
+            }
+        }
+    }
+
+    @Test("Each item is done once, by slices, and the array succeeds when the last has")
+    func succeeds() async throws {
+        try await withPool { pool in
+            let id = try await pool.enqueue([array(1_000)])[0].id
+            let inspector = QueueInspector(pool: pool)
+            try await pool.withWorker(writer(), .quick(slots: 3, maxClaim: 64)) {
+                try await pool.wait(until: "SELECT remaining FROM queue.array", is: 0)
+            }
+            #expect(try await pool.int("SELECT count(*) FROM effect") == 1_000)
+            #expect(try await pool.int("SELECT count(DISTINCT item) FROM effect") == 1_000)
+            #expect(try await pool.int("SELECT sum(items) FROM queue.outcome WHERE state = 'succeeded'") == 1_000)
+            let report = try #require(try await inspector.job(id))
+            #expect(report.state == .succeeded)
+            #expect(report.array == JobReport.Array(items: 1_000, remaining: 0, failed: 0))
+            #expect(try await pool.int("SELECT count(*) FROM queue.lease") == 0)
+            #expect(try await pool.int("SELECT count(*) FROM queue.outcome") < 40)
+        }
+    }
+
+    @Test("A slice that fails comes back in halves until the bad item stands alone, and dies; redriven it succeeds")
+    func bisects() async throws {
+        try await withPool { pool in
+            let id = try await pool.enqueue([array(64, maxAttempts: 2)])[0].id
+            let isMended = Notes<Bool>()
+            let handler = writer { job in
+                guard isMended.all.isEmpty, job.items?.contains(37) == true else { return }
+                throw JobFailure(code: "bad", message: "item 37")
+            }
+            let inspector = QueueInspector(pool: pool)
+            try await pool.withWorker(handler, .quick(slots: 2, maxClaim: 64)) {
+                try await pool.wait(until: "SELECT count(*) FROM queue.dead", is: 1)
+                try await pool.wait(until: "SELECT remaining FROM queue.array", is: 0)
+                #expect(try await pool.int("SELECT count(*) FROM effect") == 63)
+                #expect(try await pool.int("SELECT first * 1000 + items FROM queue.dead") == 37_001)
+                #expect(try await inspector.job(id)?.state == .dead)
+                #expect(try await inspector.job(id)?.array?.failed == 1)
+                isMended.add(true)
+                #expect(try await inspector.redrive("transform") == [id])
+                try await pool.wait(until: "SELECT count(*) FROM effect", is: 64)
+                try await pool.wait(until: "SELECT remaining + failed FROM queue.array", is: 0)
+            }
+            #expect(try await inspector.job(id)?.state == .succeeded)
+        }
+    }
+
+    @Test("Who waits for an array waits for its last item; another array's slices take turns with its own")
+    func fansIn() async throws {
+        try await withPool { pool in
+            var child = JobRequest(queue: "transform", kind: "child", arguments: Array("{}".utf8), workspace: 1)
+            child.after = [.request(0)]
+            let order = Notes<(kind: String, job: Int64)>()
+            let handler = ClosureHandler { jobs, lease in
+                for job in jobs { order.add((job.kind, job.id)) }
+                try await lease.settle(jobs)
+            }
+            try await pool.enqueue([array(200, slice: 10), child, array(200, slice: 10)])
+            try await pool.withWorker(handler, .quick(slots: 2, maxClaim: 10)) {
+                try await pool.wait(until: "SELECT count(*) FROM queue.array WHERE remaining = 0", is: 2)
+                try await pool.wait(
+                    until: "SELECT count(*) FROM queue.outcome WHERE state = 'succeeded' AND items = 0", is: 1)
+            }
+            let kinds = order.all.map(\.kind)
+            #expect(kinds.count { $0 == "child" } == 1 && kinds.count { $0 == "array" } >= 40)
+            let half = order.all.filter { $0.kind == "array" }.prefix(20).map(\.job)
+            #expect(Set(half).count == 2, "the second array did not wait for the first")
+        }
+    }
+
+    @Test("A cancelled array: nothing of it begins any more, what runs cannot commit, and its child is cancelled")
+    func cancels() async throws {
+        try await withPool { pool in
+            var child = JobRequest(queue: "transform", kind: "child", arguments: Array("{}".utf8), workspace: 1)
+            child.after = [.request(0)]
+            let ids = try await pool.enqueue([array(1_000, slice: 10), child]).map(\.id)
+            let inspector = QueueInspector(pool: pool)
+            let codes = Notes<QueueError.Code>()
+            let began = ShutdownSignal()
+            let goOn = ShutdownSignal()
+            let handler = ClosureHandler { jobs, lease in
+                began.request()
+                await goOn.requested()
+                do {
+                    try await lease.transaction(settling: jobs) { connection in
+                        try await connection.query("INSERT INTO effect VALUES (1)")
+                    }
+                } catch let error as QueueError {
+                    codes.add(error.code)
+                    throw error
+                }
+            }
+            try await pool.withWorker(handler) {
+                await began.requested()
+                #expect(try await inspector.cancel(ids[0]) == .stopped)
+                #expect(try await inspector.cancel(ids[0]) == .finished)
+                goOn.request()
+                try await pool.wait(until: "SELECT count(*) FROM queue.lease", is: 0)
+                try await pool.wait(until: "SELECT count(*) FROM queue.ready", is: 0)
+            }
+            #expect(!codes.all.isEmpty && codes.all.allSatisfy { $0 == .cancelled })
+            #expect(try await pool.int("SELECT count(*) FROM effect") == 0)
+            #expect(try await inspector.job(ids[0])?.state == .cancelled)
+            #expect(try await inspector.job(ids[1])?.state == .cancelled)
+        }
+    }
+}
