@@ -47,12 +47,14 @@ struct RetentionLoad: Sendable {
         var began = ContinuousClock.now
         let claim = ClaimStatement(
             worker: session.worker, queue: session.queue, solo: false, limit: 50,
-            marks: marks.bounds(solo: false, at: began), soloLow: marks.solo.low, sweep: true, done: [])
+            marks: marks.bounds(solo: false, at: began), soloLow: marks.solo.low, gateLow: marks.gateLow, sweep: true,
+            done: [],
+            flows: [])
         let rows = try await connection.query(claim)
         slowest = max(slowest, .now - began)
         let jobs = rows.compactMap { if case .job(let job) = $0 { job } else { nil } }
         marks.claimed(jobs, solo: false, swept: true, began: began, ended: .now)
-        guard case .header(let lease?, _) = rows[0] else { return 0 }
+        guard case .header(let header) = rows[0], let lease = header.lease else { return 0 }
         began = .now
         try await connection.transaction { connection in
             let ids = PostgresValue.int8Array(jobs.map(\.id))
@@ -61,7 +63,7 @@ struct RetentionLoad: Sendable {
         }
         slowest = max(slowest, .now - began)
         if jobs.count < 50, let row = try await connection.query(AdvanceStatement(queue: session.queue)).first {
-            marks.advanced(low: row.low, soloLow: row.soloLow)
+            marks.advanced(row)
         }
         return jobs.count
     }

@@ -41,7 +41,7 @@ final class SimulatedWorker {
     /// Leases with jobs that nothing is under way for.
     var open: [(lease: Int64, jobs: [Job])] {
         leases.sorted { $0.key < $1.key }.compactMap { lease, held in
-            let jobs = held.state.isLost ? [] : held.jobs.filter { held.state.isOpen($0.id) }
+            let jobs = held.state.isLost ? [] : held.jobs.filter { held.state.isOpen($0.key) }
             return jobs.isEmpty ? nil : (lease, jobs)
         }
     }
@@ -52,11 +52,11 @@ final class SimulatedWorker {
 
     /// What a transaction that was rolled back leaves.
     func reopen(_ lease: Int64, _ jobs: [Job]) {
-        leases[lease]?.state.reopen(jobs.map(\.id))
+        leases[lease]?.state.reopen(jobs.map(\.key))
     }
 
     func close(_ lease: Int64, _ jobs: [Job], finish: Bool) {
-        guard let isDone = leases[lease]?.state.close(jobs.map(\.id), finished: finish) else { return }
+        guard let isDone = leases[lease]?.state.close(jobs.map(\.key), finished: finish) else { return }
         if isDone { done.append(lease) }
         if leases[lease]?.state.isFinished == true { leases[lease] = nil }
     }

@@ -25,7 +25,8 @@ extension Simulation {
         ClaimStatement(
             worker: worker.id, queue: worker.queue, solo: solo, limit: limit,
             marks: worker.marks.bounds(solo: solo, at: .now), soloLow: worker.marks.solo.low,
-            sweep: solo || random.chance(70), done: worker.done)
+            gateLow: worker.marks.gateLow,
+            sweep: solo || random.chance(70), done: worker.done, flows: [])
     }
 
     private func claimed(
@@ -69,7 +70,7 @@ extension Simulation {
 
     private func take(_ rows: [ClaimStatement.Row]) -> (Int64?, [Job]) {
         var lease: Int64?
-        if case .header(let id, _) = rows.first { lease = id }
+        if case .header(let header) = rows.first { lease = header.lease }
         return (lease, rows.compactMap { if case .job(let job) = $0 { job } else { nil } })
     }
 

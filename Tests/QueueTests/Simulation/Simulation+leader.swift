@@ -83,7 +83,7 @@ extension Simulation {
         note("advance")
         let queue = workers.first?.queue ?? 0
         guard let row = try await lane.control.query(AdvanceStatement(queue: queue)).first else { return }
-        random.pick(workers)?.marks.advanced(low: row.low, soloLow: row.soloLow)
+        random.pick(workers)?.marks.advanced(row)
     }
 
     func cancel() async throws {
@@ -93,7 +93,8 @@ extension Simulation {
         note("cancel \(id): \(answer?.rawValue ?? "")")
         switch (answer, job.place) {
         case (.cancelled, .ready), (.cancelled, .deferred): model.cancelled(id)
-        case (.running, .leased), (.finished, .succeeded), (.finished, .cancelled), (.finished, .dead): break
+        case (.stopped, .leased), (.cancelled, .dead): model.cancelled(id)
+        case (.finished, .succeeded), (.finished, .cancelled): break
         default: model.refute("cancel \(id): \(answer?.rawValue ?? "nothing"), but \(model.describe(id))")
         }
     }

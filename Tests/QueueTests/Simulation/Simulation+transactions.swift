@@ -28,7 +28,7 @@ extension Simulation {
         }
         let connection = try await lane.take()
         try await connection.execute(script: "BEGIN")
-        let ids = try await connection.query(try Enqueue.statement(requests))
+        let ids = try await connection.query(try Enqueue.statement(requests)).map(\.id)
         note("enqueue \(ids)")
         let made = zip(ids, requests).map { ($0, $1) }
         let open = OpenTransaction(connection: connection, work: .enqueue) { model in
@@ -99,7 +99,7 @@ extension Simulation {
     }
 
     func hold(_ worker: SimulatedWorker, _ lease: Int64, _ jobs: [Job], _ solo: Bool) {
-        worker.leases[lease] = .init(jobs: jobs, isSolo: solo, state: LeaseState(jobs: jobs.map(\.id)))
+        worker.leases[lease] = .init(jobs: jobs, isSolo: solo, state: LeaseState(jobs: jobs.map(\.key)))
     }
 
     func skipPositions() async throws {

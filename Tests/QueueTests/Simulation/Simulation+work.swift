@@ -17,7 +17,7 @@ extension Simulation {
         let dies = doomed != nil || (isLast != nil && random.chance(30))
         let jobs = dies ? [isLast ?? chosen[0]] : chosen
         let fails = !dies && isLast == nil && random.chance(25)
-        guard let finish = try worker.leases[lease]?.state.begin(jobs.map(\.id)) else { return }
+        guard let finish = try worker.leases[lease]?.state.begin(jobs.map(\.key), byHandler: true) else { return }
         guard let connection = try await connection(for: worker) else { return worker.reopen(lease, jobs) }
         note("\(worker.id) \(dies ? "buries" : fails ? "retries" : "settles") \(jobs.map(\.id)) under \(lease)")
         try await connection.execute(script: "BEGIN")
@@ -63,8 +63,10 @@ extension Simulation {
             if model.leases[lease] != nil { model.refute("lease \(lease) was refused, and is not lost") }
             worker.leases[lease]?.state.lose()
         case SQLState.uniqueViolation:
-            // An outcome is there, so an earlier answer was lost: it must not have been given up as not committed.
-            model.refute("jobs \(jobs.map(\.id)) had ended before: \(error.message)")
+            // An outcome is there: they were cancelled meanwhile.
+            let cancelled = jobs.filter { model.jobs[$0.id]?.place == .cancelled }
+            if cancelled.isEmpty { model.refute("jobs \(jobs.map(\.id)) had ended before: \(error.message)") }
+            worker.close(lease, cancelled, finish: false)
         default: throw error
         }
     }

@@ -134,7 +134,7 @@ struct SimulationModel: Sendable {
 
     mutating func cancelled(_ id: Int64) {
         guard let job = jobs[id] else { return refute("unknown job \(id) was cancelled") }
-        jobs[id]?.outcomes[job.attempt] = "cancelled"
+        jobs[id]?.outcomes[job.attempt + (job.place == .dead ? 1 : 0)] = "cancelled"
         jobs[id]?.place = .cancelled
     }
 
