@@ -117,13 +117,27 @@ struct RetentionTests {
             """,
             "UPDATE queue.dead SET at = now() - interval '1 hour'"
         ),
+        (
+            """
+            WITH job AS (SELECT unnest(queue.enqueue('transform', 'a', 1, ARRAY['{}']::jsonb[], 0::int2, 3600)) AS id)
+            INSERT INTO queue.waiting SELECT id, 0, 1, 0 FROM job
+            """,
+            "DELETE FROM queue.waiting"
+        ),
+        (
+            """
+            WITH job AS (SELECT unnest(queue.enqueue('transform', 'a', 1, ARRAY['{}']::jsonb[], 0::int2, 3600)) AS id)
+            INSERT INTO queue.blocked SELECT id, 1, id, 0, 1, 1 FROM job
+            """,
+            "DELETE FROM queue.blocked"
+        ),
     ]
 
     @Test("A partition stays while a job in it may be run, and leaves when it has ended", arguments: kinds.indices)
     func staysWhileLive(_ place: Int) async throws {
         try await withPool { pool in
             try await pool.run(Self.kinds[place].life)
-            if place == 3 { try await pool.run("DELETE FROM queue.deferred") }
+            if place >= 3 { try await pool.run("DELETE FROM queue.deferred") }
             try await nearEnd(pool)
             for _ in 0..<4 { try await retire(pool) }
             #expect(try await partitions(pool).first == "job_000000")
@@ -151,6 +165,32 @@ struct RetentionTests {
             #expect(try await partitions(pool).first == "job_000000")
             #expect(try await QueueInspector(pool: pool).cancel(job) == .cancelled)
             try await leaves(pool)
+        }
+    }
+
+    @Test("What waits for a dead letter that expires is cancelled with it, and keeps no slot")
+    func waitsForDead() async throws {
+        try await withPool { pool in
+            var parent = JobRequest(queue: "transform", kind: "a", arguments: Array("{}".utf8), workspace: 1)
+            parent.isJoinable = true
+            var child = parent
+            child.after = [.request(0)]
+            let statement = try Enqueue.statement([parent, child])
+            _ = try await pool.withConnection { try await $0.query(statement) }
+            try await pool.run(
+                """
+                WITH gone AS (DELETE FROM queue.ready RETURNING job)
+                INSERT INTO queue.dead (job, at, queue, priority, attempt)
+                SELECT job, now() - interval '1 hour', 0, 0, 1 FROM gone
+                """)
+            #expect(try await pool.int("SELECT count(*) FROM queue.waiting") == 1)
+            try await nearEnd(pool)
+            for _ in 0..<3 { try await retire(pool) }
+            try await leaves(pool)
+            for table in ["waiting", "dependency", "joinable", "dead"] {
+                let left: PostgresQuery = "SELECT count(*) FROM \(identifier: "queue", table)"
+                #expect(try await pool.int(left) == 0, "\(table)")
+            }
         }
     }
 

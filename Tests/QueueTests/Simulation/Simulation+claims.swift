@@ -57,7 +57,7 @@ extension Simulation {
             // One that was under way meanwhile is another matter: `claimSlowly`.
             if model.workers[worker.id] != false { model.refute("lost worker \(worker.id) has claimed") }
             if model.isPaused { model.refute("a paused queue was claimed from") }
-            model.claimed(lease, worker.id, solo: statement.solo, jobs.map { ($0.id, $0.attempt, $0.lastAttempt) })
+            model.claimed(lease, worker.id, solo: statement.solo, jobs.map(SimulationModel.Claimed.init))
         }
         checkNoneOverlooked(statement, jobs)
     }
@@ -86,8 +86,11 @@ extension Simulation {
     /// A sweep that has taken less than it might has left nothing of its lane but what others have locked.
     private func checkNoneOverlooked(_ statement: ClaimStatement, _ jobs: [Job]) {
         guard statement.sweep, jobs.count < statement.limit, !model.isPaused else { return }
-        let locked = Set(transactions.flatMap { $0.claimed.map(\.id) })
+        let locked = Set(transactions.flatMap { $0.claimed.map(\.slice) })
+        // The rest of an array that was cut stands at the end of its lane.
+        let cut = Set(jobs.map(\.id))
         for (id, job) in model.jobs where job.place == .ready(solo: statement.solo) && !locked.contains(id) {
+            if cut.contains(id / SimulationModel.width) { continue }
             model.refute("a sweep has overlooked job \(id): \(model.describe(id))")
         }
     }
@@ -113,7 +116,7 @@ extension Simulation {
             for lease in statement.done { model.finished(lease) }
             let (lease, jobs) = take(rows)
             if let lease {
-                model.claimed(lease, worker.id, solo: false, jobs.map { ($0.id, $0.attempt, $0.lastAttempt) })
+                model.claimed(lease, worker.id, solo: false, jobs.map(SimulationModel.Claimed.init))
             }
             answered(worker, statement, lease, jobs)
         }
@@ -145,7 +148,7 @@ extension Simulation {
             let change: (inout SimulationModel) -> Void = { model in
                 for lease in statement.done { model.finished(lease) }
                 guard let lease else { return }
-                model.claimed(lease, id, solo: solo, jobs.map { ($0.id, $0.attempt, $0.lastAttempt) })
+                model.claimed(lease, id, solo: solo, jobs.map(SimulationModel.Claimed.init))
             }
             worker.done.removeAll { statement.done.contains($0) }
             transactions.append(

@@ -67,7 +67,8 @@ extension Simulation {
         guard let row = try await unlessLocked({ try await lane.control.query(statement).first }), let row else {
             return
         }
-        let left = try await lane.control.query("SELECT coalesce(array_agg(job), '{}') FROM queue.deferred")
+        let left = try await lane.control.query(
+            "SELECT coalesce(array_agg(job * 1000 + first), '{}') FROM queue.deferred")
         let deferred = Set(try left[0].int8Array(0))
         var moved = 0
         for (id, job) in model.jobs {
@@ -87,9 +88,10 @@ extension Simulation {
     }
 
     func cancel() async throws {
-        guard let (id, job) = random.pick(model.jobs.sorted { $0.key < $1.key }) else { return }
-        guard let answer = try await unlessLocked({ try await lane.control.query(CancelStatement(job: id)).first })
-        else { return }
+        let plain = model.jobs.filter { $0.value.items == 0 }
+        guard let (id, job) = random.pick(plain.sorted { $0.key < $1.key }) else { return }
+        let statement = CancelStatement(job: id / SimulationModel.width)
+        guard let answer = try await unlessLocked({ try await lane.control.query(statement).first }) else { return }
         note("cancel \(id): \(answer?.rawValue ?? "")")
         switch (answer, job.place) {
         case (.cancelled, .ready), (.cancelled, .deferred): model.cancelled(id)
@@ -101,11 +103,12 @@ extension Simulation {
 
     func redrive() async throws {
         let statement = RedriveStatement(queue: "transform", jobs: nil, limit: random.number(1...3))
-        let ids = try await lane.control.query(statement)
+        guard let ids = try await unlessLocked({ try await lane.control.query(statement) }) else { return }
+        // The slices of an array count each.
+        let dead = model.jobs.filter { $0.value.place == .dead }.keys.sorted().prefix(statement.limit)
         note("redrive \(ids)")
-        let dead = model.jobs.values.count { $0.place == .dead }
-        if ids.count != min(dead, statement.limit) { model.refute("\(ids.count) of \(dead) were redriven") }
-        for id in ids { model.redriven(id) }
+        if Set(ids) != Set(dead.map { $0 / SimulationModel.width }) { model.refute("not \(ids) but \(dead) were dead") }
+        for id in dead { model.redriven(id) }
     }
 
     func pause() async throws {

@@ -25,6 +25,9 @@ extension Simulation {
                     queue: "transform", kind: "sim", arguments: Array("{}".utf8), workspace: 1,
                     priority: random.pick([0, 0, 0, 2, -2]) ?? 0, delay: delay,
                     maxAttempts: Int16(random.number(1...3))))
+            guard random.chance(15) else { continue }
+            requests[requests.count - 1].items = Int32(random.number(1...12))
+            if random.chance(50) { requests[requests.count - 1].slice = Int32(random.number(1...5)) }
         }
         let connection = try await lane.take()
         try await connection.execute(script: "BEGIN")
@@ -34,7 +37,8 @@ extension Simulation {
         let open = OpenTransaction(connection: connection, work: .enqueue) { model in
             for (id, request) in made {
                 model.enqueued(
-                    id, priority: request.priority, isDelayed: request.delay != nil, allowance: request.maxAttempts)
+                    id * SimulationModel.width, priority: request.priority, isDelayed: request.delay != nil,
+                    allowance: request.maxAttempts, items: request.items ?? 0)
             }
         }
         if !staysOpen, random.chance(60) { try await finish(open, .commit) } else { transactions.append(open) }
@@ -120,9 +124,9 @@ extension OpenTransaction {
         switch work {
         case .enqueue: "an enqueue"
         case .claim(let worker, let lease, let jobs, _):
-            "claim \(lease ?? 0) of \(worker.id) with \(jobs.map(\.id))"
+            "claim \(lease ?? 0) of \(worker.id) with \(jobs.map(\.slice))"
         case .end(let worker, let lease, let jobs, let finish):
-            "the end of \(jobs.map(\.id)) under \(lease) by \(worker.id)\(finish ? ", finishing" : "")"
+            "the end of \(jobs.map(\.slice)) under \(lease) by \(worker.id)\(finish ? ", finishing" : "")"
         }
     }
 }

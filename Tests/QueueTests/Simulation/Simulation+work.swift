@@ -19,10 +19,10 @@ extension Simulation {
         let fails = !dies && isLast == nil && random.chance(25)
         guard let finish = try worker.leases[lease]?.state.begin(jobs.map(\.key), byHandler: true) else { return }
         guard let connection = try await connection(for: worker) else { return worker.reopen(lease, jobs) }
-        note("\(worker.id) \(dies ? "buries" : fails ? "retries" : "settles") \(jobs.map(\.id)) under \(lease)")
+        note("\(worker.id) \(dies ? "buries" : fails ? "retries" : "settles") \(jobs.map(\.slice)) under \(lease)")
         try await connection.execute(script: "BEGIN")
         do {
-            let ids = jobs.map(\.id)
+            let ids = jobs.map(\.slice)
             let change: (inout SimulationModel) -> Void
             if dies {
                 let failure = JobFailure(code: "planned", message: "")
@@ -36,8 +36,9 @@ extension Simulation {
                     RetryStatement(lease: lease, jobs: jobs.map { ($0, failure, delay) }, finish: finish))
                 change = { $0.retried(ids, lease, finish: finish) }
             } else {
-                _ = try await connection.query("INSERT INTO effect SELECT unnest(\(.int8Array(ids)))")
-                try await connection.execute(SettleStatement(lease: lease, jobs: jobs, finish: finish))
+                let items = PostgresValue.int8Array(jobs.flatMap(\.effects))
+                _ = try await connection.query("INSERT INTO effect SELECT unnest(\(items))")
+                try await settle(lease, jobs, finish, connection)
                 change = { $0.settled(ids, lease, finish: finish) }
             }
             let work = OpenTransaction.Work.end(worker, lease: lease, jobs: jobs, finish: finish)
@@ -55,6 +56,17 @@ extension Simulation {
         }
     }
 
+    /// As the library does: more is to be done where a job asks for it.
+    private func settle(
+        _ lease: Int64, _ jobs: [Job], _ finish: Bool, _ connection: PostgresConnection
+    ) async throws(PostgresError) {
+        if jobs.contains(where: { $0.traits.contains(.concludes) }) {
+            try await connection.execute(SettleAllStatement(lease: lease, jobs: jobs, results: [:], finish: finish))
+        } else {
+            try await connection.execute(SettleStatement(lease: lease, jobs: jobs, finish: finish))
+        }
+    }
+
     private func refused(_ error: PostgresError, _ worker: SimulatedWorker, _ lease: Int64, _ jobs: [Job]) throws {
         note("refused: \(error.sqlstate?.code ?? "")")
         switch error.sqlstate {
@@ -64,8 +76,8 @@ extension Simulation {
             worker.leases[lease]?.state.lose()
         case SQLState.uniqueViolation:
             // An outcome is there: they were cancelled meanwhile.
-            let cancelled = jobs.filter { model.jobs[$0.id]?.place == .cancelled }
-            if cancelled.isEmpty { model.refute("jobs \(jobs.map(\.id)) had ended before: \(error.message)") }
+            let cancelled = jobs.filter { model.jobs[$0.slice]?.place == .cancelled }
+            if cancelled.isEmpty { model.refute("jobs \(jobs.map(\.slice)) had ended before: \(error.message)") }
             worker.close(lease, cancelled, finish: false)
         default: throw error
         }
@@ -88,7 +100,7 @@ extension Simulation {
     /// What became of a commit whose answer was lost.
     func resolve() async throws {
         guard let worker = random.pick(workers), let lost = worker.unresolved.popLast() else { return }
-        note("\(worker.id) resolves \(lost.jobs.map(\.id)) under \(lost.lease)")
+        note("\(worker.id) resolves \(lost.jobs.map(\.slice)) under \(lost.lease)")
         let statement = ResolveStatement(worker: worker.id, pid: lost.pid, lease: lost.lease, jobs: lost.jobs)
         for _ in 0..<1000 {
             guard let row = try await lane.control.query(statement).first, row.isAlive else { break }
@@ -96,7 +108,7 @@ extension Simulation {
         }
         let settled = try await lane.control.query(statement).first?.settled ?? 0
         if settled != (lost.didCommit ? Int64(lost.jobs.count) : 0) {
-            model.refute("of \(lost.jobs.map(\.id)) \(settled) were found settled; committed: \(lost.didCommit)")
+            model.refute("of \(lost.jobs.map(\.slice)) \(settled) were found settled; committed: \(lost.didCommit)")
         }
         if settled > 0 {
             worker.close(lost.lease, lost.jobs, finish: lost.finish)

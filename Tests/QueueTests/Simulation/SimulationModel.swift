@@ -1,5 +1,12 @@
+@testable import Queue
+
 /// What the queue must hold: the committed state of every job of a history, and of the leases and workers.
+///
+/// A slice of a job array has a place of its own; its key is the job's id times `width` and its first item.
 struct SimulationModel: Sendable {
+    /// More than an array of a history has items.
+    static let width: Int64 = 1000
+
     enum Place: Equatable, Sendable {
         case ready(solo: Bool)
         case deferred(solo: Bool)
@@ -17,7 +24,23 @@ struct SimulationModel: Sendable {
         let allowance: Int16
         /// How each attempt ended, by attempt.
         var outcomes: [Int16: String] = [:]
-        var effects = 0
+        /// Of a slice; 0 for a job that is no array.
+        var items: Int32 = 0
+    }
+
+    /// A job or a slice under a new lease.
+    struct Claimed: Sendable {
+        let id: Int64
+        let attempt: Int16
+        let last: Int16
+        let items: Int32
+
+        init(_ job: Queue.Job) {
+            id = job.slice
+            attempt = job.attempt
+            last = job.lastAttempt
+            items = job.itemCount
+        }
     }
 
     struct Lease: Sendable {
@@ -30,6 +53,10 @@ struct SimulationModel: Sendable {
     private(set) var violation: String?
     private(set) var jobs: [Int64: Job] = [:]
     private(set) var leases: [Int64: Lease] = [:]
+    /// How often the work of each item was done.
+    private(set) var effects: [Int64: Int] = [:]
+    /// The items of each array.
+    private(set) var arrays: [Int64: Int32] = [:]
     /// Registered workers, and whether they were declared lost.
     var workers: [Int64: Bool] = [:]
     var isPaused = false
@@ -38,24 +65,39 @@ struct SimulationModel: Sendable {
         if violation == nil { violation = text }
     }
 
-    mutating func enqueued(_ id: Int64, priority: Int16, isDelayed: Bool, allowance: Int16) {
+    mutating func enqueued(_ id: Int64, priority: Int16, isDelayed: Bool, allowance: Int16, items: Int32) {
         if jobs[id] != nil { refute("job \(id) was enqueued twice") }
         jobs[id] = Job(
             place: isDelayed ? .deferred(solo: false) : .ready(solo: false), last: allowance, priority: priority,
-            allowance: allowance)
+            allowance: allowance, items: items)
+        if items > 0 { arrays[id / Self.width] = items }
     }
 
-    mutating func claimed(
-        _ lease: Int64, _ worker: Int64, solo: Bool, _ found: [(id: Int64, attempt: Int16, last: Int16)]
-    ) {
+    mutating func claimed(_ lease: Int64, _ worker: Int64, solo: Bool, _ found: [Claimed]) {
         leases[lease] = Lease(worker: worker, isSolo: solo, jobs: found.map(\.id))
-        for (id, attempt, last) in found {
-            guard let job = jobs[id], job.place == .ready(solo: solo), job.attempt == attempt, job.last == last else {
-                refute("job \(id) was claimed by lease \(lease) (solo \(solo), attempt \(attempt)): \(describe(id))")
+        for claim in found {
+            let (id, items) = (claim.id, claim.items)
+            guard let job = jobs[id], job.place == .ready(solo: solo), job.attempt == claim.attempt,
+                job.last == claim.last
+            else {
+                refute("lease \(lease) (solo \(solo)) claimed \(claim): \(describe(id))")
                 continue
             }
             jobs[id]?.place = .leased(lease)
+            split(id, items)
         }
+    }
+
+    /// What is more than `items` of a slice is one of its own.
+    private mutating func split(_ id: Int64, _ items: Int32) {
+        guard var job = jobs[id], items != job.items else { return }
+        if items > job.items || items < 1 { return refute("\(items) items were taken of \(describe(id))") }
+        let whole = job.items
+        jobs[id]?.items = items
+        job.items = whole - items
+        if case .leased(let lease) = job.place { job.place = .ready(solo: leases[lease]?.isSolo == true) }
+        job.outcomes = [:]
+        jobs[id + Int64(items)] = job
     }
 
     /// An attempt ends under a lease.
@@ -72,7 +114,7 @@ struct SimulationModel: Sendable {
     mutating func settled(_ ids: [Int64], _ lease: Int64, finish: Bool) {
         for id in ids where end(id, lease, "succeeded") {
             jobs[id]?.place = .succeeded
-            jobs[id]?.effects += 1
+            for item in 0..<Int64(max(1, jobs[id]?.items ?? 0)) { effects[id + item, default: 0] += 1 }
         }
         if finish { finished(lease) }
     }
@@ -81,6 +123,10 @@ struct SimulationModel: Sendable {
         for id in ids where end(id, lease, "failed") {
             jobs[id]?.place = .deferred(solo: false)
             jobs[id]?.attempt += 1
+            guard let items = jobs[id]?.items, items > 1 else { continue }
+            // It comes back in halves, with an attempt more.
+            jobs[id]?.last += 1
+            split(id, items / 2)
         }
         if finish { finished(lease) }
     }
@@ -146,7 +192,17 @@ struct SimulationModel: Sendable {
     }
 
     func describe(_ id: Int64) -> String {
-        jobs[id].map { "\($0.place), attempt \($0.attempt) of \($0.last), \($0.outcomes), \($0.effects) effects" }
-            ?? "unknown"
+        jobs[id].map {
+            "\($0.place), attempt \($0.attempt) of \($0.last), \($0.items) items, \($0.outcomes), "
+                + "\(effects[id] ?? 0) effects"
+        } ?? "unknown"
     }
+}
+
+extension Queue.Job {
+    /// As the model has it.
+    var slice: Int64 { id * SimulationModel.width + Int64(first) }
+
+    /// One for each item.
+    var effects: [Int64] { (0..<Int64(max(1, itemCount))).map { slice + $0 } }
 }
