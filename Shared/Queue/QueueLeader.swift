@@ -6,8 +6,8 @@ public import Postgres
 /// they are due, fires schedules, takes the jobs of lost workers away from them, and makes and drops partitions.
 ///
 /// At rest the leader sends three statements each `renewal` (15 s), the second for the next tick of a schedule, the
-/// third for metrics of depth, and one each `retirement` (5 min); a candidate sends one at the end of each term it sees.
-/// Every `Worker` runs one; a process that only enqueues may run one too.
+/// third for metrics of depth, and one each `retirement` (5 min); a candidate sends one at the end of each term it
+/// sees. Every `Worker` runs one; a process that only enqueues may run one too.
 public final class QueueLeader: Service {
     public let name = "queue leader"
     let pool: PostgresPool
