@@ -90,6 +90,7 @@ extension QueueError.Code {
         case .invalidRequest: "invalid_request"
         case .leaseLost: "lease_lost"
         case .notHeld: "not_held"
+        case .limitReached: "limit_reached"
         case .unresolved: "unresolved"
         case .cancelled: "cancelled"
         case .timedOut: "timed_out"
