@@ -81,8 +81,10 @@ let modules: [Target] = [
         exclude: ["README.md"]),
     shared("Postgres", ["CPostgres", "EventLoop", "Lifecycle", "Observability"], exclude: ["README.md"]),
     shared("Migrations", ["Postgres", "Observability", "CMigrationFiles", "COpenSSL"], exclude: ["SQL"]),
+    shared("Partitions", ["Postgres", "Observability"]),
     shared(
-        "Queue", ["Postgres", "EventLoop", "Lifecycle", "Observability", "JSON", "CTimeZone"], exclude: ["README.md"]),
+        "Queue", ["Partitions", "Postgres", "EventLoop", "Lifecycle", "Observability", "JSON", "CTimeZone"],
+        exclude: ["README.md"]),
     shared("Records", ["JSON", "CSimdJSON", "CZstd", "CZlib", "COpenSSL", "CTimeZone"], exclude: ["README.md"]),
     shared("Expressions", ["Records", "JSON", "CGMP", "CPCRE2", "COpenSSL"], exclude: ["README.md"]),
     shared("Access", ["Postgres", "HTTP", "HTTPServer", "JSON", "Observability", "COpenSSL"]),
@@ -103,7 +105,7 @@ let base: [Target.Dependency] = [
 let services: [Target] = [
     service("Ingest", base),
     service("Transform", base + ["Expressions"]),
-    service("Store", base + ["Expressions", "Migrations"]),
+    service("Store", base + ["Expressions", "Migrations", "Partitions"]),
     service("Analytics", base + ["CPgQuery"]),
 ].flatMap { $0 }
 
@@ -157,7 +159,7 @@ let testTargets: [Target] = [
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
     tests("Ingest", ["Ingest", "Migrations", "TestSupport"] + base),
     tests("Transform", ["Transform", "Expressions", "Migrations", "TestSupport"] + base),
-    tests("Store", ["Store", "Expressions", "TestSupport"] + base),
+    tests("Store", ["Store", "Expressions", "Partitions", "TestSupport"] + base),
     tests("Analytics", ["Analytics", "TestSupport"] + base),
     tests("Tidy", ["Ingest", "Transform", "Store", "Analytics", "HTTPServer"]),
 ]

@@ -1,9 +1,10 @@
 public import Configuration
 public import HTTPServer
 import Platform
+public import Queue
 
-/// What the store service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits``, ``EdgePolicy``
-/// and ``TLSFiles``.
+/// What the store service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits``, ``EdgePolicy``,
+/// ``TLSFiles`` and ``LeaderConfiguration``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -26,6 +27,7 @@ public struct StoreConfiguration: Sendable {
     public var streamRetention: Duration
     public var rawRetention: Duration
     public var quarantineRetention: Duration
+    public var leader: LeaderConfiguration
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
@@ -48,6 +50,7 @@ public struct StoreConfiguration: Sendable {
         quarantineRetention = settings.duration(
             "MILLRACE_QUARANTINE_RETENTION", default: .seconds(86_400 * 30),
             in: .seconds(3600) ... .seconds(86_400 * 3650))
+        leader = LeaderConfiguration(from: &settings)
         try settings.finish()
     }
 }

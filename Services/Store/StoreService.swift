@@ -1,5 +1,4 @@
 import Configuration
-import EventLoop
 public import HTTPServer
 import Lifecycle
 import Observability
@@ -38,8 +37,7 @@ public struct StoreService: Sendable {
         var leaving = PartitionRetirement.Settings()
         leaving.rawRetention = configuration.rawRetention
         leaving.quarantineRetention = configuration.quarantineRetention
-        let retirement = PartitionRetirement(
-            pool: platform.pool, loop: platform.loops.next(), settings: leaving, logger: platform.logger)
+        let retirement = PartitionRetirement(pool: platform.pool, settings: leaving, logger: platform.logger)
         var settings = LandingMaintenance.Settings()
         settings.uploadPatience = configuration.uploadPatience
         settings.keyRetention = configuration.idempotencyRetention
@@ -49,9 +47,10 @@ public struct StoreService: Sendable {
     }
 
     private static func worker(_ configuration: StoreConfiguration, _ platform: Platform) -> Worker {
-        Worker(
-            queue: "store", pool: platform.pool,
-            configuration: WorkerConfiguration(slots: configuration.loadSlots, maxClaim: 128, name: "store"),
+        var settings = WorkerConfiguration(slots: configuration.loadSlots, maxClaim: 128, name: "store")
+        settings.leader = configuration.leader
+        return Worker(
+            queue: "store", pool: platform.pool, configuration: settings,
             handler: handlers(
                 pool: platform.pool, tables: DatasetTables(pool: platform.pool, logger: platform.logger),
                 wakeup: platform.wakeup, groupBytes: configuration.loadBytes, metrics: LoadMetrics(platform.metrics),

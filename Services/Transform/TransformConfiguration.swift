@@ -1,9 +1,10 @@
 public import Configuration
 public import HTTPServer
 import Platform
+public import Queue
 
 /// What the transform service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits``,
-/// ``EdgePolicy`` and ``TLSFiles``.
+/// ``EdgePolicy``, ``TLSFiles`` and ``LeaderConfiguration``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -14,6 +15,7 @@ public struct TransformConfiguration: Sendable {
     public var edge: EdgePolicy
     public var tls: TLSFiles?
     public var slots: Int
+    public var leader: LeaderConfiguration
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
@@ -22,6 +24,7 @@ public struct TransformConfiguration: Sendable {
         edge = EdgePolicy(from: &settings)
         tls = TLSFiles(from: &settings)
         slots = settings.integer("MILLRACE_TRANSFORM_SLOTS", default: 2, in: 1...256)
+        leader = LeaderConfiguration(from: &settings)
         try settings.finish()
     }
 }

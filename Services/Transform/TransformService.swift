@@ -31,9 +31,10 @@ public struct TransformService: Sendable {
     }
 
     private static func worker(_ configuration: TransformConfiguration, _ platform: Platform) -> Worker {
-        Worker(
-            queue: "transform", pool: platform.pool,
-            configuration: WorkerConfiguration(slots: configuration.slots, name: "transform"),
+        var settings = WorkerConfiguration(slots: configuration.slots, name: "transform")
+        settings.leader = configuration.leader
+        return Worker(
+            queue: "transform", pool: platform.pool, configuration: settings,
             handler: handlers(
                 pool: platform.pool, wakeup: platform.wakeup, logger: platform.logger, metrics: platform.metrics),
             logger: platform.logger, metrics: platform.metrics)

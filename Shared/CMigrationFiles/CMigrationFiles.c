@@ -33,6 +33,10 @@ static const uint8_t queue_features_0008[] = {
 #embed "../Migrations/SQL/0008_queue_features.sql"
 };
 
+static const uint8_t queue_retention_0009[] = {
+#embed "../Migrations/SQL/0009_queue_retention.sql"
+};
+
 static const uint8_t runs_0010[] = {
 #embed "../Migrations/SQL/0010_runs.sql"
 };
@@ -50,6 +54,7 @@ static const struct millrace_migration_file files[] = {
     {"0006_source_settings.sql", source_settings_0006, sizeof source_settings_0006},
     {"0007_ingest_stream.sql", ingest_stream_0007, sizeof ingest_stream_0007},
     {"0008_queue_features.sql", queue_features_0008, sizeof queue_features_0008},
+    {"0009_queue_retention.sql", queue_retention_0009, sizeof queue_retention_0009},
     {"0010_runs.sql", runs_0010, sizeof runs_0010},
     {"0011_schedules.sql", schedules_0011, sizeof schedules_0011},
 };

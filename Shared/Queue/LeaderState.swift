@@ -9,6 +9,9 @@ struct LeaderState: Sendable {
     /// by a slow transaction may be due before it is visible.
     static let deferredSlack: Duration = .seconds(60)
 
+    /// How long a partition that somebody held is left alone.
+    static let heldPause: Duration = .seconds(60)
+
     let configuration: LeaderConfiguration
     private(set) var isLeader = false
     private(set) var tickAt: ContinuousClock.Instant
@@ -21,6 +24,7 @@ struct LeaderState: Sendable {
     /// From where it looks at schedules.
     var schedules = ScheduleWatch()
     private var inspectAt: ContinuousClock.Instant
+    private var retireAt: ContinuousClock.Instant
 
     init(_ configuration: LeaderConfiguration, now: ContinuousClock.Instant) {
         self.configuration = configuration
@@ -28,6 +32,7 @@ struct LeaderState: Sendable {
         soonest = now
         troubledAt = now
         inspectAt = now
+        retireAt = now
     }
 
     /// Returns whether the leadership has just been won.
@@ -82,6 +87,19 @@ struct LeaderState: Sendable {
         guard now >= inspectAt else { return false }
         inspectAt = now + configuration.renewal - .milliseconds(100)
         return true
+    }
+
+    func mustRetire(at now: ContinuousClock.Instant) -> Bool {
+        now >= retireAt
+    }
+
+    /// Partitions were looked at. With more to do the next tick goes on; what somebody held is tried again in a while.
+    mutating func retired(again: Bool, isHeld: Bool, at now: ContinuousClock.Instant) {
+        if isHeld {
+            retireAt = now + min(Self.heldPause, configuration.retirement)
+        } else if !again {
+            retireAt = now + configuration.retirement
+        }
     }
 
     /// Something is due so much later: the next tick is not after that.

@@ -3,11 +3,11 @@ public import Observability
 public import Postgres
 
 /// A candidate for the leadership of the queue. The leader, one for the whole database, makes deferred jobs ready when
-/// they are due, fires schedules, takes the jobs of lost workers away from them, and makes partitions ahead.
+/// they are due, fires schedules, takes the jobs of lost workers away from them, and makes and drops partitions.
 ///
 /// At rest the leader sends three statements each `renewal` (15 s), the second for the next tick of a schedule, the
-/// third for metrics of depth; a candidate sends one at the end of each term it sees. Every `Worker` runs one; a
-/// process that only enqueues may run one too.
+/// third for metrics of depth, and one each `retirement` (5 min); a candidate sends one at the end of each term it
+/// sees. Every `Worker` runs one; a process that only enqueues may run one too.
 public final class QueueLeader: Service {
     public let name = "queue leader"
     let pool: PostgresPool
@@ -105,6 +105,7 @@ public final class QueueLeader: Service {
         if state.mustInspect(at: .now) {
             depth.show(try await pool.withConnection { try await $0.query(InspectAllStatement()) })
         }
+        if state.mustRetire(at: .now) { await retire(&state) }
     }
 
     /// Makes ready what is due, a thousand jobs a transaction, and tells the queues.

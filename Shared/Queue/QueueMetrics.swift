@@ -45,6 +45,7 @@ struct LeaderMetrics: Sendable {
     let rescued: Counter
     let charged: Counter
     let moved: Counter
+    let dropped: Counter
     let scheduled: Counter
 
     init(_ registry: MetricsRegistry) {
@@ -54,6 +55,8 @@ struct LeaderMetrics: Sendable {
             "millrace_queue_rescued_total", help: "Jobs of lost workers given away without an attempt charged.")
         charged = registry.counter(
             "millrace_queue_rescued_charged_total", help: "Jobs that ran alone in a lost worker: an attempt charged.")
+        dropped = registry.counter(
+            "millrace_queue_partitions_dropped_total", help: "Partitions of finished jobs that were dropped.")
         moved = registry.counter("millrace_queue_deferred_moved_total", help: "Deferred jobs made ready.")
         scheduled = registry.counter("millrace_queue_scheduled_total", help: "Jobs that schedules started.")
     }

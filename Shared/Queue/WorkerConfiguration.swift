@@ -58,6 +58,15 @@ public struct LeaderConfiguration: Sendable {
     public var grace: Duration = .seconds(7)
     /// Partitions of 8 Mi jobs kept ready ahead.
     public var partitionsAhead: Int32 = 4
+    /// How long finished jobs and dead letters are kept at least; at most `rotation` longer.
+    public var retention: Duration = .seconds(30 * 86_400)
+    /// How long ids are drawn from one partition where jobs come too slowly to fill it.
+    public var rotation: Duration = .seconds(5 * 86_400)
+    /// How often partitions are looked at that may leave.
+    public var retirement: Duration = .seconds(300)
+    /// How long the removal of a partition waits for a lock, and may keep others waiting. Longer than PostgreSQL's
+    /// `deadlock_timeout` (1 s), after which an autovacuum gives way.
+    public var lockTimeout: Duration = .seconds(2)
 
     public init() {}
 }

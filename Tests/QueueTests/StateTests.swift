@@ -238,4 +238,18 @@ struct StateTests {
         state.failed(at: start + .seconds(30), random: 0)
         #expect(!state.mayDeclareLost(at: start + .seconds(36)))
     }
+
+    @Test("Partitions are looked at every five minutes; with more to do at the next tick, if one was held in a minute")
+    func retirement() {
+        var state = LeaderState(LeaderConfiguration(), now: start)
+        #expect(state.mustRetire(at: start))
+        state.retired(again: true, isHeld: false, at: start)
+        #expect(state.mustRetire(at: start))
+        state.retired(again: true, isHeld: true, at: start)
+        #expect(!state.mustRetire(at: start + .seconds(59)))
+        #expect(state.mustRetire(at: start + .seconds(60)))
+        state.retired(again: false, isHeld: false, at: start)
+        #expect(!state.mustRetire(at: start + .seconds(299)))
+        #expect(state.mustRetire(at: start + .seconds(300)))
+    }
 }

@@ -1,4 +1,3 @@
-import EventLoop
 import Observability
 import Postgres
 import TestSupport
@@ -12,8 +11,7 @@ struct MaintenanceTests {
         var settings = LandingMaintenance.Settings()
         settings.batchLimit = 2
         settings.keyLimit = 2
-        let retirement = PartitionRetirement(
-            pool: pool, loop: try TestLoops.shared().next(), settings: .init(), logger: .silent)
+        let retirement = PartitionRetirement(pool: pool, settings: .init(), logger: .silent)
         return LandingMaintenance(pool: pool, retirement: retirement, settings: settings, logger: .silent)
     }
 

@@ -1,6 +1,6 @@
-import EventLoop
 import Lifecycle
 import Observability
+import Partitions
 import Postgres
 import TestSupport
 import Testing
@@ -15,8 +15,7 @@ struct RetirementLockTests {
         var settings = PartitionRetirement.Settings()
         settings.margin = .zero
         settings.lockTimeout = Self.lockTimeout
-        return PartitionRetirement(
-            pool: pool, loop: try TestLoops.shared().next(), settings: settings, logger: .silent)
+        return PartitionRetirement(pool: pool, settings: settings, logger: .silent)
     }
 
     /// A stored batch in slot 0, which is sealed; others go into slot 1.
@@ -33,7 +32,7 @@ struct RetirementLockTests {
         let deadline = ContinuousClock.now + .seconds(60)
         while try await pool.int("select sealed from landing.rotation where ids = 'millrace.batch_id'") == 0 {
             try #require(ContinuousClock.now < deadline, "a transaction of another database stays open")
-            #expect(try await retirement(pool).run() == PartitionRetirement.Outcome())
+            #expect(try await retirement(pool).run() == PartitionRemoval.Outcome())
             try await Task.sleep(for: .milliseconds(20))
         }
     }
@@ -88,14 +87,14 @@ struct RetirementLockTests {
                     for statement in Self.holders[place] { try await holder.query(statement) }
                     try await pool.run("update millrace.batch set received_at = now() - interval '8 days'")
                     let outcome = try await retirement(pool).run()
-                    #expect(outcome == PartitionRetirement.Outcome(dropped: 0, held: 1))
+                    #expect(outcome == PartitionRemoval.Outcome(dropped: 0, held: 1))
                     let raw = try await holder.query("select count(*) from landing.payload where batch_id = 7")
                     #expect(try raw[0].int(0) <= 1, "the holder goes on")
                 }
             }
             #expect(rounds > 0)
             let outcome = try await retirement(pool).run()
-            #expect(outcome == PartitionRetirement.Outcome(dropped: 1, held: 0))
+            #expect(outcome == PartitionRemoval.Outcome(dropped: 1, held: 0))
             #expect(try await pool.int("select count(*) from pg_tables where tablename = 'payload_0'") == 0)
         }
     }
@@ -120,9 +119,9 @@ struct RetirementLockTests {
             #expect(try await stages() == [.pending])
             try await pool.run("alter table landing.payload detach partition landing.payload_0 finalize")
             #expect(try await stages() == [.detached])
-            #expect(try await retirement(pool).run() == PartitionRetirement.Outcome(dropped: 1, held: 0))
+            #expect(try await retirement(pool).run() == PartitionRemoval.Outcome(dropped: 1, held: 0))
             #expect(try await stages().isEmpty)
-            #expect(try await retirement(pool).run() == PartitionRetirement.Outcome())
+            #expect(try await retirement(pool).run() == PartitionRemoval.Outcome())
         }
     }
 }

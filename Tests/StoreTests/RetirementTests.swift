@@ -1,4 +1,3 @@
-import EventLoop
 import JSON
 import Observability
 import Postgres
@@ -17,8 +16,7 @@ struct RetirementTests {
         settings.chunkRotation = rotation
         settings.margin = .zero
         settings.lockTimeout = Self.lockTimeout
-        return PartitionRetirement(
-            pool: pool, loop: try TestLoops.shared().next(), settings: settings, logger: .silent)
+        return PartitionRetirement(pool: pool, settings: settings, logger: .silent)
     }
 
     /// Runs until the query's first value is `expected`: a slot is sealed only when every transaction of the cluster

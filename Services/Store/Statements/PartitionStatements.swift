@@ -1,21 +1,5 @@
+import Partitions
 import Postgres
-
-/// A partition of landing that is marked as leaving, and how far it is.
-struct LeavingPartition: Sendable, Equatable {
-    enum Stage: String, Sendable {
-        /// Part of its parent still.
-        case attached
-        /// Its detaching was interrupted: queries do not see it any more, and it has to be finalized.
-        case pending
-        /// A table by itself.
-        case detached
-    }
-
-    /// `payload`, `quarantine` or `chunk`.
-    var parent: String
-    var name: String
-    var stage: Stage
-}
 
 /// Rotates landing's ids in time, marks the partitions that nothing keeps any more, and gives all that are marked and
 /// not dropped. Durations in seconds.
@@ -39,7 +23,8 @@ struct RetirePartitions: PostgresStatement {
         guard let stage = LeavingPartition.Stage(rawValue: try row.text(2)) else {
             throw PostgresError(.decode, "a partition's stage is not known here", doing: "retire partitions")
         }
-        return LeavingPartition(parent: try row.text(0), name: try row.text(1), stage: stage)
+        return LeavingPartition(
+            schema: "landing", parent: try row.text(0), name: try row.text(1), stage: stage)
     }
 }
 

@@ -1,5 +1,6 @@
 import Lifecycle
 import Observability
+import Partitions
 import Postgres
 import Synchronization
 

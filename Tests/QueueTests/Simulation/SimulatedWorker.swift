@@ -1,0 +1,87 @@
+import Postgres
+
+@testable import Queue
+
+/// A worker process as a history plays it: what it knows, which need not be what is so.
+final class SimulatedWorker {
+    struct Held {
+        let jobs: [Job]
+        let isSolo: Bool
+        var state: LeaseState
+    }
+
+    /// An attempt to close jobs whose answer was lost.
+    struct Unresolved {
+        let pid: Int32
+        let lease: Int64
+        let jobs: [Job]
+        let finish: Bool
+        /// What the history knows and the worker does not.
+        let didCommit: Bool
+    }
+
+    let id: Int64
+    let queue: Int16
+    /// Its server processes are not recorded, as behind a transaction pooler: rescue cannot end them.
+    let isPooled: Bool
+    var marks = Marks(now: .now)
+    var leases: [Int64: Held] = [:]
+    var done: [Int64] = []
+    var unresolved: [Unresolved] = []
+    /// A claim's answer was lost.
+    var isUncertain = false
+    var idle: [PostgresConnection] = []
+
+    init(_ row: RegisterWorkerStatement.Row, isPooled: Bool) {
+        id = row.worker
+        queue = row.queue
+        self.isPooled = isPooled
+    }
+
+    /// Leases with jobs that nothing is under way for.
+    var open: [(lease: Int64, jobs: [Job])] {
+        leases.sorted { $0.key < $1.key }.compactMap { lease, held in
+            let jobs = held.state.isLost ? [] : held.jobs.filter { held.state.isOpen($0.key) }
+            return jobs.isEmpty ? nil : (lease, jobs)
+        }
+    }
+
+    func lose() {
+        for lease in leases.keys { leases[lease]?.state.lose() }
+    }
+
+    /// What a transaction that was rolled back leaves.
+    func reopen(_ lease: Int64, _ jobs: [Job]) {
+        leases[lease]?.state.reopen(jobs.map(\.key))
+    }
+
+    func close(_ lease: Int64, _ jobs: [Job], finish: Bool) {
+        guard let isDone = leases[lease]?.state.close(jobs.map(\.key), finished: finish) else { return }
+        if isDone { done.append(lease) }
+        if leases[lease]?.state.isFinished == true { leases[lease] = nil }
+    }
+}
+
+/// A transaction that a history has left open, and what it will have changed if it commits.
+struct OpenTransaction {
+    enum Work {
+        case enqueue
+        case claim(SimulatedWorker, lease: Int64?, jobs: [Job], solo: Bool)
+        case end(SimulatedWorker, lease: Int64, jobs: [Job], finish: Bool)
+    }
+
+    let connection: PostgresConnection
+    let work: Work
+    let change: (inout SimulationModel) -> Void
+    /// Rescue has ended its server process: it must not commit.
+    var isTerminated = false
+
+    /// The lease that it has locked.
+    var lease: Int64? {
+        if case .end(_, let lease, _, _) = work { lease } else { nil }
+    }
+
+    var claimed: [Job] {
+        if case .claim(_, _, let jobs, _) = work { jobs } else { [] }
+    }
+}
