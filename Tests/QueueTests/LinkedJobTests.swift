@@ -147,6 +147,29 @@ struct LinkedJobTests {
         }
     }
 
+    @Test("20,000 jobs at their limit stand before nobody: a job that comes after them is claimed first, and at once")
+    func blockedAhead() async throws {
+        try await withPool { pool in
+            try await QueueLimits(pool: pool).set(QueueLimit(concurrency: 1), named: "slow", of: "transform")
+            for _ in 0..<2 {
+                try await pool.enqueue(Array(repeating: request { $0.limitKey = "slow" }, count: 10_000))
+            }
+            let plain = try await pool.enqueue([request("plain")])[0].id
+            let first = Notes<Int64>()
+            let handler = ClosureHandler { jobs, lease in
+                if let job = jobs.first { first.add(job.id) }
+                try await lease.settle(jobs)
+            }
+            try await pool.withWorker(handler) {
+                try await pool.wait(until: "SELECT count(*) FROM queue.outcome WHERE job = \(.int8(plain))", is: 1)
+                // They go on one after the other, each with the permit of the one before.
+                try await pool.wait(until: "SELECT (count(*) > 50)::int FROM queue.outcome", is: 1)
+                #expect(try await pool.int("SELECT held FROM queue.limit_key") <= 1)
+            }
+            #expect(first.all.prefix(3).contains(plain))
+        }
+    }
+
     // MARK: Dependencies
 
     @Test("A child runs once, after all of its parents, even when the last two end at the same time")
