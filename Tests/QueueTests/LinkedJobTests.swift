@@ -50,12 +50,14 @@ struct LinkedJobTests {
         try await withPool { pool in
             let wanted = request { $0.unique = JobRequest.UniqueKey("refresh", until: .started) }
             let during = Notes<EnqueuedJob>()
-            let handler = ClosureHandler { jobs, lease in
-                if during.all.isEmpty { for job in try await pool.enqueue([wanted, wanted]) { during.add(job) } }
-                try await lease.settle(jobs)
-            }
             let first = try await pool.enqueue([wanted, wanted])
             #expect(first.map(\.isNew) == [true, false])
+            let handler = ClosureHandler { jobs, lease in
+                if jobs[0].id == first[0].id {
+                    for job in try await pool.enqueue([wanted, wanted]) { during.add(job) }
+                }
+                try await lease.settle(jobs)
+            }
             try await pool.withWorker(handler) { try await pool.wait(until: succeeded, is: 2) }
             #expect(during.all.map(\.isNew) == [true, false])
         }

@@ -38,7 +38,7 @@ struct StallTests {
     }
 
     /// The stall is longer than the liveness timeout of these settings (1 s) and than what the leader takes for a
-    /// hiccup of its own (3 s).
+    /// hiccup of its own (3 s), and shorter than what a settle waits for its answer (4 s).
     @Test("A database that stands still for seconds: no rescue, no more claims than there is room, and a clean drain")
     func databaseStalls() async throws {
         let cluster = try await TemporaryPostgres.start()
@@ -57,7 +57,7 @@ struct StallTests {
                 defer { stopped.goOn() }
                 #expect(!stopped.pids.isEmpty)
                 let before = most.all.count
-                try await Task.sleep(for: .seconds(4))
+                try await Task.sleep(for: .milliseconds(3_300))
                 // Two slots and a buffer of one: what was claimed before may have started, nothing else.
                 #expect(most.all.count - before <= 3)
                 stopped.goOn()
