@@ -538,6 +538,7 @@ BEGIN
 END $$;
 
 DROP FUNCTION queue.claim(int8, int2, bool, int4, int8[], int8[], int8[], bool, int8[]);
+DROP SEQUENCE queue.lease_id;
 -- Claims up to in_limit jobs for a worker under one new lease and deletes leases that are done.
 -- in_low and in_fast hold one position for each priority from 2 down to -2: everything up to in_low is gone for good;
 -- up to in_fast the caller has looked, and looks again only when in_sweep. With in_flows (and as many positions in
@@ -574,6 +575,10 @@ DECLARE
 BEGIN
     IF cardinality(in_done) > 0 THEN
         DELETE FROM queue.lease l WHERE l.id = ANY (in_done) AND l.worker = in_worker;
+    ELSE
+        -- Nobody needs a claim to be on disk: when the server crashes before it is, the jobs are ready again and the
+        -- lease is none. What is done under it commits later, and whoever waits for that has waited for this too.
+        PERFORM set_config('synchronous_commit', 'off', true);
     END IF;
     SELECT w.busy, q.paused INTO state FROM queue.worker w, queue.queue q
     WHERE w.id = in_worker AND w.lost_at IS NULL AND q.id = in_queue;
@@ -628,7 +633,9 @@ BEGIN
         IF NOT state.busy THEN
             UPDATE queue.worker w SET busy = true, seen_at = clock_timestamp() WHERE w.id = in_worker;
         END IF;
-        new_lease := nextval('queue.lease_id');
+        -- Never a sequence's number: after a crash that lost a claim it would be given again, while a worker still holds
+        -- the old one.
+        new_lease := hashtextextended(gen_random_uuid()::text, 0) & 9223372036854775807;
         INSERT INTO queue.lease (id, worker, claimed_at, queue, solo, jobs, attempts, lasts, firsts, items)
         SELECT new_lease, in_worker, clock_timestamp(), in_queue, in_solo,
             array_agg(t.job), array_agg(t.attempt), array_agg(t.last),
