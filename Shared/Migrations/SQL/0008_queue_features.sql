@@ -537,6 +537,18 @@ BEGIN
     RETURN coalesce(kept, '{}');
 END $$;
 
+-- As before, but the settings that pin its plan are those of its callers, queue.claim and queue.admit: to change and
+-- restore them took longer than what it does for one job.
+CREATE OR REPLACE FUNCTION queue.take(in_lane int2, in_priority int2, in_above int8, in_upto int8, in_limit int4)
+RETURNS SETOF queue.ready LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY DELETE FROM queue.ready WHERE ctid = ANY (ARRAY(
+        SELECT r.ctid FROM queue.ready r
+        WHERE r.lane = in_lane AND r.priority = in_priority AND r.position > in_above AND r.position <= in_upto
+        ORDER BY r.position LIMIT in_limit FOR UPDATE SKIP LOCKED))
+    RETURNING ready.*;
+END $$;
+
 DROP FUNCTION queue.claim(int8, int2, bool, int4, int8[], int8[], int8[], bool, int8[]);
 DROP SEQUENCE queue.lease_id;
 -- Claims up to in_limit jobs for a worker under one new lease and deletes leases that are done.
@@ -557,7 +569,7 @@ CREATE FUNCTION queue.claim(
     items int4, traits int2
 ) LANGUAGE plpgsql
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
-    SET enable_hashjoin = off SET enable_mergejoin = off
+    SET enable_nestloop = off SET enable_mergejoin = off
     SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
@@ -569,6 +581,8 @@ DECLARE
     wanted int4 := in_limit;
     quota int4 := in_limit;
     new_lease int8;
+    first_id int8;
+    last_id int8;
     waiting bool := false;
     gated bool := false;
     state record;
@@ -630,6 +644,7 @@ BEGIN
         taken := queue.cut(taken, greatest(1, in_limit / cardinality(taken)));
     END IF;
     IF cardinality(taken) > 0 THEN
+        SELECT min(t.job), max(t.job) INTO first_id, last_id FROM unnest(taken) t;
         IF NOT state.busy THEN
             UPDATE queue.worker w SET busy = true, seen_at = clock_timestamp() WHERE w.id = in_worker;
         END IF;
@@ -645,12 +660,24 @@ BEGIN
     RETURN QUERY SELECT new_lease, waiting, gated, state.paused, NULL::int8, NULL::int2, NULL::int2, NULL::int2,
         NULL::int8, NULL::text, NULL::int8, NULL::text, NULL::text, NULL::timestamptz, NULL::int4, NULL::int4,
         NULL::int2;
-    IF cardinality(taken) > 0 THEN
+    IF cardinality(taken) = 0 THEN
+        RETURN;
+    END IF;
+    -- Jobs that stand together, as most do, are read in one go; others one by one.
+    IF last_id - first_id < 4 * cardinality(taken) THEN
         RETURN QUERY SELECT new_lease, waiting, gated, state.paused, t.job, t.attempt, t.last, t.priority, t.position,
             j.kind, j.workspace, j.arguments::text, j.trace, j.enqueued_at, t.first, t.items,
             ((j.limit_key IS NOT NULL OR j.unique_key IS NOT NULL OR j.items IS NOT NULL OR j.joinable IS TRUE)::int
                 + 2 * (j.unique_until IS NOT DISTINCT FROM 'started')::int)::int2
-        FROM unnest(taken) t JOIN queue.job j ON j.id = t.job;
+        FROM (SELECT * FROM queue.job x WHERE x.id BETWEEN first_id AND last_id OFFSET 0) j
+        JOIN unnest(taken) t ON t.job = j.id ORDER BY t.priority DESC, t.position;
+    ELSE
+        RETURN QUERY SELECT new_lease, waiting, gated, state.paused, t.job, t.attempt, t.last, t.priority, t.position,
+            j.kind, j.workspace, j.arguments::text, j.trace, j.enqueued_at, t.first, t.items,
+            ((j.limit_key IS NOT NULL OR j.unique_key IS NOT NULL OR j.items IS NOT NULL OR j.joinable IS TRUE)::int
+                + 2 * (j.unique_until IS NOT DISTINCT FROM 'started')::int)::int2
+        FROM unnest(taken) t, LATERAL (SELECT * FROM queue.job x WHERE x.id = t.job OFFSET 0) j
+        ORDER BY t.priority DESC, t.position;
     END IF;
 END $$;
 
@@ -736,7 +763,8 @@ END $$;
 -- Returns how many were let through and whether there may be more at the gate.
 CREATE FUNCTION queue.admit(in_queue int2, in_low int8, in_limit int4, OUT moved int4, OUT more bool)
 LANGUAGE plpgsql
-    SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+    SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
     taken queue.ready[];
