@@ -50,7 +50,8 @@ public final class FaultProxy: Sendable {
         state.withLock { $0.fault = fault }
     }
 
-    /// Lets the connections that are open now hang for good, half-open: nothing passes, nothing is closed. New ones work.
+    /// Lets the connections that are open now hang for good, half-open: nothing passes, nothing is closed. New ones
+    /// work.
     public func freeze() {
         state.withLock { $0.frozen = $0.nextSocket }
     }

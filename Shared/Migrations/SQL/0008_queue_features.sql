@@ -213,6 +213,20 @@ AS $$
         SELECT FROM queue.workspace w WHERE w.queue = n.queue AND w.workspace = n.workspace)
 $$;
 
+-- The rule for kinds, looked at once a call and kind: as a constraint it took a third of enqueueing in bulk.
+ALTER TABLE queue.job DROP CONSTRAINT job_kind_check;
+CREATE FUNCTION queue.check_kinds(in_kinds text[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    wrong text;
+BEGIN
+    SELECT k.kind INTO wrong FROM (SELECT DISTINCT kind FROM unnest(in_kinds) AS kind) k
+    WHERE k.kind !~ '^[a-z][a-z0-9_.]{0,62}$' LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'kind % is not lower case letters, digits, _ and ., 63 at most', wrong
+            USING ERRCODE = 'check_violation';
+    END IF;
+END $$;
+
 CREATE OR REPLACE FUNCTION queue.enqueue_all(
     in_queues text[], in_kinds text[], in_workspaces int8[], in_arguments jsonb[], in_priorities int2[],
     in_delays float8[], in_max_attempts int2[], in_traces text[]
@@ -229,6 +243,7 @@ BEGIN
     IF unknown IS NOT NULL THEN
         RAISE EXCEPTION 'unknown queue %', unknown USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    PERFORM queue.check_kinds(in_kinds);
     -- The transaction has its id before it draws a position: the seal depends on that order.
     PERFORM pg_current_xact_id();
     WITH request AS MATERIALIZED (
@@ -273,6 +288,7 @@ BEGIN
     IF queue_id IS NULL THEN
         RAISE EXCEPTION 'unknown queue %', in_queue USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    PERFORM queue.check_kinds(ARRAY[in_kind]);
     PERFORM pg_current_xact_id();
     WITH request AS MATERIALIZED (
         SELECT nextval('queue.position') AS id, arguments
@@ -412,6 +428,7 @@ BEGIN
                 USING ERRCODE = 'invalid_parameter_value';
         END IF;
     END LOOP;
+    PERFORM queue.check_kinds(in_kinds);
     PERFORM pg_current_xact_id();
     SELECT array_agg(nextval('queue.position')) INTO ids FROM unnest(in_queues);
     holders := ids;

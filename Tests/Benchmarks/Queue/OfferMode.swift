@@ -8,8 +8,8 @@ import Queue
 /// Enqueues at a fixed rate whatever becomes of the jobs: a tenth in priority 1, and of each hundred one that is
 /// delayed by one to five seconds.
 ///
-/// Options: `rate` (10000 a second), `seconds` (60), `tick` (20 milliseconds), `stubborn` (0; 1 sends again what failed,
-/// so that a commit whose answer was lost enqueues twice), `statements` (named, or unnamed).
+/// Options: `rate` (10000 a second), `seconds` (60), `tick` (20 milliseconds), `stubborn` (0; 1 sends again what
+/// failed, so that a commit whose answer was lost enqueues twice), `statements` (named, or unnamed).
 struct OfferMode {
     let options: Options
 
