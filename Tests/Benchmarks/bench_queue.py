@@ -192,6 +192,24 @@ def pickup(cluster, systems):
                ratio=theirs["median_ms"] / mine["median_ms"])
 
 
+def arrays(cluster, ours):
+    """As many items in arrays of one size and another, enqueueing included: what an item costs."""
+    total, costs = scaled(100_000, 100_000), {}
+    for _ in range(ROUNDS):
+        for items in (1_000, 10_000, 100_000):
+            ours.prepare()
+            cluster.settle_down()
+            line = ours.process("array", items=items, total=total, claim=ours.bulk_claim).finish(300)
+            say(f"  array of {items}: {line}")
+            costs.setdefault(items, []).append(line)
+            cluster.drop(ours.database)
+    best = {items: min(line["us_per_item"] for line in lines) for items, lines in costs.items()}
+    for items, lines in costs.items():
+        figure(bench="array", items=items, us_per_item=best[items], rate=round(1e6 / best[items]),
+               enqueue_ms=min(line["enqueue_s"] for line in lines) * 1000 / lines[0]["arrays"],
+               ratio=best[items] / best[1_000])
+
+
 def idle(cluster, systems):
     """Everyone at rest at the same time, each in a database of its own; ours with three queues and the leader."""
     processes = []
@@ -240,7 +258,7 @@ def held_snapshot(cluster, ours, peak):
 
 
 def main():
-    wanted = set(os.environ.get("BENCH_ONLY", "rates sql pickup idle snapshot").split())
+    wanted = set(os.environ.get("BENCH_ONLY", "rates sql pickup array idle snapshot").split())
     with Cluster() as cluster:
         ours = Ours(cluster)
         systems = [ours, Pgmq(cluster), PgQueuer(cluster), Procrastinate(cluster)]
@@ -254,6 +272,8 @@ def main():
             sql_limit(cluster, ours)
         if "pickup" in wanted:
             pickup(cluster, systems)
+        if "array" in wanted:
+            arrays(cluster, ours)
         if "idle" in wanted:
             idle(cluster, systems)
         if "snapshot" in wanted:

@@ -65,6 +65,13 @@ struct EnqueueTests {
                     """)
             }
             #expect(error.sqlstate == .checkViolation)
+            for call: PostgresQuery in [
+                "SELECT queue.enqueue('store', 'No', 1, ARRAY['{}']::jsonb[])",
+                "SELECT queue.enqueue_all('{store}', '{No}', '{1}', ARRAY['{}'::jsonb], '{0}', '{0}', '{1}', '{null}')",
+            ] {
+                let refusal = try await #require(throws: PostgresError.self) { try await pool.run(call) }
+                #expect(refusal.sqlstate == .checkViolation)
+            }
         }
     }
 

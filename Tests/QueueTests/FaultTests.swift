@@ -92,8 +92,9 @@ struct FaultTests {
                         _ = try await connection.query("INSERT INTO effect SELECT unnest(\(ids))")
                         guard !lease.isSolo else { return }
                         // Whoever decides so, and however: the lease is taken away in the middle of the work.
-                        try await pool.run("UPDATE queue.worker SET lost_at = now()")
+                        // Its server process is not to be ended before.
                         try await pool.run("DELETE FROM queue.backend")
+                        try await pool.run("UPDATE queue.worker SET lost_at = now()")
                         try await pool.wait(until: "SELECT count(*) FROM queue.lease", is: 0)
                     }
                     solos.add(jobs.count)

@@ -6,8 +6,7 @@ import Queue
 
 /// Enqueues through `Enqueue.statement`, in transactions of their own.
 ///
-/// Options: `jobs` (100000), `batch` (10000 a statement), `clients` (2), `queue` (transform), `bytes` (2: of
-/// arguments).
+/// Options: `jobs` (100000), `batch` (10000 a statement), `clients` (2), `queue` (transform), `bytes` of arguments (2).
 struct EnqueueMode {
     let options: Options
 

@@ -5,7 +5,7 @@ import Postgres
 
 /// The queue's library under measurement; Tests/Benchmarks/bench_queue.py says what is measured and starts it.
 ///
-///     queue-bench work|enqueue|pickup|offer --url <database URL> [--<option> <value> ...]
+///     queue-bench work|enqueue|pickup|offer|array --url <database URL> [--<option> <value> ...]
 ///
 /// Prints one line of JSON for each interval and one at the end, on standard output.
 @main struct QueueBench {
@@ -16,6 +16,7 @@ import Postgres
         case "work": try await WorkMode(options).run()
         case "enqueue": try await EnqueueMode(options).run()
         case "pickup": try await PickupMode(options).run()
+        case "array": try await ArrayMode(options).run()
         case "offer": try await OfferMode(options).run()
         default: usage()
         }
@@ -23,7 +24,7 @@ import Postgres
 
     private static func usage() -> Never {
         FileHandle.standardError.write(
-            Data("queue-bench work|enqueue|pickup|offer --url URL [--option value ...]\n".utf8))
+            Data("queue-bench work|enqueue|pickup|offer|array --url URL [--option value ...]\n".utf8))
         exit(64)
     }
 }
