@@ -76,9 +76,12 @@ struct OpenTransaction {
     /// Rescue has ended its server process: it must not commit.
     var isTerminated = false
 
-    /// The lease that it has locked.
-    var lease: Int64? {
-        if case .end(_, let lease, _, _) = work { lease } else { nil }
+    /// Leases that a claim deletes, since they are done.
+    var done: [Int64] = []
+
+    /// The leases that it has locked.
+    var leases: [Int64] {
+        if case .end(_, let lease, _, _) = work { [lease] } else { done }
     }
 
     var claimed: [Job] {

@@ -107,14 +107,19 @@ extension Simulation {
         async let second = Self.answer(other, connection)
         let answers = try await [first, second]
         lane.give(connection)
+        var claims: [(SimulatedWorker, ClaimStatement, lease: Int64?, [Job])] = []
         for (worker, statement, rows) in [(left, one, answers[0]), (right, other, answers[1])] {
             guard let rows else {
                 _ = refused(worker)
                 continue
             }
             if rows.isEmpty { continue }
-            for lease in statement.done { model.finished(lease) }
             let (lease, jobs) = take(rows)
+            claims.append((worker, statement, lease, jobs))
+        }
+        // The later of two may have found what the earlier one left of an array that it cut.
+        for (worker, statement, lease, jobs) in claims.sorted(by: { $0.lease ?? 0 < $1.lease ?? 0 }) {
+            for lease in statement.done { model.finished(lease) }
             if let lease {
                 model.claimed(lease, worker.id, solo: false, jobs.map(SimulationModel.Claimed.init))
             }
@@ -151,9 +156,10 @@ extension Simulation {
                 model.claimed(lease, id, solo: solo, jobs.map(SimulationModel.Claimed.init))
             }
             worker.done.removeAll { statement.done.contains($0) }
-            transactions.append(
-                OpenTransaction(
-                    connection: connection, work: .claim(worker, lease: lease, jobs: jobs, solo: solo), change: change))
+            let work = OpenTransaction.Work.claim(worker, lease: lease, jobs: jobs, solo: solo)
+            var open = OpenTransaction(connection: connection, work: work, change: change)
+            open.done = statement.done
+            transactions.append(open)
         } catch {
             guard error.code == .server else { throw error }
             try await connection.execute(script: "ROLLBACK")

@@ -43,7 +43,7 @@ extension Simulation {
         let backoff = Backoff(base: .seconds(1), cap: .seconds(2))
         let rescue = RescueStatement(worker: worker, backoff: backoff)
         guard let row = try await unlessLocked({ try await lane.control.query(rescue).first }), let row else { return }
-        let locked = Set(transactions.filter { !$0.isTerminated }.compactMap(\.lease))
+        let locked = Set(transactions.filter { !$0.isTerminated }.flatMap(\.leases))
         var (given, charged, left) = (0, 0, 0)
         for (lease, held) in model.leases where held.worker == worker {
             if locked.contains(lease) {
