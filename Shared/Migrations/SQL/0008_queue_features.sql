@@ -665,8 +665,8 @@ BEGIN
         IF NOT state.busy THEN
             UPDATE queue.worker w SET busy = true, seen_at = clock_timestamp() WHERE w.id = in_worker;
         END IF;
-        -- Never a sequence's number: after a crash that lost a claim it would be given again, while a worker still holds
-        -- the old one.
+        -- Never a sequence's number: after a crash that lost a claim it would be given again, while a worker still
+        -- holds the old one.
         new_lease := hashtextextended(gen_random_uuid()::text, 0) & 9223372036854775807;
         INSERT INTO queue.lease (id, worker, claimed_at, queue, solo, jobs, attempts, lasts, firsts, items)
         SELECT new_lease, in_worker, clock_timestamp(), in_queue, in_solo,
@@ -883,16 +883,15 @@ BEGIN
     WITH done AS (
         DELETE FROM queue.dependency d
         WHERE d.parent = ANY (parents) AND (in_state = 'succeeded' OR d.anyway) RETURNING d.child
+    ), counted AS (
+        UPDATE queue.waiting w SET remaining = w.remaining - n.parents
+        FROM (SELECT child, count(*)::int4 AS parents FROM done GROUP BY child) n WHERE w.job = n.child
+        RETURNING w.job, w.remaining, w.delay
     )
-    UPDATE queue.waiting w SET remaining = w.remaining - n.parents
-    FROM (SELECT child, count(*)::int4 AS parents FROM done GROUP BY child) n WHERE w.job = n.child;
-    WITH gone AS (
-        DELETE FROM queue.waiting w WHERE w.remaining = 0
-            AND w.job IN (SELECT d.job FROM queue.waiting d WHERE d.remaining = 0 LIMIT 100000)
-        RETURNING w.job, w.delay
-    )
-    SELECT array_agg(job ORDER BY job), array_agg(delay ORDER BY job) INTO free, delays FROM gone;
+    SELECT array_agg(job ORDER BY job), array_agg(delay ORDER BY job) INTO free, delays
+    FROM counted WHERE remaining = 0;
     IF free IS NOT NULL THEN
+        DELETE FROM queue.waiting w WHERE w.job = ANY (free);
         PERFORM queue.place(free, delays);
     END IF;
 END $$;
@@ -1489,7 +1488,7 @@ $$;
 
 -- Jobs, newest first, from below in_before: of a workspace, queue, kind and state, or any where null. Looks at
 -- in_scan jobs at most; `scanned` is the last one looked at, the same in every row, and a page may be empty: its only
--- row then has no job. What is dead, running, deferred, waiting or blocked is found without looking at others.
+-- row then has no job. What is dead, running, deferred or waiting is found without looking at others.
 CREATE FUNCTION queue.list_jobs(
     in_workspace int8, in_queue text, in_kind text, in_state text, in_before int8, in_limit int4, in_scan int4
 ) RETURNS TABLE (
