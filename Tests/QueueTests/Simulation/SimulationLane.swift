@@ -25,6 +25,15 @@ final class SimulationLane {
         self.database = database
         // The owner's, so that functions can be replaced.
         try await database.administer("SET ROLE millrace; CREATE TABLE effect (job int8); CREATE INDEX ON effect (job)")
+        // A vacuum that cuts a table's end off would hold it for longer than the lock timeout.
+        try await database.administer(
+            """
+            DO $$ DECLARE name regclass; BEGIN
+                FOR name IN SELECT oid FROM pg_class
+                    WHERE relkind = 'r' AND relnamespace IN ('queue'::regnamespace, 'public'::regnamespace)
+                LOOP EXECUTE format('ALTER TABLE %s SET (vacuum_truncate = off)', name); END LOOP;
+            END $$
+            """)
         if let mutation { try await database.administer("SET ROLE millrace; \(mutation)") }
         var configuration = try database.configuration()
         configuration.sessionSettings.append(("lock_timeout", "10ms"))
