@@ -118,13 +118,25 @@ extension Simulation {
             claims.append((worker, statement, lease, jobs))
         }
         // The later of two may have found what the earlier one left of an array that it cut.
-        for (worker, statement, lease, jobs) in claims.sorted(by: { $0.lease ?? 0 < $1.lease ?? 0 }) {
+        let order = try await orderOfClaims(claims.compactMap(\.lease))
+        for (worker, statement, lease, jobs) in claims.sorted(by: {
+            $0.lease.flatMap { order[$0] } ?? -1 < $1.lease.flatMap { order[$0] } ?? -1
+        }) {
             for lease in statement.done { model.finished(lease) }
             if let lease {
                 model.claimed(lease, worker.id, solo: false, jobs.map(SimulationModel.Claimed.init))
             }
             answered(worker, statement, lease, jobs)
         }
+    }
+
+    /// Leases are numbered at random; the later of two claims has written its own after it saw what the other left.
+    private func orderOfClaims(_ leases: [Int64]) async throws -> [Int64: Int] {
+        let rows = try await lane.control.query(
+            "SELECT id FROM queue.lease WHERE id = ANY (\(.int8Array(leases))) ORDER BY claimed_at")
+        var order: [Int64: Int] = [:]
+        for index in 0..<rows.rowCount { order[try rows[index].int8(0)] = index }
+        return order
     }
 
     /// Nil where the worker is not on the register, empty where a lock was not to be had.
