@@ -1306,8 +1306,9 @@ BEGIN
     END IF;
     running := EXISTS (SELECT FROM queue.lease l WHERE in_body.id = ANY (l.jobs));
     UPDATE queue.array a SET cancelled = true WHERE a.job = in_body.id;
-    DELETE FROM queue.ready r WHERE r.lane IN (in_body.queue * 2, in_body.queue * 2 + 1)
-        AND r.priority = in_body.priority AND r.position >= in_body.id AND r.job = in_body.id;
+    DELETE FROM queue.ready r WHERE r.lane = in_body.queue * 2 AND r.priority = in_body.priority
+        AND r.position = in_body.id AND r.job = in_body.id;
+    DELETE FROM queue.ready r WHERE r.job = in_body.id AND r.position <> r.job;
     DELETE FROM queue.deferred d WHERE d.job = in_body.id;
     DELETE FROM queue.dead d WHERE d.job = in_body.id;
     DELETE FROM queue.waiting w WHERE w.job = in_body.id;
@@ -1318,7 +1319,7 @@ END $$;
 
 -- Cancels a job: 'cancelled', or 'stopped' if it was running (its work cannot commit any more: tell its worker), or
 -- why not: 'finished', 'unknown'. A job that was dead is cancelled too: it cannot be redriven any more.
--- A job on its first attempt is found by its position; another one in `ready` by a scan of its lanes.
+-- A job on its first attempt is found by its position, another one in `ready` by the index ready_again (0009).
 CREATE OR REPLACE FUNCTION queue.cancel(in_job int8) RETURNS text LANGUAGE plpgsql
     SET enable_seqscan = off SET jit = off
 AS $$
@@ -1362,8 +1363,7 @@ BEGIN
             EXIT WHEN ran;
             CONTINUE;
         END IF;
-        DELETE FROM queue.ready r WHERE r.lane IN (body.queue * 2, body.queue * 2 + 1, queue.gate_of(body.queue))
-            AND r.position > in_job AND r.job = in_job RETURNING r.attempt INTO tried;
+        DELETE FROM queue.ready r WHERE r.job = in_job AND r.position <> r.job RETURNING r.attempt INTO tried;
         EXIT WHEN FOUND;
     END LOOP;
     IF ran THEN
