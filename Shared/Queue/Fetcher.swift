@@ -8,7 +8,7 @@ final class Fetcher {
     private static let longestPause: Duration = .seconds(2)
     /// Jobs taken from the gate in one transaction.
     private static let admissionLimit = 500
-    private static let shortestLimit: Duration = .seconds(2)
+    private static let shortestLimit: Duration = .seconds(4)
     private static let longestLimit: Duration = .seconds(64)
 
     let worker: Worker
@@ -135,8 +135,10 @@ final class Fetcher {
         } else {
             marks.claimed(jobs, solo: solo, swept: sweep, began: began, ended: now)
         }
+        // What is left of an array stands behind: there is more, as after a full claim.
+        let count = jobs.contains { $0.items != nil } ? limit : jobs.count
         state.claimed(
-            count: jobs.count, limit: limit, solo: solo, swept: sweep, byFlows: byFlows, header: header, at: now,
+            count: count, limit: limit, solo: solo, swept: sweep, byFlows: byFlows, header: header, at: now,
             poll: worker.configuration.pollInterval * (1 + 0.2 * worker.configuration.random()))
         context.metrics.claim.observe(now - began)
         statementLimit = min(max((now - began) * 4, Self.shortestLimit), Self.longestLimit)

@@ -8,7 +8,7 @@ final class LeaseCore: Sendable {
     static let resolveLimit: Duration = .seconds(60)
     /// A connection that does not answer a settle for so long is given up, and what became of it is found out: its
     /// peer may be gone.
-    private static let closeLimit: Duration = .seconds(3)
+    private static let closeLimit: Duration = .seconds(10)
 
     let id: Int64
     let jobs: [Job]

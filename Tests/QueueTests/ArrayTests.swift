@@ -46,6 +46,19 @@ struct ArrayTests {
         }
     }
 
+    /// A poll is further away than the test waits.
+    @Test("The slices of an array follow one another without a NOTIFY and without a poll")
+    func followOneAnother() async throws {
+        try await withPool { pool in
+            try await pool.enqueue([array(1_000)])
+            var configuration = WorkerConfiguration.quick(slots: 1, maxClaim: 10)
+            configuration.pollInterval = .seconds(3600)
+            try await pool.withWorker(writer(), configuration) {
+                try await pool.wait(until: "SELECT remaining FROM queue.array", is: 0)
+            }
+        }
+    }
+
     @Test("Each item is done once, by slices, and the array succeeds when the last has")
     func succeeds() async throws {
         try await withPool { pool in

@@ -78,7 +78,10 @@ struct StallTests {
         let database = try await cluster.database(template: "queue") { try await QueueDatabase.migrate($0) }
         let proxy = try FaultProxy.start(to: cluster)
         defer { proxy.stop() }
-        let configuration = try PostgresConfiguration(url: proxy.url(of: database), poolSize: 6)
+        var patient = try PostgresConfiguration(url: proxy.url(of: database), poolSize: 6)
+        // Of the ten seconds as many as the machine may need for other things.
+        patient.answerGrace = .seconds(1)
+        let configuration = patient
         try await database.withPool { direct in
             try await direct.run("CREATE TABLE effect (job int8)")
             try await withRunningPool(configuration) { pool in
