@@ -49,6 +49,8 @@ struct FairShare: Sendable {
     mutating func claimed(_ jobs: [Job], limit: Int) {
         guard jobs.count >= limit, !flows.isEmpty else {
             flows = []
+            // A workspace ran out of jobs; the others' turn is not to wait for the interval, where a look is cheap.
+            if pause == Self.interval { lookedAt = nil }
             return
         }
         var furthest: [Int64: Int64] = [:]
