@@ -38,7 +38,7 @@ struct StallTests {
     }
 
     /// The stall is longer than the liveness timeout of these settings (1 s) and than what the leader takes for a
-    /// hiccup of its own (3 s), and shorter than what a settle waits for its answer (4 s).
+    /// hiccup of its own (3 s), and shorter than what a settle waits for its answer (10 s).
     @Test("A database that stands still for seconds: no rescue, no more claims than there is room, and a clean drain")
     func databaseStalls() async throws {
         let cluster = try await TemporaryPostgres.start()
