@@ -45,21 +45,26 @@ struct FairShare: Sendable {
         return flows.map { Marks.Flow(flow: $0.flow, workspace: $0.workspace, low: $0.low, fast: $0.low) }
     }
 
-    /// The next claim begins with the workspace after the last one that got its share.
+    /// After a full claim the next one begins with the workspace after the last that got its share. After another those
+    /// stay that had their whole share to take: the rest ran out of jobs.
     mutating func claimed(_ jobs: [Job], limit: Int) {
-        guard jobs.count >= limit, !flows.isEmpty else {
-            flows = []
-            // A workspace ran out of jobs; the others' turn is not to wait for the interval, where a look is cheap.
-            if pause == Self.interval { lookedAt = nil }
+        guard !flows.isEmpty else { return }
+        var taken: [Int64: (count: Int, furthest: Int64)] = [:]
+        for job in jobs {
+            let (count, furthest) = taken[job.workspace] ?? (0, 0)
+            taken[job.workspace] = (count + 1, max(furthest, job.position))
+        }
+        let share = (limit + flows.count - 1) / flows.count
+        for index in flows.indices {
+            flows[index].fast = max(flows[index].fast, taken[flows[index].workspace]?.furthest ?? 0)
+        }
+        guard jobs.count < limit else {
+            let served = flows.lastIndex { taken[$0.workspace] != nil } ?? 0
+            flows = Array(flows[(served + 1)...] + flows[...served])
             return
         }
-        var furthest: [Int64: Int64] = [:]
-        for job in jobs { furthest[job.workspace] = max(furthest[job.workspace] ?? 0, job.position) }
-        for index in flows.indices {
-            flows[index].fast = max(flows[index].fast, furthest[flows[index].workspace] ?? 0)
-        }
-        let served = flows.lastIndex { furthest[$0.workspace] != nil } ?? 0
-        flows = Array(flows[(served + 1)...] + flows[...served])
+        flows.removeAll { (taken[$0.workspace]?.count ?? 0) < share }
+        if flows.count < 2 { flows = [] }
     }
 
     mutating func end() {

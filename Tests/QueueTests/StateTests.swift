@@ -174,9 +174,9 @@ struct StateTests {
         #expect(marks.ordinary.fast == [60, 60, 50, 60, 60])
     }
 
-    private func job(position: Int64) -> Job {
+    private func job(position: Int64 = 1, workspace: Int64 = 1) -> Job {
         Job(
-            id: position, kind: "a", attempt: 1, lastAttempt: 20, arguments: [], workspace: 1, priority: 0,
+            id: position, kind: "a", attempt: 1, lastAttempt: 20, arguments: [], workspace: workspace, priority: 0,
             trace: nil, enqueuedAt: 0, items: nil, position: position, traits: [])
     }
 
@@ -210,7 +210,10 @@ struct StateTests {
         #expect(share.flows.map(\.workspace) == [2, 3, 1])
         #expect(share.flows.map(\.fast) == [5, 5, 8])
         #expect(share.flows(sweeping: true).map(\.fast) == [5, 5, 5])
-        share.claimed([], limit: 1)
+        // The third had one job left; with one left there is nobody to share with.
+        share.claimed([1, 1, 2, 2, 3].map { job(workspace: $0) }, limit: 6)
+        #expect(Set(share.flows.map(\.workspace)) == [1, 2])
+        share.claimed([1, 1, 1].map { job(workspace: $0) }, limit: 6)
         #expect(share.flows.isEmpty)
     }
 
