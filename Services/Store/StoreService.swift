@@ -68,6 +68,10 @@ public struct StoreService: Sendable {
                 pool: pool, tables: tables, ledger: ledger, wakeup: wakeup, groupBytes: groupBytes, metrics: metrics,
                 logger: logger)
         }
-        return KindDispatch(["load": handler(LoadLedger()), "replace": handler(ReplaceLedger())])
+        return KindDispatch([
+            "load": handler(LoadLedger()), "replace": handler(ReplaceLedger()), "run.load": handler(SliceLedger()),
+            "run.replace": TableReplacement(
+                pool: pool, tables: tables, wakeup: wakeup, groupBytes: groupBytes, metrics: metrics, logger: logger),
+        ])
     }
 }

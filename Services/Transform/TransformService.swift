@@ -42,7 +42,8 @@ public struct TransformService: Sendable {
 
     /// What does the jobs of queue `transform`, by their kinds.
     static func handlers(
-        pool: PostgresPool, wakeup: Wakeup, logger: Logger, metrics: MetricsRegistry
+        pool: PostgresPool, wakeup: Wakeup, logger: Logger, metrics: MetricsRegistry,
+        sliceBytes: Int64 = TableBeginHandler.sliceBytes
     ) -> KindDispatch {
         let pipelines = PipelineCache()
         let transformer = BatchTransformer(schemas: SchemaRegistry(pool: pool))
@@ -54,7 +55,12 @@ public struct TransformService: Sendable {
             "run.replay": ReplayHandler(
                 pool: pool, pipelines: pipelines, transformer: transformer, wakeup: wakeup, logger: logger,
                 metrics: counts),
-            "run.start": RunStartHandler(starter: RunStarter(), wakeup: wakeup, logger: logger),
+            "run.start": RunStartHandler(
+                starter: RunStarter(), tables: TableRunStarter(), wakeup: wakeup, logger: logger),
+            "run.begin": TableBeginHandler(pool: pool, wakeup: wakeup, logger: logger, sliceBytes: sliceBytes),
+            "run.slice": TableSliceHandler(
+                pool: pool, pipelines: TableRunCache(), transformer: transformer, wakeup: wakeup, logger: logger,
+                metrics: counts),
         ])
     }
 

@@ -155,12 +155,13 @@ struct ForgetTable: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(datasetID)] }
 }
 
-/// The pipelines that were put and write into a dataset.
-struct FindWriters: PostgresStatement {
+/// The pipelines that were put and write into a dataset, or read it.
+struct FindUsers: PostgresStatement {
     static let sql = """
         select p.name from millrace.pipeline p
         join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
-        where p.workspace_id = $1 and p.active and not p.implicit and v.definition->'target'->>'dataset' = $2
+        where p.workspace_id = $1 and p.active and not p.implicit
+            and $2 in (v.definition #>> '{target,dataset}', v.definition #>> '{source,dataset}')
         order by p.name limit 20
         """
     var workspaceID: Int64

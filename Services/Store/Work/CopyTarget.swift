@@ -118,7 +118,7 @@ struct CopyTarget: Sendable {
     }
 
     /// Runs `body` so that the transaction survives what the server refuses in it.
-    private func attempt<T: Sendable>(
+    func attempt<T: Sendable>(
         _ connection: PostgresConnection, _ body: (PostgresConnection) async throws -> T
     ) async throws -> T {
         try await connection.query("savepoint run")

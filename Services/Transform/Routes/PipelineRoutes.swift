@@ -14,17 +14,24 @@ struct PipelineRoutes: Sendable {
         let name = try ResourceName(checking: request.parameter("name"))
         let body = try await request.json()
         let compiled = try PipelineProblems.compile(body)
-        guard case .source(let sourceName) = compiled.definition.source else {
-            throw Problem(.invalidPipeline, "source: a pipeline reads a source, by its name")
+        let definition = compiled.definition
+        let target = try ResourceName(checking: definition.target.dataset)
+        switch definition.source {
+        case .source(let source):
+            _ = try ResourceName(checking: source)
+            guard definition.target.mode == .append else {
+                throw Self.refused("target.mode", "only append is supported")
+            }
+        case .dataset(let source):
+            _ = try ResourceName(checking: source)
+            guard source != target.text else { throw Self.refused("target.dataset", "is the dataset that is read") }
+            guard [.append, .replace].contains(definition.target.mode) else {
+                throw Self.refused("target.mode", "only append and replace are supported")
+            }
         }
-        guard compiled.definition.target.mode == .append else {
-            throw Problem(.invalidPipeline, "target.mode: only append is supported")
-        }
-        let source = try ResourceName(checking: sourceName)
-        _ = try ResourceName(checking: compiled.definition.target.dataset)
         let head = request.head
         let put = try await store.put(
-            name, source: source, definition: body.serialized(), workspaceID: principal.workspaceID
+            name, definition, body: body.serialized(), workspaceID: principal.workspaceID
         ) { try EntityTag.check(head, current: $0) }
         return Self.answer(put.created ? .created : .ok, put.pipeline)
     }
@@ -70,6 +77,10 @@ struct PipelineRoutes: Sendable {
         let versions = try await store.pool.withConnection { try await $0.query(statement) }
         let (items, next) = page.page(of: versions) { [.number($0.version)] }
         return .list(items.map(Self.json), nextCursor: next)
+    }
+
+    private static func refused(_ path: String, _ message: String) -> Problem {
+        PipelineProblems.problem([FieldFault(path: path, message: message)])
     }
 
     private func find(_ request: Request) async throws -> StoredPipeline {

@@ -7,9 +7,17 @@ import Records
 enum PipelineSchemas {
     private typealias Definition = PipelineDefinition
 
-    /// A PUT's body: appends a source's records to a dataset.
-    static let definition = definition(
-        source: ResourceName.schema, dataset: ResourceName.schema, mode: ["type": "string", "enum": ["append"]])
+    /// A PUT's body: appends a source's records to a dataset, or turns a dataset into another.
+    static let definition: JSONValue = [
+        "oneOf": [
+            definition(
+                source: ResourceName.schema, dataset: ResourceName.schema,
+                mode: ["type": "string", "enum": ["append"]]),
+            definition(
+                source: Schema.request([("dataset", ResourceName.schema)], required: ["dataset"]),
+                dataset: ResourceName.schema, mode: ["type": "string", "enum": ["append", "replace"]]),
+        ]
+    ]
 
     static let dryRun = Schema.request(
         [

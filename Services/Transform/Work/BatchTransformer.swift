@@ -25,7 +25,18 @@ struct BatchTransformer: Sendable {
     ) async throws -> TransformedBatch {
         let frame = try BatchFrame(decoding: payload, limit: Self.frameLimit)
         let decoded = try RecordDecoder().decode(frame)
-        let outcome = pipeline.steps.run(decoded.batch)
+        let offsets = frame.offsets()
+        return try await transform(input, pipeline, decoded.batch, decodeFaults: decoded.faults) { row in
+            Array(frame.record(Int(row), offsets: offsets))
+        }
+    }
+
+    /// The same for records that are decoded; `raw` gives the bytes of one that is quarantined.
+    func transform(
+        _ input: TransformInput, _ pipeline: BoundPipeline, _ records: RecordBatch, decodeFaults: [RowFault] = [],
+        raw: (Int32) -> [UInt8]
+    ) async throws -> TransformedBatch {
+        let outcome = pipeline.steps.run(records)
         let dataset = pipeline.dataset
         let schema = try await schemas.schema(dataset, workspaceID: input.workspaceID)
         var fitter = OutputFitter(outcome.batch, to: schema)
@@ -38,7 +49,7 @@ struct BatchTransformer: Sendable {
             if fitter.schema.columns == before.columns { break }
         }
         let fitted = fitter.fit()
-        let faults = StagedFaults(decode: decoded.faults, transform: outcome.faults + fitted.faults)
+        let faults = StagedFaults(decode: decodeFaults, transform: outcome.faults + fitted.faults)
         let chunk = try encode(fitted.batch, input, schema)
         let turnedDown = faults.rows
         let filtered = outcome.filtered
@@ -49,7 +60,7 @@ struct BatchTransformer: Sendable {
                 receiptCounts: ReceiptTally.counts(
                     ends: input.receiptEnds, filtered: filtered, quarantined: turnedDown)),
             chunk: chunk,
-            quarantined: faults.records(of: frame, input, datasetID: schema.id))
+            quarantined: faults.records(input, datasetID: schema.id, raw: raw))
     }
 
     private func encode(_ batch: RecordBatch, _ input: TransformInput, _ schema: DatasetSchema) throws -> NewChunk? {
@@ -78,14 +89,12 @@ struct StagedFaults {
     var rows: [Int32] { faults.keys.sorted() }
 
     /// The records as they go into quarantine, with their bytes as they came.
-    func records(of frame: BatchFrame, _ input: TransformInput, datasetID: Int64) -> [QuarantinedRecord] {
-        guard !faults.isEmpty else { return [] }
-        let offsets = frame.offsets()
-        return faults.sorted { $0.key < $1.key }.map { row, entry in
+    func records(_ input: TransformInput, datasetID: Int64, raw: (Int32) -> [UInt8]) -> [QuarantinedRecord] {
+        faults.sorted { $0.key < $1.key }.map { row, entry in
             QuarantinedRecord(
                 batchID: input.batchID, row: row, pipelineID: input.pipelineID, version: input.version,
                 datasetID: datasetID, stage: entry.stage, errors: Self.json(entry.faults),
-                raw: Array(frame.record(Int(row), offsets: offsets)))
+                raw: raw(row))
         }
     }
 

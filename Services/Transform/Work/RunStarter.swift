@@ -23,6 +23,8 @@ struct ReplayRequest: Sendable {
 /// Why a run is not made.
 enum RunRefusal: Error, Sendable {
     case noPipeline
+    /// The pipeline reads a dataset: there are no raw bytes.
+    case readsDataset(String)
     /// The current version does not append to its dataset.
     case mode(PipelineDefinition.Mode)
     /// These are no batches of the pipeline's source.
@@ -49,6 +51,7 @@ struct RunStarter: Sendable {
         guard let pipeline = try await connection.query(LockRunPipeline(id: pipelineID)).first else {
             throw RunRefusal.noPipeline
         }
+        guard !pipeline.readsDataset else { throw RunRefusal.readsDataset(pipeline.source) }
         let definition = try PipelineDefinition.decode(JSONValue.parse(pipeline.definition))
         // Rows of other modes cannot be replaced batch by batch: a winner that is removed would have to be put back.
         guard definition.target.mode == .append else { throw RunRefusal.mode(definition.target.mode) }
@@ -96,7 +99,7 @@ struct RunStarter: Sendable {
 
 extension Duration {
     /// As PostgreSQL's intervals are made.
-    fileprivate var wholeSeconds: Double {
+    var wholeSeconds: Double {
         Double(components.seconds) + Double(components.attoseconds) / 1e18
     }
 }
@@ -105,6 +108,7 @@ extension RunRefusal: CustomStringConvertible {
     var description: String {
         switch self {
         case .noPipeline: "the pipeline is not there any more"
+        case .readsDataset(let name): "the pipeline reads the dataset \(name): run it again instead"
         case .mode(let mode): "target.mode is \(mode.rawValue); only pipelines that append can be replayed"
         case .unknownBatches(let ids): "no batches of the pipeline's source: \(Self.list(ids))"
         case .rawExpired(let ids, let count):
