@@ -43,7 +43,7 @@ public struct TransformService: Sendable {
     /// What does the jobs of queue `transform`, by their kinds.
     static func handlers(
         pool: PostgresPool, wakeup: Wakeup, logger: Logger, metrics: MetricsRegistry,
-        sliceBytes: Int64 = TableBeginHandler.sliceBytes
+        limits: TableRunLimits = TableRunLimits()
     ) -> KindDispatch {
         let pipelines = PipelineCache()
         let transformer = BatchTransformer(schemas: SchemaRegistry(pool: pool))
@@ -57,10 +57,10 @@ public struct TransformService: Sendable {
                 metrics: counts),
             "run.start": RunStartHandler(
                 starter: RunStarter(), tables: TableRunStarter(), wakeup: wakeup, logger: logger),
-            "run.begin": TableBeginHandler(pool: pool, wakeup: wakeup, logger: logger, sliceBytes: sliceBytes),
+            "run.begin": TableBeginHandler(pool: pool, wakeup: wakeup, logger: logger, limits: limits),
             "run.slice": TableSliceHandler(
                 pool: pool, pipelines: TableRunCache(), transformer: transformer, wakeup: wakeup, logger: logger,
-                metrics: counts),
+                metrics: counts, limits: limits),
         ])
     }
 

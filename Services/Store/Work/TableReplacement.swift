@@ -145,9 +145,9 @@ struct TableReplacement: JobHandler {
                     try await connection.query(
                         "lock table \(identifier: old.schema, old.name) in access exclusive mode")
                     break
-                } catch let error where error.sqlstate == .lockNotAvailable {
+                } catch {
+                    guard error.sqlstate == .lockNotAvailable, attempt < Self.lockAttempts else { throw error }
                     try await connection.query("rollback to savepoint swap")
-                    guard attempt < Self.lockAttempts else { throw error }
                 }
                 try await Task.sleep(for: Self.lockTimeout)
             }

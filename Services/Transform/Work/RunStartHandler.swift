@@ -86,15 +86,15 @@ struct RunStartArguments: Sendable {
             _ = schedule.required("name", String.self)
             let end = schedule.time("scheduled_at") ?? 0
             try fields.finish()
-            if action == .run {
-                request = .run(TableRunRequest(json: value, schedule: value["schedule"]))
-                return
+            switch action {
+            case .run: request = .run(TableRunRequest(json: value, schedule: value["schedule"]))
+            case .replay:
+                let (start, overflow) = end.subtractingReportingOverflow(window * 1_000_000)
+                request = .replay(
+                    ReplayRequest(
+                        batches: .received((overflow ? .min : start)..<end), json: value, schedule: value["schedule"],
+                        skipsExpired: true))
             }
-            let (start, overflow) = end.subtractingReportingOverflow(window * 1_000_000)
-            request = .replay(
-                ReplayRequest(
-                    batches: .received((overflow ? .min : start)..<end), json: value, schedule: value["schedule"],
-                    skipsExpired: true))
         } catch {
             throw JobFailure(code: "invalid_arguments", message: "\(error)", isPermanent: true)
         }

@@ -10,6 +10,9 @@ struct SnapshotPin: Sendable, Equatable {
     /// How long a process keeps it.
     static let seconds = 600.0
 
+    /// What the server answers to the name of a snapshot that is not there: no file (15, 17), its process has gone.
+    private static let lossCodes: Set<String> = ["22023", "42704", "55000"]
+
     /// Under which it is exported.
     var name: String
     /// As `pg_current_snapshot()` shows it.
@@ -47,8 +50,9 @@ struct SnapshotPin: Sendable, Equatable {
     func adopt(on connection: PostgresConnection) async throws {
         do {
             try await connection.query("set transaction snapshot \(literal: name)")
-        } catch let error where ["22023", "42704", "55000"].contains(error.sqlstate?.code ?? "") {
-            throw Lost()
+        } catch {
+            if Self.lossCodes.contains(error.sqlstate?.code ?? "") { throw Lost() }
+            throw error
         }
         guard try await connection.query(CurrentSnapshot()).first == snapshot else { throw Lost() }
     }
@@ -60,7 +64,7 @@ struct SnapshotPin: Sendable, Equatable {
             group.addTask {
                 do {
                     try await connection.query(sleep)
-                } catch let error where error.code == .closed {
+                } catch let error as PostgresError where error.code == .closed {
                     return
                 }
                 throw Lost()

@@ -6,10 +6,9 @@ import Synchronization
 struct TableReader: Sendable {
     /// The column of every table that holds what has none of its own.
     static let extra = "_extra"
-    /// What a slice may hold, in bytes as COPY sends them, before it is cut; one block is read whatever it holds.
-    static let byteLimit = 64 << 20
-
     let pool: PostgresPool
+    /// What a slice may hold, in bytes as COPY sends them, before it is cut; one block is read whatever it holds.
+    let byteLimit: Int
 
     /// What a slice holds.
     struct Rows: Sendable {
@@ -46,7 +45,7 @@ struct TableReader: Sendable {
                     and ctid < '(\(unsafeText: String(slice.blocks.upperBound)),0)'::tid) to stdout (format binary)
                 """
             _ = try await connection.copyOut(copy) { piece in
-                guard collected.append(piece) <= Self.byteLimit || mayExceed else { throw TooMuch() }
+                guard collected.append(piece) <= byteLimit || mayExceed else { throw TooMuch() }
             }
             // Now that the table is locked: what has been rewritten has its rows elsewhere, or hides them from this
             // snapshot.

@@ -2,18 +2,24 @@ import JSON
 import Observability
 import Postgres
 import Queue
+import Records
+
+/// Into what a run cuts its table.
+struct TableRunLimits: Sendable {
+    /// About what a slice holds, in bytes of the table.
+    var sliceBytes: Int64 = 8 << 20
+    /// The most slices that a run begins with; of a larger table they are larger.
+    var slices: Int64 = 100_000
+    /// What a slice may hold, in bytes as COPY sends them, before it is cut again.
+    var readBytes = 64 << 20
+}
 
 /// Does the jobs of kind `run.begin`: takes the snapshot that a run reads by, and cuts the table into slices.
 struct TableBeginHandler: JobHandler {
-    /// About what a slice holds, in bytes of the table.
-    static let sliceBytes: Int64 = 8 << 20
-    /// The most slices of a run; of a larger table they are larger.
-    static let sliceLimit: Int64 = 100_000
-
     let pool: PostgresPool
     let wakeup: Wakeup
     let logger: Logger
-    var sliceBytes = TableBeginHandler.sliceBytes
+    let limits: TableRunLimits
 
     func handle(_ jobs: [Job], lease: Lease) async {
         for job in jobs {
@@ -52,15 +58,11 @@ struct TableBeginHandler: JobHandler {
                 guard let dataset = try await connection.query(hold).first else {
                     throw TableRunRefusal.noDataset(name)
                 }
-                do {
-                    _ = try PipelineCompiler().compile(definition, schema: dataset.schemaOfExpressions)
-                } catch {
-                    throw TableRunRefusal.unfit(error)
-                }
+                try dataset.check(definition)
                 let begin = BeginTableRun(
                     run: run, table: dataset.table, columns: dataset.columns.map(\.name),
-                    types: dataset.columns.map(\.type.rawValue), pin: pin, sliceBytes: sliceBytes,
-                    sliceLimit: Self.sliceLimit)
+                    types: dataset.columns.map(\.type.rawValue), pin: pin, sliceBytes: limits.sliceBytes,
+                    sliceLimit: limits.slices)
                 return try await connection.query(begin).first.flatMap(\.self) != nil
             }
             if !begun { await end(pin) }
@@ -92,6 +94,7 @@ struct TableSliceHandler: JobHandler {
     let wakeup: Wakeup
     let logger: Logger
     let metrics: TransformMetrics
+    let limits: TableRunLimits
 
     func handle(_ jobs: [Job], lease: Lease) async {
         for job in jobs {
@@ -188,7 +191,7 @@ struct TableSliceHandler: JobHandler {
     }
 
     private func read(_ slice: TableSlice, _ run: TableRun, _ reading: TableReading, _ lease: Lease) async throws {
-        let rows = try await TableReader(pool: pool).read(slice, reading)
+        let rows = try await TableReader(pool: pool, byteLimit: limits.readBytes).read(slice, reading)
         let input = TransformInput(
             batchID: slice.batchID, pipelineID: run.pipelineID, pipeline: "", workspaceID: run.workspaceID, source: "",
             version: run.version, definition: run.definition, receiptEnds: [], rawBytes: Int64(rows.bytes),

@@ -1,6 +1,7 @@
 import Expressions
 import JSON
 import Postgres
+import Records
 
 /// A run from table to table as it is asked for.
 struct TableRunRequest: Sendable {
@@ -59,11 +60,7 @@ struct TableRunStarter: Sendable {
         }
         let hold = HoldSourceDataset(workspaceID: pipeline.workspaceID, name: name)
         guard let dataset = try await connection.query(hold).first else { throw TableRunRefusal.noDataset(name) }
-        do {
-            _ = try PipelineCompiler().compile(definition, schema: dataset.schemaOfExpressions)
-        } catch {
-            throw TableRunRefusal.unfit(error)
-        }
+        try dataset.check(definition)
         try await Self.checkWriters(definition, of: pipeline.name, pipeline.workspaceID, connection)
         if let other = try await connection.query(FindGoingTableRun(pipelineID: pipelineID)).first {
             throw TableRunRefusal.going(run: other)
@@ -91,6 +88,15 @@ struct TableRunStarter: Sendable {
 }
 
 extension SourceDataset {
+    /// Throws ``TableRunRefusal`` (`unfit`) where the definition's steps do not fit the columns.
+    func check(_ definition: PipelineDefinition) throws(TableRunRefusal) {
+        do throws(FieldFaults) {
+            _ = try PipelineCompiler().compile(definition, schema: schemaOfExpressions)
+        } catch {
+            throw .unfit(error)
+        }
+    }
+
     /// The columns that expressions may name, and no others.
     var schemaOfExpressions: ExpressionSchema {
         ExpressionSchema(columns.map { ($0.name, .typed($0.type)) })
