@@ -1,5 +1,5 @@
-"""Runs from table to table on the whole platform, beside `insert … select` in PostgreSQL: the same rows, while services
-and PostgreSQL are killed and the source is written to."""
+"""Runs from table to table on the whole platform, beside `insert … select` in PostgreSQL: the same rows, also while
+services are killed inside the transactions that make them."""
 
 import contextlib
 import json
@@ -17,13 +17,14 @@ os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] 
 from platform_under_test import PSQL, Platform  # noqa: E402
 
 ENDED = ("succeeded", "failed", "cancelled", "timed_out")
-# Some 60 slices of 8 MiB would take too long to make: the rows are wide.
+# Wide ones, so that there are several slices of 8 MiB.
 ROWS = 40_000
 STEPS = [
     {"filter": "id % 10 <> 3"},
     {"derive": {"twice": "amount * 2", "part": "1000 / (id % 1000 - 7)", "kind": "upper(left(name, 3))"}},
     {"drop": ["filler"]},
 ]
+OLD = [{"filter": "id < 500"}, {"derive": {"twice": "1", "part": "1", "kind": "'old'"}}]
 EXPECTED = """select id, amount, name, amount * 2, 1000 / (id % 1000 - 7), upper(left(name, 3)) from ws_default.accounts
     where id % 10 <> 3 and id % 1000 <> 7"""
 FOUND = "select id, amount, name, twice, part, kind from ws_default.{}"
@@ -189,7 +190,7 @@ class TableRuns(unittest.TestCase):
                          "the snapshot outlives the processes that read by it")
 
     def test_replace_killed_in_the_middle_leaves_the_old_rows(self):
-        self.put(steps=[{"filter": "id < 500"}, {"derive": {"twice": "1", "part": "1", "kind": "'old'"}}], mode="replace")
+        self.put(steps=OLD, mode="replace")
         self.wait_ended(self.start())
         self.put(mode="replace")
         old = f"select count(*), max(kind) from ws_default.{self.name}"
@@ -211,7 +212,7 @@ class TableRuns(unittest.TestCase):
         self.assertEqual(self.difference(), "0")
 
     def test_a_cancelled_run_leaves_what_was_there(self):
-        self.put(steps=[{"filter": "id < 500"}, {"derive": {"twice": "1", "part": "1", "kind": "'old'"}}], mode="replace")
+        self.put(steps=OLD, mode="replace")
         self.wait_ended(self.start())
         self.put(mode="replace")
         with self.held("millrace.application"):

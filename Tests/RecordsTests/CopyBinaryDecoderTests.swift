@@ -78,14 +78,14 @@ import Testing
     }
 
     @Test func everyNumericKeepsItsDigits() async throws {
-        let select = "select n::numeric from unnest(array[\(Self.numerics.map { "'\($0)'" }.joined(separator: ","))]) n"
-        let (decoder, _) = try await Self.copy(PostgresQuery(unsafeText: select), [("n", .numeric)])
+        let array = "unnest(array[\(Self.numerics.map { "'\($0)'" }.joined(separator: ","))]) n"
+        let (decoder, _) = try await Self.copy(
+            PostgresQuery(unsafeText: "select n::numeric from \(array)"), [("n", .numeric)])
         let found = TextOutput.texts(of: try decoder.finish().columns[0].column)
         let expected = try await PostgresOracle.with { oracle in
             try await oracle.pool.withConnection { connection in
-                let printed =
-                    "select n::numeric::text from unnest(array[\(Self.numerics.map { "'\($0)'" }.joined(separator: ","))]) n"
-                let result = try await connection.query(PostgresQuery(unsafeText: printed), format: .text)
+                let printed = PostgresQuery(unsafeText: "select n::numeric::text from \(array)")
+                let result = try await connection.query(printed, format: .text)
                 return try (0..<result.rowCount).map { try result[$0].text(0) }
             }
         }

@@ -29,6 +29,9 @@ struct TableRunTests {
         #expect(pins == 0)
     }
 
+    private static let asleep: PostgresQuery = """
+        select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'
+        """
     private static let released: PostgresQuery = "select count(*) from millrace.run where released"
 
     @Test("Every slice sees the same moment, whatever is written meanwhile; store hears of it when all are read")
@@ -78,7 +81,7 @@ struct TableRunTests {
                 #expect(ended == 1)
                 try await fixture.pool.wait(
                     until:
-                        "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()",
+                        Self.asleep,
                     is: 0)
                 try await fixture.pool.run("update ws_default.accounts set amount = amount + 1 where id = 1")
                 try await fixture.pool.run("update ws_default.accounts set amount = amount - 1 where id = 2")

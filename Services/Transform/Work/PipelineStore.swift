@@ -59,7 +59,7 @@ struct PipelineStore: Sendable {
     }
 
     /// What the pipeline reads, which is not removed before the transaction has ended: a source, made if there is none,
-    /// or the row that stands for a dataset. Throws `invalid_pipeline` where the steps do not fit the dataset's columns.
+    /// or the row that stands for a dataset. Throws `invalid_pipeline` where the steps do not fit a dataset's columns.
     private static func holdSource(
         _ definition: PipelineDefinition, _ workspaceID: Int64, _ connection: PostgresConnection
     ) async throws -> Int64 {

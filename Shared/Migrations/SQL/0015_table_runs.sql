@@ -168,11 +168,14 @@ begin
         select p.relid, pg_relation_filenode(p.relid)::int8 as filenode, s.blocks,
             greatest(1, ceil(in_bytes::numeric * s.blocks / greatest(pg_table_size(p.relid), 1))::int8,
                 (sum(s.blocks) over () + in_limit - 1)::int8 / in_limit) as step
-        from pg_partition_tree(in_table::regclass) p
+        from (
+            select c.oid::regclass as relid from pg_catalog.pg_class c
+            where c.oid = in_table::regclass and c.relkind = 'r'
+            union select t.relid from pg_partition_tree(in_table::regclass) t where t.isleaf
+        ) p
         cross join lateral (
             select pg_relation_size(p.relid) / current_setting('block_size')::int8 as blocks
         ) s
-        where p.isleaf
     )
     insert into millrace.run_batch (run, ordinal, batch, state, relation, filenode, low, high)
     select in_run, row_number() over (order by l.relid, c.low) - 1, nextval('millrace.batch_id'), 'queued',
@@ -196,6 +199,8 @@ declare
     most constant int4 := 20;
     one  millrace.run;
 begin
+    -- The slices before the run, as whoever reads one.
+    perform from millrace.run_batch b where b.run = in_run order by b.ordinal for update;
     select * into one from millrace.run r where r.id = in_run for no key update;
     if not found or not millrace.is_going_on(one.state, one.deadline) or one.released or one.epoch <> in_epoch then
         return;
@@ -226,12 +231,12 @@ declare
     first int4;
     made  int4;
 begin
-    select * into one from millrace.run r where r.id = in_run for no key update;
     select * into slice from millrace.run_batch b where b.run = in_run and b.ordinal = in_ordinal
         and b.batch = in_batch and b.state in ('queued', 'dead') for no key update;
     if not found or slice.high - slice.low < 2 then
         return false;
     end if;
+    select * into one from millrace.run r where r.id = in_run for no key update;
     step := (slice.high - slice.low + in_parts - 1) / in_parts;
     first := (select max(b.ordinal) + 1 from millrace.run_batch b where b.run = in_run);
     insert into millrace.run_batch (run, ordinal, batch, state, relation, filenode, low, high)
