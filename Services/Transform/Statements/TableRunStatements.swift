@@ -120,12 +120,17 @@ struct BeginTableRun: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int32? { try row.optionalInt4(0) }
 }
 
+/// Begins a run's reading anew. The row is false where its snapshot is kept by another process meanwhile: it need not be
+/// lost.
 struct RestartTableRun: PostgresStatement {
-    static let sql = "select from millrace.restart_run($1, $2)"
+    static let sql = "select millrace.restart_run($1, $2, $3)"
     var run: Int64
     var epoch: Int32
+    var pin: SnapshotPin
 
-    var parameters: [PostgresValue] { [.int8(run), .int4(epoch)] }
+    var parameters: [PostgresValue] { [.int8(run), .int4(epoch), .text(pin.name)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Bool { try row.bool(0) }
 }
 
 struct FailTableRun: PostgresStatement {

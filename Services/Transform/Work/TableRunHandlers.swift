@@ -143,7 +143,7 @@ struct TableSliceHandler: JobHandler {
             } catch let error as QueueError where error.code == .leaseLost {
                 throw error
             } catch is SnapshotPin.Lost {
-                return try await beginAnew(run, job, lease)
+                return try await beginAnew(slice.ordinal..<ordinals.upperBound, run, reading.pin, job, lease)
             } catch is TableReader.TooMuch {
                 let split = SplitSlice(run: run.id, slice: slice, parts: Self.parts)
                 _ = try await lease.transaction(settling: []) { try await $0.query(split) }
@@ -165,10 +165,18 @@ struct TableSliceHandler: JobHandler {
         wakeup.notify("transform")
     }
 
-    private func beginAnew(_ run: TableRun, _ job: Job, _ lease: Lease) async throws {
-        logger.warning("a run's snapshot is lost: it begins anew", ["run.id": .int(Int(run.id))])
-        let restart = RestartTableRun(run: run.id, epoch: run.epoch)
-        try await lease.transaction(settling: [job]) { _ = try await $0.execute(restart) }
+    /// Begins the run anew; only where another worker has moved the snapshot meanwhile are the slices put back.
+    private func beginAnew(
+        _ rest: Range<Int32>, _ run: TableRun, _ pin: SnapshotPin, _ job: Job, _ lease: Lease
+    ) async throws {
+        let restart = RestartTableRun(run: run.id, epoch: run.epoch, pin: pin)
+        let putBack = PutBackSlices(run: run.id, epoch: run.epoch, ordinals: rest)
+        let isLost = try await lease.transaction(settling: [job]) { connection in
+            let isLost = try await connection.query(restart).first ?? true
+            if !isLost { _ = try await connection.query(putBack) }
+            return isLost
+        }
+        if isLost { logger.warning("a run's snapshot is lost: it begins anew", ["run.id": .int(Int(run.id))]) }
         wakeup.notify("transform")
     }
 

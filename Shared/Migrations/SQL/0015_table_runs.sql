@@ -41,18 +41,9 @@ alter table millrace.run_batch
     add column chunk      int8;                -- what it was made into
 
 -- One state more: read. The slice's chunk waits until all slices are read.
-do $$
-declare
-    child regclass;
-begin
-    alter table millrace.run_batch drop constraint run_batch_state_check;
-    for child in select inhrelid::regclass from pg_catalog.pg_inherits where inhparent = 'millrace.run_batch'::regclass
-    loop
-        execute format('alter table %s drop constraint if exists run_batch_state_check', child);
-    end loop;
-    alter table millrace.run_batch add constraint run_batch_state_check
-        check (state in ('queued', 'read', 'transformed', 'stored', 'superseded', 'dead'));
-end $$;
+alter table millrace.run_batch drop constraint run_batch_state_check;
+alter table millrace.run_batch add constraint run_batch_state_check
+    check (state in ('queued', 'read', 'transformed', 'stored', 'superseded', 'dead'));
 
 -- Ends the server process that keeps a run's snapshot, if it is still the one.
 create function millrace.unpin(in_pid int4, in_started timestamptz) returns void language sql as $$
@@ -193,8 +184,9 @@ begin
 end $$;
 
 -- Begins a run's reading anew: its snapshot is lost, or a table was rewritten. What was read of it counts for nothing,
--- and nobody has seen it. Does nothing where it was done already.
-create function millrace.restart_run(in_run int8, in_epoch int4) returns void language plpgsql as $$
+-- and nobody has seen it. Does nothing where it was done already. Answers false, and does nothing, where another process
+-- than in_pin's keeps the snapshot meanwhile: it need not be lost.
+create function millrace.restart_run(in_run int8, in_epoch int4, in_pin text) returns bool language plpgsql as $$
 declare
     most constant int4 := 20;
     one  millrace.run;
@@ -203,7 +195,10 @@ begin
     perform from millrace.run_batch b where b.run = in_run order by b.ordinal for update;
     select * into one from millrace.run r where r.id = in_run for no key update;
     if not found or not millrace.is_going_on(one.state, one.deadline) or one.released or one.epoch <> in_epoch then
-        return;
+        return true;
+    end if;
+    if one.pin <> in_pin then
+        return false;
     end if;
     perform millrace.unpin(one.pin_pid, one.pin_started);
     delete from millrace.run_batch b where b.run = in_run;
@@ -218,6 +213,7 @@ begin
         perform queue.enqueue('transform', 'run.begin', one.workspace_id,
             array[jsonb_build_object('run', in_run, 'epoch', in_epoch + 1)], in_priority => (-1)::int2);
     end if;
+    return true;
 end $$;
 
 -- Cuts a slice that holds too much into up to in_parts; all but the first become slices of their own. Answers whether
