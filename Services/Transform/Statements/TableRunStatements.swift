@@ -120,7 +120,7 @@ struct BeginTableRun: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int32? { try row.optionalInt4(0) }
 }
 
-/// Begins a run's reading anew. The row is false where its snapshot is kept by another process meanwhile: it need not be
+/// Begins a run's reading anew. The row is false where another process keeps its snapshot meanwhile: it need not be
 /// lost.
 struct RestartTableRun: PostgresStatement {
     static let sql = "select millrace.restart_run($1, $2, $3)"
