@@ -160,7 +160,9 @@ struct FindWriters: PostgresStatement {
     static let sql = """
         select p.name from millrace.pipeline p
         join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
-        where p.workspace_id = $1 and p.active and not p.implicit and v.definition->'target'->>'dataset' = $2
+        where p.workspace_id = $1 and p.active and not p.implicit and (v.definition->'target'->>'dataset' = $2
+            or jsonb_path_exists(v.definition::jsonb, '$.steps[*].route[*] ? (@.dataset == $name)',
+                jsonb_build_object('name', $2::text)))
         order by p.name limit 20
         """
     var workspaceID: Int64

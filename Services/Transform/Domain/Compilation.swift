@@ -9,6 +9,8 @@ struct Compilation {
     /// The path of the step at hand.
     var path = ""
     private(set) var faults: [FieldFault] = []
+    /// Of each branch of the `route` steps so far, the condition under which its row deletes.
+    private(set) var routedDeletions: [CompiledExpression?] = []
 
     init(schema: ExpressionSchema, salt: String) {
         self.schema = schema
@@ -66,6 +68,21 @@ struct Compilation {
         }
     }
 
+    mutating func deletion(_ target: PipelineDefinition.Target, at place: String) -> CompiledExpression? {
+        target.deleteWhen.flatMap { condition($0, at: place, purpose: "DELETE WHEN") }
+    }
+
+    mutating func compile(route branches: [StepDefinition.Branch]) -> any PipelineStep {
+        var conditions: [CompiledExpression] = []
+        for (number, branch) in branches.enumerated() {
+            if let condition = condition(branch.condition, at: "[\(number)].when", purpose: "ROUTE") {
+                conditions.append(condition)
+            }
+            routedDeletions.append(deletion(branch.target, at: "[\(number)].delete_when"))
+        }
+        return RouteStep(conditions: conditions)
+    }
+
     // MARK: Columns
 
     /// Forgets all columns: only those set afterwards exist, or any name if the set stays open.
@@ -87,6 +104,7 @@ struct Compilation {
         case .fill(let fills): return compile(fills: fills)
         case .mask(let masks): return compile(masks: masks)
         case .flatten(let names): return compile(flatten: names)
+        case .route(let branches): return compile(route: branches)
         }
     }
 }

@@ -9,11 +9,11 @@ public struct CompiledPipeline: Sendable {
     }
 
     let steps: [Step]
-    /// The condition under which an upserted row deletes, in the columns that the steps leave.
-    let deleteWhen: CompiledExpression?
+    /// Of each output the condition under which an upserted row deletes, in the columns that its rows have there.
+    let deleteWhen: [CompiledExpression?]
 
     /// The pipeline without steps: records become rows as they are.
-    public static let implicit = CompiledPipeline(steps: [], deleteWhen: nil)
+    public static let implicit = CompiledPipeline(steps: [], deleteWhen: [nil])
 
     /// Runs the steps in order. A row that one rejects takes no part in those after it.
     ///
@@ -25,6 +25,7 @@ public struct CompiledPipeline: Sendable {
         for step in steps {
             let result = step.step.apply(output.batch, place: step.place)
             output.batch = result.batch
+            output.routed += result.routed
             output.filtered += result.filtered
             output.faults += result.faults
         }
@@ -32,12 +33,17 @@ public struct CompiledPipeline: Sendable {
     }
 }
 
-/// What a pipeline makes of a batch: every record is in exactly one of the three.
+/// What a pipeline makes of a batch: every record has rows in its outputs, or was filtered, or has a fault.
 public struct PipelineOutput: Sendable {
-    /// The rows for the dataset.
+    /// The rows for the target.
     public var batch: RecordBatch
+    /// The rows that `route` steps took, a batch for each branch, in the order in which they are written.
+    public var routed: [RecordBatch] = []
     /// The ordinals of the records that a filter left out, each once.
     public var filtered: [Int32]
     /// Of records to be quarantined, each with its first fault.
     public var faults: [RowFault]
+
+    /// The rows of each output, by its number.
+    public var outputs: [RecordBatch] { [batch] + routed }
 }

@@ -40,11 +40,9 @@ public struct PipelineCompiler {
             }
         }
         compilation.path = "target"
-        let deleteWhen = definition.target.deleteWhen.flatMap {
-            compilation.condition($0, at: "delete_when", purpose: "DELETE WHEN")
-        }
+        let deleteWhen = compilation.deletion(definition.target, at: "delete_when")
         guard compilation.faults.isEmpty else { throw FieldFaults(compilation.faults) }
-        return CompiledPipeline(steps: steps, deleteWhen: deleteWhen)
+        return CompiledPipeline(steps: steps, deleteWhen: [deleteWhen] + compilation.routedDeletions)
     }
 }
 
@@ -63,6 +61,7 @@ extension StepDefinition {
         case .fill: "fill"
         case .mask: "mask"
         case .flatten: "flatten"
+        case .route: "route"
         }
     }
 }

@@ -13,6 +13,8 @@ struct StepResult {
     var batch: RecordBatch
     /// The ordinals of the records that were filtered out.
     var filtered: [Int32] = []
+    /// What a `route` step took out, a batch for each of its branches; of other steps none.
+    var routed: [RecordBatch] = []
     /// At most one for each row.
     var faults: [RowFault] = []
 

@@ -30,9 +30,10 @@ struct DryRunRoute: Sendable {
             definition = try JSONValue.parse(
                 await store.find(name, workspaceID: principal.workspaceID).definition)
         }
-        let pipeline = try PipelineProblems.compile(definition).pipeline
-        let result = try await withTaskExecutorPreference(globalConcurrentExecutor) {
-            try DryRun(records: records, pipeline: pipeline)
+        let compiled = try PipelineProblems.compile(definition)
+        let outputs = compiled.definition.outputs
+        let result = try await withTaskExecutorPreference(globalConcurrentExecutor) { [pipeline = compiled.pipeline] in
+            try DryRun(records: records, pipeline: pipeline, outputs: outputs)
         }
         return .json(bytes: result.json)
     }
@@ -42,7 +43,7 @@ struct DryRunRoute: Sendable {
 struct DryRun: Sendable {
     let json: [UInt8]
 
-    init(records: [JSONValue], pipeline: CompiledPipeline) throws {
+    init(records: [JSONValue], pipeline: CompiledPipeline, outputs: [PipelineDefinition.Target]) throws {
         // A list of strings is lines of text; anything else is JSON records.
         let isText = !records.isEmpty && records.allSatisfy { $0.string != nil }
         var frame = BatchFrame(format: isText ? .text : .ndjson)
@@ -55,6 +56,17 @@ struct DryRun: Sendable {
         writer.object { writer in
             writer.key("rows")
             Self.write(output.batch, &writer)
+            writer.key("routed")
+            writer.array { writer in
+                for (number, batch) in output.routed.enumerated() {
+                    writer.object { writer in
+                        writer.member("output", number + 1)
+                        writer.member("dataset", outputs[number + 1].dataset)
+                        writer.key("rows")
+                        Self.write(batch, &writer)
+                    }
+                }
+            }
             writer.key("filtered")
             writer.array { writer in
                 for row in output.filtered.sorted() { writer.value(records[Int(row)]) }

@@ -1,9 +1,10 @@
 import JSON
 import Synchronization
 
-/// A pipeline's compiled steps, and the dataset they fill.
+/// A pipeline's compiled steps, and the places that they fill.
 struct BoundPipeline: Sendable {
-    var dataset: String
+    /// By the outputs' numbers.
+    var outputs: [PipelineDefinition.Target]
     var steps: CompiledPipeline
 }
 
@@ -23,7 +24,7 @@ final class PipelineCache: Sendable {
         let version = Version(pipelineID: input.pipelineID, version: input.version)
         if let known = compiled.withLock({ $0[version] }) { return known }
         let (definition, steps) = try PipelineCompiler().compile(JSONValue.parse(input.definition))
-        let pipeline = BoundPipeline(dataset: definition.target.dataset, steps: steps)
+        let pipeline = BoundPipeline(outputs: definition.outputs, steps: steps)
         compiled.withLock { compiled in
             if compiled.count >= Self.capacity { compiled.removeAll() }
             compiled[version] = pipeline
