@@ -1,9 +1,11 @@
 """Pipelines with several outputs on the whole platform: routed records reach their datasets exactly once, receipts add
 up, and a replay with other routes moves them, while services are killed in the middle."""
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -12,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
-from platform_under_test import Platform  # noqa: E402
+from platform_under_test import PSQL, Platform  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 ALWAYS = {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
@@ -81,8 +83,21 @@ class Outputs(unittest.TestCase):
     def kill(self, service):
         command = f"millrace-{service}"
         pids = [pid for pid, line in platform.processes().items() if line.split(" ")[0].endswith(command)]
-        if pids:
-            os.kill(pids[0], signal.SIGKILL)
+        self.assertEqual(len(pids), 1, platform.processes())
+        os.kill(pids[0], signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def held(self, table):
+        """Holds a table's lock, so that who writes to it stands still inside a transaction; readers go on."""
+        holder = subprocess.Popen([PSQL, "-XAtq", "-h", platform.socket, "-U", "postgres", "-d", "millrace"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            holder.stdin.write(f"begin; lock table {table} in share mode; select 'held';\n")
+            holder.stdin.flush()
+            self.assertEqual(holder.stdout.readline().strip(), "held")
+            yield
+        finally:
+            holder.communicate("rollback;\n")
 
     def expect_routes(self, count):
         self.assertEqual(self.values(), self.where(count, (0, 5, 6, 8, 9)))
@@ -164,45 +179,74 @@ class Outputs(unittest.TestCase):
     def test_services_are_killed_while_records_come_in_and_are_replayed(self):
         self.put_routes()
         receipts = []
-        stop = threading.Event()
-
-        def send():
-            for batch in range(120):
-                receipts.append(self.send(range(batch * 100, batch * 100 + 100)))
-
-        def kill():
-            number = 0
-            while not stop.wait(1.5):
-                self.kill(("transform", "store")[number % 2])
-                number += 1
-
-        killer = threading.Thread(target=kill)
-        killer.start()
-        try:
-            send()
-            platform.wait_finished(self.name)
-            self.put_routes()
-            for _ in range(3):
-                # The API may be down for the moment: it is the same process.
-                wait_for("transform answers", lambda: platform.call("GET", f"/v1/pipelines/{self.name}")[0] == 200)
+        for batch in range(120):
+            if batch in (30, 60, 90):
                 platform.wait_until_ready()
-                try:
-                    end = self.replay()
-                except SystemExit:
-                    continue
-                deadline = time.monotonic() + 120
-                while time.monotonic() < deadline and platform.sql(
-                        "select count(*) from millrace.run where state in ('queued', 'running')") != "0":
-                    time.sleep(0.1)
-        finally:
-            stop.set()
-            killer.join()
+                self.kill("store" if batch == 60 else "transform")
+            receipts.append(self.send(range(batch * 100, batch * 100 + 100)))
+        platform.wait_finished(self.name)
+        self.expect_routes(12_000)
         platform.wait_until_ready()
-        self.assertEqual(self.replay()()["state"], "succeeded")
+        # The replay stands still in the middle of a transaction: some of a batch's outputs are replaced, one is not.
+        with self.held(f"ws_default.{self.name}_twos"):
+            end = self.replay()
+            wait_for("someone waits for the table", lambda: platform.sql(
+                "select count(*) from pg_locks l where not granted "
+                f"and relation = 'ws_default.{self.name}_twos'::regclass") != "0")
+            self.expect_routes(12_000)
+            self.kill("store")
+        platform.wait_until_ready()
+        self.assertEqual(end()["state"], "succeeded")
         self.expect_routes(12_000)
         for receipt in receipts:
             answer = self.receipt(receipt)
             self.assertEqual([answer[name] for name in COUNTS], [100, 70, 10, 20, 0])
+
+    def put_lookup(self):
+        """Joins the name of a country by its code; the Germans go to a dataset of theirs."""
+        return self.put({"lookup": {"dataset": "{name}_countries", "on": {"country": "code"},
+                                    "columns": {"name": "country_name"}, "missing": "quarantine"}},
+                        {"derive": {"shout": "upper(country_name)"}},
+                        {"route": [{"when": "country_name = 'Germany'", "dataset": "{name}_german"}]})
+
+    def store_countries(self, *countries):
+        body = "".join(json.dumps({"code": code, "name": name}) + "\n" for code, name in countries)
+        answer = platform.must("POST", f"/v1/ingest/{self.name}_countries?wait=stored&timeout=30s", body,
+                               content_type=NDJSON)
+        self.assertEqual(answer["state"], "stored")
+
+    def people(self, suffix=""):
+        return platform.sql("select coalesce(string_agg(who || ' ' || shout, ',' order by who), '') "
+                            f"from ws_default.{self.name}{suffix}")
+
+    def test_rows_are_joined_to_a_dataset_and_routed_by_it(self):
+        definition = {"source": self.name, "target": {"dataset": self.name}, "steps": [
+            {"lookup": {"dataset": f"{self.name}_countries", "on": {"country": "code"}, "columns": {"nom": "n"}}}]}
+        status, answer = platform.call("PUT", f"/v1/pipelines/{self.name}", json.dumps(definition))
+        self.assertEqual((status, answer["errors"][0]["path"]), (422, "steps[0].lookup.dataset"), answer)
+        self.store_countries(("de", "Deutschland"), ("fr", "France"), ("de", "Germany"))
+        status, answer = platform.call("PUT", f"/v1/pipelines/{self.name}", json.dumps(definition))
+        self.assertEqual((status, answer["errors"][0]["path"]), (422, "steps[0].lookup.columns.nom"), answer)
+        self.put_lookup()
+        records = [{"who": "anna", "country": "de"}, {"who": "bob", "country": "fr"}, {"who": "cyd", "country": "se"}]
+        dry = platform.must("POST", f"/v1/pipelines/{self.name}/dry-run", json.dumps({"records": records}))
+        self.assertEqual([row["country_name"] for row in dry["rows"]], ["France"])
+        self.assertEqual([row["shout"] for row in dry["routed"][0]["rows"]], ["GERMANY"])
+        self.assertEqual(dry["quarantined"][0]["errors"][0]["code"], "lookup_missing")
+        body = "".join(json.dumps(record) + "\n" for record in records)
+        answer = platform.must("POST", f"/v1/ingest/{self.name}?wait=stored&timeout=30s", body, content_type=NDJSON)
+        self.assertEqual([answer[name] for name in COUNTS], [3, 2, 0, 1, 0])
+        self.assertEqual((self.people(), self.people("_german")), ("bob FRANCE", "anna GERMANY"))
+        status, refused = platform.call("DELETE", f"/v1/datasets/{self.name}_countries?confirm={self.name}_countries")
+        self.assertEqual((status, self.name in refused["detail"]), (409, True), refused)
+        # A replay finds what the dataset holds by then.
+        self.store_countries(("se", "Sweden"), ("fr", "Germany"))
+        run = self.replay()()
+        self.assertEqual((run["state"], run["records"]["stored"], run["records"]["quarantined"]), ("succeeded", 3, 0))
+        self.assertEqual((self.people(), self.people("_german")), ("cyd SWEDEN", "anna GERMANY,bob GERMANY"))
+        outputs = self.receipt(answer["receipt"])["outputs"]
+        self.assertEqual([(o["dataset"], o["stored"], o["quarantined"]) for o in outputs],
+                         [(self.name, 1, 0), (f"{self.name}_german", 2, 0)])
 
     def test_branches_that_make_no_sense_are_refused_with_paths(self):
         cases = [

@@ -6,15 +6,17 @@ import Records
 struct Compilation {
     var schema: ExpressionSchema
     let salt: String
+    let lookups: LookupSchema
     /// The path of the step at hand.
     var path = ""
     private(set) var faults: [FieldFault] = []
     /// Of each branch of the `route` steps so far, the condition under which its row deletes.
-    private(set) var routedDeletions: [CompiledExpression?] = []
+    var routedDeletions: [CompiledExpression?] = []
 
-    init(schema: ExpressionSchema, salt: String) {
+    init(schema: ExpressionSchema, salt: String, lookups: LookupSchema) {
         self.schema = schema
         self.salt = salt
+        self.lookups = lookups
     }
 
     // MARK: Faults
@@ -68,21 +70,6 @@ struct Compilation {
         }
     }
 
-    mutating func deletion(_ target: PipelineDefinition.Target, at place: String) -> CompiledExpression? {
-        target.deleteWhen.flatMap { condition($0, at: place, purpose: "DELETE WHEN") }
-    }
-
-    mutating func compile(route branches: [StepDefinition.Branch]) -> any PipelineStep {
-        var conditions: [CompiledExpression] = []
-        for (number, branch) in branches.enumerated() {
-            if let condition = condition(branch.condition, at: "[\(number)].when", purpose: "ROUTE") {
-                conditions.append(condition)
-            }
-            routedDeletions.append(deletion(branch.target, at: "[\(number)].delete_when"))
-        }
-        return RouteStep(conditions: conditions)
-    }
-
     // MARK: Columns
 
     /// Forgets all columns: only those set afterwards exist, or any name if the set stays open.
@@ -105,6 +92,7 @@ struct Compilation {
         case .mask(let masks): return compile(masks: masks)
         case .flatten(let names): return compile(flatten: names)
         case .route(let branches): return compile(route: branches)
+        case .lookup(let lookup): return compile(lookup)
         }
     }
 }

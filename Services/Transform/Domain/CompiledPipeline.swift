@@ -15,21 +15,15 @@ public struct CompiledPipeline: Sendable {
     /// The pipeline without steps: records become rows as they are.
     public static let implicit = CompiledPipeline(steps: [], deleteWhen: [nil])
 
-    /// Runs the steps in order. A row that one rejects takes no part in those after it.
+    /// Runs all steps at once. Lookups find nothing: see ``PipelineRun`` for those.
     ///
     /// - Parameters:
     ///   - batch: the decoded records.
     ///   - faults: of records that could not be decoded; they come first among the output's.
     public func run(_ batch: RecordBatch, faults: [RowFault] = []) -> PipelineOutput {
-        var output = PipelineOutput(batch: batch, filtered: [], faults: faults)
-        for step in steps {
-            let result = step.step.apply(output.batch, place: step.place)
-            output.batch = result.batch
-            output.routed += result.routed
-            output.filtered += result.filtered
-            output.faults += result.faults
-        }
-        return output
+        var run = PipelineRun(self, batch, faults: faults)
+        while let request = run.advance() { run.supply(LookupAnswer(to: request)) }
+        return run.output
     }
 }
 

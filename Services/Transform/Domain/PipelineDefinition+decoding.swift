@@ -47,7 +47,7 @@ extension PipelineDefinition.Target {
 
 extension StepDefinition {
     private enum Kind: String, CaseIterable {
-        case parse, cast, derive, filter, expect, select, rename, drop, fill, mask, flatten, route
+        case parse, cast, derive, filter, expect, select, rename, drop, fill, mask, flatten, route, lookup
     }
 
     /// Reads a step: an object with one key, which says what it does. Nil if it is wrong, which `fields` then knows.
@@ -76,6 +76,7 @@ extension StepDefinition {
         case .drop: return .drop(names(fields, name))
         case .flatten: return .flatten(names(fields, name))
         case .route: return .route(branches(fields))
+        case .lookup: return .lookup(lookup(fields.object(name)))
         case .derive: return .derive(texts(fields.object(name)).map { (column: $0, expression: $1) })
         case .expect: return .expect(texts(fields.object(name)).map { (name: $0, condition: $1) })
         case .rename: return .rename(texts(fields.object(name)).map { (from: $0, to: $1) })
@@ -96,6 +97,14 @@ extension StepDefinition {
         let branches = fields.objects(name)
         if fields.has(name), branches.isEmpty { fields.fault(name, "names no dataset") }
         return branches.map { Branch(condition: $0.required("when", String.self), target: .decode($0)) }
+    }
+
+    private static func lookup(_ fields: JSONFields) -> Lookup {
+        Lookup(
+            dataset: fields.required("dataset", String.self),
+            keys: texts(fields.object("on")).map { (column: $0, source: $1) },
+            columns: texts(fields.object("columns")).map { (source: $0, column: $1) },
+            missing: fields.optional("missing", oneOf: LookupStep.Missing.self) ?? .null)
     }
 
     private static func names(_ fields: JSONFields, _ name: String) -> [String] {

@@ -59,6 +59,13 @@ public struct PipelineDefinition: Sendable {
         }
     }
 
+    /// The names of the datasets that `lookup` steps read, each once.
+    var lookupDatasets: Set<String> {
+        steps.reduce(into: []) { names, step in
+            if case .lookup(let lookup) = step { names.insert(lookup.dataset) }
+        }
+    }
+
     /// The pipeline of a source that no other reads: records as they are, into the dataset of the source's name.
     public static func implicit(source: String) -> PipelineDefinition {
         PipelineDefinition(source: .source(source), target: Target(dataset: source))
@@ -91,6 +98,16 @@ public enum StepDefinition: Sendable {
         public var target: PipelineDefinition.Target
     }
 
+    /// Columns of another dataset that are joined by a key.
+    public struct Lookup: Sendable {
+        public var dataset: String
+        /// A column, and the dataset's one that is equal to it.
+        public var keys: [(column: String, source: String)]
+        /// A column of the dataset, and what it is named among the rows.
+        public var columns: [(source: String, column: String)]
+        var missing: LookupStep.Missing
+    }
+
     case parse(Parse)
     case cast([(column: String, type: ColumnType)])
     case derive([(column: String, expression: String)])
@@ -103,4 +120,5 @@ public enum StepDefinition: Sendable {
     case mask([(column: String, masking: Masking)])
     case flatten([String])
     case route([Branch])
+    case lookup(Lookup)
 }

@@ -8,12 +8,13 @@ import Postgres
 /// `/v1/pipelines`.
 struct PipelineRoutes: Sendable {
     let store: PipelineStore
+    let lookups: Lookups
 
     func put(_ request: Request) async throws -> Response {
         let principal = try request.principal()
         let name = try ResourceName(checking: request.parameter("name"))
         let body = try await request.json()
-        let compiled = try PipelineProblems.compile(body)
+        let compiled = try await PipelineProblems.compile(body, lookups, workspaceID: principal.workspaceID)
         guard case .source(let sourceName) = compiled.definition.source else {
             throw Problem(.invalidPipeline, "source: a pipeline reads a source, by its name")
         }

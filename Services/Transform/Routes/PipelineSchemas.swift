@@ -48,7 +48,16 @@ enum PipelineSchemas {
         step(
             "route",
             ["type": "array", "items": branch, "minItems": 1, "maxItems": .number(Definition.maximumOutputs - 1)]),
+        step("lookup", lookup),
     ]
+
+    /// Columns of another dataset, joined by a key: `on` has a column of the rows, and the dataset's one that is equal to
+    /// it; `columns` a column of the dataset, and its name among the rows.
+    private static let lookup = Schema.request(
+        [
+            ("dataset", Schema.text), ("on", expressions), ("columns", expressions),
+            ("missing", Schema.oneOf(LookupStep.Missing.self)),
+        ], required: ["dataset", "on", "columns"])
 
     /// Rows for which the condition is true leave the pipeline here, for another dataset.
     private static let branch = Schema.request(

@@ -29,6 +29,7 @@ struct BatchTransformer: Sendable {
     static let agreementRounds = 8
 
     let schemas: SchemaRegistry
+    let lookups: Lookups
 
     /// An output's rows as its dataset takes them.
     private struct FittedOutput {
@@ -42,7 +43,11 @@ struct BatchTransformer: Sendable {
     ) async throws -> TransformedBatch {
         let frame = try BatchFrame(decoding: payload, limit: Self.frameLimit)
         let decoded = try RecordDecoder().decode(frame)
-        let outcome = pipeline.steps.run(decoded.batch)
+        var run = PipelineRun(pipeline.steps, decoded.batch)
+        while let request = run.advance() {
+            run.supply(try await lookups.find(request, workspaceID: input.workspaceID))
+        }
+        let outcome = run.output
         let shares = RecordShares(records: frame.lengths.count, outputs: outcome.outputs)
         var fitted: [FittedOutput] = []
         for (rows, target) in zip(outcome.outputs, pipeline.outputs) {
