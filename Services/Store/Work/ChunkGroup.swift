@@ -45,7 +45,8 @@ struct ChunkGroup: Sendable {
     var jobs: [Job] { loads.map(\.job) }
     var chunks: [ChunkHead] { loads.flatMap(\.chunks) }
 
-    /// The chunks that have rows, by what one COPY takes; in an order that is the same for all who write to the datasets.
+    /// The chunks that have rows, by what one COPY takes; in an order that is the same for all who write to the
+    /// datasets.
     var parts: [Part] {
         var parts: [Part] = []
         var places: [Key: Int] = [:]

@@ -3,8 +3,8 @@ import Observability
 import Postgres
 import Queue
 
-/// Does the jobs of queue `store` that are about chunks, one or several that are loaded together. What a chunk's rows mean
-/// for the ledger, the kind's ``ChunkLedger`` says.
+/// Does the jobs of queue `store` that are about chunks, one or several that are loaded together. What a chunk's rows
+/// mean for the ledger, the kind's ``ChunkLedger`` says.
 struct LoadHandler: JobHandler {
     /// Longer than transform remembers a dataset's schema.
     static let transformDelay = 2.5

@@ -10,8 +10,8 @@ struct RunsEnded: Error {
 /// chunk for each output that there is now.
 ///
 /// One transaction deletes the old rows of all outputs, wherever they are, and the old quarantine, writes the new
-/// quarantine, the new rows and the ledger, moves the runs on, and settles the jobs. Outputs that there are no more leave
-/// the ledger. Locks in this order: outputs, batches of runs, runs.
+/// quarantine, the new rows and the ledger, moves the runs on, and settles the jobs. Outputs that there are no more
+/// leave the ledger. Locks in this order: outputs, batches of runs, runs.
 struct ReplaceLedger: ChunkLedger {
     let settlesEarlier = false
 

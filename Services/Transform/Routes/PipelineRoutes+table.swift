@@ -49,10 +49,10 @@ struct PipelineRouteTable: Sendable {
 
                     `lookup` joins columns of another dataset of the workspace by a key, as in `{"lookup": {"dataset": \
                     "countries", "on": {"country": "code"}, "columns": {"name": "country_name"}, "missing": \
-                    "quarantine"}}`: rows whose `country` is equal to the `code` of a row of `countries` get its `name` as \
-                    `country_name`. Of several rows with one key the one that was stored last counts. Where there is none, \
-                    or the key is NULL, the columns are NULL, or with `missing` `quarantine` the record is turned down. \
-                    A replay finds what the dataset holds by then.
+                    "quarantine"}}`: rows whose `country` is equal to the `code` of a row of `countries` get its \
+                    `name` as `country_name`. Of several rows with one key the one that was stored last counts. Where \
+                    there is none, or the key is NULL, the columns are NULL, or with `missing` `quarantine` the record \
+                    is turned down. A replay finds what the dataset holds by then.
                     """,
                 tag: "pipelines", parameters: [Self.name, .ifMatch],
                 requestBody: [.json(schema: PipelineSchemas.definition, example: Self.definition)],

@@ -51,8 +51,8 @@ enum PipelineSchemas {
         step("lookup", lookup),
     ]
 
-    /// Columns of another dataset, joined by a key: `on` has a column of the rows, and the dataset's one that is equal to
-    /// it; `columns` a column of the dataset, and its name among the rows.
+    /// Columns of another dataset, joined by a key: `on` has a column of the rows, and the dataset's one that is equal
+    /// to it; `columns` a column of the dataset, and its name among the rows.
     private static let lookup = Schema.request(
         [
             ("dataset", Schema.text), ("on", expressions), ("columns", expressions),

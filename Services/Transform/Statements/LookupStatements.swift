@@ -51,8 +51,8 @@ struct FindLookupColumns: PostgresStatement {
 }
 
 extension LookupRequest {
-    /// The rows with the request's keys: the place of the key, from 1, then these columns as text. Of several rows with one key the
-    /// one that came last.
+    /// The rows with the request's keys: the place of the key, from 1, then these columns as text. Of several rows with
+    /// one key the one that came last.
     func query(_ table: LookupTable, columns: [String]) -> PostgresQuery {
         func quoted(_ name: String) -> String { PostgresQuery.quoted(identifier: name) }
         let places = keys.indices.map { "k\($0)" }
@@ -60,10 +60,10 @@ extension LookupRequest {
         let arrays = keys.indices.map { "$\($0 + 1)::text[]" }.joined(separator: ", ")
         let equal = zip(places, keys).map { "t.\(quoted($1.name)) = k.\($0)" }.joined(separator: " and ")
         let columns = columns.map { "t.\(quoted($0))::text" }
+        let names = (places + ["place"]).joined(separator: ", ")
         let sql = """
             select distinct on (k.place) \((["k.place"] + columns).joined(separator: ", "))
-            from (select place, \(casts) from unnest(\(arrays)) with ordinality as given (\(
-                (places + ["place"]).joined(separator: ", ")))) k
+            from (select place, \(casts) from unnest(\(arrays)) with ordinality as given (\(names))) k
             join \(quoted(table.schema)).\(quoted(table.name)) t on \(equal)
             order by k.place, t._batch desc, t._row desc, t._out desc
             """

@@ -2,8 +2,8 @@ import Records
 
 /// Joins columns of another dataset to the rows, by a key.
 ///
-/// The step runs in two parts, since rows of the other dataset are fetched between them: ``request(_:place:)`` says which
-/// keys occur, ``apply(_:place:found:)`` joins what was found for them. Both are pure.
+/// The step runs in two parts, since rows of the other dataset are fetched between them: ``request(_:place:)`` says
+/// which keys occur, ``apply(_:place:found:)`` joins what was found for them. Both are pure.
 struct LookupStep: PipelineStep {
     /// What becomes of a row whose key is not found.
     enum Missing: String, Sendable, CaseIterable {
