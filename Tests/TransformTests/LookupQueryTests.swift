@@ -200,11 +200,19 @@ struct LookupQueryTests {
                 ])
             #expect(try await fixture.chunks() == ["0 web 2 1 {c,country,p}", "1 large 2 1 {c,country,p}"])
             #expect(try await fixture.quarantine() == ["0 web 2 2 transform lookup_missing"])
+            // As store sends one output back.
+            try await pool.run("update millrace.application set state = 'stored' where output = 0")
+            try await pool.run("update millrace.application set state = 'accepted' where output = 1")
+            try await fixture.enqueue(Int64(try await pool.int("select max(id) from millrace.batch")))
+            try await fixture.workAll()
+            let states = try await pool.texts(
+                "select concat_ws(' ', state, version, left(error, 16)) from millrace.application order by output")
+            #expect(states == ["stored 2", "failed 2 lookup_repeated:"])
             try await pool.run("drop table ws_default.countries")
             try await pool.run("delete from millrace.dataset where name = 'countries'")
             _ = try await fixture.accept([#"{"c": "de"}"#])
             try await fixture.workAll()
-            let error = try await pool.texts("select error from millrace.application where state = 'failed'")
+            let error = try await pool.texts("select error from millrace.application where state = 'failed' order by batch_id desc")
             #expect(error.first?.hasPrefix("lookup_failed: ") == true, "\(error)")
             #expect(error.first?.contains("countries") == true)
         }

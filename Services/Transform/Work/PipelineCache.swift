@@ -7,6 +7,8 @@ struct BoundPipeline: Sendable {
     /// By the outputs' numbers.
     var outputs: [PipelineDefinition.Target]
     var steps: CompiledPipeline
+    /// What it makes of a batch depends on other datasets, too.
+    var hasLookups: Bool
 }
 
 /// Compiled pipelines by version. A version never changes, but what its lookups read may: it is compiled anew when the
@@ -48,7 +50,8 @@ final class PipelineCache: Sendable {
         let schema = try await lookups.schema(datasets, workspaceID: input.workspaceID)
         if let known, known.lookups == schema { return known.pipeline }
         let steps = try Self.compile(definition, schema)
-        let pipeline = BoundPipeline(outputs: definition.outputs, steps: steps)
+        let pipeline = BoundPipeline(
+            outputs: definition.outputs, steps: steps, hasLookups: !datasets.isEmpty)
         compiled.withLock { compiled in
             if compiled.count >= Self.capacity { compiled.removeAll() }
             compiled[version] = Entry(definition: definition, lookups: schema, pipeline: pipeline)

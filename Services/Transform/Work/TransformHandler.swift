@@ -105,6 +105,9 @@ struct TransformHandler: JobHandler {
                 throw JobFailure(code: "raw_expired", message: "the batch's raw bytes have expired", isPermanent: true)
             }
             let pipeline = try await pipelines.pipeline(item.input)
+            guard !item.input.isRepeated || !pipeline.hasLookups || pipeline.outputs.count == 1 else {
+                throw Self.repeatedLookup(item.input.batchID)
+            }
             results.append(try await transformer.transform(item.input, pipeline, payload: payload))
         }
         let transformed = results
@@ -120,6 +123,14 @@ struct TransformHandler: JobHandler {
         if outputs.contains(where: { $0.chunk != nil }) { wakeup.notify("store") }
         if outputs.contains(where: \.application.isFinished) { wakeup.notify(Topic.stored) }
         metrics.transformed(transformed)
+    }
+
+    /// A record may go elsewhere this time, and rows of the first time be stored still: it would be lost or come twice.
+    private static func repeatedLookup(_ batch: Int64) -> JobFailure {
+        JobFailure(
+            code: "lookup_repeated",
+            message: "the batch was transformed before, and its lookups may find other rows now: replay batch \(batch)",
+            isPermanent: true)
     }
 
     /// Writes the outputs into the ledger; nobody else writes those of these batches until the transaction has ended.
