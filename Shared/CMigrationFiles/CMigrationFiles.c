@@ -47,6 +47,8 @@ static const uint8_t schedules_0011[] = {
 
 static const uint8_t outputs_0013[] = {
 #embed "../Migrations/SQL/0013_outputs.sql"
+};
+
 static const uint8_t queue_speed_0016[] = {
 #embed "../Migrations/SQL/0016_queue_speed.sql"
 };

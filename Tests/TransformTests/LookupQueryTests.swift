@@ -212,7 +212,8 @@ struct LookupQueryTests {
             try await pool.run("delete from millrace.dataset where name = 'countries'")
             _ = try await fixture.accept([#"{"c": "de"}"#])
             try await fixture.workAll()
-            let error = try await pool.texts("select error from millrace.application where state = 'failed' order by batch_id desc")
+            let error = try await pool.texts(
+                "select error from millrace.application where state = 'failed' order by batch_id desc")
             #expect(error.first?.hasPrefix("lookup_failed: ") == true, "\(error)")
             #expect(error.first?.contains("countries") == true)
         }
