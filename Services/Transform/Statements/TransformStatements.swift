@@ -145,7 +145,8 @@ struct InsertApplications: PostgresStatement {
         insert into millrace.application (batch_id, pipeline_id, output, source_id, state, version, dataset_id,
             received, filtered, quarantined, receipt_received, receipt_counts, transformed_at, stored_at)
         select u.batch_id, u.pipeline_id, u.output, b.source_id,
-            case when u.finished then 'stored' else 'transformed' end, u.version, u.dataset_id, u.received, u.filtered, u.quarantined, u.receipt_received::int4[],
+            case when u.finished then 'stored' else 'transformed' end, u.version, u.dataset_id,
+            u.received, u.filtered, u.quarantined, u.receipt_received::int4[],
             u.receipt_counts::int4[], now(), case when u.finished then now() end
         from \([ApplicationUpdate].rows)
         join millrace.batch b on b.id = u.batch_id
