@@ -170,6 +170,12 @@ let benchmarks: [Target] = [
     .executableTarget(
         name: "records-bench", dependencies: ["Records", "CAllocationCount"], path: "Tests/Benchmarks/Records",
         swiftSettings: swift),
+    .target(
+        name: "CBareParse", path: "Tests/Benchmarks/CBareParse", cxxSettings: [.unsafeFlags(["-O3"])],
+        linkerSettings: [.linkedLibrary("simdjson")]),
+    .executableTarget(
+        name: "transform-bench", dependencies: ["Transform", "Records", "JSON", "CAllocationCount", "CBareParse"],
+        path: "Tests/Benchmarks/Transform", swiftSettings: swift),
     .executableTarget(
         name: "queue-bench", dependencies: ["Queue", "Postgres", "EventLoop", "Lifecycle", "Observability"],
         path: "Tests/Benchmarks/Queue", swiftSettings: swift),
