@@ -8,12 +8,12 @@ enum DateTimeFields {
         "date_trunc": [
             Signature(
                 .text, .timestamptz, result: .timestamptz,
-                byUnit(.timestamptz, of: zoned) { (unit, name, value: Int64) throws(Fault) in
+                byUnit(.timestamptz, of: zoned, shortcut: infinity) { (unit, name, value: Int64) throws(Fault) in
                     try truncate(unit, name, value, type: zoned)
                 }),
             Signature(
                 .text, .timestamp, result: .timestamp,
-                byUnit(.timestamp, of: unzoned) { (unit, name, value: Int64) throws(Fault) in
+                byUnit(.timestamp, of: unzoned, shortcut: infinity) { (unit, name, value: Int64) throws(Fault) in
                     try truncate(unit, name, value, type: unzoned)
                 }),
             Signature(
@@ -27,7 +27,7 @@ enum DateTimeFields {
             Signature(
                 .text, .timestamp, result: .numeric,
                 byUnit(.numeric, of: unzoned) { (unit, name, value: Int64) throws(Fault) in
-                    try refuseZone(unit, name)
+                    try refuseZone(unit, name, value)
                     return try extract(unit, name, value)
                 }),
             Signature(.text, .date, result: .numeric, byUnit(.numeric, of: "date", extractDate)),
@@ -38,13 +38,13 @@ enum DateTimeFields {
             Signature(
                 .text, .timestamp, result: .float8,
                 byUnit(.float8, of: unzoned) { (unit, name, value: Int64) throws(Fault) in
-                    try refuseZone(unit, name)
+                    try refuseZone(unit, name, value)
                     return try part(unit, name, value)
                 }),
             Signature(
                 .text, .date, result: .float8,
                 byUnit(.float8, of: zoned) { (unit, name, value: Int64) throws(Fault) in
-                    try refuseZone(unit, name)
+                    try refuseZone(unit, name, value)
                     let time = DateTime.isInfinite(value) ? value : value * Calendar.microsecondsPerDay
                     return try part(unit, name, time)
                 }),
@@ -69,9 +69,13 @@ enum DateTimeFields {
         return Unit(rawValue: word) ?? aliases[word]
     }
 
-    /// A kernel of a unit's name and a point in time or an interval; the name is nearly always a literal, and then read once.
+    /// Infinity is cut to itself, whatever the unit is called.
+    @Sendable private static func infinity(_ value: Int64) -> Int64? { DateTime.isInfinite(value) ? value : nil }
+
+    /// A kernel of a unit's name and a point in time or an interval; the name is nearly always a literal, and then read
+    /// once. What the shortcut answers needs no unit.
     private static func byUnit<A: SQLValue, R: SQLValue>(
-        _ type: SQLType, of what: String,
+        _ type: SQLType, of what: String, shortcut: @escaping @Sendable (A) -> R? = { _ in nil },
         _ body: @escaping @Sendable (Unit, Bytes, A) throws(Fault) -> R?
     ) -> Kernel {
         Kernel(canFault: true) { arguments, frame, evaluation in
@@ -80,9 +84,10 @@ enum DateTimeFields {
             let (maskA, maskB) = (arguments[0].mask, arguments[1].mask)
             let fixed = arguments[0].isConstant ? unit(names[0]) : nil
             return Lift.run(type, arguments, frame, &evaluation) { (index) throws(Fault) -> R? in
-                let name = names[index & maskA]
+                let (name, time) = (names[index & maskA], times[index & maskB])
+                if let answer = shortcut(time) { return answer }
                 guard let unit = fixed ?? unit(name) else { throw unknown(name, what) }
-                return try body(unit, name, times[index & maskB])
+                return try body(unit, name, time)
             }
         }
     }
@@ -108,7 +113,9 @@ enum DateTimeFields {
         .invalid("unit \"\(String(decoding: name, as: UTF8.self))\" not recognized for type \(type)")
     }
 
-    private static func refuseZone(_ unit: Unit, _ name: Bytes) throws(Fault) {
+    /// Refuses the fields of a zone, which the value has not; of infinity PostgreSQL says NULL.
+    private static func refuseZone(_ unit: Unit, _ name: Bytes, _ value: Int64) throws(Fault) {
+        if DateTime.isInfinite(value) { return }
         switch unit {
         case .timezone, .timezoneHour, .timezoneMinute: throw unknown(name, unzoned)
         default: break
@@ -124,6 +131,7 @@ enum DateTimeFields {
         return Lift.run(.timestamptz, arguments, frame, &evaluation) { (index) throws(Fault) -> Int64? in
             let name = names[index & masks[0]]
             let value = times[index & masks[1]]
+            if DateTime.isInfinite(value) { return value }
             guard let unit = unit(name) else { throw unknown(name, zoned) }
             let zone = try known.zone(zones[index & masks[2]])
             guard let local = try TimeZones.local(zone, value), let start = try truncate(unit, name, local, type: zoned)
@@ -133,7 +141,7 @@ enum DateTimeFields {
             switch unit {
             case .microseconds, .milliseconds, .second, .minute, .hour:
                 // Keeps the offset: within an hour that a clock shows twice it is still the same.
-                return DateTime.isInfinite(value) ? value : try Calendar.timestamp(days: 0, time: value - local + start)
+                return try Calendar.timestamp(days: 0, time: value - local + start)
             default: return try TimeZones.moment(zone, start)
             }
         }

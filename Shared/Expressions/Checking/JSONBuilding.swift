@@ -52,10 +52,11 @@ enum JSONBuilding {
             let text = texts[place]
             switch type {
             case .jsonb, .bool: output.append(contentsOf: text)
-            // What is no JSON number, NaN and the infinities, is a string.
-            case .int8, .float8,
-                .numeric where !text.contains { $0 | 0x20 == UInt8(ascii: "n") }:
-                output.append(contentsOf: text)
+            // NaN and the infinities, which are no JSON numbers, are strings.
+            case .int8: output.append(contentsOf: text)
+            case .float8, .numeric:
+                let isNumber = !text.contains { $0 | 0x20 == UInt8(ascii: "n") }
+                if isNumber { output.append(contentsOf: text) } else { quote(text, to: &output) }
             case .textArray: array(text, place, to: &output)
             default: quote(text, to: &output)
             }

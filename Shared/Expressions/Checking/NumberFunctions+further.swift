@@ -108,13 +108,11 @@ extension NumberFunctions {
         if isRising ? value < first : value > first { return 0 }
         if isRising ? value >= last : value <= last { return count + 1 }
         let (distance, width) = isRising ? (value - first, last - first) : (first - value, first - last)
-        let share =
-            width.isInfinite
-            ? (isRising
-                ? (value / 2 - first / 2) / (last / 2 - first / 2) : (first / 2 - value / 2) / (first / 2 - last / 2))
-            : distance / width
-        // The quotient may be rounded up to one.
-        return min(Int64(Double(count) * share), count - 1) + 1
+        let bucket = Double(count) * distance / width
+        guard let result = Int64(exactly: (bucket + 1).rounded(.towardZero)) else {
+            throw .range("integer out of range")
+        }
+        return result
     }
 
     private static func place(
@@ -130,7 +128,7 @@ extension NumberFunctions {
         if Decimal.compare(value, last) * order <= 0 { return count + 1 }
         let distance = try Decimal.multiply(try Decimal.subtract(value, first), Decimal(count))
         let share = try Decimal.divide(distance, try Decimal.subtract(last, first))
-        return min(try share.rounded(to: 0, .towardsZero).int64(), count - 1) + 1
+        return try share.rounded(to: 0, .towardsZero).int64() + 1
     }
 
 }

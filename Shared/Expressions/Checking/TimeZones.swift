@@ -9,12 +9,14 @@ enum TimeZones {
             Signature(
                 .interval, .timestamptz, result: .timestamp,
                 Lift.two(.timestamp, canFault: true) {
-                    (zone: Interval, value: Int64) throws(Fault) in try local(.fixed(offset(zone)), value)
+                    (zone: Interval, value: Int64) throws(Fault) in
+                    DateTime.isInfinite(value) ? value : try local(.fixed(offset(zone)), value)
                 }),
             Signature(
                 .interval, .timestamp, result: .timestamptz,
                 Lift.two(.timestamptz, canFault: true) {
-                    (zone: Interval, value: Int64) throws(Fault) in try moment(.fixed(offset(zone)), value)
+                    (zone: Interval, value: Int64) throws(Fault) in
+                    DateTime.isInfinite(value) ? value : try moment(.fixed(offset(zone)), value)
                 }),
         ]
     ]
@@ -61,7 +63,10 @@ enum TimeZones {
             let (maskA, maskB) = (arguments[0].mask, arguments[1].mask)
             var zones = Known()
             return Lift.run(type, arguments, frame, &evaluation) { (index) throws(Fault) -> Int64? in
-                try body(zones.zone(names[index & maskA]), times[index & maskB])
+                let time = times[index & maskB]
+                // PostgreSQL does not look at the zone then.
+                if DateTime.isInfinite(time) { return time }
+                return try body(zones.zone(names[index & maskA]), time)
             }
         }
     }

@@ -86,6 +86,8 @@ enum CoverageMatrix {
 
     /// An argument; what PostgreSQL takes as int4 is small, and cast to it.
     private static func operand(_ name: String, _ signature: Signature, _ place: Int) -> String {
+        // Keys that the documents have.
+        if ["->", "->>", "?", "-"].contains(name), signature.arguments == [.jsonb, .text], place == 1 { return "k1" }
         if signature.narrow.contains(place) { return "s\(1 + place % 3)::int4" }
         if name == "<<" || name == ">>", place == 1 { return "s1::int4" }
         let type = signature.arguments[place]
@@ -99,12 +101,18 @@ enum CoverageMatrix {
         var arguments = signature.arguments.indices.map { operand(name, signature, $0) }
         switch name {
         case "extract":
-            return (OracleTable.units + ["zone"]).map { "extract(\($0) from \(arguments[1]))" }
+            return (OracleTable.units + ["fortnight"]).map { "extract(\($0) from \(arguments[1]))" }
         case "date_trunc", "date_part":
             arguments[0] = "unit"
             if arguments.count > 2 { arguments[2] = "zone" }
         case "timezone" where signature.arguments[0] == .text: arguments[0] = "zone"
         case "make_timestamptz" where arguments.count > 6: arguments[6] = "zone"
+        case "age": return ["age(\(arguments[0]), \(arguments[1]))", "age(\(arguments[1]), \(arguments[0]))"]
+        case "make_interval" where arguments.count > 6: arguments[6] = "(s3 * 3.7)::float8"
+        case "width_bucket" where signature.arguments[0] == .float8:
+            return ["width_bucket(f1, f2, f3, abs(s1)::int4)", "width_bucket(s1::float8, -3.5, 7.25, s2::int4)"].map {
+                "case when greatest(abs(f1), abs(f2), abs(f3)) < 1e300 then \($0) end"
+            }
         case "position": return ["position(t2 in t1)"]
         case "encode": arguments[1] = "form"
         case "decode": arguments = ["coded", "form"]

@@ -22,7 +22,8 @@ extension ExpressionGenerator {
         "extract", "date_part", "date_trunc", "timezone", "make_date", "make_timestamp", "make_timestamptz",
         "make_interval", "encode", "decode", "convert_to", "convert_from", "to_char", "to_date", "to_timestamp",
         "sha224",
-        "sha256", "sha384", "sha512", "chr", "position", "^", "power", "pow", "exp", "ln", "log", "sqrt", "<<", ">>",
+        "sha256", "sha384", "sha512", "chr", "position",
+        "width_bucket", "^", "power", "pow", "exp", "ln", "log", "sqrt", "<<", ">>",
         "date_bin",
     ]
 
