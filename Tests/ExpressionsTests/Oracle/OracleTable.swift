@@ -140,11 +140,17 @@ struct OracleTable {
     /// Where PostgreSQL 15 is known to answer with garbage.
     static func isExcluded(_ ours: String) -> Bool { ours.hasSuffix("an infinite timestamp has no age") }
 
-    /// Whether two answers agree: the same value, or both an error. A literal that its context cannot read is an
-    /// error of every row to PostgreSQL, and a refusal here.
+    /// Whether two answers agree: the same value, or both an error of the same sort. A literal that its context cannot
+    /// read is an error of every row to PostgreSQL, and a refusal here.
     static func agree(_ theirs: String, _ ours: String) -> Bool {
         if theirs.hasPrefix("!42") { return ours.hasPrefix("?") }
-        if theirs.hasPrefix("!") { return ours.hasPrefix("!") || ours.hasPrefix("?") }
-        return theirs == ours
+        guard theirs.hasPrefix("!") else { return theirs == ours }
+        if ours.hasPrefix("?") { return true }
+        guard ours.hasPrefix("!") else { return false }
+        guard let wanted = codes[String(theirs.dropFirst().prefix(5))] else { return true }
+        return ours.dropFirst().hasPrefix(wanted)
     }
+
+    /// Our codes of errors by those of PostgreSQL that mean one thing only.
+    private static let codes = ["22012": "division_by_zero", "22003": "out_of_range", "22008": "out_of_range"]
 }
