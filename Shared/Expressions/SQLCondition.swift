@@ -17,7 +17,7 @@ public struct SQLCondition: Sendable {
         let node = try Parser.parse(text)
         var checker = Checker(schema: schema)
         _ = try checker.condition(node, of: purpose)
-        var writer = SQLWriter()
+        var writer = SQLWriter(schema: schema)
         try writer.write(node)
         pieces = writer.pieces
         literals = writer.literals
@@ -33,6 +33,7 @@ public struct SQLCondition: Sendable {
 
 /// Writes a checked expression as SQL. Every operation is in parentheses, so that precedence plays no part.
 private struct SQLWriter {
+    let schema: ExpressionSchema
     /// The text between the parameters.
     var pieces = [""]
     var literals: [String] = []
@@ -64,11 +65,17 @@ private struct SQLWriter {
             try put(operator: symbol, at: node.position)
             try write(operand)
         case .infix(let symbol, let left, let right):
+            let narrow = narrow(symbol, left, right)
             try write(left)
-            // All integers are int8 here: 86400 * 365 * 1000 must not overflow.
-            if left.isIntegerConstant, right.isIntegerConstant { put("::int8") }
+            if narrow.contains(0) {
+                put("::int4")
+            } else if left.isIntegerConstant, right.isIntegerConstant {
+                // All integers are int8 here: 86400 * 365 * 1000 must not overflow.
+                put("::int8")
+            }
             try put(operator: symbol, at: node.position)
             try write(right)
+            if narrow.contains(1) { put("::int4") }
         case .and(let left, let right): try join(left, " and ", right)
         case .or(let left, let right): try join(left, " or ", right)
         case .not(let operand):
@@ -97,6 +104,18 @@ private struct SQLWriter {
             }
         default: throw ExpressionError("this cannot be used here", position: node.position)
         }
+    }
+
+    /// The operands that PostgreSQL takes as int4.
+    private func narrow(_ symbol: String, _ left: SyntaxNode, _ right: SyntaxNode) -> Set<Int> {
+        guard let candidates = OperatorCatalog.binary[symbol], candidates.contains(where: { !$0.narrow.isEmpty }) else {
+            return []
+        }
+        var checker = Checker(schema: schema)
+        guard let first = try? checker.check(left).type, let second = try? checker.check(right).type,
+            case .found(let signature) = Resolution.resolve(candidates, [first, second])
+        else { return [] }
+        return signature.narrow
     }
 
     private mutating func conditional(

@@ -52,9 +52,10 @@ enum ByteFunctions {
 
     // MARK: Text in UTF-8
 
+    /// PostgreSQL reads letters and digits of an encoding's name only.
     @Sendable private static func checkEncoding(_ name: Bytes) throws(Fault) {
-        let plain = name.filter { ($0 | 0x20) &- 0x61 < 26 || $0 &- 0x30 < 10 }.map { $0 | 0x20 }
-        guard plain == Array("utf8".utf8) || plain == Array("unicode".utf8) else {
+        let letters = name.lazy.filter { ($0 | 0x20) &- 0x61 < 26 || $0 &- 0x30 < 10 }.map { $0 | 0x20 }
+        guard letters.elementsEqual("utf8".utf8) || letters.elementsEqual("unicode".utf8) else {
             throw .invalid("only the encoding UTF8 is supported, not \"\(String(decoding: name, as: UTF8.self))\"")
         }
     }
@@ -66,7 +67,7 @@ enum ByteFunctions {
 
     private static func decoded(_ bytes: Bytes, _ encoding: Bytes) throws(Fault) -> Bytes? {
         try checkEncoding(encoding)
-        guard !bytes.contains(0), String(validating: bytes, as: UTF8.self) != nil else {
+        guard !bytes.contains(0), (try? UTF8Span(validating: bytes.span)) != nil else {
             throw Fault("invalid_cast", "invalid byte sequence for encoding \"UTF8\"")
         }
         return bytes
@@ -74,14 +75,15 @@ enum ByteFunctions {
 
     // MARK: encode and decode
 
-    private enum Format: String { case hex, base64, escape }
+    private enum Format: String, CaseIterable { case hex, base64, escape }
 
     private static func format(_ name: Bytes) throws(Fault) -> Format {
-        let text = String(decoding: name, as: UTF8.self)
-        guard let format = Format(rawValue: text.lowercased()) else {
-            throw .invalid("unrecognized encoding: \"\(text)\"")
+        let found = Format.allCases.first { format in
+            name.count == format.rawValue.utf8.count
+                && zip(name, format.rawValue.utf8).allSatisfy { $0 | 0x20 == $1 | 0x20 }
         }
-        return format
+        guard let found else { throw .invalid("unrecognized encoding: \"\(String(decoding: name, as: UTF8.self))\"") }
+        return found
     }
 
     @Sendable private static func checkFormat(_ name: Bytes) throws(Fault) { _ = try format(name) }

@@ -62,8 +62,8 @@ extension Checker {
         return try text(plan, arguments[0])
     }
 
-    /// The functions whose names begin with `regexp_`. Behind text and pattern (and replacement) come numbers and flags,
-    /// at places of their own.
+    /// The functions whose names begin with `regexp_`. Behind text and pattern (and replacement) come numbers and
+    /// flags, at places of their own.
     mutating func regexCall(
         _ call: SpecialCall, _ arguments: [SyntaxNode], at position: Int
     ) throws(ExpressionError) -> Plan {

@@ -49,7 +49,7 @@ enum IntervalFunctions {
             throw .invalid("timestamps cannot be binned into intervals containing months or years")
         }
         let length = Int128(stride.days) * Int128(Calendar.microsecondsPerDay) + Int128(stride.microseconds)
-        guard length > 0 else { throw .invalid("stride must be greater than zero") }
+        guard length > 0 else { throw .range("stride must be greater than zero") }
         let distance = Int128(value) - Int128(origin)
         guard Int64(exactly: length) != nil, Int64(exactly: distance) != nil else { throw .intervalRange }
         let rest = distance % length

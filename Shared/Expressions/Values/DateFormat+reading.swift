@@ -1,6 +1,6 @@
 extension DateFormat {
-    /// Refuses what `to_date` and `to_timestamp` cannot read here: ISO weeks, centuries, Julian days and the like, whose
-    /// rules are many, and zones by name.
+    /// Refuses what `to_date` and `to_timestamp` cannot read here: ISO weeks, centuries, Julian days and the like,
+    /// whose rules are many, and zones by name.
     func checkReadable() throws(Fault) {
         for case .field(let field, _, _) in nodes {
             switch field {
@@ -114,19 +114,19 @@ private struct DateReader {
         case .secondsOfDay, .secondsOfDayLong:
             try set(\.secondsOfDay, try number(field, field.rawValue.count, isWhole).value, field)
         case .dottedAM, .dottedPM:
-            try set(\.afternoon, try word(["a.m.", "p.m."], field), field)
+            try set(\.afternoon, try word(DateFormat.dottedHalfDays, field), field)
             fields.isHalfDay = true
         case .am, .pm:
-            try set(\.afternoon, try word(["am", "pm"], field), field)
+            try set(\.afternoon, try word(DateFormat.halfDays, field), field)
             fields.isHalfDay = true
-        case .dottedAD, .dottedBC: try set(\.beforeChrist, try word(["a.d.", "b.c."], field), field)
-        case .ad, .bc: try set(\.beforeChrist, try word(["ad", "bc"], field), field)
+        case .dottedAD, .dottedBC: try set(\.beforeChrist, try word(DateFormat.dottedEras, field), field)
+        case .ad, .bc: try set(\.beforeChrist, try word(DateFormat.eras, field), field)
         case .monthNumber: try set(\.month, try number(field, 2, isWhole).value, field)
         case .month: try set(\.month, try word(DateFormat.monthNames, field) + 1, field)
         case .shortMonth:
-            try set(\.month, try word(DateFormat.monthNames.map { String($0.prefix(3)) }, field) + 1, field)
+            try set(\.month, try word(DateFormat.shortMonthNames, field) + 1, field)
         case .day: try set(\.weekday, try word(DateFormat.dayNames, field) + 1, field)
-        case .shortDay: try set(\.weekday, try word(DateFormat.dayNames.map { String($0.prefix(3)) }, field) + 1, field)
+        case .shortDay: try set(\.weekday, try word(DateFormat.shortDayNames, field) + 1, field)
         case .dayOfYear: try set(\.dayOfYear, try number(field, 3, isWhole).value, field)
         case .dayOfMonth: try set(\.day, try number(field, 2, isWhole).value, field)
         case .quarter: _ = try number(field, 1, isWhole)

@@ -124,9 +124,9 @@ extension DateFormat {
         case .dottedAD, .dottedBC: put(moment.date.year > 0 ? "a.d." : "b.c.", casing)
         case .ad, .bc: put(moment.date.year > 0 ? "ad" : "bc", casing)
         case .month: put(month, casing, width: 9)
-        case .shortMonth: put(String(month.prefix(3)), casing)
+        case .shortMonth: put(shortMonthNames[Int(moment.date.month - 1)], casing)
         case .day: put(day, casing, width: 9)
-        case .shortDay: put(String(day.prefix(3)), casing)
+        case .shortDay: put(shortDayNames[Int(Calendar.weekday(moment.days))], casing)
         case .romanMonth: put(romanMonths[Int(moment.date.month - 1)], casing, width: 4)
         case .commaYear:
             ValueOutput.digits(UInt64(moment.shownYear / 1000), width: 1, to: &output)

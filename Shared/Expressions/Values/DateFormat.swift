@@ -176,5 +176,11 @@ struct DateFormat: Sendable {
         "December",
     ]
     static let dayNames = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
+    static let shortMonthNames = monthNames.map { String($0.prefix(3)) }
+    static let shortDayNames = dayNames.map { String($0.prefix(3)) }
+    static let halfDays = ["am", "pm"]
+    static let dottedHalfDays = ["a.m.", "p.m."]
+    static let eras = ["ad", "bc"]
+    static let dottedEras = ["a.d.", "b.c."]
     static let romanMonths = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"]
 }

@@ -1,5 +1,5 @@
-// PCRE2, as Shared/Expressions/Values/Regex.swift uses it, beside RE2: what pipelines do with patterns, and patterns that
-// run away. Figures are nanoseconds a text, and the share of texts in which a search was given up.
+// PCRE2, as Shared/Expressions/Values/Regex.swift uses it, beside RE2: what pipelines do with patterns, and patterns
+// that run away. Figures are nanoseconds a text, and the share of texts in which a search was given up.
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <re2/re2.h>
@@ -27,7 +27,8 @@ Texts Lines(size_t count) {
         char line[256];
         std::snprintf(
             line, sizeof line,
-            "%u.%u.%u.%u - user%u [10/Oct/2026:13:55:%02u +0000] \"%s /shop/item/%u?ref=%x HTTP/1.1\" %u %u %s a%u@ex.com",
+            "%u.%u.%u.%u - user%u [10/Oct/2026:13:55:%02u +0000] "
+            "\"%s /shop/item/%u?ref=%x HTTP/1.1\" %u %u %s a%u@ex.com",
             random() % 256, random() % 256, random() % 256, random() % 256, random() % 1000, random() % 60,
             methods[random() % 4], random() % 100000, static_cast<unsigned>(random()), 200 + random() % 300,
             random() % 100000, levels[random() % 4], random() % 1000);

@@ -89,7 +89,6 @@ enum CoverageMatrix {
         // Keys that the documents have.
         if ["->", "->>", "?", "-"].contains(name), signature.arguments == [.jsonb, .text], place == 1 { return "k1" }
         if signature.narrow.contains(place) { return "s\(1 + place % 3)::int4" }
-        if name == "<<" || name == ">>", place == 1 { return "s1::int4" }
         let type = signature.arguments[place]
         // Divided by less than one they may go beyond what PostgreSQL 15 checks.
         if name == "/", type == .float8, signature.arguments[0] == .interval { return "(1 + abs(s1))::float8" }

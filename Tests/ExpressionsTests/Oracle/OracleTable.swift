@@ -42,8 +42,8 @@ struct OracleTable {
         "timezone_minute",
     ]
 
-    /// What PostgreSQL says about an expression for each row: `=` and the value's text, `NULL`, or `!` and the error. All
-    /// rows at once; one by one where any of them fails.
+    /// What PostgreSQL says about an expression for each row: `=` and the value's text, `NULL`, or `!` and the error.
+    /// All rows at once; one by one where any of them fails.
     static let preparation = """
         create table oracle_row (id int primary key, \
         \(columns.map { "\($0.name) \($0.type.rawValue)" }.joined(separator: ", ")));
@@ -55,7 +55,8 @@ struct OracleTable {
         begin
             begin
                 execute format(
-                    'select array_agg(coalesce(''='' || ((%s)::text), ''NULL'') order by id) from oracle_row', expression)
+                    'select array_agg(coalesce(''='' || ((%s)::text), ''NULL'') order by id) from oracle_row',
+                    expression)
                     into answers;
                 return answers;
             exception when others then answers := '{}';
@@ -122,11 +123,22 @@ struct OracleTable {
         return RecordBatch(rows: rows, columns: columns)
     }
 
+    private static var schema: ExpressionSchema { ExpressionSchema(columns.map { ($0.name, .typed($0.type)) }) }
+
+    /// A condition as it is written for PostgreSQL, its parameters put in as quoted literals; nil if it is refused.
+    func condition(_ text: String) -> String? {
+        guard let condition = try? SQLCondition(text, schema: Self.schema, purpose: "WHERE") else { return nil }
+        var sql = condition.text(firstParameter: 1)
+        for (place, literal) in condition.literals.enumerated().reversed() {
+            sql = sql.replacing("$\(place + 1)", with: "'\(literal.replacing("'", with: "''"))'")
+        }
+        return sql
+    }
+
     /// What we say, in the same form; a refusal is `?` and its message for every row.
     func answers(_ expression: String, over batch: RecordBatch) -> [String] {
-        let schema = ExpressionSchema(Self.columns.map { ($0.name, .typed($0.type)) })
         do throws(ExpressionError) {
-            let compiled = try Expression.compile("(\(expression))::text", schema: schema)
+            let compiled = try Expression.compile("(\(expression))::text", schema: Self.schema)
             let (column, faults) = compiled.evaluate(batch)
             let printed = TextOutput.texts(of: column)
             var answers = (0..<rowCount).map { column.isPresent($0) ? "=" + printed.string($0) : "NULL" }

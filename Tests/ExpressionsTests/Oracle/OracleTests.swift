@@ -55,6 +55,20 @@ import Testing
         Self.say("\(compared) comparisons of random expressions, seed \(seed)")
     }
 
+    /// A condition that is sent to PostgreSQL, as `where` of rows is, means there what is computed here.
+    @Test func conditionsWrittenAsSQLMeanTheSame() async throws {
+        let seed = Self.seed()
+        var random = RandomSource(seed: seed)
+        let table = OracleTable(rows: 24, &random)
+        let conditions = CoverageMatrix.entries.flatMap(\.expressions).map { "((\($0)) is null)" }
+        let written = conditions.map { table.condition($0) }
+        let both = zip(conditions, written).compactMap { condition, sql in sql.map { (condition, $0) } }
+        var comparison = Comparison(table, try await Self.ask(table, both.map(\.1)))
+        for (condition, sql) in both { _ = comparison.compare([condition], of: sql) }
+        #expect(both.count > 500)
+        comparison.report(seed)
+    }
+
     private static func say(_ line: String) { FileHandle.standardError.write(Data("oracle: \(line)\n".utf8)) }
 
     private static func ask(_ table: OracleTable, _ expressions: [String]) async throws -> [String] {
