@@ -4,8 +4,8 @@ public import Records
 ///
 /// What differs from PostgreSQL is listed in the module's README; above all, all integers are bigint, patterns of
 /// regular expressions are literals, functions that depend on the moment or the session do not exist, and constant
-/// parts are computed only for rows that need them. A field of unknown type behaves as a quoted literal does: it takes the
-/// type its context gives it, and is text where nothing does.
+/// parts are computed only for rows that need them. A field of unknown type behaves as a quoted literal does: it takes
+/// the type its context gives it, and is text where nothing does.
 public enum Expression {
     /// Parses and type-checks an expression.
     ///
