@@ -44,7 +44,7 @@ public struct TransformService: Sendable {
     static func handlers(
         pool: PostgresPool, wakeup: Wakeup, logger: Logger, metrics: MetricsRegistry
     ) -> KindDispatch {
-        let pipelines = PipelineCache()
+        let pipelines = PipelineCache(salts: WorkspaceSalts(pool: pool))
         let transformer = BatchTransformer(schemas: SchemaRegistry(pool: pool))
         let counts = TransformMetrics(metrics)
         return KindDispatch([
@@ -60,7 +60,8 @@ public struct TransformService: Sendable {
 
     private static func routes(_ platform: Platform) -> [Route] {
         let store = PipelineStore(pool: platform.pool)
-        let pipelines = PipelineRouteTable(pipelines: PipelineRoutes(store: store), dryRun: DryRunRoute(store: store))
+        let dryRun = DryRunRoute(store: store, salts: WorkspaceSalts(pool: platform.pool))
+        let pipelines = PipelineRouteTable(pipelines: PipelineRoutes(store: store), dryRun: dryRun)
         let queues = QueueRoutes(inspector: QueueInspector(pool: platform.pool), wakeup: platform.wakeup)
         let jobs = JobRoutes(inspector: queues.inspector, wakeup: platform.wakeup)
         let schedules = ScheduleRoutes(store: ScheduleStore(pool: platform.pool), wakeup: platform.wakeup)

@@ -177,7 +177,7 @@ struct RunTests {
             let update = UpdateApplications(updates: [
                 ApplicationUpdate(
                     batchID: ids[0], pipelineID: pipeline, version: 1, datasetID: 1, isFinished: false, filtered: 0,
-                    quarantined: 0, receiptCounts: nil)
+                    quarantined: 0, duplicates: 0, receiptCounts: nil)
             ])
             #expect(try await pool.withConnection { try await $0.execute(update) } == 0)
             #expect(try await pool.texts("select state || stored from millrace.application") == ["stored1"])

@@ -144,8 +144,9 @@ struct MoveQuarantine: PostgresStatement {
 struct ReplaceOutputs: PostgresStatement {
     static let sql = """
         update millrace.application a set state = 'stored', version = c.version, dataset_id = c.dataset_id,
-            stored = c.rows, filtered = c.filtered, quarantined = c.quarantined, duplicates = 0,
-            receipt_counts = c.receipt_counts, error = null, transformed_at = now(), stored_at = now(), run_id = c.run
+            stored = c.rows, filtered = c.filtered, quarantined = c.quarantined,
+            duplicates = coalesce(c.duplicates, 0), receipt_counts = c.receipt_counts, error = null,
+            transformed_at = now(), stored_at = now(), run_id = c.run
         from landing.chunk c
         where c.id = any($1) and a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id and a.output = c.output
         """

@@ -50,13 +50,26 @@ struct GroupLoader: Sendable {
         return try await lease.transaction(settling: group.jobs) { connection in
             try await ledger.begin(group.chunks, connection)
             let refused = try await target.load(cut, connection)
-            let refusals = refused.map { row, error in
+            var refusals = refused.map { row, error in
                 Refusal(chunk: rows.chunk(of: row, in: cut), row: cut.lineage(row).row, error: error)
+            }
+            // Rows of one record stand or fall together.
+            let siblings = Self.siblings(of: refused.map(\.row), in: cut)
+            if !siblings.isEmpty { try await target.remove(siblings.map(cut.lineage), connection) }
+            refusals += siblings.map { row in
+                Refusal(chunk: rows.chunk(of: row, in: cut), row: cut.lineage(row).row, error: nil)
             }
             try await raws.quarantine(refusals, of: group.chunks, connection)
             try await connection.execute(TouchDataset(datasetID: group.key.datasetID))
             try await ledger.finish(group.chunks, connection)
-            return Outcome(rows: cut.count - refused.count, refused: refused.count)
+            return Outcome(rows: cut.count - refusals.count, refused: refusals.count)
         }
+    }
+
+    /// The other rows of the records that refused rows are of.
+    private static func siblings(of refused: [Int], in rows: CopyBinaryRows) -> [Int] {
+        let known = Set(refused)
+        let records = Set(refused.map { rows.lineage($0) })
+        return (0..<rows.count).filter { !known.contains($0) && records.contains(rows.lineage($0)) }
     }
 }

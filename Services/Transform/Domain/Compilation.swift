@@ -5,12 +5,12 @@ import Records
 /// A compilation in progress: the columns known so far, and what has been found wrong.
 struct Compilation {
     var schema: ExpressionSchema
-    let salt: String
+    let salt: [UInt8]
     /// The path of the step at hand.
     var path = ""
     private(set) var faults: [FieldFault] = []
 
-    init(schema: ExpressionSchema, salt: String) {
+    init(schema: ExpressionSchema, salt: [UInt8]) {
         self.schema = schema
         self.salt = salt
     }
@@ -80,13 +80,16 @@ struct Compilation {
         case .derive(let columns): return compile(derivations: columns)
         case .filter(let text):
             return condition(text, at: "", purpose: "filter").map { FilterStep(condition: $0) }
-        case .expect(let expectations): return compile(expectations: expectations)
+        case .expect(let expectations, let limit): return compile(expectations: expectations, limit)
         case .select(let names): return compile(select: names)
         case .rename(let renames): return compile(renames: renames)
         case .drop(let names): return compile(drop: names)
         case .fill(let fills): return compile(fills: fills)
         case .mask(let masks): return compile(masks: masks)
         case .flatten(let names): return compile(flatten: names)
+        case .explode(let explode): return compile(explode)
+        case .dedupe(let columns, let keep): return compile(dedupe: columns, keep)
+        case .outliers(let outliers): return compile(outliers)
         }
     }
 }

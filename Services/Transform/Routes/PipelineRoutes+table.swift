@@ -128,7 +128,8 @@ struct PipelineRouteTable: Sendable {
                 id: "dryRunPipeline", summary: "What a pipeline makes of records; nothing is stored",
                 description: """
                     `records` are JSON records, or strings: lines of text. With `definition` that one is run instead \
-                    of the stored one, which need not exist then.
+                    of the stored one, which need not exist then. `failed` says which step would turn down the whole \
+                    batch; there are no rows then.
                     """,
                 tag: "pipelines", parameters: [Self.name],
                 requestBody: [
@@ -142,7 +143,10 @@ struct PipelineRouteTable: Sendable {
                         [
                             .json(
                                 schema: PipelineSchemas.outcome,
-                                example: ["rows": [["status": 200]], "filtered": [], "quarantined": []])
+                                example: [
+                                    "rows": [["status": 200]], "filtered": [], "duplicates": [], "quarantined": [],
+                                    "failed": nil,
+                                ])
                         ])
                 ],
                 problems: [

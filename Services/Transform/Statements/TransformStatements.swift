@@ -12,6 +12,8 @@ struct TransformInput: Sendable {
     var definition: [UInt8]
     var receiptEnds: [Int32]
     var rawBytes: Int64
+    /// When the records came, in µs since 2000-01-01 UTC.
+    var receivedAt: Int64
     /// The application is still to be transformed; false when a repeated job finds it done.
     var isOpen: Bool
 }
@@ -20,7 +22,7 @@ struct TransformInput: Sendable {
 struct FindTransformInputs: PostgresStatement {
     static let sql = """
         select j.batch, j.pipeline, p.name, p.workspace_id, s.name, p.version, v.definition, b.receipt_ends,
-            b.raw_bytes,
+            b.raw_bytes, b.received_at,
             exists (select 1 from millrace.application a where a.batch_id = b.id and a.pipeline_id = p.id
                 and a.output = 0 and a.state in ('accepted', 'failed'))
         from unnest($1::int8[], $2::int8[]) as j (batch, pipeline)
@@ -39,7 +41,7 @@ struct FindTransformInputs: PostgresStatement {
             batchID: try row.int8(0), pipelineID: try row.int8(1), pipeline: try row.text(2),
             workspaceID: try row.int8(3), source: try row.text(4), version: try row.int4(5),
             definition: try row.json(6), receiptEnds: try row.int4Array(7), rawBytes: try row.int8(8),
-            isOpen: try row.bool(9))
+            receivedAt: try row.timestamp(9), isOpen: try row.bool(10))
     }
 }
 
@@ -65,6 +67,7 @@ struct ApplicationUpdate: Sendable {
     var isFinished: Bool
     var filtered: Int32
     var quarantined: Int32
+    var duplicates: Int32
     /// As `millrace.application.receipt_counts`.
     var receiptCounts: [Int32]?
 }
@@ -76,11 +79,13 @@ struct UpdateApplications: PostgresStatement {
     static let sql = """
         update millrace.application a
         set state = case when u.finished then 'stored' else 'transformed' end, version = u.version,
-            dataset_id = u.dataset_id, stored = 0, filtered = u.filtered, quarantined = u.quarantined, duplicates = 0,
-            receipt_counts = u.receipt_counts::int4[], error = null, transformed_at = now(),
+            dataset_id = u.dataset_id, stored = 0, filtered = u.filtered, quarantined = u.quarantined,
+            duplicates = u.duplicates, receipt_counts = u.receipt_counts::int4[], error = null, transformed_at = now(),
             stored_at = case when u.finished then now() end
-        from unnest($1::int8[], $2::int8[], $3::int4[], $4::int8[], $5::bool[], $6::int4[], $7::int4[], $8::text[])
-            as u (batch_id, pipeline_id, version, dataset_id, finished, filtered, quarantined, receipt_counts)
+        from unnest($1::int8[], $2::int8[], $3::int4[], $4::int8[], $5::bool[], $6::int4[], $7::int4[], $8::int4[],
+            $9::text[])
+            as u (batch_id, pipeline_id, version, dataset_id, finished, filtered, quarantined, duplicates,
+                receipt_counts)
         where a.batch_id = u.batch_id and a.pipeline_id = u.pipeline_id and a.output = 0
             and a.state in ('accepted', 'failed')
         """
@@ -91,7 +96,7 @@ struct UpdateApplications: PostgresStatement {
             .int8Array(updates.map(\.batchID)), .int8Array(updates.map(\.pipelineID)),
             .int4Array(updates.map(\.version)), .int8Array(updates.map(\.datasetID)),
             .boolArray(updates.map(\.isFinished)), .int4Array(updates.map(\.filtered)),
-            .int4Array(updates.map(\.quarantined)),
+            .int4Array(updates.map(\.quarantined)), .int4Array(updates.map(\.duplicates)),
             .textArray(
                 updates.map { update in
                     update.receiptCounts.map { "{" + $0.map(String.init).joined(separator: ",") + "}" }

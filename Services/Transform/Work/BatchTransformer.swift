@@ -1,4 +1,5 @@
 import JSON
+import Queue
 import Records
 
 /// What a batch became under a pipeline: what is to be written in one transaction.
@@ -25,7 +26,7 @@ struct BatchTransformer: Sendable {
     ) async throws -> TransformedBatch {
         let frame = try BatchFrame(decoding: payload, limit: Self.frameLimit)
         let decoded = try RecordDecoder().decode(frame)
-        let outcome = pipeline.steps.run(decoded.batch)
+        let outcome = try run(pipeline, decoded.batch, input)
         let dataset = pipeline.dataset
         let schema = try await schemas.schema(dataset, workspaceID: input.workspaceID)
         var fitter = OutputFitter(outcome.batch, to: schema)
@@ -41,15 +42,27 @@ struct BatchTransformer: Sendable {
         let faults = StagedFaults(decode: decoded.faults, transform: outcome.faults + fitted.faults)
         let chunk = try encode(fitted.batch, input, schema)
         let turnedDown = faults.rows
-        let filtered = outcome.filtered
+        let (filtered, duplicates) = (outcome.filtered, outcome.duplicates)
         return TransformedBatch(
             application: ApplicationUpdate(
                 batchID: input.batchID, pipelineID: input.pipelineID, version: input.version, datasetID: schema.id,
                 isFinished: chunk == nil, filtered: Int32(filtered.count), quarantined: Int32(turnedDown.count),
+                duplicates: Int32(duplicates.count),
                 receiptCounts: ReceiptTally.counts(
-                    ends: input.receiptEnds, filtered: filtered, quarantined: turnedDown)),
+                    ends: input.receiptEnds, filtered: filtered, quarantined: turnedDown, duplicates: duplicates)),
             chunk: chunk,
             quarantined: faults.records(of: frame, input, datasetID: schema.id))
+    }
+
+    /// A step that turns the whole batch down does so each time: the job is given up.
+    private func run(
+        _ pipeline: BoundPipeline, _ batch: RecordBatch, _ input: TransformInput
+    ) throws(JobFailure) -> PipelineOutput {
+        do throws(BatchFailure) {
+            return try pipeline.steps.run(batch, received: input.receivedAt)
+        } catch {
+            throw JobFailure(code: error.code, message: error.description, isPermanent: true)
+        }
     }
 
     private func encode(_ batch: RecordBatch, _ input: TransformInput, _ schema: DatasetSchema) throws -> NewChunk? {

@@ -16,13 +16,21 @@ final class PipelineCache: Sendable {
 
     static let capacity = 1_000
 
+    private let salts: WorkspaceSalts
     private let compiled = Mutex<[Version: BoundPipeline]>([:])
 
-    /// The pipeline that the job runs. Errors: those of the compiler, for a definition that an earlier release took.
-    func pipeline(_ input: TransformInput) throws -> BoundPipeline {
+    init(salts: WorkspaceSalts) {
+        self.salts = salts
+    }
+
+    /// The pipeline that the job runs. Errors: those of the compiler, for a definition that an earlier release took,
+    /// and of the database, where the workspace's salt is asked for the first time.
+    func pipeline(_ input: TransformInput) async throws -> BoundPipeline {
         let version = Version(pipelineID: input.pipelineID, version: input.version)
         if let known = compiled.withLock({ $0[version] }) { return known }
-        let (definition, steps) = try PipelineCompiler().compile(JSONValue.parse(input.definition))
+        let definition = try PipelineDefinition.decode(JSONValue.parse(input.definition))
+        let salt = definition.needsSalt ? try await salts.salt(of: input.workspaceID) : []
+        let steps = try PipelineCompiler(salt: salt).compile(definition)
         let pipeline = BoundPipeline(dataset: definition.target.dataset, steps: steps)
         compiled.withLock { compiled in
             if compiled.count >= Self.capacity { compiled.removeAll() }

@@ -92,7 +92,7 @@ struct ReplayHandler: JobHandler {
                     code: "raw_expired", message: "the raw bytes of batch \(item.input.batchID) have expired",
                     isPermanent: true)
             }
-            let pipeline = try pipelines.pipeline(item.input)
+            let pipeline = try await pipelines.pipeline(item.input)
             let batch = try await transformer.transform(item.input, pipeline, payload: payload)
             replacements.append(
                 InsertReplacement(

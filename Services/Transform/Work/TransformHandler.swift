@@ -104,7 +104,7 @@ struct TransformHandler: JobHandler {
             guard let payload = payloads[item.input.batchID] else {
                 throw JobFailure(code: "raw_expired", message: "the batch's raw bytes have expired", isPermanent: true)
             }
-            let pipeline = try pipelines.pipeline(item.input)
+            let pipeline = try await pipelines.pipeline(item.input)
             results.append(try await transformer.transform(item.input, pipeline, payload: payload))
         }
         let transformed = results
