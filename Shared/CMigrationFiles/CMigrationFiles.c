@@ -49,6 +49,14 @@ static const uint8_t steps_0012[] = {
 #embed "../Migrations/SQL/0012_steps.sql"
 };
 
+static const uint8_t outputs_0013[] = {
+#embed "../Migrations/SQL/0013_outputs.sql"
+};
+
+static const uint8_t queue_speed_0016[] = {
+#embed "../Migrations/SQL/0016_queue_speed.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -62,6 +70,8 @@ static const struct millrace_migration_file files[] = {
     {"0010_runs.sql", runs_0010, sizeof runs_0010},
     {"0011_schedules.sql", schedules_0011, sizeof schedules_0011},
     {"0012_steps.sql", steps_0012, sizeof steps_0012},
+    {"0013_outputs.sql", outputs_0013, sizeof outputs_0013},
+    {"0016_queue_speed.sql", queue_speed_0016, sizeof queue_speed_0016},
 };
 
 size_t millrace_migration_count(void) {

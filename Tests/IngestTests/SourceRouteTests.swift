@@ -98,7 +98,8 @@ struct SourceRouteTests {
             let fast = try await here.ingest("events", "{\"n\": 5}\n")
             #expect(fast.status == 429)
             #expect(fast.code == "rate_limited")
-            #expect(fast.headers["retry-after"] == "2")
+            // A second and a half are left at once, less where the machine was slow to come here.
+            #expect(["1", "2"].contains(fast.headers["retry-after"]))
 
             _ = try await here.put("/v1/sources/slow", ["limits": ["landing_bytes": 1024]])
             let body = "{\"n\": \"\(String(repeating: "x", count: 1100))\"}\n"

@@ -159,7 +159,7 @@ struct LoadTests {
                 try await pool.wait(until: self.allStored, is: 0)
             }
             #expect(
-                try await pool.texts("select id::text from ws_default.orders order by id")
+                try await pool.texts("select id::text from ws_default.orders o order by o.id")
                     == ["1", "2", "3", "10", "11", "14"])
             let quarantined = try await pool.texts(
                 "select row || ' ' || jsonb_array_length(errors) from landing.quarantine order by row")

@@ -7,7 +7,7 @@ import Testing
 /// `flatten`, `rename`, `fill` and what parsing adds: nothing is lost where names collide.
 @Suite struct ColumnStepTests {
     @Test func flattenLosesNothing() throws {
-        let long = String(repeating: "n", count: 60)
+        let long = String(repeating: "n", count: 62)
         let output = try Pipelines.run(
             steps: #"{"flatten": ["p"]}"#,
             [

@@ -1,21 +1,31 @@
 import Foundation
 import JSON
+import Records
 import Testing
 
 @testable import Transform
 
 /// The steps as they are documented, run as a dry run does: what is said of them stays true.
 @Suite struct StepExampleTests {
-    private static func dryRun(_ steps: [JSONValue], _ records: [JSONValue]) throws -> JSONValue {
+    private static func dryRun(_ steps: [JSONValue], _ records: [JSONValue]) async throws -> JSONValue {
         let definition: JSONValue = ["source": "s", "steps": .array(steps), "target": ["dataset": "d"]]
-        let (_, pipeline) = try PipelineCompiler(salt: Pipelines.salt).compile(definition)
-        return try JSONValue.parse(
-            DryRun(records: records, pipeline: pipeline, received: Pipelines.received).json)
+        let countries = LookupSchema(["countries": ["code": .text, "name": .text]])
+        let (decoded, pipeline) = try PipelineCompiler(salt: Pipelines.salt, lookups: countries).compile(definition)
+        let run = try await DryRun(
+            records: records, pipeline: pipeline, outputs: decoded.outputs, received: Pipelines.received
+        ) { request in
+            // The dataset has one row, whose code is `de`.
+            let codes = TextOutput.texts(of: request.keys[0].values)
+            let found = (0..<request.count).filter { codes.string($0) == "de" }.map { Int32($0) }
+            let names = ByteColumn(found.map { _ in "Germany" })
+            return LookupAnswer(to: request, found: found, columns: [Column(.text, .bytes(names))])
+        }
+        return try JSONValue.parse(run.json)
     }
 
-    @Test func everyExampleMakesTheRowsItSays() throws {
+    @Test func everyExampleMakesTheRowsItSays() async throws {
         for example in StepExample.all {
-            let outcome = try Self.dryRun((example.before.map { [$0] } ?? []) + [example.step], example.records)
+            let outcome = try await Self.dryRun((example.before.map { [$0] } ?? []) + [example.step], example.records)
             #expect(outcome["rows"] == .array(example.rows), "\(example.description)")
             #expect(outcome["failed"] == .null)
         }
@@ -42,7 +52,7 @@ import Testing
     }
 
     /// The table of steps in the README: each is one that is taken, and none is missing.
-    @Test func theREADMEShowsThem() throws {
+    @Test func theREADMEShowsThem() async throws {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
         let text = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
@@ -58,7 +68,9 @@ import Testing
             let kind = try #require(step.object?.keys.first)
             kinds.insert(step["parse"]?["format"]?.string ?? kind)
             let before: [JSONValue] = kind == "outliers" ? [["cast": ["ms": "int8"]]] : []
-            #expect(throws: Never.self, "\(text)") { try Self.dryRun(before + [step], ["a line", ["id": 1]]) }
+            await #expect(throws: Never.self, "\(text)") {
+                try await Self.dryRun(before + [step], ["a line", ["id": 1]])
+            }
         }
         var wanted = Set(
             StepExample.all.compactMap { $0.step["parse"]?["format"]?.string ?? $0.step.object?.keys.first })
@@ -66,8 +78,8 @@ import Testing
         #expect(kinds == wanted)
     }
 
-    @Test func aDryRunSaysWhatWouldFailTheBatch() throws {
-        let outcome = try Self.dryRun(
+    @Test func aDryRunSaysWhatWouldFailTheBatch() async throws {
+        let outcome = try await Self.dryRun(
             [["expect": ["small": "n::int8 < 5"], "max_failed": 0]], [["n": 1], ["n": 9], ["n": "x"]])
         #expect(outcome["rows"] == [] && outcome["filtered"] == [] && outcome["duplicates"] == [])
         #expect(outcome["quarantined"]?.array?.compactMap { $0["row"]?.int } == [1, 2])
@@ -78,8 +90,8 @@ import Testing
             ])
     }
 
-    @Test func aDryRunShowsDuplicates() throws {
-        let outcome = try Self.dryRun([["dedupe": ["by": ["n"]]]], [["n": 1], ["n": 1], ["n": 2]])
+    @Test func aDryRunShowsDuplicates() async throws {
+        let outcome = try await Self.dryRun([["dedupe": ["by": ["n"]]]], [["n": 1], ["n": 1], ["n": 2]])
         #expect(outcome["rows"] == [["n": 1], ["n": 2]] && outcome["duplicates"] == [["n": 1]])
     }
 }

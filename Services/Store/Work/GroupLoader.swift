@@ -4,66 +4,96 @@ import Records
 
 /// Loads a group of chunks: rows, ledger and settling in one transaction.
 struct GroupLoader: Sendable {
-    /// Rows that the table refused: the data are at fault.
+    /// Rows that a table refused: the data are at fault.
     private struct RowsRefused: Error {
         let error: PostgresError
     }
 
+    /// Chunks that go into one table by one COPY.
+    struct Part: Sendable {
+        var table: DatasetTable
+        var columns: [String]
+        var chunks: [ChunkHead]
+        var rows: GroupRows
+
+        fileprivate var target: CopyTarget {
+            CopyTarget(table: table, columns: TableDefinition.lineage + columns)
+        }
+    }
+
     /// What was loaded.
     struct Outcome: Sendable {
-        var rows: Int
-        var refused: Int
+        var rows = 0
+        var refused = 0
     }
 
     let raws: RawRecords
     let ledger: any ChunkLedger
 
     /// Loads the group. Errors: what the database or the lease throws; nothing of the group is stored then.
-    func load(_ group: ChunkGroup, _ rows: GroupRows, into table: DatasetTable, lease: Lease) async throws -> Outcome {
-        let target = CopyTarget(table: table, columns: TableDefinition.lineage + group.key.columns)
-        let copy = target.copy
+    func load(_ group: ChunkGroup, _ parts: [Part], lease: Lease) async throws -> Outcome {
         do {
-            return try await lease.transaction(settling: group.jobs) { connection in
-                try await ledger.begin(group.chunks, connection)
-                let count: Int
-                do {
-                    count = try await connection.copyIn(copy) { try await $0.write(rows.copyData) }
-                } catch let error as PostgresError where error.sqlstate?.isDataFault ?? false {
-                    throw RowsRefused(error: error)
-                }
-                guard count == group.chunks.reduce(0, { $0 + Int($1.rows) }) else {
-                    throw JobFailure(code: "row_count", message: "the chunks had \(count) rows, not what they said")
-                }
-                try await connection.execute(TouchDataset(datasetID: table.datasetID))
-                try await ledger.finish(group.chunks, connection)
-                return Outcome(rows: count, refused: 0)
+            return try await transaction(group, lease) { connection in
+                var outcome = Outcome()
+                for part in parts { outcome.rows += try await copy(part, connection) }
+                return outcome
             }
         } catch is RowsRefused {
-            return try await loadSifted(group, rows, target, lease)
+            let cut = try parts.map { ($0, try $0.rows.cut()) }
+            return try await transaction(group, lease) { connection in
+                var outcome = Outcome()
+                for (part, rows) in cut {
+                    let refused = try await sift(part, rows, connection)
+                    outcome.rows += rows.count - refused
+                    outcome.refused += refused
+                }
+                return outcome
+            }
         }
     }
 
-    private func loadSifted(
-        _ group: ChunkGroup, _ rows: GroupRows, _ target: CopyTarget, _ lease: Lease
+    private func transaction(
+        _ group: ChunkGroup, _ lease: Lease,
+        _ rows: @escaping @Sendable (PostgresConnection) async throws -> Outcome
     ) async throws -> Outcome {
-        let cut = try rows.cut()
+        let chunks = group.chunks
         return try await lease.transaction(settling: group.jobs) { connection in
-            try await ledger.begin(group.chunks, connection)
-            let refused = try await target.load(cut, connection)
-            var refusals = refused.map { row, error in
-                Refusal(chunk: rows.chunk(of: row, in: cut), row: cut.lineage(row).row, error: error)
-            }
-            // Rows of one record stand or fall together.
-            let siblings = Self.siblings(of: refused.map(\.row), in: cut)
-            if !siblings.isEmpty { try await target.remove(siblings.map(cut.lineage), connection) }
-            refusals += siblings.map { row in
-                Refusal(chunk: rows.chunk(of: row, in: cut), row: cut.lineage(row).row, error: nil)
-            }
-            try await raws.quarantine(refusals, of: group.chunks, connection)
-            try await connection.execute(TouchDataset(datasetID: group.key.datasetID))
-            try await ledger.finish(group.chunks, connection)
-            return Outcome(rows: cut.count - refusals.count, refused: refusals.count)
+            try await ledger.begin(chunks, connection)
+            let outcome = try await rows(connection)
+            try await ledger.finish(chunks, connection)
+            return outcome
         }
+    }
+
+    private func copy(_ part: Part, _ connection: PostgresConnection) async throws -> Int {
+        let count: Int
+        do {
+            count = try await connection.copyIn(part.target.copy) { try await $0.write(part.rows.copyData) }
+        } catch let error as PostgresError where error.sqlstate?.isDataFault ?? false {
+            throw RowsRefused(error: error)
+        }
+        guard count == part.chunks.reduce(0, { $0 + Int($1.rows) }) else {
+            throw JobFailure(code: "row_count", message: "the chunks had \(count) rows, not what they said")
+        }
+        try await connection.execute(TouchDataset(datasetID: part.table.datasetID))
+        return count
+    }
+
+    /// Loads what the table takes, and quarantines the rest; gives how many rows that is.
+    private func sift(_ part: Part, _ rows: CopyBinaryRows, _ connection: PostgresConnection) async throws -> Int {
+        let refused = try await part.target.load(rows, connection)
+        var refusals = refused.map { row, error in
+            Refusal(chunk: part.rows.chunk(of: row, in: rows), row: rows.lineage(row).row, error: error)
+        }
+        // Rows of one record stand or fall together.
+        let siblings = Self.siblings(of: refused.map(\.row), in: rows)
+        if !siblings.isEmpty { try await part.target.remove(siblings.map(rows.lineage), connection) }
+        refusals += siblings.map { row in
+            Refusal(chunk: part.rows.chunk(of: row, in: rows), row: rows.lineage(row).row, error: nil)
+        }
+        try await raws.quarantine(refusals, of: part.chunks, connection)
+        try await connection.execute(TouchDataset(datasetID: part.table.datasetID))
+        return refusals.count
     }
 
     /// The other rows of the records that refused rows are of.

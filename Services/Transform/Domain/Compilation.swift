@@ -6,13 +6,17 @@ import Records
 struct Compilation {
     var schema: ExpressionSchema
     let salt: [UInt8]
+    let lookups: LookupSchema
     /// The path of the step at hand.
     var path = ""
     private(set) var faults: [FieldFault] = []
+    /// Of each branch of the `route` steps so far, the condition under which its row deletes.
+    var routedDeletions: [CompiledExpression?] = []
 
-    init(schema: ExpressionSchema, salt: [UInt8]) {
+    init(schema: ExpressionSchema, salt: [UInt8], lookups: LookupSchema) {
         self.schema = schema
         self.salt = salt
+        self.lookups = lookups
     }
 
     // MARK: Faults
@@ -90,6 +94,8 @@ struct Compilation {
         case .explode(let explode): return compile(explode)
         case .dedupe(let columns, let keep): return compile(dedupe: columns, keep)
         case .outliers(let outliers): return compile(outliers)
+        case .route(let branches): return compile(route: branches)
+        case .lookup(let lookup): return compile(lookup)
         }
     }
 }

@@ -9,63 +9,54 @@ public struct CompiledPipeline: Sendable {
     }
 
     let steps: [Step]
-    /// The condition under which an upserted row deletes, in the columns that the steps leave.
-    let deleteWhen: CompiledExpression?
+    /// Of each output the condition under which an upserted row deletes, in the columns that its rows have there.
+    let deleteWhen: [CompiledExpression?]
 
     /// The pipeline without steps: records become rows as they are.
-    public static let implicit = CompiledPipeline(steps: [], deleteWhen: nil)
+    public static let implicit = CompiledPipeline(steps: [], deleteWhen: [nil])
 
-    /// Runs the steps in order. A row that one rejects takes no part in those after it, and neither do the other rows
-    /// of its record.
+    /// Runs all steps at once. Lookups find nothing: see ``PipelineRun`` for those.
     ///
     /// - Parameters:
     ///   - batch: the decoded records.
     ///   - faults: of records that could not be decoded; they come first among the output's.
-    ///   - received: when the records came, in µs since 2000-01-01 UTC, for times that do not say their year.
+    ///   - received: as in ``PipelineRun``.
     /// - Throws: that a step turns down the batch as a whole.
     public func run(
         _ batch: RecordBatch, faults: [RowFault] = [], received: Int64? = nil
     ) throws(BatchFailure) -> PipelineOutput {
-        var output = PipelineOutput(batch: batch, faults: faults)
-        var isMultiplied = false
-        for step in steps {
-            let result = step.step.apply(output.batch, StepContext(place: step.place, received: received))
-            output.faults += result.faults
-            if var failure = result.failure {
-                failure.faults = output.faults
-                throw failure
-            }
-            output.batch = result.batch
-            output.filtered += result.filtered
-            output.duplicates += result.duplicates
-            isMultiplied = isMultiplied || step.step.multiplies
-            if isMultiplied, !result.faults.isEmpty { output.removeRows(of: result.faults) }
-        }
-        if isMultiplied { output.countRecords() }
-        return output
+        var run = PipelineRun(self, batch, faults: faults, received: received)
+        while let request = try run.advance() { run.supply(LookupAnswer(to: request)) }
+        return run.output
     }
 }
 
-/// What a pipeline makes of a batch: every record is in exactly one of the four.
+/// What a pipeline makes of a batch: every record has rows in its outputs, or was left out, or has a fault.
 public struct PipelineOutput: Sendable {
-    /// The rows for the dataset. Several have one ordinal where a step made them of one record.
+    /// The rows for the target. Several have one ordinal where a step made them of one record.
     public var batch: RecordBatch
+    /// The rows that `route` steps took, a batch for each branch, in the order in which they are written.
+    public var routed: [RecordBatch] = []
     /// The ordinals of the records that a filter left out, each once: those of which no row is left.
     public var filtered: [Int32] = []
     /// The ordinals of the records that others stand for, each once: no row of theirs is left, and none was filtered.
     public var duplicates: [Int32] = []
-    /// Of records to be quarantined, each with its faults. No row of theirs is left.
+    /// Of records to be quarantined, each with its faults.
     public var faults: [RowFault]
 
+    /// The rows of each output, by its number.
+    public var outputs: [RecordBatch] { [batch] + routed }
+
     /// Removes all rows of records that have a fault.
-    fileprivate mutating func removeRows(of faults: [RowFault]) {
+    mutating func removeRows(of faults: [RowFault]) {
         let bad = Set(faults.map(\.row))
         batch.keep(batch.rows.map { bad.contains($0) ? 0 : 1 })
+        for branch in routed.indices { routed[branch].keep(routed[branch].rows.map { bad.contains($0) ? 0 : 1 }) }
     }
 
     /// Makes what was left out by rows a matter of records.
-    fileprivate mutating func countRecords() {
-        var seen = Set(batch.rows)
+    mutating func countRecords() {
+        var seen = Set(outputs.flatMap(\.rows))
         seen.formUnion(faults.map(\.row))
         filtered = filtered.filter { seen.insert($0).inserted }
         duplicates = duplicates.filter { seen.insert($0).inserted }

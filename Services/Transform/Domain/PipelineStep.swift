@@ -7,10 +7,21 @@ protocol PipelineStep: Sendable {
 
     /// Runs over a batch.
     func apply(_ batch: RecordBatch, _ context: StepContext) -> StepResult
+
+    /// What the step needs of another dataset; nil for most. It is then run by ``apply(_:_:found:)``.
+    func request(_ batch: RecordBatch, _ context: StepContext) -> LookupRequest?
+
+    func apply(_ batch: RecordBatch, _ context: StepContext, found: LookupAnswer) -> StepResult
 }
 
 extension PipelineStep {
     var multiplies: Bool { false }
+
+    func request(_ batch: RecordBatch, _ context: StepContext) -> LookupRequest? { nil }
+
+    func apply(_ batch: RecordBatch, _ context: StepContext, found: LookupAnswer) -> StepResult {
+        apply(batch, context)
+    }
 }
 
 /// What a step knows besides the rows.
@@ -28,6 +39,8 @@ struct StepResult {
     var filtered: [Int32] = []
     /// The same of rows that another one stands for.
     var duplicates: [Int32] = []
+    /// What a `route` step took out, a batch for each of its branches; of other steps none.
+    var routed: [RecordBatch] = []
     /// At most one for each row.
     var faults: [RowFault] = []
     /// Why the whole batch is turned down.

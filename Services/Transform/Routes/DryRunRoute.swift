@@ -10,6 +10,7 @@ import Records
 struct DryRunRoute: Sendable {
     let store: PipelineStore
     let salts: WorkspaceSalts
+    let lookups: Lookups
 
     /// Records of one dry run.
     static let recordLimit = 1_000
@@ -32,11 +33,15 @@ struct DryRunRoute: Sendable {
             definition = try JSONValue.parse(
                 await store.find(name, workspaceID: principal.workspaceID).definition)
         }
-        let salt = try await salts.salt(of: principal.workspaceID)
-        let pipeline = try PipelineProblems.compile(definition, salt: salt).pipeline
+        let workspaceID = principal.workspaceID
+        let compiled = try await PipelineProblems.compile(
+            definition, lookups, workspaceID: workspaceID, salts: salts)
         let received = try await store.pool.withConnection { try await $0.query(ReadClock()).first } ?? 0
-        let result = try await withTaskExecutorPreference(globalConcurrentExecutor) {
-            try DryRun(records: records, pipeline: pipeline, received: received)
+        let outputs = compiled.definition.outputs
+        let result = try await withTaskExecutorPreference(globalConcurrentExecutor) { [pipeline = compiled.pipeline] in
+            try await DryRun(records: records, pipeline: pipeline, outputs: outputs, received: received) { request in
+                try await lookups.find(request, workspaceID: workspaceID)
+            }
         }
         return .json(bytes: result.json)
     }
@@ -47,7 +52,10 @@ struct DryRun: Sendable {
     let json: [UInt8]
 
     /// - Parameter received: when the records came, in µs since 2000-01-01 UTC.
-    init(records: [JSONValue], pipeline: CompiledPipeline, received: Int64) throws {
+    init(
+        records: [JSONValue], pipeline: CompiledPipeline, outputs: [PipelineDefinition.Target], received: Int64,
+        lookup: (LookupRequest) async throws -> LookupAnswer
+    ) async throws {
         // A list of strings is lines of text; anything else is JSON records.
         let isText = !records.isEmpty && records.allSatisfy { $0.string != nil }
         var frame = BatchFrame(format: isText ? .text : .ndjson)
@@ -55,18 +63,31 @@ struct DryRun: Sendable {
             frame.append(record: isText ? Array((record.string ?? "").utf8) : record.serialized())
         }
         let decoded = try RecordDecoder().decode(frame)
-        var output = PipelineOutput(batch: RecordBatch(rows: []), faults: [])
+        var run = PipelineRun(pipeline, decoded.batch, faults: decoded.faults, received: received)
         var failure: BatchFailure?
-        do throws(BatchFailure) {
-            output = try pipeline.run(decoded.batch, faults: decoded.faults, received: received)
-        } catch {
-            output.faults = error.faults
+        do {
+            while let request = try run.advance() { run.supply(try await lookup(request)) }
+        } catch let error as BatchFailure {
             failure = error
         }
+        // Of a batch that is turned down nothing is left.
+        let none = PipelineOutput(batch: RecordBatch(rows: []), faults: failure?.faults ?? [])
+        let output = failure == nil ? run.output : none
         var writer = JSONWriter()
         writer.object { writer in
             writer.key("rows")
             Self.write(output.batch, &writer)
+            writer.key("routed")
+            writer.array { writer in
+                for (number, batch) in output.routed.enumerated() {
+                    writer.object { writer in
+                        writer.member("output", number + 1)
+                        writer.member("dataset", outputs[number + 1].dataset)
+                        writer.key("rows")
+                        Self.write(batch, &writer)
+                    }
+                }
+            }
             writer.key("filtered")
             Self.write(output.filtered, of: records, &writer)
             writer.key("duplicates")

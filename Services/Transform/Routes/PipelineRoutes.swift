@@ -8,20 +8,23 @@ import Postgres
 /// `/v1/pipelines`.
 struct PipelineRoutes: Sendable {
     let store: PipelineStore
+    let lookups: Lookups
 
     func put(_ request: Request) async throws -> Response {
         let principal = try request.principal()
         let name = try ResourceName(checking: request.parameter("name"))
         let body = try await request.json()
-        let compiled = try PipelineProblems.compile(body)
+        let compiled = try await PipelineProblems.compile(body, lookups, workspaceID: principal.workspaceID)
         guard case .source(let sourceName) = compiled.definition.source else {
             throw Problem(.invalidPipeline, "source: a pipeline reads a source, by its name")
         }
-        guard compiled.definition.target.mode == .append else {
-            throw Problem(.invalidPipeline, "target.mode: only append is supported")
-        }
         let source = try ResourceName(checking: sourceName)
-        _ = try ResourceName(checking: compiled.definition.target.dataset)
+        for output in compiled.definition.outputs {
+            guard output.mode == .append else {
+                throw Problem(.invalidPipeline, "target.mode: only append is supported")
+            }
+            _ = try ResourceName(checking: output.dataset)
+        }
         let head = request.head
         let put = try await store.put(
             name, source: source, definition: body.serialized(), workspaceID: principal.workspaceID

@@ -17,7 +17,8 @@ struct StepExample: Sendable {
             values.map { String(decoding: $0.serialized(), as: UTF8.self) }.joined(separator: ", ")
         }
         let steps = (before.map { [$0] } ?? []) + [step]
-        return "\(text) For example, `\(list(steps))` makes of `\(list(records))` the rows `\(list(rows))`."
+        let lead = text.hasSuffix(":") ? text : text + " For example,"
+        return "\(lead) `\(list(steps))` makes of `\(list(records))` the rows `\(list(rows))`."
     }
 
     static let all = formats + columns + values + rows
@@ -223,5 +224,21 @@ extension StepExample {
             before: ["cast": ["ms": "int8"]], step: ["outliers": ["column": "ms", "method": "iqr", "action": "clip"]],
             records: [["ms": 1], ["ms": 2], ["ms": 3], ["ms": 4], ["ms": 100]],
             rows: [["ms": 1], ["ms": 2], ["ms": 3], ["ms": 4], ["ms": 7]]),
+        StepExample(
+            text: """
+                Takes the rows for which a condition is true to another dataset; the rest goes on. Each goes to the \
+                first such branch.
+                """,
+            step: ["route": [["when": "status::int8 >= 500", "dataset": "web_errors"]]],
+            records: [["status": 503], ["status": 200]], rows: [["status": 200]]),
+        StepExample(
+            text: """
+                Joins columns of another dataset by a key, `on` a column of the rows and the dataset's one that is \
+                equal to it. Where there is no such row they are NULL, or with `"missing": "quarantine"` the record \
+                is turned down. If the dataset `countries` has a row for `de`:
+                """,
+            step: ["lookup": ["dataset": "countries", "on": ["country": "code"], "columns": ["name": "country_name"]]],
+            records: [["country": "de"], ["country": "xx"]],
+            rows: [["country": "de", "country_name": "Germany"], ["country": "xx", "country_name": nil]]),
     ]
 }
