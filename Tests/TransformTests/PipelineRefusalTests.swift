@@ -97,6 +97,10 @@ import Testing
             #"{"expect": {"a": "true"}, "max_failed": -1}"#,
             "steps[0].max_failed: expected a number of rows, or a share of them as \"5%\""
         ),
+        (
+            #"{"parse": {"format": "csv", "columns": ["a", "_b"]}}"#,
+            "steps[0].parse.columns[1]: names that begin with _ are the platform's own"
+        ),
         (#"{"parse": {"format": "url", "pattern": "x"}}"#, "steps[0].parse.pattern: goes with format regex only"),
         (
             #"{"parse": {"format": "syslog"}}, {"filter": "line = 'x'"}"#,

@@ -27,9 +27,9 @@ extension Compilation {
         case .queryString: return .pairs(.queryString)
         case .json: return .records(.ndjson, header: [])
         case .csv:
-            let valid = parse.columns.enumerated().map { checkName($1, at: "columns[\($0)]") }
+            let isValid = checkList(parse.columns, in: "columns") { $0.checkName($1, at: $2) }
             if Set(parse.columns).count < parse.columns.count { fault("columns", "names a column twice") }
-            guard !valid.contains(false) else { return nil }
+            guard isValid else { return nil }
             let names = parse.columns.map { "\"" + $0.replacing("\"", with: "\"\"") + "\"" }
             return .records(.csv, header: Array(names.joined(separator: ",").utf8))
         case .regex:

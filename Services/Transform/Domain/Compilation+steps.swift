@@ -124,7 +124,7 @@ extension Compilation {
     }
 
     mutating func compile(dedupe columns: [String], _ keep: StepDefinition.Keep) -> any PipelineStep {
-        for (number, name) in columns.enumerated() { _ = checkKnown(name, at: "by[\(number)]") }
+        _ = checkList(columns, in: "by") { $0.checkKnown($1, at: $2) }
         return DedupeStep(columns: columns, keep: keep)
     }
 
@@ -136,7 +136,7 @@ extension Compilation {
                 fault("column", "column \"\(outliers.column)\" is not known to hold numbers: cast it first")
             }
         }
-        for (number, name) in outliers.by.enumerated() { _ = checkKnown(name, at: "by[\(number)]") }
+        _ = checkList(outliers.by, in: "by") { $0.checkKnown($1, at: $2) }
         return OutliersStep(
             column: outliers.column, method: outliers.method, threshold: outliers.threshold,
             action: outliers.action, groupColumns: outliers.by)

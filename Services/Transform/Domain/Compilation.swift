@@ -31,6 +31,16 @@ struct Compilation {
         return isPlain ? "\(path).\(name)" : "\(path)[\"\(name)\"]"
     }
 
+    /// Checks the items of a list that a field of the step holds: faults name both.
+    mutating func checkList<Item>(_ items: [Item], in field: String, _ check: (inout Compilation, Item, String) -> Bool)
+        -> Bool
+    {
+        let step = path
+        path += ".\(field)"
+        defer { path = step }
+        return items.enumerated().map { check(&self, $1, "[\($0)]") }.allSatisfy { $0 }
+    }
+
     /// Whether a column may have this name; if not, that is a fault.
     mutating func checkName(_ name: String, at place: String) -> Bool {
         let wrong: String? =
