@@ -40,7 +40,7 @@ import Testing
     /// Fields of anything, in quotes where they need them and sometimes where they do not.
     private static func sheet(_ generator: inout SeededGenerator) -> Sheet {
         let width = Int.random(in: 1...4, using: &generator)
-        let end = ["\n", "\r\n"].randomElement(using: &generator)!
+        let end = generator.pick(["\n", "\r\n"])
         var sheet = Sheet()
         if Bool.random(using: &generator) { sheet.body = "\u{FEFF}" }
         sheet.body += (0..<width).map { "c\($0)" }.joined(separator: ",") + end
@@ -50,7 +50,7 @@ import Testing
             var written: [String] = []
             for _ in 0..<width {
                 let text = (0..<Int.random(in: 0...4, using: &generator))
-                    .map { _ in pieces.randomElement(using: &generator)! }.joined()
+                    .map { _ in generator.pick(pieces) }.joined()
                 let mustQuote = text.unicodeScalars.contains { "\",\n\r\u{FEFF}".unicodeScalars.contains($0) }
                 let isQuoted = mustQuote || width == 1 && text.isEmpty || Int.random(in: 0..<3, using: &generator) == 0
                 fields.append(text.isEmpty && !isQuoted ? nil : text)
@@ -108,9 +108,9 @@ import Testing
     // MARK: NDJSON
 
     private static func digits(_ count: Int, _ generator: inout SeededGenerator) -> String {
-        let first = "123456789".randomElement(using: &generator)!
+        let first = generator.pick(Array("123456789"))
         return String(first)
-            + String((1..<max(count, 1)).map { _ in "0123456789".randomElement(using: &generator)! }.prefix(count - 1))
+            + String((1..<max(count, 1)).map { _ in generator.pick(Array("0123456789")) }.prefix(count - 1))
     }
 
     private static func number(_ generator: inout SeededGenerator) -> String {
@@ -137,15 +137,15 @@ import Testing
             "\\u001f", "\\b", "\u{2028}", "\u{7F}",
         ]
         return "\""
-            + (0..<Int.random(in: 0...6, using: &generator)).map { _ in pieces.randomElement(using: &generator)! }
+            + (0..<Int.random(in: 0...6, using: &generator)).map { _ in generator.pick(pieces) }
             .joined()
             + "\""
     }
 
     private static func value(_ depth: Int, _ generator: inout SeededGenerator) -> String {
-        let space = ["", " ", "\t", " \r"].randomElement(using: &generator)!
+        let space = generator.pick(["", " ", "\t", " \r"])
         switch Int.random(in: 0..<(depth > 3 ? 4 : 6), using: &generator) {
-        case 0: return space + ["true", "false", "null"].randomElement(using: &generator)!
+        case 0: return space + generator.pick(["true", "false", "null"])
         case 1, 2: return space + number(&generator)
         case 3: return text(&generator) + space
         case 4:
@@ -158,7 +158,7 @@ import Testing
     private static func object(_ depth: Int, _ generator: inout SeededGenerator) -> String {
         let names = ["a", "b", "c", "é", "\\u0061", "a\\\"", "k\\n"]
         let fields = (0..<Int.random(in: 0...5, using: &generator)).map { _ in
-            "\"\(names.randomElement(using: &generator)!)\": \(value(depth, &generator))"
+            "\"\(generator.pick(names))\": \(value(depth, &generator))"
         }
         return "{" + fields.joined(separator: ", ") + "}"
     }
@@ -190,7 +190,7 @@ import Testing
         var generator = SeededGenerator(state: seed)
         let records = (0..<1_000).map { _ in Self.object(0, &generator) }
         let ends = ["\n", "\r\n", "\n\n", "\n \t\n"]
-        let body = Array(records.map { $0 + ends.randomElement(using: &generator)! }.joined().utf8)
+        let body = Array(records.map { $0 + generator.pick(ends) }.joined().utf8)
         let frame = try Self.cut(body, .ndjson, at: nil)
         for place in stride(from: 0, through: body.count, by: 997) {
             #expect(try Self.cut(body, .ndjson, at: place) == frame, "seed \(seed), cut at \(place)")
@@ -250,7 +250,7 @@ import Testing
         }
     }
 
-    /// Any decimal, by way of the type that is inferred for it, out again: the same number, and an integer the same text.
+    /// Any decimal, by way of the type that is inferred for it, comes out as the same number, integers as the same text.
     @Test func numbersKeepTheirDigits() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
         var generator = SeededGenerator(state: seed)

@@ -57,7 +57,7 @@ import Testing
         var generator = SplitMix(seed: 7)
         let pieces = ["a", " ", "=", "\"", "\\", "\n", "\t", "\u{1}", "é", "😀", "{", ",", ":", "\u{7F}", "\\u0041"]
         let values = (0..<500).map { _ in
-            (0..<Int.random(in: 0..<12, using: &generator)).map { _ in pieces.randomElement(using: &generator)! }
+            (0..<Int.random(in: 0..<12, using: &generator)).map { _ in generator.pick(pieces) }
                 .joined()
         }
         let lines = values.enumerated().map { place, value in
@@ -125,14 +125,14 @@ import Testing
         func text(_ count: Int, without left: String = "") -> String {
             let pieces = pieces.filter { piece in !left.contains { piece.contains($0) } }
             return (0..<Int.random(in: 0...count, using: &generator))
-                .map { _ in pieces.randomElement(using: &generator)! }.joined()
+                .map { _ in generator.pick(pieces) }.joined()
         }
         let urls = (0..<3_000).map { _ in
-            var url = ["", "http:", "HTTPS:", "a+b.c-1:", "1x:", "é:"].randomElement(using: &generator)!
+            var url = generator.pick(["", "http:", "HTTPS:", "a+b.c-1:", "1x:", "é:"])
             if Bool.random(using: &generator) {
-                url += "//" + ["", "u@", "u:p@", "a%40b@"].randomElement(using: &generator)!
-                url += ["h", "Ex.Org", "[::1]", "[2001:DB8::A]", "", "h%41"].randomElement(using: &generator)!
-                url += ["", ":", ":80", ":0443", ":65536", ":x", ":1:2"].randomElement(using: &generator)!
+                url += "//" + generator.pick(["", "u@", "u:p@", "a%40b@"])
+                url += generator.pick(["h", "Ex.Org", "[::1]", "[2001:DB8::A]", "", "h%41"])
+                url += generator.pick(["", ":", ":80", ":0443", ":65536", ":x", ":1:2"])
                 url += Bool.random(using: &generator) ? "/" + text(6, without: "?") : ""
             } else {
                 url += text(6, without: "?:@")
