@@ -82,11 +82,24 @@ struct GroupLoader: Sendable {
     /// Loads what the table takes, and quarantines the rest; gives how many rows that is.
     private func sift(_ part: Part, _ rows: CopyBinaryRows, _ connection: PostgresConnection) async throws -> Int {
         let refused = try await part.target.load(rows, connection)
-        let refusals = refused.map { row, error in
+        var refusals = refused.map { row, error in
             Refusal(chunk: part.rows.chunk(of: row, in: rows), row: rows.lineage(row).row, error: error)
+        }
+        // Rows of one record stand or fall together.
+        let siblings = Self.siblings(of: refused.map(\.row), in: rows)
+        if !siblings.isEmpty { try await part.target.remove(siblings.map(rows.lineage), connection) }
+        refusals += siblings.map { row in
+            Refusal(chunk: part.rows.chunk(of: row, in: rows), row: rows.lineage(row).row, error: nil)
         }
         try await raws.quarantine(refusals, of: part.chunks, connection)
         try await connection.execute(TouchDataset(datasetID: part.table.datasetID))
-        return refused.count
+        return refusals.count
+    }
+
+    /// The other rows of the records that refused rows are of.
+    private static func siblings(of refused: [Int], in rows: CopyBinaryRows) -> [Int] {
+        let known = Set(refused)
+        let records = Set(refused.map { rows.lineage($0) })
+        return (0..<rows.count).filter { !known.contains($0) && records.contains(rows.lineage($0)) }
     }
 }
