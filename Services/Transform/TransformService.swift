@@ -45,8 +45,10 @@ public struct TransformService: Sendable {
         pool: PostgresPool, wakeup: Wakeup, logger: Logger, metrics: MetricsRegistry,
         limits: TableRunLimits = TableRunLimits()
     ) -> KindDispatch {
-        let pipelines = PipelineCache()
-        let transformer = BatchTransformer(schemas: SchemaRegistry(pool: pool))
+        let lookups = Lookups(pool: pool)
+        let salts = WorkspaceSalts(pool: pool)
+        let pipelines = PipelineCache(lookups: lookups, salts: salts)
+        let transformer = BatchTransformer(schemas: SchemaRegistry(pool: pool), lookups: lookups)
         let counts = TransformMetrics(metrics)
         return KindDispatch([
             "transform": TransformHandler(
@@ -59,14 +61,18 @@ public struct TransformService: Sendable {
                 starter: RunStarter(), tables: TableRunStarter(), wakeup: wakeup, logger: logger),
             "run.begin": TableBeginHandler(pool: pool, wakeup: wakeup, logger: logger, limits: limits),
             "run.slice": TableSliceHandler(
-                pool: pool, pipelines: TableRunCache(), transformer: transformer, wakeup: wakeup, logger: logger,
+                pool: pool, pipelines: TableRunCache(salts: salts), transformer: transformer, wakeup: wakeup,
+                logger: logger,
                 metrics: counts, limits: limits),
         ])
     }
 
     private static func routes(_ platform: Platform) -> [Route] {
         let store = PipelineStore(pool: platform.pool)
-        let pipelines = PipelineRouteTable(pipelines: PipelineRoutes(store: store), dryRun: DryRunRoute(store: store))
+        let lookups = Lookups(pool: platform.pool)
+        let pipelines = PipelineRouteTable(
+            pipelines: PipelineRoutes(store: store, lookups: lookups),
+            dryRun: DryRunRoute(store: store, salts: WorkspaceSalts(pool: platform.pool), lookups: lookups))
         let queues = QueueRoutes(inspector: QueueInspector(pool: platform.pool), wakeup: platform.wakeup)
         let jobs = JobRoutes(inspector: queues.inspector, wakeup: platform.wakeup)
         let schedules = ScheduleRoutes(store: ScheduleStore(pool: platform.pool), wakeup: platform.wakeup)

@@ -126,8 +126,7 @@ struct DatasetCatalog: Sendable {
         }
     }
 
-    /// Drops the dataset's table and forgets it. Throws `in_use` while a pipeline that was put writes into it
-    /// or reads it.
+    /// Drops the dataset's table and forgets it. Throws `in_use` while a pipeline that was put uses it.
     func remove(
         _ name: ResourceName, workspaceID: Int64, check: @escaping @Sendable (EntityTag?) throws -> Void
     ) async throws {
@@ -138,9 +137,9 @@ struct DatasetCatalog: Sendable {
                 throw Problem(.notFound, "there is no dataset \(name)")
             }
             try check(EntityTag(version: dataset.version))
-            let users = try await connection.query(FindUsers(workspaceID: workspaceID, dataset: name.text))
+            let users = try await connection.query(FindDatasetUse(workspaceID: workspaceID, dataset: name.text))
             guard users.isEmpty else {
-                throw Problem(.inUse, "pipelines write into the dataset, or read it: \(users.joined(separator: ", "))")
+                throw Problem(.inUse, "pipelines use the dataset: \(users.joined(separator: ", "))")
             }
             if dataset.hasTable {
                 try await connection.query("drop table if exists \(identifier: dataset.schema, dataset.name)")

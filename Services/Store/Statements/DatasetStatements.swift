@@ -155,13 +155,16 @@ struct ForgetTable: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(datasetID)] }
 }
 
-/// The pipelines that were put and write into a dataset, or read it.
-struct FindUsers: PostgresStatement {
+/// The pipelines that were put and write into a dataset, read it, or look rows up in it.
+struct FindDatasetUse: PostgresStatement {
     static let sql = """
         select p.name from millrace.pipeline p
         join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
         where p.workspace_id = $1 and p.active and not p.implicit
-            and $2 in (v.definition #>> '{target,dataset}', v.definition #>> '{source,dataset}')
+            and ($2 in (v.definition #>> '{target,dataset}', v.definition #>> '{source,dataset}')
+            or jsonb_path_exists(v.definition::jsonb,
+                '$.steps[*] ? (@.route[*].dataset == $name || @.lookup.dataset == $name)',
+                jsonb_build_object('name', $2::text)))
         order by p.name limit 20
         """
     var workspaceID: Int64

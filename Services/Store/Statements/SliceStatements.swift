@@ -73,7 +73,9 @@ struct FindReplacingObstacle: PostgresStatement {
         select 'the pipeline ' || p.name || ' writes into the dataset, too'
         from millrace.pipeline p
         join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
-        where p.workspace_id = $3 and p.active and p.id <> $2 and v.definition #>> '{target,dataset}' = $4
+        where p.workspace_id = $3 and p.active and p.id <> $2 and (v.definition #>> '{target,dataset}' = $4
+            or jsonb_path_exists(v.definition::jsonb, '$.steps[*].route[*] ? (@.dataset == $name)',
+                jsonb_build_object('name', $4::text)))
         limit 1
         """
     var run: Int64

@@ -43,18 +43,6 @@ struct CopyTarget: Sendable {
         return refused
     }
 
-    private struct Place: Hashable {
-        let batch: Int64
-        let row: Int32
-        let output: Int32
-
-        init(_ lineage: CopyBinaryRows.Lineage) {
-            batch = lineage.batch
-            row = lineage.row
-            output = lineage.output
-        }
-    }
-
     /// The error that rows refused by a key have in common, without the values; nil where another fault is among them.
     private static func commonKey(_ refused: [Refused]) -> PostgresError? {
         guard refused.allSatisfy({ $0.error.sqlstate == .uniqueViolation }), let last = refused.last else { return nil }
@@ -76,10 +64,10 @@ struct CopyTarget: Sendable {
         }
         return await withTaskExecutorPreference(globalConcurrentExecutor) {
             // Several rows of one record have the same lineage: as many as were kept count as kept.
-            var kept: [Place: Int] = [:]
-            for place in lineage { kept[Place(place), default: 0] += 1 }
+            var kept: [CopyBinaryRows.Lineage: Int] = [:]
+            for place in lineage { kept[place, default: 0] += 1 }
             return rest.filter { row in
-                let key = Place(rows.lineage(row))
+                let key = rows.lineage(row)
                 guard let count = kept[key], count > 0 else { return true }
                 kept[key] = count - 1
                 return false
@@ -130,6 +118,19 @@ struct CopyTarget: Sendable {
             try await connection.execute(script: "rollback to savepoint run; release savepoint run")
             throw error
         }
+    }
+
+    /// Removes rows that were loaded, in the open transaction.
+    func remove(_ lineages: [CopyBinaryRows.Lineage], _ connection: PostgresConnection) async throws {
+        let batches = Array(Set(lineages.map(\.batch)))
+        try await connection.query(
+            """
+            delete from \(identifier: table.schema, table.name) t
+            using unnest(\(.int8Array(lineages.map(\.batch))), \(.int4Array(lineages.map(\.row))),
+                \(.int4Array(lineages.map(\.output)))) as r (batch, record, output)
+            where t._batch = any(\(.int8Array(batches))) and t._batch = r.batch and t._row = r.record
+                and t._out = r.output
+            """)
     }
 
     private static func data(_ rows: CopyBinaryRows, _ run: Range<Int>) -> [UInt8] {

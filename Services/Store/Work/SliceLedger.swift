@@ -25,7 +25,7 @@ struct SliceLedger: ChunkLedger {
 
     /// Of all slices of a run, also where there is none.
     func finish(_ chunks: [ChunkHead], run: Int64, _ connection: PostgresConnection) async throws {
-        try await connection.execute(CountRunBatches(chunks: chunks))
+        try await connection.execute(CountRunBatches(batches: chunks.oneForEachBatch))
         let ended = try await connection.query(AdvanceRuns(runs: [run])).first ?? []
         guard ended.isEmpty else { throw RunsEnded(runs: ended) }
     }

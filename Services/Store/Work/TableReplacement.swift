@@ -90,15 +90,16 @@ struct TableReplacement: JobHandler {
             datasetID: datasetID, schema: made.schema, name: made.name,
             applied: Dictionary(columns.map { ($0.name, $0.type) }, uniquingKeysWith: { first, _ in first }))
         let ledger = SliceLedger()
+        guard chunks.allSatisfy({ $0.datasetID == datasetID }) else { throw Self.changed }
         if !chunks.isEmpty { try await ledger.begin(chunks, connection) }
-        var outcome = GroupLoader.Outcome(rows: 0, refused: 0)
-        for group in ChunkGroup.groups(of: chunks.map { (job, $0) }, limit: groupBytes) {
-            guard chunks.allSatisfy({ $0.datasetID == datasetID }),
-                table.takes(columns: group.key.columns, types: group.key.types)
-            else { throw Self.changed }
-            let loaded = try await load(group, into: table, connection)
-            outcome.rows += loaded.rows
-            outcome.refused += loaded.refused
+        var outcome = GroupLoader.Outcome()
+        for group in ChunkGroup.groups(of: chunks.map { ChunkLoad(job: job, chunks: [$0]) }, limit: groupBytes) {
+            for part in group.parts {
+                guard table.takes(columns: part.key.columns, types: part.key.types) else { throw Self.changed }
+                let loaded = try await load(part, into: table, connection)
+                outcome.rows += loaded.rows
+                outcome.refused += loaded.refused
+            }
             outcome.chunks += group.chunks.count
             outcome.bytes += group.bytes
             await lease.report(Double(outcome.chunks) / Double(chunks.count), of: job)
@@ -115,22 +116,22 @@ struct TableReplacement: JobHandler {
     }
 
     private func load(
-        _ group: ChunkGroup, into table: DatasetTable, _ connection: PostgresConnection
+        _ part: ChunkGroup.Part, into table: DatasetTable, _ connection: PostgresConnection
     ) async throws -> GroupLoader.Outcome {
-        let ids = group.chunks.map(\.id)
+        let ids = part.chunks.map(\.id)
         let found = try await connection.query(FindChunkBodies(ids: ids))
         let bodies = Dictionary(found.map { ($0.id, $0.body) }, uniquingKeysWith: { first, _ in first })
         let rows: GroupRows
         do {
             rows = try await withTaskExecutorPreference(globalConcurrentExecutor) {
-                try GroupRows(chunks: group.chunks, bodies: bodies)
+                try GroupRows(chunks: part.chunks, bodies: bodies)
             }
         } catch let damage as GroupRows.DamagedChunk {
             throw JobFailure(
                 code: "chunk_damaged", message: "chunk \(damage.chunkID): \(damage.reason)", isPermanent: true)
         }
-        return try await GroupLoader(raws: RawRecords(), ledger: SliceLedger())
-            .load(group, rows, into: table, within: connection)
+        let loaded = GroupLoader.Part(table: table, columns: part.key.columns, chunks: part.chunks, rows: rows)
+        return try await GroupLoader(raws: RawRecords(), ledger: SliceLedger()).load(loaded, within: connection)
     }
 
     /// Puts the new table in the place of the old one, whose lock is tried for again and again, so that nobody waits

@@ -9,35 +9,56 @@ public struct CompiledPipeline: Sendable {
     }
 
     let steps: [Step]
-    /// The condition under which an upserted row deletes, in the columns that the steps leave.
-    let deleteWhen: CompiledExpression?
+    /// Of each output the condition under which an upserted row deletes, in the columns that its rows have there.
+    let deleteWhen: [CompiledExpression?]
 
     /// The pipeline without steps: records become rows as they are.
-    public static let implicit = CompiledPipeline(steps: [], deleteWhen: nil)
+    public static let implicit = CompiledPipeline(steps: [], deleteWhen: [nil])
 
-    /// Runs the steps in order. A row that one rejects takes no part in those after it.
+    /// Runs all steps at once. Lookups find nothing: see ``PipelineRun`` for those.
     ///
     /// - Parameters:
     ///   - batch: the decoded records.
     ///   - faults: of records that could not be decoded; they come first among the output's.
-    public func run(_ batch: RecordBatch, faults: [RowFault] = []) -> PipelineOutput {
-        var output = PipelineOutput(batch: batch, filtered: [], faults: faults)
-        for step in steps {
-            let result = step.step.apply(output.batch, place: step.place)
-            output.batch = result.batch
-            output.filtered += result.filtered
-            output.faults += result.faults
-        }
-        return output
+    ///   - received: as in ``PipelineRun``.
+    /// - Throws: that a step turns down the batch as a whole.
+    public func run(
+        _ batch: RecordBatch, faults: [RowFault] = [], received: Int64? = nil
+    ) throws(BatchFailure) -> PipelineOutput {
+        var run = PipelineRun(self, batch, faults: faults, received: received)
+        while let request = try run.advance() { run.supply(LookupAnswer(to: request)) }
+        return run.output
     }
 }
 
-/// What a pipeline makes of a batch: every record is in exactly one of the three.
+/// What a pipeline makes of a batch: every record has rows in its outputs, or was left out, or has a fault.
 public struct PipelineOutput: Sendable {
-    /// The rows for the dataset.
+    /// The rows for the target. Several have one ordinal where a step made them of one record.
     public var batch: RecordBatch
-    /// The ordinals of the records that a filter left out, each once.
-    public var filtered: [Int32]
-    /// Of records to be quarantined, each with its first fault.
+    /// The rows that `route` steps took, a batch for each branch, in the order in which they are written.
+    public var routed: [RecordBatch] = []
+    /// The ordinals of the records that a filter left out, each once: those of which no row is left.
+    public var filtered: [Int32] = []
+    /// The ordinals of the records that others stand for, each once: no row of theirs is left, and none was filtered.
+    public var duplicates: [Int32] = []
+    /// Of records to be quarantined, each with its faults.
     public var faults: [RowFault]
+
+    /// The rows of each output, by its number.
+    public var outputs: [RecordBatch] { [batch] + routed }
+
+    /// Removes all rows of records that have a fault.
+    mutating func removeRows(of faults: [RowFault]) {
+        let bad = Set(faults.map(\.row))
+        batch.keep(batch.rows.map { bad.contains($0) ? 0 : 1 })
+        for branch in routed.indices { routed[branch].keep(routed[branch].rows.map { bad.contains($0) ? 0 : 1 }) }
+    }
+
+    /// Makes what was left out by rows a matter of records.
+    mutating func countRecords() {
+        var seen = Set(outputs.flatMap(\.rows))
+        seen.formUnion(faults.map(\.row))
+        filtered = filtered.filter { seen.insert($0).inserted }
+        duplicates = duplicates.filter { seen.insert($0).inserted }
+    }
 }

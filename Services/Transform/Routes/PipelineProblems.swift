@@ -4,14 +4,20 @@ import JSON
 
 /// A definition's mistakes as problems.
 enum PipelineProblems {
-    /// Compiles the body of a PUT or a dry run. What a dataset's columns are is not known here: steps over one may name
-    /// any. Throws `invalid_pipeline` with every mistake and its path.
+    /// Compiles the body of a PUT or a dry run, with what its lookups read as it is now. Throws `invalid_pipeline` with
+    /// every mistake and its path.
+    ///
+    /// - Parameter salts: the workspaces', for a pipeline that is run.
     static func compile(
-        _ body: JSONValue
-    ) throws(Problem) -> (definition: PipelineDefinition, pipeline: CompiledPipeline) {
-        do throws(FieldFaults) {
-            return try PipelineCompiler().compile(body)
-        } catch {
+        _ body: JSONValue, _ lookups: Lookups, workspaceID: Int64, salts: WorkspaceSalts? = nil
+    ) async throws -> (definition: PipelineDefinition, pipeline: CompiledPipeline) {
+        do {
+            let definition = try PipelineDefinition.decode(body)
+            let schema = try await lookups.schema(
+                definition.lookupDatasets, workspaceID: workspaceID, isFresh: true)
+            let salt = definition.needsSalt ? try await salts?.salt(of: workspaceID) ?? [] : []
+            return (definition, try PipelineCompiler(salt: salt, lookups: schema).compile(definition))
+        } catch let error as FieldFaults {
             throw problem(error.faults)
         }
     }

@@ -21,7 +21,8 @@ struct PipelineRouteTable: Sendable {
         "steps": [
             ["parse": ["format": "combined", "from": "line"]], ["cast": ["status": "int8"]],
             ["derive": ["is_error": "status >= 500"]], ["filter": "method <> 'OPTIONS'"],
-            ["expect": ["status_valid": "status between 100 and 599"]], ["drop": ["referer"]],
+            ["expect": ["status_valid": "status between 100 and 599"]],
+            ["route": [["when": "status >= 500", "dataset": "web_errors"]]], ["drop": ["referer"]],
         ],
         "target": ["dataset": "web", "mode": "append"], "on_error": "quarantine",
     ]
@@ -38,7 +39,21 @@ struct PipelineRouteTable: Sendable {
             .put, "/v1/pipelines/{name}", scope: "pipelines:write",
             operation: Operation(
                 id: "putPipeline", summary: "Create a pipeline, or give it a new version",
-                description: "An identical definition makes no new version. A mistake is answered with its path.",
+                description: """
+                    An identical definition makes no new version. A mistake is answered with its path.
+
+                    `route` takes rows out of the pipeline for other datasets: a row goes to the first branch whose \
+                    condition is true for it, and later steps are not run for it. Rows that no branch takes, those for \
+                    which a condition is NULL too, go on to the next steps and the target. There are no copies: where \
+                    records are to go to two places, two pipelines read the source.
+
+                    `lookup` joins columns of another dataset of the workspace by a key, as in `{"lookup": {"dataset": \
+                    "countries", "on": {"country": "code"}, "columns": {"name": "country_name"}, "missing": \
+                    "quarantine"}}`: rows whose `country` is equal to the `code` of a row of `countries` get its \
+                    `name` as `country_name`. Of several rows with one key the one that was stored last counts. Where \
+                    there is none, or the key is NULL, the columns are NULL, or with `missing` `quarantine` the record \
+                    is turned down. A replay finds what the dataset holds by then.
+                    """,
                 tag: "pipelines", parameters: [Self.name, .ifMatch],
                 requestBody: [.json(schema: PipelineSchemas.definition, example: Self.definition)],
                 answers: [
@@ -128,7 +143,9 @@ struct PipelineRouteTable: Sendable {
                 id: "dryRunPipeline", summary: "What a pipeline makes of records; nothing is stored",
                 description: """
                     `records` are JSON records, or strings: lines of text. With `definition` that one is run instead \
-                    of the stored one, which need not exist then.
+                    of the stored one, which need not exist then. `rows` are the target's, `routed` those of the \
+                    branches of `route` steps. `failed` says which step would turn down the whole batch; there are no \
+                    rows then.
                     """,
                 tag: "pipelines", parameters: [Self.name],
                 requestBody: [
@@ -142,7 +159,11 @@ struct PipelineRouteTable: Sendable {
                         [
                             .json(
                                 schema: PipelineSchemas.outcome,
-                                example: ["rows": [["status": 200]], "filtered": [], "quarantined": []])
+                                example: [
+                                    "rows": [["status": 200]],
+                                    "routed": [["output": 1, "dataset": "web_errors", "rows": [["status": 503]]]],
+                                    "filtered": [], "duplicates": [], "quarantined": [], "failed": nil,
+                                ])
                         ])
                 ],
                 problems: [

@@ -8,23 +8,27 @@ import Postgres
 /// `/v1/pipelines`.
 struct PipelineRoutes: Sendable {
     let store: PipelineStore
+    let lookups: Lookups
 
     func put(_ request: Request) async throws -> Response {
         let principal = try request.principal()
         let name = try ResourceName(checking: request.parameter("name"))
         let body = try await request.json()
-        let compiled = try PipelineProblems.compile(body)
+        let compiled = try await PipelineProblems.compile(body, lookups, workspaceID: principal.workspaceID)
         let definition = compiled.definition
-        let target = try ResourceName(checking: definition.target.dataset)
+        for output in definition.outputs { _ = try ResourceName(checking: output.dataset) }
         switch definition.source {
         case .source(let source):
             _ = try ResourceName(checking: source)
-            guard definition.target.mode == .append else {
+            for output in definition.outputs where output.mode != .append {
                 throw Self.refused("target.mode", "only append is supported")
             }
         case .dataset(let source):
             _ = try ResourceName(checking: source)
-            guard source != target.text else { throw Self.refused("target.dataset", "is the dataset that is read") }
+            try Self.checkSteps(definition)
+            guard source != definition.target.dataset else {
+                throw Self.refused("target.dataset", "is the dataset that is read")
+            }
             guard [.append, .replace].contains(definition.target.mode) else {
                 throw Self.refused("target.mode", "only append and replace are supported")
             }
@@ -77,6 +81,17 @@ struct PipelineRoutes: Sendable {
         let versions = try await store.pool.withConnection { try await $0.query(statement) }
         let (items, next) = page.page(of: versions) { [.number($0.version)] }
         return .list(items.map(Self.json), nextCursor: next)
+    }
+
+    /// A pipeline that reads a dataset has one output, and what it makes depends on nothing but the rows.
+    private static func checkSteps(_ definition: PipelineDefinition) throws(Problem) {
+        for (number, step) in definition.steps.enumerated() {
+            switch step {
+            case .route, .lookup:
+                throw refused("steps[\(number)].\(step.name)", "is not supported where the source is a dataset")
+            default: continue
+            }
+        }
     }
 
     private static func refused(_ path: String, _ message: String) -> Problem {

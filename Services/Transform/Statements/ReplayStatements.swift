@@ -13,7 +13,7 @@ struct ReplayInput: Sendable {
 struct FindReplayInputs: PostgresStatement {
     static let sql = """
         select n.ordinal, b.id, p.id, p.name, p.workspace_id, s.name, r.version, v.definition, b.receipt_ends,
-            b.raw_bytes, r.state <> 'running'
+            b.raw_bytes, b.received_at, r.state <> 'running'
         from millrace.run r
         join millrace.run_batch n on n.run = r.id
         join millrace.batch b on b.id = n.batch
@@ -36,8 +36,8 @@ struct FindReplayInputs: PostgresStatement {
                 batchID: try row.int8(1), pipelineID: try row.int8(2), pipeline: try row.text(3),
                 workspaceID: try row.int8(4), source: try row.text(5), version: try row.int4(6),
                 definition: try row.json(7), receiptEnds: try row.int4Array(8), rawBytes: try row.int8(9),
-                isOpen: true),
-            isFirst: try row.bool(10))
+                receivedAt: try row.timestamp(10), isOpen: true),
+            isFirst: try row.bool(11))
     }
 }
 
@@ -53,38 +53,66 @@ struct MarkTransformed: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(run), .int4Array(ordinals)] }
 }
 
+/// Draws ids for chunks.
+struct NextChunkIDs: PostgresStatement {
+    static let sql = "select nextval('landing.chunk_id') from generate_series(1, $1::int4)"
+    var count: Int32
+
+    var parameters: [PostgresValue] { [.int4(count)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
+}
+
 /// Hands to store what is to replace an output: rows, counts and quarantine in one chunk, which may be without rows.
 struct InsertReplacement: PostgresStatement {
     static let sql = """
-        with chunk as (
-            insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
-                raw_bytes, body, run, ordinal, filtered, quarantined, receipt_counts, fault_rows, fault_stages,
-                fault_errors, fault_raws)
-            values (nextval('landing.chunk_id'), $2, $3, $4, 0, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                $17, $18, $19)
-            returning id
-        )
-        select queue.enqueue('store', 'replace', $1,
-            array[jsonb_build_object('chunk', id, 'run', $11, 'ordinal', $12)], in_priority => (-1)::int2) from chunk
+        insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
+            raw_bytes, body, run, ordinal, received, filtered, quarantined, receipt_received, receipt_counts,
+            fault_rows, fault_stages, fault_errors, fault_raws, duplicates)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+            $23)
         """
-    var workspaceID: Int64
+    var id: Int64
     var run: Int64
     var ordinal: Int32
-    var batch: TransformedBatch
+    var output: TransformedOutput
+    /// Those of the output.
+    var faults: [QuarantinedRecord]
     /// Of a chunk without rows.
     let emptyBody: [UInt8]
 
     var parameters: [PostgresValue] {
-        let ledger = batch.application
-        let chunk = batch.chunk
-        let faults = batch.quarantined
+        let ledger = output.application
+        let chunk = output.chunk
         return [
-            .int8(workspaceID), .int8(ledger.batchID), .int8(ledger.pipelineID), .int4(ledger.version),
+            .int8(id), .int8(ledger.batchID), .int8(ledger.pipelineID), .int4(ledger.version), .int2(ledger.output),
             .int8(ledger.datasetID), .textArray(chunk?.columns ?? []), .textArray(chunk?.types ?? []),
             .int4(chunk?.rows ?? 0), .int4(chunk?.rawBytes ?? 0), .bytes(chunk?.body ?? emptyBody), .int8(run),
-            .int4(ordinal), .int4(ledger.filtered), .int4(ledger.quarantined),
-            .optional(ledger.receiptCounts) { .int4Array($0) }, .int4Array(faults.map(\.row)),
-            .textArray(faults.map(\.stage)), .jsonArray(faults.map(\.errors)), .byteaArray(faults.map(\.raw)),
+            .int4(ordinal), .int4(ledger.received), .int4(ledger.filtered), .int4(ledger.quarantined),
+            .optional(ledger.receiptReceived) { .int4Array($0) }, .optional(ledger.receiptCounts) { .int4Array($0) },
+            .int4Array(faults.map(\.row)), .textArray(faults.map(\.stage)), .jsonArray(faults.map(\.errors)),
+            .byteaArray(faults.map(\.raw)), .int4(ledger.duplicates),
+        ]
+    }
+}
+
+/// Enqueues the jobs that replace batches of a run, one for each with all its outputs' chunks.
+struct EnqueueReplacements: PostgresStatement {
+    static let sql = """
+        select queue.enqueue('store', 'replace', $1, array_agg(job order by ordinal), in_priority => (-1)::int2)
+        from (
+            select c.ordinal, jsonb_build_object('chunks', jsonb_agg(c.id order by c.place), 'run', $2::int8,
+                'ordinal', c.ordinal) as job
+            from unnest($3::int8[], $4::int4[]) with ordinality as c (id, ordinal, place) group by c.ordinal
+        ) batch
+        """
+    var workspaceID: Int64
+    /// Of one run.
+    var chunks: [InsertReplacement]
+
+    var parameters: [PostgresValue] {
+        [
+            .int8(workspaceID), .int8(chunks[0].run), .int8Array(chunks.map(\.id)), .int4Array(chunks.map(\.ordinal)),
         ]
     }
 

@@ -52,6 +52,8 @@ struct TableRun: Sendable {
     var pipelineID: Int64
     var version: Int32
     var definition: [UInt8]
+    /// In µs since 2000-01-01 UTC.
+    var createdAt: Int64
     /// Nil until the reading has begun.
     var reading: TableReading?
 }
@@ -70,7 +72,8 @@ struct FindTableRun: PostgresStatement {
     static let sql = """
         select r.id, r.epoch, r.workspace_id, r.pipeline_id, r.version, v.definition, r.columns, r.types, r.pin,
             r.snapshot, r.pin_pid, r.pin_started::text,
-            coalesce(r.pinned_until < clock_timestamp() + make_interval(secs => $2), false)
+            coalesce(r.pinned_until < clock_timestamp() + make_interval(secs => $2), false),
+            r.created_at
         from millrace.run r
         join millrace.pipeline_version v on v.pipeline_id = r.pipeline_id and v.version = r.version
         where r.id = $1 and r.kind = 'run' and not r.released and millrace.is_going_on(r.state, r.deadline)
@@ -90,7 +93,8 @@ struct FindTableRun: PostgresStatement {
         }
         return TableRun(
             id: try row.int8(0), epoch: try row.int4(1), workspaceID: try row.int8(2), pipelineID: try row.int8(3),
-            version: try row.int4(4), definition: try row.json(5), reading: reading)
+            version: try row.int4(4), definition: try row.json(5),
+            createdAt: try row.timestamp(13), reading: reading)
     }
 }
 
@@ -180,9 +184,9 @@ struct InsertSlice: PostgresStatement {
             returning b.run, b.ordinal, b.batch, b.chunk
         )
         insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
-            raw_bytes, body, run, ordinal, filtered, quarantined, receipt_counts, fault_rows, fault_stages,
+            raw_bytes, body, run, ordinal, filtered, quarantined, duplicates, receipt_counts, fault_rows, fault_stages,
             fault_errors, fault_raws)
-        select s.chunk, s.batch, $8, $9, 0, $10, $11, $12, $13, $14, $15, s.run, s.ordinal, $6, $7, null, $16, $17,
+        select s.chunk, s.batch, $8, $9, 0, $10, $11, $12, $13, $14, $15, s.run, s.ordinal, $6, $7, $20, null, $16, $17,
             $18, $19
         from slice s
         """
@@ -190,21 +194,21 @@ struct InsertSlice: PostgresStatement {
     var slice: TableSlice
     var received: Int32
     var readBytes: Int64
-    var batch: TransformedBatch
+    var output: TransformedOutput
+    var faults: [QuarantinedRecord]
     /// Of a chunk without rows.
     let emptyBody: [UInt8]
 
     var parameters: [PostgresValue] {
-        let ledger = batch.application
-        let chunk = batch.chunk
-        let faults = batch.quarantined
+        let ledger = output.application
+        let chunk = output.chunk
         return [
             .int8(run), .int4(slice.ordinal), .int8(slice.batchID), .int4(received), .int8(readBytes),
             .int4(ledger.filtered), .int4(ledger.quarantined), .int8(ledger.pipelineID), .int4(ledger.version),
             .int8(ledger.datasetID), .textArray(chunk?.columns ?? []), .textArray(chunk?.types ?? []),
             .int4(chunk?.rows ?? 0), .int4(chunk?.rawBytes ?? 0), .bytes(chunk?.body ?? emptyBody),
             .int4Array(faults.map(\.row)), .textArray(faults.map(\.stage)), .jsonArray(faults.map(\.errors)),
-            .byteaArray(faults.map(\.raw)),
+            .byteaArray(faults.map(\.raw)), .int4(ledger.duplicates),
         ]
     }
 }

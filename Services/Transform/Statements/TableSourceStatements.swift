@@ -70,8 +70,10 @@ struct FindOtherWriters: PostgresStatement {
         select p.name, coalesce(v.definition #>> '{target,mode}', 'append') = 'replace'
         from millrace.pipeline p
         join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
-        where p.workspace_id = $1 and p.active and v.definition #>> '{target,dataset}' = $2
-            and (p.name <> $3 or p.implicit)
+        where p.workspace_id = $1 and p.active and (p.name <> $3 or p.implicit)
+            and (v.definition #>> '{target,dataset}' = $2
+                or jsonb_path_exists(v.definition::jsonb, '$.steps[*].route[*] ? (@.dataset == $name)',
+                    jsonb_build_object('name', $2::text)))
         order by p.name limit 10
         """
     var workspaceID: Int64

@@ -54,7 +54,7 @@ struct RunStarter: Sendable {
         guard !pipeline.readsDataset else { throw RunRefusal.readsDataset(pipeline.source) }
         let definition = try PipelineDefinition.decode(JSONValue.parse(pipeline.definition))
         // Rows of other modes cannot be replaced batch by batch: a winner that is removed would have to be put back.
-        guard definition.target.mode == .append else { throw RunRefusal.mode(definition.target.mode) }
+        if let other = definition.outputs.first(where: { $0.mode != .append }) { throw RunRefusal.mode(other.mode) }
         guard let run = try await connection.query(NextRunID()).first else { throw RunRefusal.noPipeline }
         let chosen = try await choose(request, run, pipeline, connection)
         guard chosen.count + chosen.expired <= Self.batchLimit else { throw RunRefusal.tooMany }

@@ -203,16 +203,20 @@ struct TableSliceHandler: JobHandler {
         let input = TransformInput(
             batchID: slice.batchID, pipelineID: run.pipelineID, pipeline: "", workspaceID: run.workspaceID, source: "",
             version: run.version, definition: run.definition, receiptEnds: [], rawBytes: Int64(rows.bytes),
-            isOpen: true)
-        let pipeline = try pipelines.pipeline(run, reading)
-        let batch = try await transformer.transform(input, pipeline, rows.batch) { row in
+            receivedAt: run.createdAt, isOpen: true)
+        let pipeline = try await pipelines.pipeline(run, reading)
+        let batch = try await transformer.transform(input, pipeline, rows.batch, count: rows.batch.rowCount) { row in
             var text: [UInt8] = []
             rows.batch.appendJSON(Int(row), into: &text)
             return text
         }
+        // A pipeline that reads a dataset has one.
+        guard let output = batch.outputs.first else {
+            throw JobFailure(code: "no_output", message: "the pipeline has no output", isPermanent: true)
+        }
         let insert = InsertSlice(
             run: run.id, slice: slice, received: Int32(rows.batch.rowCount), readBytes: Int64(rows.bytes),
-            batch: batch, emptyBody: try Zstd.compress([]))
+            output: output, faults: batch.quarantined, emptyBody: try Zstd.compress([]))
         try await lease.transaction(settling: []) { connection in
             guard try await connection.execute(insert) == 1 else {
                 throw JobFailure(
