@@ -42,6 +42,7 @@ public struct StoreService: Sendable {
         settings.uploadPatience = configuration.uploadPatience
         settings.keyRetention = configuration.idempotencyRetention
         settings.streamRetention = configuration.streamRetention
+        settings.deletionRetention = configuration.deletionRetention
         return LandingMaintenance(
             pool: platform.pool, retirement: retirement, settings: settings, logger: platform.logger)
     }

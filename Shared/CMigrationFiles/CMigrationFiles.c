@@ -45,6 +45,10 @@ static const uint8_t schedules_0011[] = {
 #embed "../Migrations/SQL/0011_schedules.sql"
 };
 
+static const uint8_t dataset_modes_0014[] = {
+#embed "../Migrations/SQL/0014_dataset_modes.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -57,6 +61,7 @@ static const struct millrace_migration_file files[] = {
     {"0009_queue_retention.sql", queue_retention_0009, sizeof queue_retention_0009},
     {"0010_runs.sql", runs_0010, sizeof runs_0010},
     {"0011_schedules.sql", schedules_0011, sizeof schedules_0011},
+    {"0014_dataset_modes.sql", dataset_modes_0014, sizeof dataset_modes_0014},
 };
 
 size_t millrace_migration_count(void) {

@@ -9,7 +9,7 @@ struct FindReplacements: PostgresStatement {
                     then 'settled'
                 when a.run_id > c.run or a.version > c.version then 'superseded'
                 when not exists (select from millrace.dataset d where d.id = c.dataset_id) then 'homeless'
-                else 'wanted' end, c.run, c.ordinal
+                else 'wanted' end, coalesce(c.mode, 'append'), c.run, c.ordinal
         from landing.chunk c
         join millrace.run r on r.id = c.run
         join millrace.run_batch b on b.run = c.run and b.ordinal = c.ordinal
@@ -24,7 +24,7 @@ struct FindReplacements: PostgresStatement {
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> ChunkHead {
         var head = try ChunkHead(row)
-        head.runPlace = ChunkHead.RunPlace(run: try row.int8(11), ordinal: try row.int4(12))
+        head.runPlace = ChunkHead.RunPlace(run: try row.int8(12), ordinal: try row.int4(13))
         return head
     }
 }

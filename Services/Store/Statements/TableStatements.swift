@@ -10,6 +10,9 @@ struct DatasetShape: Sendable {
     var hasTable: Bool
     /// The names in the definition's `primary_key`.
     var primaryKey: [String]
+    var versionColumn: String?
+    /// There is a table of deleted keys.
+    var keepsDeletions: Bool
 }
 
 /// A column of the catalog.
@@ -30,7 +33,9 @@ struct CatalogColumn: Sendable, Equatable {
 struct LockDatasetShape: PostgresStatement {
     static let sql = """
         select d.id, w.schema_name, d.name, w.query_role, d.table_created,
-            array(select jsonb_array_elements_text(coalesce(d.definition->'primary_key', '[]')))
+            array(select jsonb_array_elements_text(coalesce(d.definition->'primary_key', '[]'))),
+            d.definition->>'version_column',
+            exists (select from millrace.dataset_deletions k where k.dataset_id = d.id)
         from millrace.dataset d join millrace.workspace w on w.id = d.workspace_id
         where d.id = $1 for no key update of d
         """
@@ -41,7 +46,8 @@ struct LockDatasetShape: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> DatasetShape {
         DatasetShape(
             id: try row.int8(0), schema: try row.text(1), name: try row.text(2), queryRole: try row.text(3),
-            hasTable: try row.bool(4), primaryKey: try row.textArray(5))
+            hasTable: try row.bool(4), primaryKey: try row.textArray(5),
+            versionColumn: try row.optionalText(6), keepsDeletions: try row.bool(7))
     }
 }
 

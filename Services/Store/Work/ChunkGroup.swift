@@ -1,12 +1,15 @@
 import Queue
 
-/// Chunks that are loaded by one COPY: of one dataset, with the same columns, no more bytes than a limit.
+/// Chunks that are loaded by one COPY: of one dataset, with the same columns and mode, no more bytes than a limit.
 struct ChunkGroup: Sendable {
     /// What chunks of one group have in common.
     struct Key: Hashable, Sendable {
         var datasetID: Int64
         var columns: [String]
         var types: [String]
+        var mode = LoadMode.append
+        /// Where rows are merged: their lineage then names the chunk. Nil where they are appended.
+        var pipelineID: Int64?
     }
 
     var key: Key
@@ -15,13 +18,18 @@ struct ChunkGroup: Sendable {
     var chunks: [ChunkHead] = []
     var bytes = 0
 
+    /// Of all chunks.
+    var rows: Int { chunks.reduce(0) { $0 + Int($1.rows) } }
+
     /// Sorts chunks into groups, in order. Each group has at most `limit` bytes before compression, or one chunk.
     static func groups(of loads: [(job: Job, chunk: ChunkHead)], limit: Int) -> [ChunkGroup] {
         var closed: [ChunkGroup] = []
         var open: [Key: ChunkGroup] = [:]
         var order: [Key] = []
         for (job, chunk) in loads {
-            let key = Key(datasetID: chunk.datasetID, columns: chunk.columns, types: chunk.types)
+            let key = Key(
+                datasetID: chunk.datasetID, columns: chunk.columns, types: chunk.types, mode: chunk.mode,
+                pipelineID: chunk.mode == .append ? nil : chunk.pipelineID)
             let size = Int(chunk.rawBytes)
             if let group = open[key], group.bytes + size > limit {
                 closed.append(group)

@@ -13,6 +13,7 @@ struct GroupLoader: Sendable {
     struct Outcome: Sendable {
         var rows: Int
         var refused: Int
+        var duplicates: Int
     }
 
     let raws: RawRecords
@@ -20,43 +21,75 @@ struct GroupLoader: Sendable {
 
     /// Loads the group. Errors: what the database or the lease throws; nothing of the group is stored then.
     func load(_ group: ChunkGroup, _ rows: GroupRows, into table: DatasetTable, lease: Lease) async throws -> Outcome {
-        let target = CopyTarget(table: table, columns: TableDefinition.lineage + group.key.columns)
-        let copy = target.copy
+        let target = Self.target(group.key, table)
         do {
             return try await lease.transaction(settling: group.jobs) { connection in
                 try await ledger.begin(group.chunks, connection)
-                let count: Int
+                let loaded: LoadedRows
                 do {
-                    count = try await connection.copyIn(copy) { try await $0.write(rows.copyData) }
+                    loaded = try await target.load(rows.copyData, of: group.chunks, connection)
                 } catch let error as PostgresError where error.sqlstate?.isDataFault ?? false {
                     throw RowsRefused(error: error)
                 }
-                guard count == group.chunks.reduce(0, { $0 + Int($1.rows) }) else {
-                    throw JobFailure(code: "row_count", message: "the chunks had \(count) rows, not what they said")
+                guard loaded.sent == group.rows else {
+                    throw JobFailure(
+                        code: "row_count", message: "the chunks had \(loaded.sent) rows, not what they said")
                 }
-                try await connection.execute(TouchDataset(datasetID: table.datasetID))
-                try await ledger.finish(group.chunks, connection)
-                return Outcome(rows: count, refused: 0)
+                let cut = loaded.isWhole(of: group) ? nil : try await rows.cut()
+                return try await finish(group, loaded, [], cut, connection)
             }
         } catch is RowsRefused {
             return try await loadSifted(group, rows, target, lease)
         }
     }
 
+    private static func target(_ key: ChunkGroup.Key, _ table: DatasetTable) -> any RowTarget {
+        let columns = TableDefinition.lineage + key.columns
+        switch key.mode {
+        case .append: return CopyTarget(table: table, columns: columns)
+        case .upsert, .ignore: return MergeTarget(table: table, mode: key.mode, columns: columns)
+        }
+    }
+
     private func loadSifted(
-        _ group: ChunkGroup, _ rows: GroupRows, _ target: CopyTarget, _ lease: Lease
+        _ group: ChunkGroup, _ rows: GroupRows, _ target: any RowTarget, _ lease: Lease
     ) async throws -> Outcome {
-        let cut = try rows.cut()
+        let cut = try await rows.cut()
         return try await lease.transaction(settling: group.jobs) { connection in
             try await ledger.begin(group.chunks, connection)
-            let refused = try await target.load(cut, connection)
+            let (loaded, refused) = try await target.sift(cut.rows, of: group.chunks, connection)
             let refusals = refused.map { row, error in
-                Refusal(chunk: rows.chunk(of: row, in: cut), row: cut.lineage(row).row, error: error)
+                Refusal(chunk: cut.chunk(of: row), row: cut.rows.lineage(row).row, error: error)
             }
             try await raws.quarantine(refusals, of: group.chunks, connection)
-            try await connection.execute(TouchDataset(datasetID: group.key.datasetID))
-            try await ledger.finish(group.chunks, connection)
-            return Outcome(rows: cut.count - refused.count, refused: refused.count)
+            return try await finish(group, loaded, refusals, cut, connection)
         }
+    }
+
+    /// Counts what was not stored, and ends the ledger's part. `cut` is nil where all was.
+    private func finish(
+        _ group: ChunkGroup, _ loaded: LoadedRows, _ refusals: [Refusal], _ cut: CutRows?,
+        _ connection: PostgresConnection
+    ) async throws -> Outcome {
+        var outcome = Outcome(rows: group.rows - refusals.count, refused: refusals.count, duplicates: 0)
+        if let cut {
+            let lost = await withTaskExecutorPreference(globalConcurrentExecutor) {
+                LostRows(refusals, loaded, of: cut)
+            }
+            try await lost.count(group.chunks, connection)
+            outcome.rows = group.rows - lost.rows
+            outcome.duplicates = lost.rows - refusals.count
+        }
+        try await connection.execute(TouchDataset(datasetID: group.key.datasetID))
+        try await ledger.finish(group.chunks, connection)
+        return outcome
+    }
+}
+
+extension LoadedRows {
+    /// Whether each row of the group was written.
+    fileprivate func isWhole(of group: ChunkGroup) -> Bool {
+        guard let written else { return true }
+        return written.reduce(0) { $0 + $1.count } == group.rows
     }
 }

@@ -8,6 +8,8 @@ import Queue
 struct LoadHandler: JobHandler {
     /// Longer than transform remembers a dataset's schema.
     static let transformDelay = 2.5
+    /// Times that a group may lose against another transaction before its jobs are failed.
+    static let losses = 5
 
     let pool: PostgresPool
     let tables: DatasetTables
@@ -104,6 +106,12 @@ struct LoadHandler: JobHandler {
         }
     }
 
+    /// The table is not what it was remembered as: it, a column or its schema is missing.
+    private static func isStaleTable(_ error: any Error) -> Bool {
+        if error is DeletionsForgotten { return true }
+        return ["42P01", "42703", "3F000"].contains((error as? PostgresError)?.sqlstate?.code ?? "")
+    }
+
     private func load(_ group: ChunkGroup, _ rows: GroupRows, _ lease: Lease, mayRepeat: Bool) async throws {
         let key = group.key
         switch try await tables.table(key.datasetID, columns: key.columns, types: key.types) {
@@ -111,14 +119,26 @@ struct LoadHandler: JobHandler {
             try await transformAgain(group.chunks, group.jobs, group.workspaceID, lease)
         case .table(let table):
             do {
-                let outcome = try await loader.load(group, rows, into: table, lease: lease)
+                let outcome = try await Self.untilItWins {
+                    try await loader.load(group, rows, into: table, lease: lease)
+                }
                 wakeup.notify("stored")
                 metrics.loaded(outcome, chunks: group.chunks.count, bytes: group.bytes)
-            } catch let error as PostgresError where error.isStaleTable && mayRepeat {
+            } catch  where mayRepeat && Self.isStaleTable(error) {
                 tables.forget(key.datasetID)
                 try await load(group, rows, lease, mayRepeat: false)
             }
         }
+    }
+
+    /// Repeats what lost against another transaction, a few times: no attempt of a job is charged for that.
+    private static func untilItWins<T: Sendable>(_ body: () async throws -> T) async throws -> T {
+        for _ in 0..<losses {
+            do {
+                return try await body()
+            } catch let error as PostgresError where error.sqlstate?.classCode == "40" {}
+        }
+        return try await body()
     }
 
     private func rows(of group: ChunkGroup) async throws -> GroupRows {
@@ -161,12 +181,5 @@ struct LoadHandler: JobHandler {
         logger.warning("chunks could not be loaded", ["jobs": .int(jobs.count), "error": .describing(failure)])
         await lease.fail(jobs, failure)
         wakeup.notify("stored")
-    }
-}
-
-extension PostgresError {
-    /// The table is not what it was remembered as: it, a column or its schema is missing.
-    fileprivate var isStaleTable: Bool {
-        ["42P01", "42703", "3F000"].contains(sqlstate?.code ?? "")
     }
 }

@@ -21,13 +21,14 @@ public struct CompiledPipeline: Sendable {
     ///   - batch: the decoded records.
     ///   - faults: of records that could not be decoded; they come first among the output's.
     public func run(_ batch: RecordBatch, faults: [RowFault] = []) -> PipelineOutput {
-        var output = PipelineOutput(batch: batch, filtered: [], faults: faults)
+        var output = PipelineOutput(batch: batch, filtered: [], faults: faults, deletes: nil)
         for step in steps {
             let result = step.step.apply(output.batch, place: step.place)
             output.batch = result.batch
             output.filtered += result.filtered
             output.faults += result.faults
         }
+        if let deleteWhen { output.markDeletions(deleteWhen) }
         return output
     }
 }
@@ -40,4 +41,19 @@ public struct PipelineOutput: Sendable {
     public var filtered: [Int32]
     /// Of records to be quarantined, each with its first fault.
     public var faults: [RowFault]
+    /// For each row of the batch whether it deletes the one with its key; nil where none does.
+    public var deletes: [UInt8]?
+
+    /// Asks each row whether it deletes; one for which that cannot be said is rejected.
+    mutating func markDeletions(_ condition: CompiledExpression) {
+        var run = ExpressionRun(batch, step: "target.delete_when")
+        var mask = run.mask(condition)
+        let failed = run.failedRows
+        faults += run.faults
+        if failed.contains(1) {
+            mask = zip(mask, failed).filter { $0.1 == 0 }.map(\.0)
+            batch.keep(failed.map { $0 ^ 1 })
+        }
+        deletes = mask.contains(1) ? mask : nil
+    }
 }

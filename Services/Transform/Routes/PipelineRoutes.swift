@@ -17,14 +17,15 @@ struct PipelineRoutes: Sendable {
         guard case .source(let sourceName) = compiled.definition.source else {
             throw Problem(.invalidPipeline, "source: a pipeline reads a source, by its name")
         }
-        guard compiled.definition.target.mode == .append else {
-            throw Problem(.invalidPipeline, "target.mode: only append is supported")
+        guard compiled.definition.target.mode != .replace else {
+            throw Problem(.invalidPipeline, "target.mode: replace is for pipelines that read a dataset")
         }
         let source = try ResourceName(checking: sourceName)
         _ = try ResourceName(checking: compiled.definition.target.dataset)
         let head = request.head
         let put = try await store.put(
-            name, source: source, definition: body.serialized(), workspaceID: principal.workspaceID
+            name, source: source, target: compiled.definition.target, definition: body.serialized(),
+            workspaceID: principal.workspaceID
         ) { try EntityTag.check(head, current: $0) }
         return Self.answer(put.created ? .created : .ok, put.pipeline)
     }

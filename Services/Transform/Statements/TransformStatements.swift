@@ -107,6 +107,7 @@ struct NewChunk: Sendable {
     var pipelineID: Int64
     var version: Int32
     var datasetID: Int64
+    var mode: PipelineDefinition.Mode
     var columns: [String]
     var types: [String]
     var rows: Int32
@@ -115,14 +116,14 @@ struct NewChunk: Sendable {
     var body: [UInt8]
 }
 
-/// Inserts chunks of one workspace that have the same columns, and a job for each that loads it.
+/// Inserts chunks of one workspace that have the same columns and mode, and a job for each that loads it.
 struct InsertChunks: PostgresStatement {
     static let sql = """
         with chunk as (
             insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
-                raw_bytes, body)
+                raw_bytes, body, mode)
             select nextval('landing.chunk_id'), c.batch_id, c.pipeline_id, c.version, 0, c.dataset_id, $2, $3, c.rows,
-                c.raw_bytes, c.body
+                c.raw_bytes, c.body, nullif($11, 'append')
             from unnest($4::int8[], $5::int8[], $6::int4[], $7::int8[], $8::int4[], $9::int4[], $10::bytea[])
                 as c (batch_id, pipeline_id, version, dataset_id, rows, raw_bytes, body)
             returning id
@@ -150,7 +151,7 @@ struct InsertChunks: PostgresStatement {
             .int8(chunks[0].workspaceID), .textArray(chunks[0].columns), .textArray(chunks[0].types),
             .int8Array(chunks.map(\.batchID)), .int8Array(chunks.map(\.pipelineID)),
             .int4Array(chunks.map(\.version)), .int8Array(chunks.map(\.datasetID)), .int4Array(chunks.map(\.rows)),
-            .int4Array(chunks.map(\.rawBytes)), .byteaArray(chunks.map(\.body)),
+            .int4Array(chunks.map(\.rawBytes)), .byteaArray(chunks.map(\.body)), .text(chunks[0].mode.rawValue),
         ]
     }
 
@@ -159,7 +160,7 @@ struct InsertChunks: PostgresStatement {
 
 extension NewChunk {
     fileprivate func fits(with other: NewChunk) -> Bool {
-        workspaceID == other.workspaceID && columns == other.columns && types == other.types
+        workspaceID == other.workspaceID && columns == other.columns && types == other.types && mode == other.mode
     }
 }
 

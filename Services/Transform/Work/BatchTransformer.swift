@@ -28,7 +28,7 @@ struct BatchTransformer: Sendable {
         let outcome = pipeline.steps.run(decoded.batch)
         let dataset = pipeline.dataset
         let schema = try await schemas.schema(dataset, workspaceID: input.workspaceID)
-        var fitter = OutputFitter(outcome.batch, to: schema)
+        var fitter = OutputFitter(outcome.batch, deletes: outcome.deletes, to: schema)
         for _ in 0..<Self.agreementRounds {
             let wanted = fitter.plan()
             if wanted.isEmpty { break }
@@ -39,7 +39,7 @@ struct BatchTransformer: Sendable {
         }
         let fitted = fitter.fit()
         let faults = StagedFaults(decode: decoded.faults, transform: outcome.faults + fitted.faults)
-        let chunk = try encode(fitted.batch, input, schema)
+        let chunk = try encode(fitted.batch, input, schema, pipeline.mode)
         let turnedDown = faults.rows
         let filtered = outcome.filtered
         return TransformedBatch(
@@ -52,12 +52,14 @@ struct BatchTransformer: Sendable {
             quarantined: faults.records(of: frame, input, datasetID: schema.id))
     }
 
-    private func encode(_ batch: RecordBatch, _ input: TransformInput, _ schema: DatasetSchema) throws -> NewChunk? {
+    private func encode(
+        _ batch: RecordBatch, _ input: TransformInput, _ schema: DatasetSchema, _ mode: PipelineDefinition.Mode
+    ) throws -> NewChunk? {
         guard batch.rowCount > 0 else { return nil }
         let rows = try CopyBinaryEncoder(batch: input.batchID, output: 0, pieceBytes: 64 << 20).encode(batch)
         return NewChunk(
             workspaceID: input.workspaceID, batchID: input.batchID, pipelineID: input.pipelineID,
-            version: input.version, datasetID: schema.id, columns: batch.columns.map(\.name),
+            version: input.version, datasetID: schema.id, mode: mode, columns: batch.columns.map(\.name),
             types: batch.columns.map { named in
                 if case .typed(let type) = named.column.type { type.rawValue } else { ColumnType.text.rawValue }
             },

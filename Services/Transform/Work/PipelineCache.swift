@@ -4,6 +4,7 @@ import Synchronization
 /// A pipeline's compiled steps, and the dataset they fill.
 struct BoundPipeline: Sendable {
     var dataset: String
+    var mode: PipelineDefinition.Mode
     var steps: CompiledPipeline
 }
 
@@ -23,7 +24,8 @@ final class PipelineCache: Sendable {
         let version = Version(pipelineID: input.pipelineID, version: input.version)
         if let known = compiled.withLock({ $0[version] }) { return known }
         let (definition, steps) = try PipelineCompiler().compile(JSONValue.parse(input.definition))
-        let pipeline = BoundPipeline(dataset: definition.target.dataset, steps: steps)
+        let pipeline = BoundPipeline(
+            dataset: definition.target.dataset, mode: definition.target.mode, steps: steps)
         compiled.withLock { compiled in
             if compiled.count >= Self.capacity { compiled.removeAll() }
             compiled[version] = pipeline

@@ -23,7 +23,7 @@ struct ReplayRequest: Sendable {
 /// Why a run is not made.
 enum RunRefusal: Error, Sendable {
     case noPipeline
-    /// The current version does not append to its dataset.
+    /// The current version does not append to its dataset, or the one that made one of the batches did not.
     case mode(PipelineDefinition.Mode)
     /// These are no batches of the pipeline's source.
     case unknownBatches([Int64])
@@ -60,6 +60,10 @@ struct RunStarter: Sendable {
         }
         if let other = try await connection.query(FindOverlap(run: run, pipelineID: pipelineID)).first {
             throw RunRefusal.overlap(run: other)
+        }
+        let merged = FindMergedMode(run: run, pipelineID: pipelineID)
+        if let mode = try await connection.query(merged).first.flatMap(PipelineDefinition.Mode.init) {
+            throw RunRefusal.mode(mode)
         }
         if let shared = try await connection.query(FindSharedRows(run: run, pipelineID: pipelineID)).first {
             throw RunRefusal.sharedRows(shared)
@@ -105,7 +109,9 @@ extension RunRefusal: CustomStringConvertible {
     var description: String {
         switch self {
         case .noPipeline: "the pipeline is not there any more"
-        case .mode(let mode): "target.mode is \(mode.rawValue); only pipelines that append can be replayed"
+        case .mode(let mode):
+            "rows were stored with target.mode \(mode.rawValue); only what was appended can be replayed, since a row "
+                + "that took another one's place cannot be taken back"
         case .unknownBatches(let ids): "no batches of the pipeline's source: \(Self.list(ids))"
         case .rawExpired(let ids, let count):
             "the raw bytes of \(count) \(count == 1 ? "batch has" : "batches have") expired: \(Self.list(ids))"
