@@ -43,6 +43,35 @@ struct OperatorTests {
         }
     }
 
+    @Test("A redriven job is cancelled although the lease that buried it is still there")
+    func cancelsRedriven() async throws {
+        try await withPool { pool in
+            let ids = try await pool.enqueue(2)
+            let inspector = QueueInspector(pool: pool)
+            let (buried, over) = (ShutdownSignal(), ShutdownSignal())
+            let handler = ClosureHandler { jobs, lease in
+                if jobs.count == 2 {
+                    await lease.fail(jobs[0], JobFailure(code: "bad", message: "for good", isPermanent: true))
+                    buried.request()
+                }
+                await over.requested()
+                try await lease.settle(jobs.count == 2 ? [jobs[1]] : jobs)
+            }
+            try await pool.withWorker(handler) {
+                await buried.requested()
+                #expect(try await inspector.redrive("transform") == [ids[0]])
+                try await pool.wait(until: "SELECT count(*) FROM queue.lease", is: 2)
+                #expect(try await inspector.job(ids[0])?.state == .running)
+                #expect(try await inspector.cancel(ids[0]) == .stopped)
+                over.request()
+                try await pool.wait(until: "SELECT count(*) FROM queue.lease", is: 0)
+            }
+            #expect(try await inspector.job(ids[0])?.state == .cancelled)
+            #expect(try await inspector.job(ids[1])?.state == .succeeded)
+            #expect(try await inspector.outcomes(of: ids[0]).map(\.state).sorted() == ["cancelled", "dead"])
+        }
+    }
+
     @Test("The handler of a cancelled job is told within a second, by the cancellation of its task")
     func tellsHandler() async throws {
         try await withPool { pool in

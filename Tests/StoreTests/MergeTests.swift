@@ -59,7 +59,8 @@ struct MergeTests {
                 try await pool.load([second])
                 try await pool.waitStored([second])
             }
-            #expect(try await pool.texts("select name || coalesce(note, ' null') from ws_default.orders") == ["z0 null"])
+            let found = try await pool.texts("select name || coalesce(note, ' null') from ws_default.orders")
+            #expect(found == ["z0 null"])
         }
     }
 

@@ -8,7 +8,8 @@ import Synchronization
 /// have expired, uploads that broke off or stand still swept, old idempotency keys, streams and deleted keys forgotten.
 ///
 /// At rest the leader sends one statement each `interval`, one each `retirementInterval` and two each
-/// `streamInterval`, with one more for each dataset that keeps deleted keys, a candidate one at the end of each term that it sees.
+/// `streamInterval`, with one more for each dataset that keeps deleted keys, a candidate one at the end of each term
+/// that it sees.
 final class LandingMaintenance: Service {
     struct Settings: Sendable {
         var interval = Duration.seconds(30)

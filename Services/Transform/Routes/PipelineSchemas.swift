@@ -9,7 +9,8 @@ enum PipelineSchemas {
 
     /// A PUT's body: a source's records go into a dataset.
     static let definition = definition(
-        source: ResourceName.schema, dataset: ResourceName.schema, mode: ["type": "string", "enum": ["append", "upsert", "ignore"]])
+        source: ResourceName.schema, dataset: ResourceName.schema,
+        mode: ["type": "string", "enum": ["append", "upsert", "ignore"]])
 
     static let dryRun = Schema.request(
         [

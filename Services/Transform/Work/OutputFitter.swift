@@ -10,7 +10,8 @@ import Records
 struct OutputFitter {
     /// Rows as the dataset takes them.
     struct Fitted {
-        /// Columns in the dataset's order, all typed; then `_extra` where a row has any, `_deleted` where a row deletes.
+        /// Columns in the dataset's order, all typed; then `_extra` where a row has any, and `_deleted` where one
+        /// deletes.
         var batch: RecordBatch
         var faults: [RowFault]
     }

@@ -21,8 +21,9 @@ struct PipelineStore: Sendable {
     }
 
     /// Creates the pipeline or gives it a new version; a definition that is the current one changes nothing.
-    /// `definition` is canonical JSON. `check` sees the current version's tag before anything is written. Throws
-    /// `invalid_pipeline` where the dataset lacks what the mode needs, `conflict` where another pipeline's is in the way.
+    /// `definition` is canonical JSON. `check` sees the current version's tag before anything is written.
+    /// Throws `invalid_pipeline` where the dataset lacks what the mode needs, `conflict` where another pipeline's mode is
+    /// in the way.
     func put(
         _ name: ResourceName, source: ResourceName, target: PipelineDefinition.Target, definition: [UInt8],
         workspaceID: Int64,
