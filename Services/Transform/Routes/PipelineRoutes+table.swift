@@ -38,7 +38,13 @@ struct PipelineRouteTable: Sendable {
             .put, "/v1/pipelines/{name}", scope: "pipelines:write",
             operation: Operation(
                 id: "putPipeline", summary: "Create a pipeline, or give it a new version",
-                description: "An identical definition makes no new version. A mistake is answered with its path.",
+                description: """
+                    An identical definition makes no new version. A mistake is answered with its path. `target.mode` \
+                    says how rows meet those with their key: `append` adds them, `upsert` keeps the latest by the \
+                    dataset's `version_column`, then by batch and record, `ignore` the earliest by batch and record, \
+                    whatever the order of loading; both need a dataset with a `primary_key`, and all pipelines that \
+                    fill it have one mode. With `upsert` a row for which `delete_when` holds deletes what is older.
+                    """,
                 tag: "pipelines", parameters: [Self.name, .ifMatch],
                 requestBody: [.json(schema: PipelineSchemas.definition, example: Self.definition)],
                 answers: [
