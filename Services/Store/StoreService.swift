@@ -69,6 +69,9 @@ public struct StoreService: Sendable {
                 pool: pool, tables: tables, ledger: ledger, wakeup: wakeup, groupBytes: groupBytes, metrics: metrics,
                 logger: logger)
         }
-        return KindDispatch(["load": handler(LoadLedger()), "replace": handler(ReplaceLedger())])
+        return KindDispatch([
+            "load": handler(LoadLedger()), "replace": handler(ReplaceLedger()), "rebuild": handler(RebuildLedger()),
+            "swap": SwapHandler(pool: pool, tables: tables, wakeup: wakeup, logger: logger),
+        ])
     }
 }

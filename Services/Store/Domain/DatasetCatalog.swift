@@ -80,6 +80,7 @@ struct DatasetCatalog: Sendable {
         let columns = try await connection.query(ListColumns(datasetID: dataset.id))
         let old = try JSONValue.parse(dataset.definition)
         let key = (old["primary_key"]?.array ?? []).compactMap(\.string)
+        try await checkRebuild(dataset, connection)
         let change = DatasetChange(to: definition, from: columns, primaryKey: key)
         if key != definition.primaryKey { try await checkMergers(dataset, key, connection) }
         // What deleted a key is ranked by the column.
@@ -122,6 +123,20 @@ struct DatasetCatalog: Sendable {
             .incompatibleChange, "pipelines merge rows by the key: \(mergers.joined(separator: ", "))", errors: [fault])
     }
 
+    private func checkRebuild(_ dataset: StoredDataset, _ connection: PostgresConnection) async throws {
+        guard let rebuild = try await connection.query(FindRebuild(datasetID: dataset.id)).first, rebuild.isGoingOn
+        else { return }
+        throw Problem(.inUse, "run \(rebuild.run) is rebuilding the dataset")
+    }
+
+    /// What a rebuild that came to nothing has left.
+    private func dropShadow(_ dataset: StoredDataset, _ connection: PostgresConnection) async throws {
+        let shadow = DatasetTable.shadowName(dataset.name)
+        for name in [shadow, DatasetTable.deletedName(shadow)] {
+            try await connection.query("drop table if exists \(identifier: dataset.schema, name)")
+        }
+    }
+
     private func forgetDeletions(_ dataset: StoredDataset, _ connection: PostgresConnection) async throws {
         let name = DatasetTable.deletedName(dataset.name)
         try await connection.query("drop table if exists \(identifier: dataset.schema, name)")
@@ -159,6 +174,7 @@ struct DatasetCatalog: Sendable {
             }
             try check(EntityTag(version: dataset.version))
             let writers = try await connection.query(FindWriters(workspaceID: workspaceID, dataset: name.text))
+            try await checkRebuild(dataset, connection)
             guard writers.isEmpty else {
                 throw Problem(.inUse, "pipelines write into the dataset: \(writers.joined(separator: ", "))")
             }
@@ -166,6 +182,7 @@ struct DatasetCatalog: Sendable {
                 try await connection.query("drop table if exists \(identifier: dataset.schema, dataset.name)")
             }
             try await forgetDeletions(dataset, connection)
+            try await dropShadow(dataset, connection)
             try await connection.execute(DeleteDataset(id: dataset.id))
         }
     }

@@ -68,14 +68,6 @@ struct FailLoading: PostgresStatement {
 
 /// The requests of chunks' batches, and what was counted of each so far.
 struct FindReceiptCounts: PostgresStatement {
-    struct Found: Sendable {
-        /// Of the chunk among those asked for.
-        var place: Int
-        var ends: [Int32]
-        /// As `millrace.application.receipt_counts`; empty where nothing was counted.
-        var counts: [Int32]
-    }
-
     static let sql = """
         select c.place, b.receipt_ends, coalesce(a.receipt_counts, '{}')
         from unnest($1::int8[], $2::int8[], $3::int2[]) with ordinality as c (batch_id, pipeline_id, output, place)
@@ -89,23 +81,14 @@ struct FindReceiptCounts: PostgresStatement {
         [.int8Array(chunks.map(\.batchID)), .int8Array(chunks.map(\.pipelineID)), .int2Array(chunks.map(\.output))]
     }
 
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> Found {
-        Found(place: Int(try row.int8(0)) - 1, ends: try row.int4Array(1), counts: try row.int4Array(2))
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> ReceiptCounts.Found {
+        try ReceiptCounts.Found(row)
     }
 }
 
 /// Takes rows that were lost from what was stored of chunks, and counts their records. The arrays of receipt counts
 /// are passed as text, since an array of arrays must be rectangular.
 struct CountLost: PostgresStatement {
-    struct Update: Sendable {
-        var chunk: ChunkHead
-        var rows: Int32
-        var quarantined: Int32
-        var duplicates: Int32
-        /// As `millrace.application.receipt_counts`; nil where the batch has one request.
-        var receiptCounts: [Int32]?
-    }
-
     static let sql = """
         update millrace.application a set stored = a.stored - c.rows, quarantined = a.quarantined + c.quarantined,
             duplicates = a.duplicates + c.duplicates,
@@ -114,7 +97,7 @@ struct CountLost: PostgresStatement {
             as c (batch_id, pipeline_id, output, rows, quarantined, duplicates, receipt_counts)
         where a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id and a.output = c.output
         """
-    var updates: [Update]
+    var updates: [LostRows.Update]
 
     var parameters: [PostgresValue] {
         [

@@ -243,7 +243,7 @@ struct GiveUpReplacing: PostgresStatement {
 
 /// Locks runs some of whose batches were moved, and moves the runs on. Gives those that are not going on any more.
 struct AdvanceRuns: PostgresStatement {
-    static let sql = "select millrace.advance_runs($1)"
+    static let sql = "select millrace.advance_replays($1)"
     var runs: [Int64]
 
     var parameters: [PostgresValue] { [.int8Array(runs)] }
@@ -253,7 +253,7 @@ struct AdvanceRuns: PostgresStatement {
 
 extension [ChunkHead] {
     /// Batches, pipelines and outputs.
-    fileprivate var outputParameters: [PostgresValue] {
+    var outputParameters: [PostgresValue] {
         [.int8Array(map(\.batchID)), .int8Array(map(\.pipelineID)), .int2Array(map(\.output))]
     }
 

@@ -10,6 +10,8 @@ struct ChunkGroup: Sendable {
         var mode = LoadMode.append
         /// Where rows are merged: their lineage then names the chunk. Nil where they are appended.
         var pipelineID: Int64?
+        /// The same of runs: each fills a table of its own.
+        var run: Int64?
     }
 
     var key: Key
@@ -17,6 +19,9 @@ struct ChunkGroup: Sendable {
     var jobs: [Job] = []
     var chunks: [ChunkHead] = []
     var bytes = 0
+
+    /// Of those whose rows fill a table beside the dataset's.
+    var run: Int64? { chunks.first?.runPlace?.run }
 
     /// Of all chunks.
     var rows: Int { chunks.reduce(0) { $0 + Int($1.rows) } }
@@ -29,7 +34,8 @@ struct ChunkGroup: Sendable {
         for (job, chunk) in loads {
             let key = Key(
                 datasetID: chunk.datasetID, columns: chunk.columns, types: chunk.types, mode: chunk.mode,
-                pipelineID: chunk.mode == .append ? nil : chunk.pipelineID)
+                pipelineID: chunk.mode == .append ? nil : chunk.pipelineID,
+                run: chunk.mode == .append ? nil : chunk.runPlace?.run)
             let size = Int(chunk.rawBytes)
             if let group = open[key], group.bytes + size > limit {
                 closed.append(group)

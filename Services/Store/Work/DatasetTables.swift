@@ -52,7 +52,7 @@ final class DatasetTables: Sendable {
 
     static let capacity = 10_000
 
-    private let pool: PostgresPool
+    let pool: PostgresPool
     private let patience: Patience
     private let logger: Logger
     private let known = Mutex<[Int64: DatasetTable]>([:])
@@ -112,9 +112,11 @@ final class DatasetTables: Sendable {
         let missing = columns.filter { $0.state == .agreed }
         if !shape.hasTable {
             for statement in TableDefinition.create(shape, columns: missing) { try await connection.query(statement) }
+            try await connection.query(TableDefinition.grant(shape))
             try await connection.execute(MarkTableCreated(datasetID: datasetID))
         } else if !missing.isEmpty {
             try await connection.query(TableDefinition.add(missing, to: shape))
+            if shape.hasShadow { try await connection.query(TableDefinition.add(missing, to: shape.shadow)) }
         }
         if !missing.isEmpty {
             try await connection.execute(
@@ -135,8 +137,10 @@ final class DatasetTables: Sendable {
     ) async throws {
         try await connection.query("lock table \(identifier: shape.schema, shape.name) in share mode")
         let version = shape.versionColumn.flatMap { name in columns.contains { $0.name == name } ? name : nil }
-        for statement in TableDefinition.createDeletions(shape, version: version) {
-            try await connection.query(statement)
+        for table in [shape] + (shape.hasShadow ? [shape.shadow] : []) {
+            for statement in TableDefinition.createDeletions(table, version: version) {
+                try await connection.query(statement)
+            }
         }
         try await connection.execute(MarkDeletionsKept(datasetID: shape.id))
     }

@@ -21,7 +21,7 @@ struct GroupLoader: Sendable {
 
     /// Loads the group. Errors: what the database or the lease throws; nothing of the group is stored then.
     func load(_ group: ChunkGroup, _ rows: GroupRows, into table: DatasetTable, lease: Lease) async throws -> Outcome {
-        let target = Self.target(group.key, table)
+        let target = target(group.key, table)
         do {
             return try await lease.transaction(settling: group.jobs) { connection in
                 try await ledger.begin(group.chunks, connection)
@@ -43,11 +43,12 @@ struct GroupLoader: Sendable {
         }
     }
 
-    private static func target(_ key: ChunkGroup.Key, _ table: DatasetTable) -> any RowTarget {
+    private func target(_ key: ChunkGroup.Key, _ table: DatasetTable) -> any RowTarget {
         let columns = TableDefinition.lineage + key.columns
         switch key.mode {
         case .append: return CopyTarget(table: table, columns: columns)
-        case .upsert, .ignore: return MergeTarget(table: table, mode: key.mode, columns: columns)
+        case .upsert, .ignore: return MergeTarget(
+            table: table, mode: key.mode, columns: columns, isShadow: ledger.fillsShadow)
         }
     }
 
@@ -61,7 +62,7 @@ struct GroupLoader: Sendable {
             let refusals = refused.map { row, error in
                 Refusal(chunk: cut.chunk(of: row), row: cut.rows.lineage(row).row, error: error)
             }
-            try await raws.quarantine(refusals, of: group.chunks, connection)
+            try await raws.quarantine(refusals, of: group.chunks, in: ledger, connection)
             return try await finish(group, loaded, refusals, cut, connection)
         }
     }
@@ -76,11 +77,12 @@ struct GroupLoader: Sendable {
             let lost = await withTaskExecutorPreference(globalConcurrentExecutor) {
                 LostRows(refusals, loaded, of: cut)
             }
-            try await lost.count(group.chunks, connection)
+            try await lost.count(group.chunks, in: ledger, connection)
             outcome.rows = group.rows - lost.rows
             outcome.duplicates = lost.rows - refusals.count
         }
-        try await connection.execute(TouchDataset(datasetID: group.key.datasetID))
+        try await connection.execute(
+            TouchDataset(datasetID: group.key.datasetID, endsRebuild: group.key.mode == .append))
         try await ledger.finish(group.chunks, connection)
         return outcome
     }

@@ -136,7 +136,27 @@ final class LandingMaintenance: Service {
                 // The dataset was removed meanwhile.
             }
         }
+        try await dropShadows()
         sweepsDeletionsAt.withLock { $0 = .now + settings.streamInterval }
+    }
+
+    /// What rebuilds that came to nothing have left. A table that somebody has locked is left for the next time.
+    private func dropShadows() async throws {
+        for dataset in try await pool.withConnection({ try await $0.query(ListLeftShadows()) }) {
+            do {
+                try await pool.withTransaction { connection in
+                    try await connection.query("set local lock_timeout = '2s'")
+                    guard let shape = try await connection.query(LockDatasetShape(datasetID: dataset)).first,
+                        try await connection.query(ListLeftShadows()).contains(dataset)
+                    else { return }
+                    for name in [shape.shadow.name, DatasetTable.deletedName(shape.shadow.name)] {
+                        try await connection.query("drop table if exists \(identifier: shape.schema, name)")
+                    }
+                    try await connection.execute(EndRebuild(datasetID: dataset))
+                }
+            } catch let error as PostgresError where error.sqlstate == .lockNotAvailable {}
+        }
+        _ = try await pool.withConnection { try await $0.execute(ForgetEndedParts()) }
     }
 
     private func sweep(_ statement: some PostgresStatement) async throws {

@@ -117,7 +117,8 @@ struct LoadHandler: JobHandler {
         switch try await tables.table(key.datasetID, columns: key.columns, types: key.types) {
         case .gone, .unfit:
             try await transformAgain(group.chunks, group.jobs, group.workspaceID, lease)
-        case .table(let table):
+        case .table(let own):
+            let table = ledger.fillsShadow ? try await tables.shadow(of: own, run: group.run) : own
             do {
                 let outcome = try await Self.untilItWins {
                     try await loader.load(group, rows, into: table, lease: lease)
@@ -126,6 +127,9 @@ struct LoadHandler: JobHandler {
                 metrics.loaded(outcome, chunks: group.chunks.count, bytes: group.bytes)
             } catch  where mayRepeat && Self.isStaleTable(error) {
                 tables.forget(key.datasetID)
+                try await load(group, rows, lease, mayRepeat: false)
+            } catch is ShadowMissing where mayRepeat {
+                _ = try await tables.shadow(of: own, run: nil)
                 try await load(group, rows, lease, mayRepeat: false)
             }
         }

@@ -41,41 +41,62 @@ struct LostRows: Sendable {
         }
     }
 
+    /// What a chunk's output lost.
+    struct Update: Sendable {
+        var chunk: ChunkHead
+        var rows: Int32
+        var quarantined: Int32
+        var duplicates: Int32
+        /// As `millrace.application.receipt_counts`; nil where the batch has one request.
+        var receiptCounts: [Int32]?
+    }
+
     /// Writes the counts into the outputs of the chunks, and of the requests in their batches.
-    func count(_ heads: [ChunkHead], _ connection: PostgresConnection) async throws {
+    func count(_ heads: [ChunkHead], in ledger: any ChunkLedger, _ connection: PostgresConnection) async throws {
         guard !chunks.isEmpty else { return }
         let outputs = chunks.map { heads[$0.chunk] }
-        let found = try await connection.query(FindReceiptCounts(chunks: outputs))
+        let found = try await ledger.receiptCounts(outputs, connection)
         let receipts = Dictionary(found.map { ($0.place, $0) }, uniquingKeysWith: { first, _ in first })
         let updates = chunks.enumerated().map { place, lost in
-            CountLost.Update(
+            Update(
                 chunk: outputs[place], rows: Int32(lost.rows), quarantined: Int32(lost.quarantined.count),
                 duplicates: Int32(lost.duplicates.count),
                 receiptCounts: receipts[place].flatMap {
-                    ReceiptCounts.adding(quarantined: lost.quarantined, duplicates: lost.duplicates, to: $0)
+                    $0.adding(quarantined: lost.quarantined, duplicates: lost.duplicates)
                 })
         }
-        try await connection.execute(CountLost(updates: updates))
+        try await ledger.count(updates, connection)
     }
 }
 
 /// The counts of the requests coalesced into a batch: filtered, quarantined, duplicates of each.
 enum ReceiptCounts {
-    /// The counts with records added; nil for a batch of one request, whose counts are the batch's.
-    static func adding(
-        quarantined: [Int32], duplicates: [Int32], to found: FindReceiptCounts.Found
-    ) -> [Int32]? {
-        let ends = found.ends
-        guard ends.count > 1 else { return nil }
-        var counts =
-            found.counts.count == ends.count * 3 ? found.counts : [Int32](repeating: 0, count: ends.count * 3)
-        for row in quarantined { counts[3 * receipt(of: row, ends) + 1] += 1 }
-        for row in duplicates { counts[3 * receipt(of: row, ends) + 2] += 1 }
-        return counts
+    /// Those of a chunk's batch.
+    struct Found: Sendable {
+        /// Of the chunk among those asked for.
+        var place: Int
+        var ends: [Int32]
+        /// As `millrace.application.receipt_counts`; empty where nothing was counted.
+        var counts: [Int32]
+
+        init(_ row: PostgresRow) throws(PostgresError) {
+            place = Int(try row.int8(0)) - 1
+            ends = try row.int4Array(1)
+            counts = try row.int4Array(2)
+        }
+
+        /// The counts with records added; nil for a batch of one request, whose counts are the batch's.
+        func adding(quarantined: [Int32], duplicates: [Int32]) -> [Int32]? {
+            guard ends.count > 1 else { return nil }
+            var counts = counts.count == ends.count * 3 ? counts : [Int32](repeating: 0, count: ends.count * 3)
+            for row in quarantined { counts[3 * ReceiptCounts.receipt(of: row, ends) + 1] += 1 }
+            for row in duplicates { counts[3 * ReceiptCounts.receipt(of: row, ends) + 2] += 1 }
+            return counts
+        }
     }
 
     /// The first request whose end lies past the record.
-    private static func receipt(of row: Int32, _ ends: [Int32]) -> Int {
+    fileprivate static func receipt(of row: Int32, _ ends: [Int32]) -> Int {
         var low = 0
         var high = ends.count - 1
         while low < high {

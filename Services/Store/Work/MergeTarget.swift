@@ -10,6 +10,8 @@ struct MergeTarget: RowTarget {
     let mode: LoadMode
     /// Those of the chunks, with the lineage.
     let columns: [String]
+    /// The table is the one that is to take the dataset's place.
+    let isShadow: Bool
 
     private var marksDeletions: Bool { columns.contains(TableDefinition.deleted) }
     private var tableColumns: [String] { columns.filter { $0 != TableDefinition.deleted } }
@@ -79,10 +81,28 @@ struct MergeTarget: RowTarget {
             key.keepsDeletions = try await connection.query(LockDeletions(datasetID: table.datasetID)).first != nil
             if marksDeletions, !key.keepsDeletions { throw DeletionsForgotten() }
         }
-        let statement = MergeStatement(
-            table: table, key: key, mode: mode, columns: tableColumns, marksDeletions: marksDeletions)
-        let result = try await connection.query(statement.query)
+        let result = try await connection.query(statement(table, key).query)
+        if !isShadow, try await isRebuilt(connection) {
+            _ = try await connection.query(statement(table.shadow, key).query)
+        }
         return (count, try (0..<result.rowCount).map { try MergedRecords(result[$0]) })
+    }
+
+    private func statement(_ table: DatasetTable, _ key: MergeKey) -> MergeStatement {
+        MergeStatement(table: table, key: key, mode: mode, columns: tableColumns, marksDeletions: marksDeletions)
+    }
+
+    /// Whether the rows go into the table beside the dataset's, too. If not, what is in that one is the whole no more.
+    private func isRebuilt(_ connection: PostgresConnection) async throws -> Bool {
+        guard let rebuild = try await connection.query(FindRebuild(datasetID: table.datasetID)).first else {
+            return false
+        }
+        guard rebuild.isGoingOn, rebuild.mode == mode else {
+            try await connection.execute(EndRebuild(datasetID: table.datasetID))
+            return false
+        }
+        guard rebuild.isMade else { throw ShadowMissing() }
+        return true
     }
 
     /// A row that deletes may lack what the table's other rows must have.
@@ -102,3 +122,6 @@ struct MergeTarget: RowTarget {
 
 /// The table of deleted keys was dropped since it was seen: the dataset is looked at again.
 struct DeletionsForgotten: Error {}
+
+/// The dataset is rebuilt, and the table for that is not there yet.
+struct ShadowMissing: Error {}

@@ -18,7 +18,9 @@ struct RawRecords: Sendable {
     static let recordLimit = 1 << 20
 
     /// Works on the transaction that loads the chunks' other rows.
-    func quarantine(_ refusals: [Refusal], of chunks: [ChunkHead], _ connection: PostgresConnection) async throws {
+    func quarantine(
+        _ refusals: [Refusal], of chunks: [ChunkHead], in ledger: any ChunkLedger, _ connection: PostgresConnection
+    ) async throws {
         for (place, refused) in Dictionary(grouping: refusals, by: \.chunk).sorted(by: { $0.key < $1.key }) {
             let chunk = chunks[place]
             // Several rows may come from one record: it is quarantined once, with all reasons.
@@ -32,7 +34,7 @@ struct RawRecords: Sendable {
             }
             for start in stride(from: 0, to: records.count, by: 500) {
                 let part = records[start..<min(records.count, start + 500)]
-                try await connection.execute(QuarantineRefused(records: Array(part)))
+                try await ledger.quarantine(Array(part), of: chunk, connection)
             }
         }
     }

@@ -25,8 +25,12 @@ enum TableDefinition {
             create index \(identifier: shape.name + ".batch") on \(identifier: shape.schema, shape.name)
             using brin (_batch) with (pages_per_range = 32, autosummarize = on)
             """,
-            "grant select on \(identifier: shape.schema, shape.name) to \(identifier: shape.queryRole)",
         ]
+    }
+
+    /// Lets the workspace read the table.
+    static func grant(_ shape: DatasetShape) -> PostgresQuery {
+        "grant select on \(identifier: shape.schema, shape.name) to \(identifier: shape.queryRole)"
     }
 
     /// The table of deleted keys, with the rank of what deleted them and the time when it was loaded.

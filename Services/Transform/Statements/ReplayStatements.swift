@@ -6,20 +6,23 @@ struct ReplayInput: Sendable {
     var input: TransformInput
     /// The run is not `running` yet.
     var isFirst: Bool
+    /// The run fills a table beside the dataset's.
+    var rebuilds: Bool
 }
 
-/// The batches among a range of a run's that are still to be transformed, with the version that the run is bound to. No
-/// row where the run has ended.
+/// The batches among a range of a run's that are still to be transformed, with the version that the run is bound to; in
+/// a rebuilding run, with the pipeline and the version of each. No row where the run has ended.
 struct FindReplayInputs: PostgresStatement {
     static let sql = """
-        select n.ordinal, b.id, p.id, p.name, p.workspace_id, s.name, r.version, v.definition, b.receipt_ends,
-            b.raw_bytes, r.state <> 'running'
+        select n.ordinal, b.id, p.id, p.name, p.workspace_id, s.name, v.version, v.definition, b.receipt_ends,
+            b.raw_bytes, r.state <> 'running', x.run is not null
         from millrace.run r
         join millrace.run_batch n on n.run = r.id
+        left join millrace.rebuild_part x on x.run = n.run and x.ordinal = n.ordinal
         join millrace.batch b on b.id = n.batch
         join millrace.source s on s.id = b.source_id
-        join millrace.pipeline p on p.id = r.pipeline_id
-        join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = r.version
+        join millrace.pipeline p on p.id = coalesce(x.pipeline_id, r.pipeline_id)
+        join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = coalesce(x.version, r.version)
         where r.id = $1 and n.ordinal >= $2 and n.ordinal < $3 and n.state in ('queued', 'dead')
             and millrace.is_going_on(r.state, r.deadline)
         order by n.ordinal
@@ -37,7 +40,7 @@ struct FindReplayInputs: PostgresStatement {
                 workspaceID: try row.int8(4), source: try row.text(5), version: try row.int4(6),
                 definition: try row.json(7), receiptEnds: try row.int4Array(8), rawBytes: try row.int8(9),
                 isOpen: true),
-            isFirst: try row.bool(10))
+            isFirst: try row.bool(10), rebuilds: try row.bool(11))
     }
 }
 
@@ -59,18 +62,20 @@ struct InsertReplacement: PostgresStatement {
         with chunk as (
             insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
                 raw_bytes, body, run, ordinal, filtered, quarantined, receipt_counts, fault_rows, fault_stages,
-                fault_errors, fault_raws)
+                fault_errors, fault_raws, mode)
             values (nextval('landing.chunk_id'), $2, $3, $4, 0, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                $17, $18, $19)
+                $17, $18, $19, $20)
             returning id
         )
-        select queue.enqueue('store', 'replace', $1,
+        select queue.enqueue('store', case when $20::text is null then 'replace' else 'rebuild' end, $1,
             array[jsonb_build_object('chunk', id, 'run', $11, 'ordinal', $12)], in_priority => (-1)::int2) from chunk
         """
     var workspaceID: Int64
     var run: Int64
     var ordinal: Int32
     var batch: TransformedBatch
+    /// Of a run that rebuilds; nil where it replaces.
+    var mode: PipelineDefinition.Mode?
     /// Of a chunk without rows.
     let emptyBody: [UInt8]
 
@@ -85,6 +90,7 @@ struct InsertReplacement: PostgresStatement {
             .int4(ordinal), .int4(ledger.filtered), .int4(ledger.quarantined),
             .optional(ledger.receiptCounts) { .int4Array($0) }, .int4Array(faults.map(\.row)),
             .textArray(faults.map(\.stage)), .jsonArray(faults.map(\.errors)), .byteaArray(faults.map(\.raw)),
+            .optional(mode) { .text($0.rawValue) },
         ]
     }
 

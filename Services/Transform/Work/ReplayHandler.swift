@@ -97,7 +97,7 @@ struct ReplayHandler: JobHandler {
             replacements.append(
                 InsertReplacement(
                     workspaceID: item.input.workspaceID, run: run, ordinal: item.ordinal, batch: batch,
-                    emptyBody: nothing))
+                    mode: item.rebuilds ? pipeline.mode : nil, emptyBody: nothing))
         }
         let (statements, isFirst) = (replacements, group.contains(where: \.isFirst))
         try await lease.transaction(settling: []) { connection in

@@ -32,6 +32,8 @@ enum RunRefusal: Error, Sendable {
     /// Another run is going on over one of the batches.
     case overlap(run: Int64)
     case sharedRows(SharedRows)
+    /// A dataset that is rebuilt has something that the run would lose, or is in use.
+    case notRebuilt(String)
     case tooMany
 }
 
@@ -50,9 +52,13 @@ struct RunStarter: Sendable {
             throw RunRefusal.noPipeline
         }
         let definition = try PipelineDefinition.decode(JSONValue.parse(pipeline.definition))
-        // Rows of other modes cannot be replaced batch by batch: a winner that is removed would have to be put back.
-        guard definition.target.mode == .append else { throw RunRefusal.mode(definition.target.mode) }
         guard let run = try await connection.query(NextRunID()).first else { throw RunRefusal.noPipeline }
+        // Rows of other modes cannot be replaced batch by batch: a winner that is removed would have to be put back.
+        if definition.target.mode.merges {
+            try await rebuild(request, run, pipeline, definition.target, connection)
+            return run
+        }
+        guard definition.target.mode == .append else { throw RunRefusal.mode(definition.target.mode) }
         let chosen = try await choose(request, run, pipeline, connection)
         guard chosen.count + chosen.expired <= Self.batchLimit else { throw RunRefusal.tooMany }
         if !request.skipsExpired, chosen.expired > 0 {
@@ -100,7 +106,7 @@ struct RunStarter: Sendable {
 
 extension Duration {
     /// As PostgreSQL's intervals are made.
-    fileprivate var wholeSeconds: Double {
+    var wholeSeconds: Double {
         Double(components.seconds) + Double(components.attoseconds) / 1e18
     }
 }
@@ -120,6 +126,7 @@ extension RunRefusal: CustomStringConvertible {
         case .sharedRows(let shared):
             "the pipeline \(shared.pipeline) has rows of batch \(shared.batch) in the dataset \(shared.dataset), too: "
                 + "they cannot be told apart"
+        case .notRebuilt(let reason): reason
         case .tooMany: "more than \(RunStarter.batchLimit) batches"
         }
     }
