@@ -47,8 +47,9 @@ struct GroupLoader: Sendable {
         let columns = TableDefinition.lineage + key.columns
         switch key.mode {
         case .append: return CopyTarget(table: table, columns: columns)
-        case .upsert, .ignore: return MergeTarget(
-            table: table, mode: key.mode, columns: columns, isShadow: ledger.fillsShadow)
+        case .upsert, .ignore:
+            return MergeTarget(
+                table: table, mode: key.mode, columns: columns, isShadow: ledger.fillsShadow)
         }
     }
 

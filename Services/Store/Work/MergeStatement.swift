@@ -39,8 +39,11 @@ struct MergeStatement {
             key.primaryKey.map(Self.quoted) + (version.map { ["\($0) desc nulls last"] } ?? [])
             + (Self.lineage + ["ctid"]).map { "\($0) \(direction)" }
         let mark = key.keepsDeletions ? ", \(marksDeletions ? "coalesce(_deleted, false)" : "false") as deletes" : ""
+        // Chunks that are older than a column of the rank do not have it.
+        let ranked = key.primaryKey + (key.versionColumn.map { [$0] } ?? [])
+        let all = Self.list(columns + ranked.filter { !columns.contains($0) })
         return """
-            select distinct on (\(keyList)) \(list)\(mark) from \(Self.stage)
+            select distinct on (\(keyList)) \(all)\(mark) from \(Self.stage)
             order by \(order.joined(separator: ", "))
             """
     }

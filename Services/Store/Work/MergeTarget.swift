@@ -17,6 +17,9 @@ struct MergeTarget: RowTarget {
     private var tableColumns: [String] { columns.filter { $0 != TableDefinition.deleted } }
 
     func load(_ data: [UInt8], of chunks: [ChunkHead], _ connection: PostgresConnection) async throws -> LoadedRows {
+        guard data.count > CopyBinaryEncoder.header.count + CopyBinaryEncoder.trailer.count else {
+            return LoadedRows(sent: 0, written: chunks.map { _ in [] })
+        }
         let (count, merged) = try await merge(data, connection)
         let places = Dictionary(merged.map { (Place($0.batchID, $0.output), $0.records) }, uniquingKeysWith: +)
         return LoadedRows(
@@ -114,8 +117,7 @@ struct MergeTarget: RowTarget {
         }
         return """
             create temporary table millrace_stage on commit drop as
-            select \(identifiers: tableColumns), null::bool as _deleted
-            from \(identifier: table.schema, table.name) with no data
+            select t.*, null::bool as _deleted from \(identifier: table.schema, table.name) t with no data
             """
     }
 }

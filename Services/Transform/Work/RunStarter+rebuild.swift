@@ -22,7 +22,10 @@ extension RunStarter {
             run: run, datasetID: dataset.id, pipelineID: pipeline.id, version: pipeline.version,
             sourceID: pipeline.sourceID, batches: request.batches)
         try await connection.execute(parts)
-        guard let chosen = try await connection.query(CheckRebuild(run: run, datasetID: dataset.id, pipelineID: pipeline.id)).first
+        guard
+            let chosen = try await connection.query(
+                CheckRebuild(run: run, datasetID: dataset.id, pipelineID: pipeline.id)
+            ).first
         else {
             throw RunRefusal.noPipeline
         }

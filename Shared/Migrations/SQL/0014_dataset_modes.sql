@@ -58,8 +58,10 @@ begin
             where b.run = one.id and b.batch > 0 and b.state in ('queued', 'transformed'));
         dead := exists (select from millrace.run_batch b where b.run = one.id and b.batch > 0 and b.state = 'dead');
         update millrace.run_batch b set state = case when dead then 'dead' else 'transformed' end,
-            error = case when dead then 'batches could not be read again' end, dead_letter = null
-        where b.run = one.id and b.batch = 0 and b.state in ('queued', 'dead');
+            error = case when dead then 'batches could not be read again' end
+        where b.run = one.id and b.batch = 0
+            -- One that was given up itself has a dead letter, whose redrive goes on.
+            and (b.state = 'queued' or b.state = 'dead' and b.dead_letter is null);
         if found and not dead then
             perform queue.enqueue('store', 'swap', one.workspace_id, array[jsonb_build_object('run', one.id)],
                 in_priority => (-1)::int2);
