@@ -313,6 +313,30 @@ class Modes(unittest.TestCase):
         self.assertEqual(self.wait_ended(self.start())["state"], "succeeded")
         self.expect_fresh()
 
+    def test_rows_that_go_into_one_table_only_end_the_rebuild(self):
+        self.prepare(5)
+        self.latest(self.FRESH)
+        platform.must("POST", "/v1/queues/store/pause")
+        try:
+            run = self.start()
+            while platform.sql(f"select count(*) from millrace.run_batch where run = {run} and batch > 0 "
+                               "and state <> 'transformed'") != "0":
+                time.sleep(0.02)
+            # Records of a source of the dataset's name are appended to it; its jobs go first.
+            platform.must("POST", f"/v1/ingest/{self.name}_latest", '{"id": 5000, "body": "appended"}',
+                          content_type=NDJSON)
+            while platform.sql("select count(*) from queue.job where kind = 'load' and id > (select max(id) from "
+                               "queue.job where kind = 'rebuild')") == "0":
+                time.sleep(0.02)
+        finally:
+            platform.must("POST", "/v1/queues/store/resume")
+        ended = self.wait_ended(run)
+        self.assertEqual(ended["state"], "failed", ended)
+        self.assertTrue(ended["error"].startswith("rebuild_outdated"), ended)
+        self.assertEqual(platform.sql(f"delete from ws_default.{self.name}_latest where id = 5000 returning body"),
+                         "appended")
+        self.expect("latest", self.LATEST, self.ALIVE)
+
     def test_what_would_be_lost_is_refused(self):
         self.prepare(3)
         batches = platform.must("GET", f"/v1/batches?source={self.name}")["items"]
