@@ -49,8 +49,8 @@ static const uint8_t dataset_modes_0014[] = {
 #embed "../Migrations/SQL/0014_dataset_modes.sql"
 };
 
-static const uint8_t queue_cancel_0016[] = {
-#embed "../Migrations/SQL/0016_queue_cancel.sql"
+static const uint8_t queue_speed_0016[] = {
+#embed "../Migrations/SQL/0016_queue_speed.sql"
 };
 
 static const struct millrace_migration_file files[] = {
@@ -66,7 +66,7 @@ static const struct millrace_migration_file files[] = {
     {"0010_runs.sql", runs_0010, sizeof runs_0010},
     {"0011_schedules.sql", schedules_0011, sizeof schedules_0011},
     {"0014_dataset_modes.sql", dataset_modes_0014, sizeof dataset_modes_0014},
-    {"0016_queue_cancel.sql", queue_cancel_0016, sizeof queue_cancel_0016},
+    {"0016_queue_speed.sql", queue_speed_0016, sizeof queue_speed_0016},
 };
 
 size_t millrace_migration_count(void) {

@@ -34,6 +34,7 @@ public final class PostgresPool: Service {
     public let name: String
     public let configuration: PostgresConfiguration
     let loops: [EventLoop]
+    private let turns = Atomic(UInt(0))
     let logger: Logger
     let metrics: PoolMetrics
     let guarded: Mutex<Guarded>
@@ -84,6 +85,12 @@ public final class PostgresPool: Service {
                 }
             if let value { return value }
         }
+    }
+
+    /// Runs `body` on one of the pool's loops, in turns: a connection that it asks for is there, if one is free.
+    public func runOnLoop<T: Sendable>(_ body: @Sendable () async throws -> T) async rethrows -> T {
+        let turn = turns.wrappingAdd(1, ordering: .relaxed).oldValue
+        return try await loops[Int(turn % UInt(loops.count))].run(body)
     }
 
     /// Runs `body` in a transaction on a connection of its own, as `PostgresConnection.transaction` does.

@@ -40,18 +40,29 @@ public struct EnqueueStatement: PostgresStatement {
     public static let sql = "SELECT id, is_new FROM queue.enqueue_linked($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 
     public var parameters: [PostgresValue] {
-        [
-            .textArray(jobs.map(\.queue)),
-            .textArray(jobs.map(\.kind)),
-            .int8Array(jobs.map(\.workspace)),
+        // Jobs that differ in their arguments alone, as most of one call do, are described once.
+        let described = Self.areAlike(jobs) ? Array(jobs.prefix(1)) : jobs
+        return [
+            .textArray(described.map(\.queue)),
+            .textArray(described.map(\.kind)),
+            .int8Array(described.map(\.workspace)),
             .jsonArray(jobs.map(\.arguments)),
-            .int2Array(jobs.map(\.priority)),
-            .float8Array(jobs.map { $0.delay?.seconds ?? 0 }),
-            .int2Array(jobs.map(\.maxAttempts)),
-            .textArray(jobs.map(\.trace)),
+            .int2Array(described.map(\.priority)),
+            .float8Array(described.map { $0.delay?.seconds ?? 0 }),
+            .int2Array(described.map(\.maxAttempts)),
+            .textArray(described.map(\.trace)),
             // Without it the quick way is taken.
             jobs.allSatisfy(\.isPlain) ? .null : .jsonArray(jobs.map(\.extras)),
         ]
+    }
+
+    private static func areAlike(_ jobs: [JobRequest]) -> Bool {
+        guard let first = jobs.first, first.isPlain else { return false }
+        return jobs.dropFirst().allSatisfy { job in
+            job.isPlain && job.queue == first.queue && job.kind == first.kind && job.workspace == first.workspace
+                && job.priority == first.priority && job.delay == first.delay && job.maxAttempts == first.maxAttempts
+                && job.trace == first.trace
+        }
     }
 
     public static func decode(_ row: PostgresRow) throws(PostgresError) -> EnqueuedJob {

@@ -34,7 +34,8 @@ extension LeaseCore {
     private func handle(_ alive: [Job]) async {
         let deadline = timeout(of: alive).map { ContinuousClock.now + $0 }
         await withTaskGroup(of: Bool.self) { group in
-            group.addTask {
+            // The rest runs on the fetcher's loop; what a handler does may take its time.
+            group.addTask(executorPreference: globalConcurrentExecutor) {
                 await self.context.handler.handle(alive, lease: Lease(core: self))
                 return true
             }

@@ -58,7 +58,8 @@ public final class Worker: Service {
                 await shutdown.requested()
                 self.mailbox.wake()
             }
-            await Fetcher(self, context, liveness, until: shutdown).run()
+            // Where its connections are: a claim costs no change of threads.
+            await pool.runOnLoop { await Fetcher(self, context, liveness, until: shutdown).run() }
             after.request()
             try await group.waitForAll()
         }
