@@ -44,8 +44,9 @@ public struct TransformService: Sendable {
     static func handlers(
         pool: PostgresPool, wakeup: Wakeup, logger: Logger, metrics: MetricsRegistry
     ) -> KindDispatch {
-        let pipelines = PipelineCache()
-        let transformer = BatchTransformer(schemas: SchemaRegistry(pool: pool))
+        let lookups = Lookups(pool: pool)
+        let pipelines = PipelineCache(lookups: lookups)
+        let transformer = BatchTransformer(schemas: SchemaRegistry(pool: pool), lookups: lookups)
         let counts = TransformMetrics(metrics)
         return KindDispatch([
             "transform": TransformHandler(
@@ -60,7 +61,10 @@ public struct TransformService: Sendable {
 
     private static func routes(_ platform: Platform) -> [Route] {
         let store = PipelineStore(pool: platform.pool)
-        let pipelines = PipelineRouteTable(pipelines: PipelineRoutes(store: store), dryRun: DryRunRoute(store: store))
+        let lookups = Lookups(pool: platform.pool)
+        let pipelines = PipelineRouteTable(
+            pipelines: PipelineRoutes(store: store, lookups: lookups),
+            dryRun: DryRunRoute(store: store, lookups: lookups))
         let queues = QueueRoutes(inspector: QueueInspector(pool: platform.pool), wakeup: platform.wakeup)
         let jobs = JobRoutes(inspector: queues.inspector, wakeup: platform.wakeup)
         let schedules = ScheduleRoutes(store: ScheduleStore(pool: platform.pool), wakeup: platform.wakeup)

@@ -14,9 +14,10 @@ public struct LoopTime: Hashable, Comparable, Sendable {
 
     public static var now: LoopTime { LoopTime(nanoseconds: clinux_monotonic_nanoseconds()) }
 
-    /// The same moment on this clock.
+    /// The same moment on this clock, or one just after it.
     public init(_ instant: ContinuousClock.Instant) {
-        self = LoopTime.now + LoopInterval(instant - .now)
+        let left = LoopInterval(instant - .now)
+        self = LoopTime.now + left
     }
 
     public static func < (left: LoopTime, right: LoopTime) -> Bool { left.nanoseconds < right.nanoseconds }

@@ -5,7 +5,7 @@ import Testing
 @testable import Store
 
 /// The same batches in any order, by several loaders, some of them twice: the same table, which SQL says, too.
-@Suite("Store: upsert and ignore, whatever the order of loading")
+@Suite("Store: upsert and ignore, whatever the order of loading", .serialized)
 struct MergeOrderTests {
     private struct Shape: CustomTestStringConvertible {
         var name: String
@@ -40,7 +40,7 @@ struct MergeOrderTests {
             }
         }
         let database = try await StoreDatabase.make()
-        try await database.withPool(size: 14) { [numbers] pool in
+        try await database.withPool(size: 10) { [numbers] pool in
             let expected = try await Self.reference(shape, given, pool)
             var workers = (LoadWorker(), LoadWorker())
             workers.0.groupBytes = 1 << 10

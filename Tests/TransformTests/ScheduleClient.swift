@@ -63,7 +63,10 @@ struct ScheduleClient: Sendable {
         self.key = key.reveal()
         self.pool = pool
         let store = PipelineStore(pool: pool)
-        let pipelines = PipelineRouteTable(pipelines: PipelineRoutes(store: store), dryRun: DryRunRoute(store: store))
+        let lookups = Lookups(pool: pool)
+        let pipelines = PipelineRouteTable(
+            pipelines: PipelineRoutes(store: store, lookups: lookups),
+            dryRun: DryRunRoute(store: store, lookups: lookups))
         let wakeup = Wakeup(pool.configuration, loop: try TestLoops.shared().next(), logger: .silent)
         let schedules = ScheduleRoutes(store: ScheduleStore(pool: pool), wakeup: wakeup)
         let authentication = AuthenticationMiddleware(keys: StoredKeys(pool), metrics: MetricsRegistry())

@@ -70,7 +70,7 @@ struct FindUploadReceipt: PostgresStatement {
 struct ListCoalescedOutputs: PostgresStatement {
     static let sql = """
         select p.name, a.version, a.output, d.name, a.state, a.error,
-            (b.receipt_ends[$2 + 1] - coalesce(b.receipt_ends[$2], 0))::int8,
+            coalesce(a.receipt_received[$2 + 1], b.receipt_ends[$2 + 1] - coalesce(b.receipt_ends[$2], 0))::int8,
             coalesce(a.receipt_counts[3 * $2 + 1], a.filtered)::int8,
             coalesce(a.receipt_counts[3 * $2 + 2], a.quarantined)::int8,
             coalesce(a.receipt_counts[3 * $2 + 3], a.duplicates)::int8, a.stored_at

@@ -162,7 +162,7 @@ struct DatasetCatalog: Sendable {
         }
     }
 
-    /// Drops the dataset's table and forgets it. Throws `in_use` while a pipeline that was put writes into it.
+    /// Drops the dataset's table and forgets it. Throws `in_use` while a pipeline that was put uses it.
     func remove(
         _ name: ResourceName, workspaceID: Int64, check: @escaping @Sendable (EntityTag?) throws -> Void
     ) async throws {
@@ -173,10 +173,10 @@ struct DatasetCatalog: Sendable {
                 throw Problem(.notFound, "there is no dataset \(name)")
             }
             try check(EntityTag(version: dataset.version))
-            let writers = try await connection.query(FindWriters(workspaceID: workspaceID, dataset: name.text))
             try await checkRebuild(dataset, connection)
-            guard writers.isEmpty else {
-                throw Problem(.inUse, "pipelines write into the dataset: \(writers.joined(separator: ", "))")
+            let users = try await connection.query(FindDatasetUse(workspaceID: workspaceID, dataset: name.text))
+            guard users.isEmpty else {
+                throw Problem(.inUse, "pipelines use the dataset: \(users.joined(separator: ", "))")
             }
             if dataset.hasTable {
                 try await connection.query("drop table if exists \(identifier: dataset.schema, dataset.name)")

@@ -169,8 +169,8 @@ struct FindMergers: PostgresStatement {
         select p.name from millrace.dataset d
         join millrace.pipeline p on p.workspace_id = d.workspace_id and p.active and not p.implicit
         join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
-        where d.id = $1 and v.definition->'target'->>'dataset' = d.name
-            and v.definition->'target'->>'mode' in ('upsert', 'ignore')
+        where d.id = $1 and exists (select from millrace.targets(v.definition) t
+            where t.dataset = d.name and t.mode in ('upsert', 'ignore'))
         order by p.name limit 20
         """
     var datasetID: Int64
@@ -180,12 +180,15 @@ struct FindMergers: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> String { try row.text(0) }
 }
 
-/// The pipelines that were put and write into a dataset.
-struct FindWriters: PostgresStatement {
+/// The pipelines that were put and write into a dataset or look rows up in it.
+struct FindDatasetUse: PostgresStatement {
     static let sql = """
         select p.name from millrace.pipeline p
         join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
-        where p.workspace_id = $1 and p.active and not p.implicit and v.definition->'target'->>'dataset' = $2
+        where p.workspace_id = $1 and p.active and not p.implicit and (v.definition->'target'->>'dataset' = $2
+            or jsonb_path_exists(v.definition::jsonb,
+                '$.steps[*] ? (@.route[*].dataset == $name || @.lookup.dataset == $name)',
+                jsonb_build_object('name', $2::text)))
         order by p.name limit 20
         """
     var workspaceID: Int64

@@ -179,14 +179,14 @@ struct EndRebuild: PostgresStatement {
 /// Ends the rebuilds of datasets from which rows of outputs are deleted.
 struct EndRebuilds: PostgresStatement {
     static let sql = """
-        delete from millrace.rebuild x using unnest($1::int8[], $2::int8[], $3::int2[]) as c (batch_id, pipeline_id, output)
+        delete from millrace.rebuild x using unnest($1::int8[], $2::int8[]) as c (batch_id, pipeline_id)
         join millrace.application a on a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id
-            and a.output = c.output
         where x.dataset_id = a.dataset_id
         """
-    var chunks: [ChunkHead]
+    /// A chunk of each.
+    var batches: [ChunkHead]
 
-    var parameters: [PostgresValue] { chunks.outputParameters }
+    var parameters: [PostgresValue] { batches.batchParameters }
 }
 
 /// Enters outputs of a rebuild that there have not been.

@@ -7,14 +7,14 @@ struct FindReplacements: PostgresStatement {
             c.raw_bytes, case
                 when not millrace.is_going_on(r.state, r.deadline) or b.state not in ('transformed', 'dead')
                     then 'settled'
-                when a.run_id > c.run or a.version > c.version then 'superseded'
+                when exists (select from millrace.application a
+                    where a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id
+                        and (a.run_id > c.run or a.version > c.version)) then 'superseded'
                 when not exists (select from millrace.dataset d where d.id = c.dataset_id) then 'homeless'
                 else 'wanted' end, coalesce(c.mode, 'append'), c.run, c.ordinal
         from landing.chunk c
         join millrace.run r on r.id = c.run
         join millrace.run_batch b on b.run = c.run and b.ordinal = c.ordinal
-        left join millrace.application a on a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id
-            and a.output = c.output
         where c.id = any($1)
         order by c.run, c.id
         """
@@ -40,7 +40,7 @@ struct EnsureOutputs: PostgresStatement {
         """
     var chunks: [ChunkHead]
 
-    var parameters: [PostgresValue] { chunks.outputParameters }
+    var parameters: [PostgresValue] { chunks.map(\.place).parameters }
 }
 
 /// Where an output's rows are. `table` is nil where there are none, or their dataset was removed.
@@ -57,73 +57,89 @@ struct OutputPlace: Sendable {
         }
     }
 
-    var batchID: Int64
-    var output: Int16
+    var place: ChunkHead.Place
+    /// A later run or a later version made it.
+    var isSuperseded: Bool
     var table: Table?
 }
 
-/// Locks outputs that chunks are to replace. Fewer rows than there are chunks when one is superseded.
+/// Locks all outputs that there are of batches.
 struct LockOutputs: PostgresStatement {
     static let sql = """
         with locked as materialized (
-            select a.batch_id, a.output, a.dataset_id, c.place
+            select a.batch_id, a.pipeline_id, a.output, a.dataset_id,
+                coalesce(a.version > c.version or a.run_id > c.run, false) as superseded
             from millrace.application a
-            join unnest($1::int8[], $2::int8[], $3::int2[], $4::int4[], $5::int8[]) with ordinality
-                as c (batch_id, pipeline_id, output, version, run, place)
-                on a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id and a.output = c.output
-            where coalesce(a.version <= c.version, true) and coalesce(a.run_id <= c.run, true)
+            join unnest($1::int8[], $2::int8[], $3::int4[], $4::int8[]) as c (batch_id, pipeline_id, version, run)
+                on a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id
             order by a.batch_id, a.pipeline_id, a.output for no key update of a
         )
-        select l.batch_id, l.output, w.schema_name, d.name
+        select l.batch_id, l.pipeline_id, l.output, l.superseded, w.schema_name, d.name
         from locked l
         left join millrace.dataset d on d.id = l.dataset_id and d.table_created
         left join millrace.workspace w on w.id = d.workspace_id
         """
-    var chunks: [ChunkHead]
+    /// A chunk of each.
+    var batches: [ChunkHead]
 
     var parameters: [PostgresValue] {
-        chunks.outputParameters + [.int4Array(chunks.map(\.version)), .int8Array(chunks.runs)]
+        batches.batchParameters + [.int4Array(batches.map(\.version)), .int8Array(batches.runs)]
     }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> OutputPlace {
         let table: OutputPlace.Table? =
-            if let schema = try row.optionalText(2), let name = try row.optionalText(3) {
+            if let schema = try row.optionalText(4), let name = try row.optionalText(5) {
                 OutputPlace.Table(schema: schema, name: name)
             } else {
                 nil
             }
-        return OutputPlace(batchID: try row.int8(0), output: try row.int2(1), table: table)
+        return OutputPlace(
+            place: ChunkHead.Place(batchID: try row.int8(0), pipelineID: try row.int8(1), output: try row.int2(2)),
+            isSuperseded: try row.bool(3), table: table)
     }
 }
 
-/// A batch of which another pipeline's rows have the same lineage in the same dataset as what a chunk replaces.
+/// Takes outputs out of the ledger that there are no more.
+struct DropOutputs: PostgresStatement {
+    static let sql = """
+        delete from millrace.application a
+        using unnest($1::int8[], $2::int8[], $3::int2[]) as c (batch_id, pipeline_id, output)
+        where a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id and a.output = c.output
+        """
+    var places: [ChunkHead.Place]
+
+    var parameters: [PostgresValue] { places.parameters }
+}
+
+/// A batch of which another pipeline's rows have the same lineage in the same dataset as what is replaced.
 struct FindSharedOutput: PostgresStatement {
     static let sql = """
         select a.batch_id
-        from unnest($1::int8[], $2::int8[], $3::int2[]) as c (batch_id, pipeline_id, output)
+        from unnest($1::int8[], $2::int8[]) as c (batch_id, pipeline_id)
         join millrace.application a on a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id
-            and a.output = c.output
         join millrace.application o on o.batch_id = a.batch_id and o.pipeline_id <> a.pipeline_id
             and o.output = a.output and o.dataset_id = a.dataset_id and (o.stored > 0 or o.state <> 'stored')
         limit 1
         """
-    var chunks: [ChunkHead]
+    /// A chunk of each.
+    var batches: [ChunkHead]
 
-    var parameters: [PostgresValue] { chunks.outputParameters }
+    var parameters: [PostgresValue] { batches.batchParameters }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
 }
 
-/// Takes what was quarantined of outputs.
+/// Takes what pipelines quarantined of batches.
 struct DeleteQuarantine: PostgresStatement {
     static let sql = """
         delete from landing.quarantine q
-        using unnest($1::int8[], $2::int8[], $3::int2[]) as c (batch_id, pipeline_id, output)
-        where q.batch_id = c.batch_id and q.pipeline_id = c.pipeline_id and q.output = c.output
+        using unnest($1::int8[], $2::int8[]) as c (batch_id, pipeline_id)
+        where q.batch_id = c.batch_id and q.pipeline_id = c.pipeline_id
         """
-    var chunks: [ChunkHead]
+    /// A chunk of each.
+    var batches: [ChunkHead]
 
-    var parameters: [PostgresValue] { chunks.outputParameters }
+    var parameters: [PostgresValue] { batches.batchParameters }
 }
 
 /// Quarantines the records that the chunks bring.
@@ -144,7 +160,8 @@ struct MoveQuarantine: PostgresStatement {
 struct ReplaceOutputs: PostgresStatement {
     static let sql = """
         update millrace.application a set state = 'stored', version = c.version, dataset_id = c.dataset_id,
-            stored = c.rows, filtered = c.filtered, quarantined = c.quarantined, duplicates = 0,
+            received = coalesce(c.received, a.received), stored = c.rows, filtered = c.filtered,
+            quarantined = c.quarantined, duplicates = 0, receipt_received = c.receipt_received,
             receipt_counts = c.receipt_counts, error = null, transformed_at = now(), stored_at = now(), run_id = c.run
         from landing.chunk c
         where c.id = any($1) and a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id and a.output = c.output
@@ -154,8 +171,8 @@ struct ReplaceOutputs: PostgresStatement {
     var parameters: [PostgresValue] { [.int8Array(chunks.map(\.id))] }
 }
 
-/// Moves batches of runs on, out of the states in which a chunk waits. Affects fewer rows than there are chunks when
-/// one of them does not wait any more.
+/// Moves batches of runs on, out of the states in which chunks wait. Affects fewer rows than there are batches when one
+/// of them does not wait any more.
 struct MoveRunBatches: PostgresStatement {
     enum State: String, Sendable {
         case stored, superseded
@@ -166,34 +183,39 @@ struct MoveRunBatches: PostgresStatement {
         from unnest($1::int8[], $2::int4[]) as c (run, ordinal)
         where b.run = c.run and b.ordinal = c.ordinal and b.state in ('transformed', 'dead')
         """
-    var chunks: [ChunkHead]
+    /// A chunk of each.
+    var batches: [ChunkHead]
     var state: State
 
-    init(chunks: [ChunkHead], to state: State) {
-        self.chunks = chunks
+    init(batches: [ChunkHead], to state: State) {
+        self.batches = batches
         self.state = state
     }
 
     var parameters: [PostgresValue] {
-        [.int8Array(chunks.runs), .int4Array(chunks.ordinals), .text(state.rawValue)]
+        [.int8Array(batches.runs), .int4Array(batches.ordinals), .text(state.rawValue)]
     }
 }
 
 /// Writes into the runs' batches what the ledger says of their outputs.
 struct CountRunBatches: PostgresStatement {
     static let sql = """
-        update millrace.run_batch b set stored = a.stored, filtered = a.filtered, quarantined = a.quarantined,
-            duplicates = a.duplicates
-        from unnest($1::int8[], $2::int8[], $3::int2[], $4::int8[], $5::int4[])
-            as c (batch_id, pipeline_id, output, run, ordinal)
-        join millrace.application a on a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id
-            and a.output = c.output
+        update millrace.run_batch b set stored = c.stored, filtered = c.filtered, quarantined = c.quarantined,
+            duplicates = c.duplicates
+        from (
+            select c.run, c.ordinal, sum(a.stored) as stored, sum(a.filtered) as filtered,
+                sum(a.quarantined) as quarantined, sum(a.duplicates) as duplicates
+            from unnest($1::int8[], $2::int8[], $3::int8[], $4::int4[]) as c (batch_id, pipeline_id, run, ordinal)
+            join millrace.application a on a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id
+            group by c.run, c.ordinal
+        ) c
         where b.run = c.run and b.ordinal = c.ordinal
         """
-    var chunks: [ChunkHead]
+    /// A chunk of each.
+    var batches: [ChunkHead]
 
     var parameters: [PostgresValue] {
-        chunks.outputParameters + [.int8Array(chunks.runs), .int4Array(chunks.ordinals)]
+        batches.batchParameters + [.int8Array(batches.runs), .int4Array(batches.ordinals)]
     }
 }
 
@@ -251,10 +273,22 @@ struct AdvanceRuns: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> [Int64] { try row.int8Array(0) }
 }
 
-extension [ChunkHead] {
+extension [ChunkHead.Place] {
     /// Batches, pipelines and outputs.
-    var outputParameters: [PostgresValue] {
+    fileprivate var parameters: [PostgresValue] {
         [.int8Array(map(\.batchID)), .int8Array(map(\.pipelineID)), .int2Array(map(\.output))]
+    }
+}
+
+extension [ChunkHead] {
+    /// The first chunk of each batch of a run.
+    var oneForEachBatch: [ChunkHead] {
+        var seen: Set<ChunkHead.RunPlace?> = []
+        return filter { seen.insert($0.runPlace).inserted }
+    }
+
+    var batchParameters: [PostgresValue] {
+        [.int8Array(map(\.batchID)), .int8Array(map(\.pipelineID))]
     }
 
     fileprivate var runs: [Int64] { map { $0.runPlace?.run ?? 0 } }

@@ -9,90 +9,113 @@ struct GroupLoader: Sendable {
         let error: PostgresError
     }
 
+    /// Chunks that go into one table by one COPY.
+    struct Part: Sendable {
+        var table: DatasetTable
+        var key: ChunkGroup.Key
+        var chunks: [ChunkHead]
+        var rows: GroupRows
+
+        /// Of all chunks.
+        fileprivate var count: Int { chunks.reduce(0) { $0 + Int($1.rows) } }
+    }
+
     /// What was loaded.
     struct Outcome: Sendable {
-        var rows: Int
-        var refused: Int
-        var duplicates: Int
+        var rows = 0
+        var refused = 0
+        var duplicates = 0
     }
 
     let raws: RawRecords
     let ledger: any ChunkLedger
 
     /// Loads the group. Errors: what the database or the lease throws; nothing of the group is stored then.
-    func load(_ group: ChunkGroup, _ rows: GroupRows, into table: DatasetTable, lease: Lease) async throws -> Outcome {
-        let target = target(group.key, table)
+    func load(_ group: ChunkGroup, _ parts: [Part], lease: Lease) async throws -> Outcome {
         do {
-            return try await lease.transaction(settling: group.jobs) { connection in
-                try await ledger.begin(group.chunks, connection)
-                let loaded: LoadedRows
-                do {
-                    loaded = try await target.load(rows.copyData, of: group.chunks, connection)
-                } catch let error as PostgresError where error.sqlstate?.isDataFault ?? false {
-                    throw RowsRefused(error: error)
-                }
-                guard loaded.sent == group.rows else {
-                    throw JobFailure(
-                        code: "row_count", message: "the chunks had \(loaded.sent) rows, not what they said")
-                }
-                let cut = loaded.isWhole(of: group) ? nil : try await rows.cut()
-                return try await finish(group, loaded, [], cut, connection)
+            return try await transaction(group, lease) { connection in
+                var outcome = Outcome()
+                for part in parts { try await write(part, &outcome, connection) }
+                return outcome
             }
         } catch is RowsRefused {
-            return try await loadSifted(group, rows, target, lease)
+            var cut: [(part: Part, rows: CutRows)] = []
+            for part in parts { cut.append((part, try await part.rows.cut())) }
+            let all = cut
+            return try await transaction(group, lease) { connection in
+                var outcome = Outcome()
+                for (part, rows) in all { try await sift(part, rows, &outcome, connection) }
+                return outcome
+            }
         }
     }
 
-    private func target(_ key: ChunkGroup.Key, _ table: DatasetTable) -> any RowTarget {
-        let columns = TableDefinition.lineage + key.columns
-        switch key.mode {
-        case .append: return CopyTarget(table: table, columns: columns)
+    private func transaction(
+        _ group: ChunkGroup, _ lease: Lease,
+        _ rows: @escaping @Sendable (PostgresConnection) async throws -> Outcome
+    ) async throws -> Outcome {
+        let chunks = group.chunks
+        return try await lease.transaction(settling: group.jobs) { connection in
+            try await ledger.begin(chunks, connection)
+            let outcome = try await rows(connection)
+            try await ledger.finish(chunks, connection)
+            return outcome
+        }
+    }
+
+    private func target(_ part: Part) -> any RowTarget {
+        let columns = TableDefinition.lineage + part.key.columns
+        switch part.key.mode {
+        case .append: return CopyTarget(table: part.table, columns: columns)
         case .upsert, .ignore:
             return MergeTarget(
-                table: table, mode: key.mode, columns: columns, isShadow: ledger.fillsShadow)
+                table: part.table, mode: part.key.mode, columns: columns, isShadow: ledger.fillsShadow)
         }
     }
 
-    private func loadSifted(
-        _ group: ChunkGroup, _ rows: GroupRows, _ target: any RowTarget, _ lease: Lease
-    ) async throws -> Outcome {
-        let cut = try await rows.cut()
-        return try await lease.transaction(settling: group.jobs) { connection in
-            try await ledger.begin(group.chunks, connection)
-            let (loaded, refused) = try await target.sift(cut.rows, of: group.chunks, connection)
-            let refusals = refused.map { row, error in
-                Refusal(chunk: cut.chunk(of: row), row: cut.rows.lineage(row).row, error: error)
-            }
-            try await raws.quarantine(refusals, of: group.chunks, in: ledger, connection)
-            return try await finish(group, loaded, refusals, cut, connection)
+    private func write(_ part: Part, _ outcome: inout Outcome, _ connection: PostgresConnection) async throws {
+        let loaded: LoadedRows
+        do {
+            loaded = try await target(part).load(part.rows.copyData, of: part.chunks, connection)
+        } catch let error as PostgresError where error.sqlstate?.isDataFault ?? false {
+            throw RowsRefused(error: error)
         }
+        guard loaded.sent == part.count else {
+            throw JobFailure(code: "row_count", message: "the chunks had \(loaded.sent) rows, not what they said")
+        }
+        let isWhole = loaded.written.map { $0.reduce(0) { $0 + $1.count } == part.count } ?? true
+        let cut = isWhole ? nil : try await part.rows.cut()
+        try await finish(part, loaded, [], cut, &outcome, connection)
     }
 
-    /// Counts what was not stored, and ends the ledger's part. `cut` is nil where all was.
+    /// Loads what the table takes, and quarantines the rest.
+    private func sift(
+        _ part: Part, _ cut: CutRows, _ outcome: inout Outcome, _ connection: PostgresConnection
+    ) async throws {
+        let (loaded, refused) = try await target(part).sift(cut.rows, of: part.chunks, connection)
+        let refusals = refused.map { row, error in
+            Refusal(chunk: cut.chunk(of: row), row: cut.rows.lineage(row).row, error: error)
+        }
+        try await raws.quarantine(refusals, of: part.chunks, in: ledger, connection)
+        try await finish(part, loaded, refusals, cut, &outcome, connection)
+    }
+
+    /// Counts what was not stored. `cut` is nil where all was.
     private func finish(
-        _ group: ChunkGroup, _ loaded: LoadedRows, _ refusals: [Refusal], _ cut: CutRows?,
+        _ part: Part, _ loaded: LoadedRows, _ refusals: [Refusal], _ cut: CutRows?, _ outcome: inout Outcome,
         _ connection: PostgresConnection
-    ) async throws -> Outcome {
-        var outcome = Outcome(rows: group.rows - refusals.count, refused: refusals.count, duplicates: 0)
+    ) async throws {
+        outcome.rows += part.count
         if let cut {
             let lost = await withTaskExecutorPreference(globalConcurrentExecutor) {
                 LostRows(refusals, loaded, of: cut)
             }
-            try await lost.count(group.chunks, in: ledger, connection)
-            outcome.rows = group.rows - lost.rows
-            outcome.duplicates = lost.rows - refusals.count
+            try await lost.count(part.chunks, in: ledger, connection)
+            outcome.rows -= lost.rows
+            outcome.refused += refusals.count
+            outcome.duplicates += lost.rows - refusals.count
         }
         try await connection.execute(
-            TouchDataset(datasetID: group.key.datasetID, endsRebuild: group.key.mode == .append))
-        try await ledger.finish(group.chunks, connection)
-        return outcome
-    }
-}
-
-extension LoadedRows {
-    /// Whether each row of the group was written.
-    fileprivate func isWhole(of group: ChunkGroup) -> Bool {
-        guard let written else { return true }
-        return written.reduce(0) { $0 + $1.count } == group.rows
+            TouchDataset(datasetID: part.table.datasetID, endsRebuild: part.key.mode == .append))
     }
 }

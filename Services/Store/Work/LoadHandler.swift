@@ -3,8 +3,8 @@ import Observability
 import Postgres
 import Queue
 
-/// Does the jobs of queue `store` that are about chunks: `{"chunk": id}`. What a chunk's rows mean for the ledger, the
-/// kind's ``ChunkLedger`` says.
+/// Does the jobs of queue `store` that are about chunks, one or several that are loaded together. What a chunk's rows
+/// mean for the ledger, the kind's ``ChunkLedger`` says.
 struct LoadHandler: JobHandler {
     /// Longer than transform remembers a dataset's schema.
     static let transformDelay = 2.5
@@ -31,57 +31,61 @@ struct LoadHandler: JobHandler {
     }
 
     func died(_ job: Job, error: JobFailure, on connection: PostgresConnection) async throws {
-        guard let chunkID = Self.chunkID(job) else { return }
+        guard let chunkID = Self.chunkIDs(job).first else { return }
         try await ledger.giveUp(chunkID, job: job.id, error: error.description, connection)
         wakeup.notify("stored")
     }
 
-    static func chunkID(_ job: Job) -> Int64? {
-        guard let arguments = try? JSONValue.parse(job.arguments) else { return nil }
-        return arguments["chunk"]?.int.map(Int64.init)
+    /// `{"chunk": id}`, or `{"chunks": [id, …]}` for all outputs of a batch; empty for anything else.
+    static func chunkIDs(_ job: Job) -> [Int64] {
+        guard let arguments = try? JSONValue.parse(job.arguments) else { return [] }
+        let ids = arguments["chunks"]?.array ?? arguments["chunk"].map { [$0] } ?? []
+        let numbers = ids.compactMap { $0.int.map(Int64.init) }
+        return numbers.count == ids.count ? numbers : []
     }
 
     /// The chunks that are to be loaded, with their jobs; the other jobs are settled, sent back or failed.
-    private func sort(_ jobs: [Job], _ lease: Lease) async throws -> [(job: Job, chunk: ChunkHead)] {
-        let named = jobs.compactMap { job in Self.chunkID(job).map { (id: $0, job: job) } }
-        let ids = named.map(\.id)
+    private func sort(_ jobs: [Job], _ lease: Lease) async throws -> [ChunkLoad] {
+        let named = jobs.map { (job: $0, ids: Self.chunkIDs($0)) }
+        let ids = named.flatMap(\.ids)
         let heads = try await pool.withConnection { try await ledger.find(ids, $0) }
         let byID = Dictionary(heads.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-        var wanted: [(job: Job, chunk: ChunkHead)] = []
-        var done: [Job] = []
-        var homeless: [(job: Job, chunk: ChunkHead)] = []
-        var superseded: [(job: Job, chunk: ChunkHead)] = []
-        // Of a job that comes twice, or two chunks of one output, the first is settled and the last is loaded.
-        let last = Dictionary(
-            named.enumerated().compactMap { place, load in byID[load.id].map { ($0.place, place) } },
-            uniquingKeysWith: max)
-        for (place, (id, job)) in named.enumerated() {
-            switch byID[id]?.standing {
-            case .wanted where byID[id].flatMap { last[$0.place] } != place && ledger.settlesEarlier: done.append(job)
-            case .wanted where byID[id].flatMap { last[$0.place] } != place: await fail([job], Self.overtaken, lease)
-            case .wanted: byID[id].map { wanted.append((job, $0)) }
-            case .superseded: byID[id].map { superseded.append((job, $0)) }
-            case .settled: done.append(job)
-            case .homeless: byID[id].map { homeless.append((job, $0)) }
-            case nil: await fail([job], Self.missing(id), lease)
+        var found: [ChunkLoad] = []
+        for (job, ids) in named {
+            let chunks = ids.compactMap { byID[$0] }
+            if chunks.isEmpty || chunks.count < ids.count {
+                await fail([job], Self.missing(ids.first { byID[$0] == nil }), lease)
+            } else {
+                found.append(ChunkLoad(job: job, chunks: chunks))
             }
         }
-        for job in jobs where Self.chunkID(job) == nil {
-            await fail([job], JobFailure(code: "unknown_job", message: "no chunk is named", isPermanent: true), lease)
+        // Of a job that comes twice, or two chunks of one output, the first is settled and the last is loaded.
+        let last = Dictionary(
+            found.enumerated().map { place, load in (load.chunks[0].place, place) }, uniquingKeysWith: max)
+        var sorted: [ChunkHead.Standing: [ChunkLoad]] = [:]
+        for (place, load) in found.enumerated() {
+            let isLast = last[load.chunks[0].place] == place
+            switch load.standing {
+            case .wanted where !isLast && ledger.settlesEarlier: sorted[.settled, default: []].append(load)
+            case .wanted where !isLast: await fail([load.job], Self.overtaken, lease)
+            case let standing: sorted[standing, default: []].append(load)
+            }
         }
-        if !done.isEmpty { try await lease.settle(done) }
-        if !superseded.isEmpty {
-            let chunks = superseded.map(\.chunk)
-            try await lease.transaction(settling: superseded.map(\.job)) { try await ledger.leave(chunks, $0) }
+        if let done = sorted[.settled] { try await lease.settle(done.map(\.job)) }
+        if let superseded = sorted[.superseded] {
+            try await lease.transaction(settling: superseded.map(\.job)) { connection in
+                try await ledger.leave(superseded.flatMap(\.chunks), connection)
+            }
         }
-        for (workspaceID, part) in Dictionary(grouping: homeless, by: \.job.workspace) {
-            try await transformAgain(part.map(\.chunk), part.map(\.job), workspaceID, lease)
+        for (workspaceID, part) in Dictionary(grouping: sorted[.homeless] ?? [], by: \.job.workspace) {
+            try await transformAgain(part.flatMap(\.chunks), part.map(\.job), workspaceID, lease)
         }
-        return wanted
+        return sorted[.wanted] ?? []
     }
 
-    private static func missing(_ id: Int64) -> JobFailure {
-        JobFailure(code: "chunk_missing", message: "chunk \(id) is not in landing", isPermanent: true)
+    private static func missing(_ id: Int64?) -> JobFailure {
+        guard let id else { return JobFailure(code: "unknown_job", message: "no chunk is named", isPermanent: true) }
+        return JobFailure(code: "chunk_missing", message: "chunk \(id) is not in landing", isPermanent: true)
     }
 
     static let overtaken = JobFailure(
@@ -90,12 +94,11 @@ struct LoadHandler: JobHandler {
     private func load(_ group: ChunkGroup, _ lease: Lease) async {
         let began = ContinuousClock.now
         do {
-            let rows = try await rows(of: group)
-            try await load(group, rows, lease, mayRepeat: true)
+            try await load(group, try await rows(of: group), lease, mayRepeat: true)
             metrics.seconds.observe(.now - began)
         } catch let error as GroupRows.DamagedChunk {
             await withoutDamaged(error, group, lease)
-        } catch let error as JobFailure where error.isPermanent && group.jobs.count > 1 {
+        } catch let error as JobFailure where error.isPermanent && group.loads.count > 1 {
             // It is one chunk's fault: the others are loaded without it.
             for single in group.singles { await load(single, lease) }
         } catch is RunsEnded {
@@ -106,33 +109,42 @@ struct LoadHandler: JobHandler {
         }
     }
 
+    private func load(
+        _ group: ChunkGroup, _ given: [(part: ChunkGroup.Part, rows: GroupRows)], _ lease: Lease, mayRepeat: Bool
+    ) async throws {
+        var parts: [GroupLoader.Part] = []
+        for (part, rows) in given {
+            let key = part.key
+            let answer = try await tables.table(key.datasetID, columns: key.columns, types: key.types)
+            guard case .table(var table) = answer else {
+                guard given.count > 1, group.loads.count > 1 else {
+                    return try await transformAgain(group.chunks, group.jobs, group.workspaceID, lease)
+                }
+                // Only the batches that have rows for this table go back.
+                for single in group.singles { await load(single, lease) }
+                return
+            }
+            if ledger.fillsShadow { table = try await tables.shadow(of: table, run: key.run) }
+            parts.append(GroupLoader.Part(table: table, key: key, chunks: part.chunks, rows: rows))
+        }
+        do {
+            let ready = parts
+            let outcome = try await Self.untilItWins { try await loader.load(group, ready, lease: lease) }
+            wakeup.notify("stored")
+            metrics.loaded(outcome, chunks: group.chunks.count, bytes: group.bytes)
+        } catch  where mayRepeat && Self.isStaleTable(error) {
+            for part in parts { tables.forget(part.table.datasetID) }
+            try await load(group, given, lease, mayRepeat: false)
+        } catch let missing as ShadowMissing where mayRepeat {
+            _ = try await tables.shadow(of: missing.table, run: nil)
+            try await load(group, given, lease, mayRepeat: false)
+        }
+    }
+
     /// The table is not what it was remembered as: it, a column or its schema is missing.
     private static func isStaleTable(_ error: any Error) -> Bool {
         if error is DeletionsForgotten { return true }
         return ["42P01", "42703", "3F000"].contains((error as? PostgresError)?.sqlstate?.code ?? "")
-    }
-
-    private func load(_ group: ChunkGroup, _ rows: GroupRows, _ lease: Lease, mayRepeat: Bool) async throws {
-        let key = group.key
-        switch try await tables.table(key.datasetID, columns: key.columns, types: key.types) {
-        case .gone, .unfit:
-            try await transformAgain(group.chunks, group.jobs, group.workspaceID, lease)
-        case .table(let own):
-            let table = ledger.fillsShadow ? try await tables.shadow(of: own, run: group.run) : own
-            do {
-                let outcome = try await Self.untilItWins {
-                    try await loader.load(group, rows, into: table, lease: lease)
-                }
-                wakeup.notify("stored")
-                metrics.loaded(outcome, chunks: group.chunks.count, bytes: group.bytes)
-            } catch  where mayRepeat && Self.isStaleTable(error) {
-                tables.forget(key.datasetID)
-                try await load(group, rows, lease, mayRepeat: false)
-            } catch is ShadowMissing where mayRepeat {
-                _ = try await tables.shadow(of: own, run: nil)
-                try await load(group, rows, lease, mayRepeat: false)
-            }
-        }
     }
 
     /// Repeats what lost against another transaction, a few times: no attempt of a job is charged for that.
@@ -145,27 +157,22 @@ struct LoadHandler: JobHandler {
         return try await body()
     }
 
-    private func rows(of group: ChunkGroup) async throws -> GroupRows {
-        let ids = group.chunks.map(\.id)
+    private func rows(of group: ChunkGroup) async throws -> [(part: ChunkGroup.Part, rows: GroupRows)] {
+        let parts = group.parts
+        let ids = parts.flatMap(\.chunks).map(\.id)
         let found = try await pool.withConnection { try await $0.query(FindChunkBodies(ids: ids)) }
         let bodies = Dictionary(found.map { ($0.id, $0.body) }, uniquingKeysWith: { first, _ in first })
-        return try GroupRows(chunks: group.chunks, bodies: bodies)
+        return try parts.map { ($0, try GroupRows(chunks: $0.chunks, bodies: bodies)) }
     }
 
     /// One damaged chunk holds up nobody: it goes to the dead letters, the others are loaded.
     private func withoutDamaged(_ damage: GroupRows.DamagedChunk, _ group: ChunkGroup, _ lease: Lease) async {
-        var rest = ChunkGroup(key: group.key, workspaceID: group.workspaceID)
-        for (job, chunk) in zip(group.jobs, group.chunks) {
-            if chunk.id == damage.chunkID {
-                let message = "chunk \(chunk.id): \(damage.reason)"
-                await fail([job], JobFailure(code: "chunk_damaged", message: message, isPermanent: true), lease)
-            } else {
-                rest.jobs.append(job)
-                rest.chunks.append(chunk)
-                rest.bytes += Int(chunk.rawBytes)
-            }
+        var rest = group
+        if let damaged = rest.remove(chunk: damage.chunkID) {
+            let message = "chunk \(damage.chunkID): \(damage.reason)"
+            await fail([damaged.job], JobFailure(code: "chunk_damaged", message: message, isPermanent: true), lease)
         }
-        if !rest.jobs.isEmpty { await load(rest, lease) }
+        if !rest.loads.isEmpty { await load(rest, lease) }
     }
 
     private func transformAgain(
@@ -185,5 +192,13 @@ struct LoadHandler: JobHandler {
         logger.warning("chunks could not be loaded", ["jobs": .int(jobs.count), "error": .describing(failure)])
         await lease.fail(jobs, failure)
         wakeup.notify("stored")
+    }
+}
+
+extension ChunkLoad {
+    /// Of several chunks the same happens to all.
+    fileprivate var standing: ChunkHead.Standing {
+        let all = Set(chunks.map(\.standing))
+        return [.settled, .superseded, .homeless].first(where: all.contains) ?? .wanted
     }
 }

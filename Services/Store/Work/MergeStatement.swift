@@ -9,7 +9,7 @@ import Postgres
 ///
 /// **Locks.** Keys are written in their order, so that two loaders do not wait for each other in a circle.
 struct MergeStatement {
-    static let stage = "pg_temp.millrace_stage"
+    static let stage = "pg_temp.millrace_merge"
 
     let table: DatasetTable
     let key: MergeKey

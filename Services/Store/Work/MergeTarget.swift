@@ -17,9 +17,6 @@ struct MergeTarget: RowTarget {
     private var tableColumns: [String] { columns.filter { $0 != TableDefinition.deleted } }
 
     func load(_ data: [UInt8], of chunks: [ChunkHead], _ connection: PostgresConnection) async throws -> LoadedRows {
-        guard data.count > CopyBinaryEncoder.header.count + CopyBinaryEncoder.trailer.count else {
-            return LoadedRows(sent: 0, written: chunks.map { _ in [] })
-        }
         let (count, merged) = try await merge(data, connection)
         let places = Dictionary(merged.map { (Place($0.batchID, $0.output), $0.records) }, uniquingKeysWith: +)
         return LoadedRows(
@@ -88,6 +85,8 @@ struct MergeTarget: RowTarget {
         if !isShadow, try await isRebuilt(connection) {
             _ = try await connection.query(statement(table.shadow, key).query)
         }
+        // Another part of the group may need the name.
+        try await connection.query("drop table \(unsafeText: MergeStatement.stage)")
         return (count, try (0..<result.rowCount).map { try MergedRecords(result[$0]) })
     }
 
@@ -104,7 +103,7 @@ struct MergeTarget: RowTarget {
             try await connection.execute(EndRebuild(datasetID: table.datasetID))
             return false
         }
-        guard rebuild.isMade else { throw ShadowMissing() }
+        guard rebuild.isMade else { throw ShadowMissing(table: table) }
         return true
     }
 
@@ -112,11 +111,11 @@ struct MergeTarget: RowTarget {
     private var stage: PostgresQuery {
         guard marksDeletions else {
             return """
-                create temporary table millrace_stage (like \(identifier: table.schema, table.name)) on commit drop
+                create temporary table millrace_merge (like \(identifier: table.schema, table.name)) on commit drop
                 """
         }
         return """
-            create temporary table millrace_stage on commit drop as
+            create temporary table millrace_merge on commit drop as
             select t.*, null::bool as _deleted from \(identifier: table.schema, table.name) t with no data
             """
     }
@@ -126,4 +125,6 @@ struct MergeTarget: RowTarget {
 struct DeletionsForgotten: Error {}
 
 /// The dataset is rebuilt, and the table for that is not there yet.
-struct ShadowMissing: Error {}
+struct ShadowMissing: Error {
+    let table: DatasetTable
+}

@@ -1,8 +1,8 @@
 import Postgres
 import Queue
 
-/// Chunks whose rows go into the table that is to take a dataset's place: jobs of kind `rebuild`. What they mean for the
-/// ledger and for quarantine waits in `millrace.rebuild_part`.
+/// Chunks whose rows go into the table that is to take a dataset's place: jobs of kind `rebuild`, with one chunk each.
+/// What they mean for the ledger and for quarantine waits in `millrace.rebuild_part`.
 struct RebuildLedger: RunLedger {
     let settlesEarlier = false
     let fillsShadow = true
@@ -12,7 +12,7 @@ struct RebuildLedger: RunLedger {
     }
 
     func begin(_ chunks: [ChunkHead], _ connection: PostgresConnection) async throws {
-        guard try await connection.execute(MoveRunBatches(chunks: chunks, to: .stored)) == chunks.count else {
+        guard try await connection.execute(MoveRunBatches(batches: chunks, to: .stored)) == chunks.count else {
             throw LoadHandler.overtaken
         }
         try await connection.execute(FillParts(chunks: chunks))

@@ -6,13 +6,17 @@ import Records
 struct Compilation {
     var schema: ExpressionSchema
     let salt: String
+    let lookups: LookupSchema
     /// The path of the step at hand.
     var path = ""
     private(set) var faults: [FieldFault] = []
+    /// Of each branch of the `route` steps so far, the condition under which its row deletes.
+    var routedDeletions: [CompiledExpression?] = []
 
-    init(schema: ExpressionSchema, salt: String) {
+    init(schema: ExpressionSchema, salt: String, lookups: LookupSchema) {
         self.schema = schema
         self.salt = salt
+        self.lookups = lookups
     }
 
     // MARK: Faults
@@ -87,6 +91,8 @@ struct Compilation {
         case .fill(let fills): return compile(fills: fills)
         case .mask(let masks): return compile(masks: masks)
         case .flatten(let names): return compile(flatten: names)
+        case .route(let branches): return compile(route: branches)
+        case .lookup(let lookup): return compile(lookup)
         }
     }
 }

@@ -12,8 +12,12 @@ public struct PipelineCompiler {
     /// The salt that `mask` puts before what it hashes.
     public var salt: String
 
-    public init(salt: String = "") {
+    /// The datasets that `lookup` may name, by then.
+    public var lookups: LookupSchema
+
+    public init(salt: String = "", lookups: LookupSchema = LookupSchema()) {
         self.salt = salt
+        self.lookups = lookups
     }
 
     /// Decodes and compiles the body of a PUT.
@@ -30,7 +34,7 @@ public struct PipelineCompiler {
     public func compile(
         _ definition: PipelineDefinition, schema: ExpressionSchema = ExpressionSchema(isOpen: true)
     ) throws(FieldFaults) -> CompiledPipeline {
-        var compilation = Compilation(schema: schema, salt: salt)
+        var compilation = Compilation(schema: schema, salt: salt, lookups: lookups)
         var steps: [CompiledPipeline.Step] = []
         for (number, step) in definition.steps.enumerated() {
             let place = "steps[\(number)].\(step.name)"
@@ -40,11 +44,9 @@ public struct PipelineCompiler {
             }
         }
         compilation.path = "target"
-        let deleteWhen = definition.target.deleteWhen.flatMap {
-            compilation.condition($0, at: "delete_when", purpose: "DELETE WHEN")
-        }
+        let deleteWhen = compilation.deletion(definition.target, at: "delete_when")
         guard compilation.faults.isEmpty else { throw FieldFaults(compilation.faults) }
-        return CompiledPipeline(steps: steps, deleteWhen: deleteWhen)
+        return CompiledPipeline(steps: steps, deleteWhen: [deleteWhen] + compilation.routedDeletions)
     }
 }
 
@@ -63,6 +65,8 @@ extension StepDefinition {
         case .fill: "fill"
         case .mask: "mask"
         case .flatten: "flatten"
+        case .route: "route"
+        case .lookup: "lookup"
         }
     }
 }

@@ -11,14 +11,12 @@ extension PipelineDefinition {
         let items = fields.optionalObjects("steps") ?? []
         if items.count > maximumSteps { fields.fault("steps", "more than \(maximumSteps) steps") }
         let steps = items.compactMap(StepDefinition.decode)
-        let target = fields.object("target")
-        let mode = target.optional("mode", oneOf: Mode.self) ?? .append
-        let deleteWhen = target.optional("delete_when", String.self)
-        if deleteWhen != nil, mode != .upsert { target.fault("delete_when", "goes with mode upsert only") }
         let decoded = PipelineDefinition(
-            source: source, steps: steps,
-            target: Target(dataset: target.required("dataset", String.self), mode: mode, deleteWhen: deleteWhen),
+            source: source, steps: steps, target: Target.decode(fields.object("target")),
             onError: fields.optional("on_error", oneOf: ErrorPolicy.self) ?? .quarantine)
+        if decoded.outputs.count > maximumOutputs {
+            fields.fault("steps", "route to more than \(maximumOutputs - 1) places")
+        }
         try fields.finish()
         return decoded
     }
@@ -36,9 +34,20 @@ extension PipelineDefinition {
     }
 }
 
+extension PipelineDefinition.Target {
+    /// Reads a place that rows go to.
+    fileprivate static func decode(_ fields: JSONFields) -> PipelineDefinition.Target {
+        let mode = fields.optional("mode", oneOf: PipelineDefinition.Mode.self) ?? .append
+        let deleteWhen = fields.optional("delete_when", String.self)
+        if deleteWhen != nil, mode != .upsert { fields.fault("delete_when", "goes with mode upsert only") }
+        return PipelineDefinition.Target(
+            dataset: fields.required("dataset", String.self), mode: mode, deleteWhen: deleteWhen)
+    }
+}
+
 extension StepDefinition {
     private enum Kind: String, CaseIterable {
-        case parse, cast, derive, filter, expect, select, rename, drop, fill, mask, flatten
+        case parse, cast, derive, filter, expect, select, rename, drop, fill, mask, flatten, route, lookup
     }
 
     /// Reads a step: an object with one key, which says what it does. Nil if it is wrong, which `fields` then knows.
@@ -66,6 +75,8 @@ extension StepDefinition {
         case .select: return .select(names(fields, name))
         case .drop: return .drop(names(fields, name))
         case .flatten: return .flatten(names(fields, name))
+        case .route: return .route(branches(fields))
+        case .lookup: return .lookup(lookup(fields.object(name)))
         case .derive: return .derive(texts(fields.object(name)).map { (column: $0, expression: $1) })
         case .expect: return .expect(texts(fields.object(name)).map { (name: $0, condition: $1) })
         case .rename: return .rename(texts(fields.object(name)).map { (from: $0, to: $1) })
@@ -79,6 +90,21 @@ extension StepDefinition {
             let map = fields.object(name)
             return .fill(entries(map).map { (column: $0, value: map.required($0, JSONValue.self)) })
         }
+    }
+
+    private static func branches(_ fields: JSONFields) -> [Branch] {
+        let name = Kind.route.rawValue
+        let branches = fields.objects(name)
+        if fields.has(name), branches.isEmpty { fields.fault(name, "names no dataset") }
+        return branches.map { Branch(condition: $0.required("when", String.self), target: .decode($0)) }
+    }
+
+    private static func lookup(_ fields: JSONFields) -> Lookup {
+        Lookup(
+            dataset: fields.required("dataset", String.self),
+            keys: texts(fields.object("on")).map { (column: $0, source: $1) },
+            columns: texts(fields.object("columns")).map { (source: $0, column: $1) },
+            missing: fields.optional("missing", oneOf: LookupStep.Missing.self) ?? .null)
     }
 
     private static func names(_ fields: JSONFields, _ name: String) -> [String] {

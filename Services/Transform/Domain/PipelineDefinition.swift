@@ -34,6 +34,8 @@ public struct PipelineDefinition: Sendable {
     public enum ErrorPolicy: String, Sendable, CaseIterable { case quarantine }
 
     public static let maximumSteps = 100
+    /// Outputs of one pipeline: its target, and one for each branch of its `route` steps.
+    public static let maximumOutputs = 32
 
     public var source: Source
     public var steps: [StepDefinition]
@@ -47,6 +49,21 @@ public struct PipelineDefinition: Sendable {
         self.steps = steps
         self.target = target
         self.onError = onError
+    }
+
+    /// Where rows go, by the number of the output: the target first, then the branches of `route` in the order in which
+    /// they are written.
+    public var outputs: [Target] {
+        steps.reduce(into: [target]) { outputs, step in
+            if case .route(let branches) = step { outputs += branches.map(\.target) }
+        }
+    }
+
+    /// The names of the datasets that `lookup` steps read, each once.
+    var lookupDatasets: Set<String> {
+        steps.reduce(into: []) { names, step in
+            if case .lookup(let lookup) = step { names.insert(lookup.dataset) }
+        }
     }
 
     /// The pipeline of a source that no other reads: records as they are, into the dataset of the source's name.
@@ -75,6 +92,22 @@ public enum StepDefinition: Sendable {
         case keepLast4 = "keep_last_4"
     }
 
+    /// Rows that a `route` step takes out of the pipeline, and where they go.
+    public struct Branch: Sendable {
+        public var condition: String
+        public var target: PipelineDefinition.Target
+    }
+
+    /// Columns of another dataset that are joined by a key.
+    public struct Lookup: Sendable {
+        public var dataset: String
+        /// A column, and the dataset's one that is equal to it.
+        public var keys: [(column: String, source: String)]
+        /// A column of the dataset, and what it is named among the rows.
+        public var columns: [(source: String, column: String)]
+        var missing: LookupStep.Missing
+    }
+
     case parse(Parse)
     case cast([(column: String, type: ColumnType)])
     case derive([(column: String, expression: String)])
@@ -86,4 +119,6 @@ public enum StepDefinition: Sendable {
     case fill([(column: String, value: JSONValue)])
     case mask([(column: String, masking: Masking)])
     case flatten([String])
+    case route([Branch])
+    case lookup(Lookup)
 }

@@ -6,6 +6,17 @@ protocol PipelineStep: Sendable {
     ///
     /// - Parameter place: the step's name in faults, as `steps[2].derive`.
     func apply(_ batch: RecordBatch, place: String) -> StepResult
+
+    /// What the step needs of another dataset; nil for most. It is then run by ``apply(_:place:found:)``.
+    func request(_ batch: RecordBatch, place: String) -> LookupRequest?
+
+    func apply(_ batch: RecordBatch, place: String, found: LookupAnswer) -> StepResult
+}
+
+extension PipelineStep {
+    func request(_ batch: RecordBatch, place: String) -> LookupRequest? { nil }
+
+    func apply(_ batch: RecordBatch, place: String, found: LookupAnswer) -> StepResult { apply(batch, place: place) }
 }
 
 /// What a step makes of a batch. Rows with a fault, and those filtered, are no longer in it.
@@ -13,6 +24,8 @@ struct StepResult {
     var batch: RecordBatch
     /// The ordinals of the records that were filtered out.
     var filtered: [Int32] = []
+    /// What a `route` step took out, a batch for each of its branches; of other steps none.
+    var routed: [RecordBatch] = []
     /// At most one for each row.
     var faults: [RowFault] = []
 

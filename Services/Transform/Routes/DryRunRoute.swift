@@ -8,6 +8,7 @@ import Records
 /// `POST /v1/pipelines/{name}/dry-run`: what a pipeline would make of records, with nothing stored.
 struct DryRunRoute: Sendable {
     let store: PipelineStore
+    let lookups: Lookups
 
     /// Records of one dry run.
     static let recordLimit = 1_000
@@ -30,9 +31,13 @@ struct DryRunRoute: Sendable {
             definition = try JSONValue.parse(
                 await store.find(name, workspaceID: principal.workspaceID).definition)
         }
-        let pipeline = try PipelineProblems.compile(definition).pipeline
-        let result = try await withTaskExecutorPreference(globalConcurrentExecutor) {
-            try DryRun(records: records, pipeline: pipeline)
+        let workspaceID = principal.workspaceID
+        let compiled = try await PipelineProblems.compile(definition, lookups, workspaceID: workspaceID)
+        let outputs = compiled.definition.outputs
+        let result = try await withTaskExecutorPreference(globalConcurrentExecutor) { [pipeline = compiled.pipeline] in
+            try await DryRun(records: records, pipeline: pipeline, outputs: outputs) { request in
+                try await lookups.find(request, workspaceID: workspaceID)
+            }
         }
         return .json(bytes: result.json)
     }
@@ -42,7 +47,10 @@ struct DryRunRoute: Sendable {
 struct DryRun: Sendable {
     let json: [UInt8]
 
-    init(records: [JSONValue], pipeline: CompiledPipeline) throws {
+    init(
+        records: [JSONValue], pipeline: CompiledPipeline, outputs: [PipelineDefinition.Target],
+        lookup: (LookupRequest) async throws -> LookupAnswer
+    ) async throws {
         // A list of strings is lines of text; anything else is JSON records.
         let isText = !records.isEmpty && records.allSatisfy { $0.string != nil }
         var frame = BatchFrame(format: isText ? .text : .ndjson)
@@ -50,11 +58,24 @@ struct DryRun: Sendable {
             frame.append(record: isText ? Array((record.string ?? "").utf8) : record.serialized())
         }
         let decoded = try RecordDecoder().decode(frame)
-        let output = pipeline.run(decoded.batch, faults: decoded.faults)
+        var run = PipelineRun(pipeline, decoded.batch, faults: decoded.faults)
+        while let request = run.advance() { run.supply(try await lookup(request)) }
+        let output = run.output
         var writer = JSONWriter()
         writer.object { writer in
             writer.key("rows")
             Self.write(output.batch, &writer)
+            writer.key("routed")
+            writer.array { writer in
+                for (number, batch) in output.routed.enumerated() {
+                    writer.object { writer in
+                        writer.member("output", number + 1)
+                        writer.member("dataset", outputs[number + 1].dataset)
+                        writer.key("rows")
+                        Self.write(batch, &writer)
+                    }
+                }
+            }
             writer.key("filtered")
             writer.array { writer in
                 for row in output.filtered.sorted() { writer.value(records[Int(row)]) }

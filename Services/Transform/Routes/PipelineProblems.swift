@@ -3,13 +3,17 @@ import JSON
 
 /// A definition's mistakes as problems.
 enum PipelineProblems {
-    /// Compiles the body of a PUT or a dry run. Throws `invalid_pipeline` with every mistake and its path.
+    /// Compiles the body of a PUT or a dry run, with what its lookups read as it is now. Throws `invalid_pipeline` with
+    /// every mistake and its path.
     static func compile(
-        _ body: JSONValue
-    ) throws(Problem) -> (definition: PipelineDefinition, pipeline: CompiledPipeline) {
-        do throws(FieldFaults) {
-            return try PipelineCompiler().compile(body)
-        } catch {
+        _ body: JSONValue, _ lookups: Lookups, workspaceID: Int64
+    ) async throws -> (definition: PipelineDefinition, pipeline: CompiledPipeline) {
+        do {
+            let definition = try PipelineDefinition.decode(body)
+            let schema = try await lookups.schema(
+                definition.lookupDatasets, workspaceID: workspaceID, isFresh: true)
+            return (definition, try PipelineCompiler(lookups: schema).compile(definition))
+        } catch let error as FieldFaults {
             let first = error.faults.first?.description ?? "the definition is not valid"
             let more = error.faults.count > 1 ? " (and \(error.faults.count - 1) more)" : ""
             throw Problem(.invalidPipeline, first + more, errors: error.faults)

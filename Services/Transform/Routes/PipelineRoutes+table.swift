@@ -21,7 +21,8 @@ struct PipelineRouteTable: Sendable {
         "steps": [
             ["parse": ["format": "combined", "from": "line"]], ["cast": ["status": "int8"]],
             ["derive": ["is_error": "status >= 500"]], ["filter": "method <> 'OPTIONS'"],
-            ["expect": ["status_valid": "status between 100 and 599"]], ["drop": ["referer"]],
+            ["expect": ["status_valid": "status between 100 and 599"]],
+            ["route": [["when": "status >= 500", "dataset": "web_errors"]]], ["drop": ["referer"]],
         ],
         "target": ["dataset": "web", "mode": "append"], "on_error": "quarantine",
     ]
@@ -44,6 +45,19 @@ struct PipelineRouteTable: Sendable {
                     dataset's `version_column`, then by batch and record, `ignore` the earliest by batch and record, \
                     whatever the order of loading; both need a dataset with a `primary_key`, and all pipelines that \
                     fill it have one mode. With `upsert` a row for which `delete_when` holds deletes what is older.
+
+
+                    `route` takes rows out of the pipeline for other datasets: a row goes to the first branch whose \
+                    condition is true for it, and later steps are not run for it. Rows that no branch takes, those for \
+                    which a condition is NULL too, go on to the next steps and the target. There are no copies: where \
+                    records are to go to two places, two pipelines read the source.
+
+                    `lookup` joins columns of another dataset of the workspace by a key, as in `{"lookup": {"dataset": \
+                    "countries", "on": {"country": "code"}, "columns": {"name": "country_name"}, "missing": \
+                    "quarantine"}}`: rows whose `country` is equal to the `code` of a row of `countries` get its \
+                    `name` as `country_name`. Of several rows with one key the one that was stored last counts. Where \
+                    there is none, or the key is NULL, the columns are NULL, or with `missing` `quarantine` the record \
+                    is turned down. A replay finds what the dataset holds by then.
                     """,
                 tag: "pipelines", parameters: [Self.name, .ifMatch],
                 requestBody: [.json(schema: PipelineSchemas.definition, example: Self.definition)],
@@ -134,7 +148,8 @@ struct PipelineRouteTable: Sendable {
                 id: "dryRunPipeline", summary: "What a pipeline makes of records; nothing is stored",
                 description: """
                     `records` are JSON records, or strings: lines of text. With `definition` that one is run instead \
-                    of the stored one, which need not exist then.
+                    of the stored one, which need not exist then. `rows` are the target's, `routed` those of the \
+                    branches of `route` steps.
                     """,
                 tag: "pipelines", parameters: [Self.name],
                 requestBody: [
@@ -148,7 +163,11 @@ struct PipelineRouteTable: Sendable {
                         [
                             .json(
                                 schema: PipelineSchemas.outcome,
-                                example: ["rows": [["status": 200]], "filtered": [], "quarantined": []])
+                                example: [
+                                    "rows": [["status": 200]],
+                                    "routed": [["output": 1, "dataset": "web_errors", "rows": [["status": 503]]]],
+                                    "filtered": [], "quarantined": [],
+                                ])
                         ])
                 ],
                 problems: [

@@ -8,23 +8,26 @@ import Postgres
 /// `/v1/pipelines`.
 struct PipelineRoutes: Sendable {
     let store: PipelineStore
+    let lookups: Lookups
 
     func put(_ request: Request) async throws -> Response {
         let principal = try request.principal()
         let name = try ResourceName(checking: request.parameter("name"))
         let body = try await request.json()
-        let compiled = try PipelineProblems.compile(body)
+        let compiled = try await PipelineProblems.compile(body, lookups, workspaceID: principal.workspaceID)
         guard case .source(let sourceName) = compiled.definition.source else {
             throw Problem(.invalidPipeline, "source: a pipeline reads a source, by its name")
         }
-        guard compiled.definition.target.mode != .replace else {
-            throw Problem(.invalidPipeline, "target.mode: replace is for pipelines that read a dataset")
-        }
         let source = try ResourceName(checking: sourceName)
-        _ = try ResourceName(checking: compiled.definition.target.dataset)
+        for output in compiled.definition.outputs {
+            guard output.mode != .replace else {
+                throw Problem(.invalidPipeline, "target.mode: replace is for pipelines that read a dataset")
+            }
+            _ = try ResourceName(checking: output.dataset)
+        }
         let head = request.head
         let put = try await store.put(
-            name, source: source, target: compiled.definition.target, definition: body.serialized(),
+            name, source: source, targets: compiled.definition.outputs, definition: body.serialized(),
             workspaceID: principal.workspaceID
         ) { try EntityTag.check(head, current: $0) }
         return Self.answer(put.created ? .created : .ok, put.pipeline)

@@ -46,7 +46,26 @@ enum PipelineSchemas {
         step("select", names), step("rename", expressions), step("drop", names),
         step("fill", Schema.map(of: ["type": ["string", "number", "boolean", "array", "object"]], atLeast: 1)),
         step("mask", Schema.map(of: Schema.oneOf(StepDefinition.Masking.self), atLeast: 1)), step("flatten", names),
+        step(
+            "route",
+            ["type": "array", "items": branch, "minItems": 1, "maxItems": .number(Definition.maximumOutputs - 1)]),
+        step("lookup", lookup),
     ]
+
+    /// Columns of another dataset, joined by a key: `on` has a column of the rows, and the dataset's one that is equal
+    /// to it; `columns` a column of the dataset, and its name among the rows.
+    private static let lookup = Schema.request(
+        [
+            ("dataset", Schema.text), ("on", expressions), ("columns", expressions),
+            ("missing", Schema.oneOf(LookupStep.Missing.self)),
+        ], required: ["dataset", "on", "columns"])
+
+    /// Rows for which the condition is true leave the pipeline here, for another dataset.
+    private static let branch = Schema.request(
+        [
+            ("when", Schema.text), ("dataset", Schema.text), ("mode", Schema.oneOf(Definition.Mode.self)),
+            ("delete_when", Schema.text),
+        ], required: ["when", "dataset"])
 
     private static let parse = Schema.request(
         [
@@ -73,7 +92,15 @@ enum PipelineSchemas {
     ])
 
     static let outcome = Schema.answer([
-        ("rows", Schema.array(of: ["type": "object"])), ("filtered", Schema.array(of: [:])),
+        ("rows", Schema.array(of: ["type": "object"])),
+        (
+            "routed",
+            Schema.array(
+                of: Schema.answer([
+                    ("output", Schema.count), ("dataset", Schema.text), ("rows", Schema.array(of: ["type": "object"])),
+                ]))
+        ),
+        ("filtered", Schema.array(of: [:])),
         (
             "quarantined",
             Schema.array(

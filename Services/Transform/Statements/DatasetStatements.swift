@@ -48,13 +48,13 @@ struct HeldDataset: Sendable {
 /// the other's own source leaves when that is put.
 struct FindOtherModes: PostgresStatement {
     static let sql = """
-        select p.name, coalesce(v.definition->'target'->>'mode', 'append')
+        select p.name, t.mode
         from millrace.pipeline p
         join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
-        where p.workspace_id = $1 and p.active and v.definition->'target'->>'dataset' = $2
+        cross join millrace.targets(v.definition) t
+        where p.workspace_id = $1 and p.active and t.dataset = $2
             and case when p.implicit then p.source_id <> $4 else p.name <> $3 end
-            and coalesce(v.definition->'target'->>'mode', 'append') <> $5
-            and (v.definition->'target'->>'mode' in ('upsert', 'ignore') or $5 in ('upsert', 'ignore'))
+            and t.mode <> $5 and (t.mode in ('upsert', 'ignore') or $5 in ('upsert', 'ignore'))
         order by p.name limit 1
         """
     var workspaceID: Int64

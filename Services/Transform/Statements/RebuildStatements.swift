@@ -100,6 +100,8 @@ struct RebuildCheck: Sendable {
     var leftOut: Int64?
     /// A batch of which the replayed pipeline has rows in another dataset.
     var elsewhere: Int64?
+    /// A batch of which one of the pipelines makes several outputs.
+    var split: Int64?
     /// Another pipeline whose version does not fill the dataset in the same mode.
     var otherMode: (name: String, mode: String)?
 }
@@ -130,7 +132,9 @@ struct CheckRebuild: PostgresStatement {
             (select a.batch_id from part p join millrace.application a on a.batch_id = p.batch_id
                     and a.pipeline_id = p.pipeline_id
                 where p.pipeline_id = $3 and a.dataset_id <> $2 and a.stored > 0 limit 1),
-            (select name from other), (select mode from other)
+            (select name from other), (select mode from other),
+            (select a.batch_id from part p join millrace.application a on a.batch_id = p.batch_id
+                    and a.pipeline_id = p.pipeline_id and a.output > 0 limit 1)
         from part
         """
     var run: Int64
@@ -142,14 +146,14 @@ struct CheckRebuild: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> RebuildCheck {
         var check = RebuildCheck(
             parts: try row.int8(0), expired: try row.int8(1), firstExpired: try row.int8Array(2),
-            leftOut: try row.optionalInt8(3), elsewhere: try row.optionalInt8(4))
+            leftOut: try row.optionalInt8(3), elsewhere: try row.optionalInt8(4), split: try row.optionalInt8(7))
         if let name = try row.optionalText(5), let mode = try row.optionalText(6) { check.otherMode = (name, mode) }
         return check
     }
 }
 
-/// Enters a rebuild whose parts and run are there; the exchange of the tables is the run's last batch. Where there are no
-/// parts, it is next.
+/// Enters a rebuild whose parts and run are there; the exchange of the tables is the run's last batch. Where there are
+/// no parts, it is next.
 struct InsertRebuild: PostgresStatement {
     static let sql = """
         with exchange as (

@@ -56,41 +56,72 @@ struct MarkTransformed: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(run), .int4Array(ordinals)] }
 }
 
+/// Draws ids for chunks.
+struct NextChunkIDs: PostgresStatement {
+    static let sql = "select nextval('landing.chunk_id') from generate_series(1, $1::int4)"
+    var count: Int32
+
+    var parameters: [PostgresValue] { [.int4(count)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
+}
+
 /// Hands to store what is to replace an output: rows, counts and quarantine in one chunk, which may be without rows.
 struct InsertReplacement: PostgresStatement {
     static let sql = """
-        with chunk as (
-            insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
-                raw_bytes, body, run, ordinal, filtered, quarantined, receipt_counts, fault_rows, fault_stages,
-                fault_errors, fault_raws, mode)
-            values (nextval('landing.chunk_id'), $2, $3, $4, 0, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                $17, $18, $19, $20)
-            returning id
-        )
-        select queue.enqueue('store', case when $20::text is null then 'replace' else 'rebuild' end, $1,
-            array[jsonb_build_object('chunk', id, 'run', $11, 'ordinal', $12)], in_priority => (-1)::int2) from chunk
+        insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
+            raw_bytes, body, run, ordinal, received, filtered, quarantined, receipt_received, receipt_counts,
+            fault_rows, fault_stages, fault_errors, fault_raws, mode)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+            $23)
         """
-    var workspaceID: Int64
+    var id: Int64
     var run: Int64
     var ordinal: Int32
-    var batch: TransformedBatch
     /// Of a run that rebuilds; nil where it replaces.
     var mode: PipelineDefinition.Mode?
+    var output: TransformedOutput
+    /// Those of the output.
+    var faults: [QuarantinedRecord]
     /// Of a chunk without rows.
     let emptyBody: [UInt8]
 
     var parameters: [PostgresValue] {
-        let ledger = batch.application
-        let chunk = batch.chunk
-        let faults = batch.quarantined
+        let ledger = output.application
+        let chunk = output.chunk
         return [
-            .int8(workspaceID), .int8(ledger.batchID), .int8(ledger.pipelineID), .int4(ledger.version),
+            .int8(id), .int8(ledger.batchID), .int8(ledger.pipelineID), .int4(ledger.version), .int2(ledger.output),
             .int8(ledger.datasetID), .textArray(chunk?.columns ?? []), .textArray(chunk?.types ?? []),
             .int4(chunk?.rows ?? 0), .int4(chunk?.rawBytes ?? 0), .bytes(chunk?.body ?? emptyBody), .int8(run),
-            .int4(ordinal), .int4(ledger.filtered), .int4(ledger.quarantined),
-            .optional(ledger.receiptCounts) { .int4Array($0) }, .int4Array(faults.map(\.row)),
-            .textArray(faults.map(\.stage)), .jsonArray(faults.map(\.errors)), .byteaArray(faults.map(\.raw)),
-            .optional(mode) { .text($0.rawValue) },
+            .int4(ordinal), .int4(ledger.received), .int4(ledger.filtered), .int4(ledger.quarantined),
+            .optional(ledger.receiptReceived) { .int4Array($0) }, .optional(ledger.receiptCounts) { .int4Array($0) },
+            .int4Array(faults.map(\.row)), .textArray(faults.map(\.stage)), .jsonArray(faults.map(\.errors)),
+            .byteaArray(faults.map(\.raw)), .optional(mode) { .text($0.rawValue) },
+        ]
+    }
+}
+
+/// Enqueues the jobs that replace batches of a run, one for each with all its outputs' chunks.
+struct EnqueueReplacements: PostgresStatement {
+    static let sql = """
+        select queue.enqueue('store', case when $5 then 'rebuild' else 'replace' end, $1,
+            array_agg(job order by ordinal), in_priority => (-1)::int2)
+        from (
+            select c.ordinal, jsonb_build_object('chunks', jsonb_agg(c.id order by c.place), 'run', $2::int8,
+                'ordinal', c.ordinal) as job
+            from unnest($3::int8[], $4::int4[]) with ordinality as c (id, ordinal, place) group by c.ordinal
+        ) batch
+        """
+    var workspaceID: Int64
+    /// Of one run.
+    var chunks: [InsertReplacement]
+    /// The run fills a table beside the dataset's.
+    var rebuilds: Bool
+
+    var parameters: [PostgresValue] {
+        [
+            .int8(workspaceID), .int8(chunks[0].run), .int8Array(chunks.map(\.id)), .int4Array(chunks.map(\.ordinal)),
+            .bool(rebuilds),
         ]
     }
 

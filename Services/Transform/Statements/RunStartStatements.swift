@@ -117,11 +117,15 @@ struct FindOverlap: PostgresStatement {
 /// How rows of one of the run's batches met those with their key, if it was by the key.
 struct FindMergedMode: PostgresStatement {
     static let sql = """
-        select v.definition->'target'->>'mode'
-        from millrace.run_batch n
-        join millrace.application a on a.batch_id = n.batch and a.pipeline_id = $2
-        join millrace.pipeline_version v on v.pipeline_id = a.pipeline_id and v.version = a.version
-        where n.run = $1 and v.definition->'target'->>'mode' in ('upsert', 'ignore') limit 1
+        select t.mode
+        from (
+            select distinct a.version from millrace.run_batch n
+            join millrace.application a on a.batch_id = n.batch and a.pipeline_id = $2
+            where n.run = $1 and a.version is not null
+        ) a
+        join millrace.pipeline_version v on v.pipeline_id = $2 and v.version = a.version
+        cross join millrace.targets(v.definition) t
+        where t.mode in ('upsert', 'ignore') limit 1
         """
     var run: Int64
     var pipelineID: Int64

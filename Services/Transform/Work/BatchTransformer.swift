@@ -3,13 +3,23 @@ import Records
 
 /// What a batch became under a pipeline: what is to be written in one transaction.
 struct TransformedBatch: Sendable {
+    /// Those that are to be written, in the order of their numbers. An output that was made before is left out.
+    var outputs: [TransformedOutput]
+    var quarantined: [QuarantinedRecord]
+    /// The pipeline was run over the batch before, and what that left behind has to go.
+    var isRepeated: Bool
+    /// Nil unless some of the outputs were made before, which then must still be what they were.
+    var standing: StandingOutput?
+}
+
+/// What one output of a batch became.
+struct TransformedOutput: Sendable {
     var application: ApplicationUpdate
     /// Nil when no row is left to load.
     var chunk: NewChunk?
-    var quarantined: [QuarantinedRecord]
 }
 
-/// Turns one batch into what its output needs: decoding, the pipeline's steps, fitting, encoding. Pure but for the
+/// Turns one batch into what its outputs need: decoding, the pipeline's steps, fitting, encoding. Pure but for the
 /// agreement on columns; CPU-heavy, so it runs off the event loops.
 struct BatchTransformer: Sendable {
     /// The largest frame that is unpacked, in bytes.
@@ -19,90 +29,91 @@ struct BatchTransformer: Sendable {
     static let agreementRounds = 8
 
     let schemas: SchemaRegistry
+    let lookups: Lookups
+
+    /// An output's rows as its dataset takes them.
+    private struct FittedOutput {
+        var schema: DatasetSchema
+        var batch: RecordBatch
+        var faults: [RowFault] = []
+    }
 
     func transform(
         _ input: TransformInput, _ pipeline: BoundPipeline, payload: [UInt8]
     ) async throws -> TransformedBatch {
         let frame = try BatchFrame(decoding: payload, limit: Self.frameLimit)
         let decoded = try RecordDecoder().decode(frame)
-        let outcome = pipeline.steps.run(decoded.batch)
-        let dataset = pipeline.dataset
-        let schema = try await schemas.schema(dataset, workspaceID: input.workspaceID)
-        var fitter = OutputFitter(outcome.batch, deletes: outcome.deletes, to: schema)
+        var run = PipelineRun(pipeline.steps, decoded.batch)
+        while let request = run.advance() {
+            run.supply(try await lookups.find(request, workspaceID: input.workspaceID))
+        }
+        let outcome = run.output
+        let shares = RecordShares(records: frame.lengths.count, outputs: outcome.outputs)
+        var fitted: [FittedOutput] = []
+        for (number, target) in pipeline.outputs.enumerated() {
+            fitted.append(
+                try await fit(
+                    outcome.outputs[number], outcome.deletes[number], target.dataset, input.workspaceID))
+        }
+        let faults = StagedFaults(decode: decoded.faults, transform: outcome.faults + fitted.flatMap(\.faults))
+        if fitted.count > 1, !faults.isEmpty {
+            // A record is quarantined as a whole, in whichever output one of its rows was turned down.
+            for number in fitted.indices { fitted[number].batch.keep(faults.others(fitted[number].batch.rows)) }
+        }
+        let turnedDown = shares.split(faults.rows)
+        let filtered = shares.split(outcome.filtered)
+        let outputs = try fitted.indices.filter { !input.closed.contains(Int16($0)) }.map { number in
+            let output = fitted[number]
+            let chunk = try encode(
+                output.batch, input, output.schema, Int16(number), pipeline.outputs[number].mode)
+            return TransformedOutput(
+                application: ApplicationUpdate(
+                    batchID: input.batchID, pipelineID: input.pipelineID, output: Int16(number),
+                    version: input.version, datasetID: output.schema.id, isFinished: chunk == nil,
+                    received: shares.received[number], filtered: Int32(filtered[number].count),
+                    quarantined: Int32(turnedDown[number].count),
+                    receiptReceived: ReceiptTally.received(ends: input.receiptEnds, shares, output: number),
+                    receiptCounts: ReceiptTally.counts(
+                        ends: input.receiptEnds, filtered: filtered[number], quarantined: turnedDown[number])),
+                chunk: chunk)
+        }
+        return TransformedBatch(
+            outputs: outputs,
+            quarantined: faults.records(of: frame, input, shares, datasets: fitted.map(\.schema.id)),
+            isRepeated: input.isRepeated, standing: input.standing)
+    }
+
+    /// Fits rows to a dataset; none need no agreement.
+    private func fit(
+        _ rows: RecordBatch, _ deletes: [UInt8]?, _ dataset: String, _ workspaceID: Int64
+    ) async throws -> FittedOutput {
+        let schema = try await schemas.schema(dataset, workspaceID: workspaceID)
+        guard rows.rowCount > 0 else { return FittedOutput(schema: schema, batch: rows) }
+        var fitter = OutputFitter(rows, deletes: deletes, to: schema)
         for _ in 0..<Self.agreementRounds {
             let wanted = fitter.plan()
             if wanted.isEmpty { break }
             let before = fitter.schema
-            fitter.schema = try await schemas.agree(
-                on: wanted, of: dataset, workspaceID: input.workspaceID, schema: before)
+            fitter.schema = try await schemas.agree(on: wanted, of: dataset, workspaceID: workspaceID, schema: before)
             if fitter.schema.columns == before.columns { break }
         }
         let fitted = fitter.fit()
-        let faults = StagedFaults(decode: decoded.faults, transform: outcome.faults + fitted.faults)
-        let chunk = try encode(fitted.batch, input, schema, pipeline.mode)
-        let turnedDown = faults.rows
-        let filtered = outcome.filtered
-        return TransformedBatch(
-            application: ApplicationUpdate(
-                batchID: input.batchID, pipelineID: input.pipelineID, version: input.version, datasetID: schema.id,
-                isFinished: chunk == nil, filtered: Int32(filtered.count), quarantined: Int32(turnedDown.count),
-                receiptCounts: ReceiptTally.counts(
-                    ends: input.receiptEnds, filtered: filtered, quarantined: turnedDown)),
-            chunk: chunk,
-            quarantined: faults.records(of: frame, input, datasetID: schema.id))
+        return FittedOutput(schema: schema, batch: fitted.batch, faults: fitted.faults)
     }
 
     private func encode(
-        _ batch: RecordBatch, _ input: TransformInput, _ schema: DatasetSchema, _ mode: PipelineDefinition.Mode
+        _ batch: RecordBatch, _ input: TransformInput, _ schema: DatasetSchema, _ output: Int16,
+        _ mode: PipelineDefinition.Mode
     ) throws -> NewChunk? {
         guard batch.rowCount > 0 else { return nil }
-        let rows = try CopyBinaryEncoder(batch: input.batchID, output: 0, pieceBytes: 64 << 20).encode(batch)
+        let encoder = CopyBinaryEncoder(batch: input.batchID, output: Int32(output), pieceBytes: 64 << 20)
+        let rows = try encoder.encode(batch)
         return NewChunk(
-            workspaceID: input.workspaceID, batchID: input.batchID, pipelineID: input.pipelineID,
+            workspaceID: input.workspaceID, batchID: input.batchID, pipelineID: input.pipelineID, output: output,
             version: input.version, datasetID: schema.id, mode: mode, columns: batch.columns.map(\.name),
             types: batch.columns.map { named in
                 if case .typed(let type) = named.column.type { type.rawValue } else { ColumnType.text.rawValue }
             },
             rows: Int32(batch.rowCount), rawBytes: Int32(rows.count), body: try Zstd.compress(rows))
-    }
-}
-
-/// The faults of one batch by record, in the order of the records.
-struct StagedFaults {
-    private var faults: [Int32: (stage: String, faults: [RowFault])] = [:]
-
-    init(decode: [RowFault], transform: [RowFault]) {
-        for fault in decode { faults[fault.row, default: ("decode", [])].faults.append(fault) }
-        for fault in transform { faults[fault.row, default: ("transform", [])].faults.append(fault) }
-    }
-
-    /// Ordinals of the records that have any.
-    var rows: [Int32] { faults.keys.sorted() }
-
-    /// The records as they go into quarantine, with their bytes as they came.
-    func records(of frame: BatchFrame, _ input: TransformInput, datasetID: Int64) -> [QuarantinedRecord] {
-        guard !faults.isEmpty else { return [] }
-        let offsets = frame.offsets()
-        return faults.sorted { $0.key < $1.key }.map { row, entry in
-            QuarantinedRecord(
-                batchID: input.batchID, row: row, pipelineID: input.pipelineID, version: input.version,
-                datasetID: datasetID, stage: entry.stage, errors: Self.json(entry.faults),
-                raw: Array(frame.record(Int(row), offsets: offsets)))
-        }
-    }
-
-    static func json(_ faults: [RowFault]) -> [UInt8] {
-        var writer = JSONWriter()
-        writer.array { writer in
-            for fault in faults.prefix(20) {
-                writer.object { writer in
-                    writer.member("code", fault.code)
-                    writer.member("step", fault.step)
-                    writer.member("column", fault.column)
-                    writer.member("message", String(fault.message.prefix(1_000)))
-                }
-            }
-        }
-        return writer.bytes
     }
 }

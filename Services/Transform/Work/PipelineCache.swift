@@ -1,35 +1,72 @@
 import JSON
+import Queue
 import Synchronization
 
-/// A pipeline's compiled steps, and the dataset they fill.
+/// A pipeline's compiled steps, and the places that they fill.
 struct BoundPipeline: Sendable {
-    var dataset: String
-    var mode: PipelineDefinition.Mode
+    /// By the outputs' numbers.
+    var outputs: [PipelineDefinition.Target]
     var steps: CompiledPipeline
+    /// What it makes of a batch depends on other datasets, too.
+    var hasLookups: Bool
 }
 
-/// Compiled pipelines by version. A version never changes, so nothing here goes stale.
+/// Compiled pipelines by version. A version never changes, but what its lookups read may: it is compiled anew when the
+/// columns of these datasets do.
 final class PipelineCache: Sendable {
     private struct Version: Hashable {
         var pipelineID: Int64
         var version: Int32
     }
 
+    private struct Entry {
+        var definition: PipelineDefinition
+        var lookups: LookupSchema
+        var pipeline: BoundPipeline
+    }
+
     static let capacity = 1_000
 
-    private let compiled = Mutex<[Version: BoundPipeline]>([:])
+    private let lookups: Lookups
+    private let compiled = Mutex<[Version: Entry]>([:])
 
-    /// The pipeline that the job runs. Errors: those of the compiler, for a definition that an earlier release took.
-    func pipeline(_ input: TransformInput) throws -> BoundPipeline {
+    init(lookups: Lookups) {
+        self.lookups = lookups
+    }
+
+    /// The pipeline that the job runs. Errors: those of the compiler, for a definition that an earlier release took;
+    /// `lookup_failed` for one that names datasets or columns that are not there any more.
+    func pipeline(_ input: TransformInput) async throws -> BoundPipeline {
         let version = Version(pipelineID: input.pipelineID, version: input.version)
-        if let known = compiled.withLock({ $0[version] }) { return known }
-        let (definition, steps) = try PipelineCompiler().compile(JSONValue.parse(input.definition))
+        let known = compiled.withLock { $0[version] }
+        let definition: PipelineDefinition
+        if let known {
+            definition = known.definition
+        } else {
+            definition = try PipelineDefinition.decode(JSONValue.parse(input.definition))
+        }
+        let datasets = definition.lookupDatasets
+        if let known, datasets.isEmpty { return known.pipeline }
+        let schema = try await lookups.schema(datasets, workspaceID: input.workspaceID)
+        if let known, known.lookups == schema { return known.pipeline }
+        let steps = try Self.compile(definition, schema)
         let pipeline = BoundPipeline(
-            dataset: definition.target.dataset, mode: definition.target.mode, steps: steps)
+            outputs: definition.outputs, steps: steps, hasLookups: !datasets.isEmpty)
         compiled.withLock { compiled in
             if compiled.count >= Self.capacity { compiled.removeAll() }
-            compiled[version] = pipeline
+            compiled[version] = Entry(definition: definition, lookups: schema, pipeline: pipeline)
         }
         return pipeline
+    }
+
+    private static func compile(
+        _ definition: PipelineDefinition, _ schema: LookupSchema
+    ) throws -> CompiledPipeline {
+        do {
+            return try PipelineCompiler(lookups: schema).compile(definition)
+        } catch {
+            guard !definition.lookupDatasets.isEmpty else { throw error }
+            throw JobFailure(code: "lookup_failed", message: error.faults.map(\.description).joined(separator: "; "))
+        }
     }
 }

@@ -4,6 +4,12 @@
 /// duplicates, in the order of the requests; nil where the batch's own counts say it all: it has one request, or
 /// nothing of it was filtered or turned down.
 enum ReceiptTally {
+    /// How many records of each request count in an output; nil where the pipeline has one output, which has all.
+    static func received(ends: [Int32], _ shares: RecordShares, output: Int) -> [Int32]? {
+        guard shares.received.count > 1 else { return nil }
+        return zip([0] + ends, ends).map { shares.count(in: Int($0)..<Int($1), output: output) }
+    }
+
     static func counts(ends: [Int32], filtered: [Int32], quarantined: [Int32]) -> [Int32]? {
         guard ends.count > 1, !filtered.isEmpty || !quarantined.isEmpty else { return nil }
         var counts = [Int32](repeating: 0, count: ends.count * 3)

@@ -84,34 +84,52 @@ struct ReplayHandler: JobHandler {
         let statement = FindPayloads(batches: group.map(\.input.batchID))
         let rows = try await pool.withConnection { try await $0.query(statement) }
         let payloads = Dictionary(rows, uniquingKeysWith: { first, _ in first })
-        let nothing = try Zstd.compress([])
-        var replacements: [InsertReplacement] = []
+        var transformed: [(ordinal: Int32, batch: TransformedBatch)] = []
         for item in group {
             guard let payload = payloads[item.input.batchID] else {
                 throw JobFailure(
                     code: "raw_expired", message: "the raw bytes of batch \(item.input.batchID) have expired",
                     isPermanent: true)
             }
-            let pipeline = try pipelines.pipeline(item.input)
+            let pipeline = try await pipelines.pipeline(item.input)
             let batch = try await transformer.transform(item.input, pipeline, payload: payload)
-            replacements.append(
-                InsertReplacement(
-                    workspaceID: item.input.workspaceID, run: run, ordinal: item.ordinal, batch: batch,
-                    mode: item.rebuilds ? pipeline.mode : nil, emptyBody: nothing))
+            transformed.append((item.ordinal, batch))
         }
-        let (statements, isFirst) = (replacements, group.contains(where: \.isFirst))
+        let (batches, isFirst) = (transformed, group.contains(where: \.isFirst))
+        let rebuilds = group[0].rebuilds
+        let (nothing, workspaceID) = (try Zstd.compress([]), group[0].input.workspaceID)
         try await lease.transaction(settling: []) { connection in
-            let mark = MarkTransformed(run: run, ordinals: statements.map(\.ordinal))
-            guard try await connection.execute(mark) == statements.count else {
+            let mark = MarkTransformed(run: run, ordinals: batches.map(\.ordinal))
+            guard try await connection.execute(mark) == batches.count else {
                 throw JobFailure(
                     code: "overtaken", message: "a batch was transformed meanwhile", retryAfter: .milliseconds(50))
             }
-            try await connection.run(statements)
+            let count = batches.reduce(0) { $0 + $1.batch.outputs.count }
+            let ids = try await connection.query(NextChunkIDs(count: Int32(count)))
+            let chunks = Self.replacements(batches, of: run, ids, rebuilds: rebuilds, emptyBody: nothing)
+            let jobs = EnqueueReplacements(workspaceID: workspaceID, chunks: chunks, rebuilds: rebuilds)
+            try await connection.run(chunks + [jobs])
             // Only the first ones lock the run: what matters is asked again where rows are replaced.
             if isFirst { _ = try await connection.query(AdvanceRuns(runs: [run])) }
         }
         wakeup.notify("store")
-        metrics.transformed(statements.map(\.batch))
+        metrics.transformed(batches.map(\.batch))
+    }
+
+    private static func replacements(
+        _ batches: [(ordinal: Int32, batch: TransformedBatch)], of run: Int64, _ ids: [Int64],
+        rebuilds: Bool, emptyBody: [UInt8]
+    ) -> [InsertReplacement] {
+        let outputs = batches.flatMap { ordinal, batch in
+            batch.outputs.map { output in
+                (ordinal, output, batch.quarantined.filter { $0.output == output.application.output })
+            }
+        }
+        return zip(ids, outputs).map { id, entry in
+            InsertReplacement(
+                id: id, run: run, ordinal: entry.0, mode: rebuilds ? entry.1.chunk?.mode : nil, output: entry.1,
+                faults: entry.2, emptyBody: emptyBody)
+        }
     }
 }
 

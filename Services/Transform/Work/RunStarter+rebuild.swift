@@ -83,6 +83,10 @@ extension RunStarter {
             throw RunRefusal.notRebuilt(
                 "the pipeline's rows of batch \(batch) are in another dataset, where they would stay")
         }
+        if let batch = chosen.split {
+            throw RunRefusal.notRebuilt(
+                "a pipeline has routed rows of batch \(batch), and not all of its outputs are in the dataset")
+        }
         if let other = chosen.otherMode {
             throw RunRefusal.notRebuilt(
                 "the pipeline \(other.name) stored rows with target.mode \(other.mode), which cannot be done again")

@@ -8,6 +8,10 @@ struct TargetCheck: Sendable {
     let pipeline: String
     let sourceID: Int64
     let target: PipelineDefinition.Target
+    /// All of the pipeline's.
+    let others: [PipelineDefinition.Target]
+    /// Of the output.
+    let number: Int
     let workspaceID: Int64
 
     /// Locks the dataset against changes of its definition, and against other checks, until the transaction ends.
@@ -29,6 +33,13 @@ struct TargetCheck: Sendable {
                     "the dataset \(target.dataset) has no primary_key, which mode \(mode.rawValue) needs")
             }
         }
+        if let other = others.first(where: { $0.dataset == target.dataset && $0.mode != mode }),
+            mode.merges || other.mode.merges
+        {
+            throw refused(
+                .invalidPipeline, "mode",
+                "the pipeline's outputs into \(target.dataset) have modes \(mode.rawValue) and \(other.mode.rawValue)")
+        }
         guard dataset != nil else { return }
         let find = FindOtherModes(
             workspaceID: workspaceID, dataset: target.dataset, pipeline: pipeline, sourceID: sourceID,
@@ -44,7 +55,7 @@ struct TargetCheck: Sendable {
     }
 
     private func refused(_ code: ProblemCode, _ field: String, _ message: String) -> Problem {
-        let fault = FieldFault(path: "target.\(field)", message: message)
+        let fault = FieldFault(path: number == 0 ? "target.\(field)" : "steps.route.\(field)", message: message)
         return Problem(code, fault.description, errors: [fault])
     }
 }

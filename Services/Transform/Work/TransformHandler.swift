@@ -104,25 +104,57 @@ struct TransformHandler: JobHandler {
             guard let payload = payloads[item.input.batchID] else {
                 throw JobFailure(code: "raw_expired", message: "the batch's raw bytes have expired", isPermanent: true)
             }
-            let pipeline = try pipelines.pipeline(item.input)
+            let pipeline = try await pipelines.pipeline(item.input)
+            guard !item.input.isRepeated || !pipeline.hasLookups || pipeline.outputs.count == 1 else {
+                throw Self.repeatedLookup(item.input.batchID)
+            }
             results.append(try await transformer.transform(item.input, pipeline, payload: payload))
         }
         let transformed = results
         try await lease.transaction(settling: group.map(\.job)) { connection in
-            let update = UpdateApplications(updates: transformed.map(\.application))
-            guard try await connection.execute(update) == transformed.count else {
-                throw JobFailure(
-                    code: "overtaken", message: "an output was made meanwhile", retryAfter: .milliseconds(50))
-            }
+            try await Self.enter(transformed, connection)
             var statements: [any PostgresStatement] = []
             let quarantined = transformed.flatMap(\.quarantined)
             if !quarantined.isEmpty { statements.append(InsertQuarantine(records: quarantined)) }
-            statements += InsertChunks.grouped(transformed.compactMap(\.chunk))
+            statements += InsertChunks.grouped(transformed.flatMap(\.outputs).compactMap(\.chunk))
             try await connection.run(statements)
         }
-        if transformed.contains(where: { $0.chunk != nil }) { wakeup.notify("store") }
-        if transformed.contains(where: \.application.isFinished) { wakeup.notify(Topic.stored) }
+        let outputs = transformed.flatMap(\.outputs)
+        if outputs.contains(where: { $0.chunk != nil }) { wakeup.notify("store") }
+        if outputs.contains(where: \.application.isFinished) { wakeup.notify(Topic.stored) }
         metrics.transformed(transformed)
+    }
+
+    /// A record may go elsewhere this time, and rows of the first time be stored still: it would be lost or come twice.
+    private static func repeatedLookup(_ batch: Int64) -> JobFailure {
+        JobFailure(
+            code: "lookup_repeated",
+            message: "the batch was transformed before, and its lookups may find other rows now: replay batch \(batch)",
+            isPermanent: true)
+    }
+
+    /// Writes the outputs into the ledger; nobody else writes those of these batches until the transaction has ended.
+    /// Each batch's first output is locked first, as a replay does.
+    private static func enter(_ batches: [TransformedBatch], _ connection: PostgresConnection) async throws {
+        let standing = batches.compactMap(\.standing)
+        if !standing.isEmpty {
+            try check(try await connection.execute(HoldOutputs(outputs: standing)), standing.count)
+        }
+        let updates = batches.flatMap(\.outputs).map(\.application)
+        let first = updates.filter { $0.output == 0 }
+        if !first.isEmpty { try check(try await connection.execute(UpdateApplications(updates: first)), first.count) }
+        let repeated = batches.filter(\.isRepeated)
+        if !repeated.isEmpty { try await connection.execute(ForgetOutputs(batches: repeated)) }
+        let others = updates.filter { $0.output > 0 }
+        if !others.isEmpty {
+            try check(try await connection.execute(InsertApplications(updates: others)), others.count)
+        }
+    }
+
+    private static func check(_ affected: Int, _ expected: Int) throws(JobFailure) {
+        guard affected == expected else {
+            throw JobFailure(code: "overtaken", message: "an output was made meanwhile", retryAfter: .milliseconds(50))
+        }
     }
 }
 

@@ -16,8 +16,9 @@ struct TransformMetrics: Sendable {
 
     func transformed(_ results: [TransformedBatch]) {
         batches.add(results.count)
-        rows.add(results.reduce(0) { $0 + Int($1.chunk?.rows ?? 0) })
-        quarantined.add(results.reduce(0) { $0 + Int($1.application.quarantined) })
-        filtered.add(results.reduce(0) { $0 + Int($1.application.filtered) })
+        let outputs = results.flatMap(\.outputs)
+        rows.add(outputs.reduce(0) { $0 + Int($1.chunk?.rows ?? 0) })
+        quarantined.add(outputs.reduce(0) { $0 + Int($1.application.quarantined) })
+        filtered.add(outputs.reduce(0) { $0 + Int($1.application.filtered) })
     }
 }

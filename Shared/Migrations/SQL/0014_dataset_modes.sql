@@ -43,8 +43,8 @@ create table millrace.rebuild_part (
     primary key (run, ordinal)
 );
 
--- As millrace.advance_runs, also for runs that rebuild. Their last row of run_batch, of batch 0, stands for the exchange
--- of the tables: once all others are stored it gets its job, and once they have ended and some are dead, so has it.
+-- As millrace.advance_runs, also for runs that rebuild. Their last row of run_batch, of batch 0, stands for the
+-- exchange of the tables: once all others are stored it gets its job; once they have ended and some are dead, it is.
 create function millrace.advance_replays(in_runs int8[]) returns int8[] language plpgsql as $$
 declare
     one  record;
@@ -69,3 +69,11 @@ begin
     end loop;
     return millrace.advance_runs(in_runs);
 end $$;
+
+-- Where the rows of a version of a pipeline go.
+create function millrace.targets(definition json) returns table (dataset text, mode text) language sql immutable as $$
+    select t->>'dataset', coalesce(t->>'mode', 'append') from (
+        select definition::jsonb->'target' as t
+        union all select jsonb_path_query(definition::jsonb, '$.steps[*].route[*]')
+    ) x
+$$;

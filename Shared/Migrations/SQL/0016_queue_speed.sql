@@ -130,7 +130,25 @@ BEGIN
         FROM unnest(ids, holders) WITH ORDINALITY AS u(id, holder, ordinal) ORDER BY u.ordinal;
 END $$;
 
--- As in migration 0008; but what the header says stands there alone.
+-- Takes up to in_limit jobs of a lane, the highest priority first: for each priority from 2 down to -2 those with
+-- in_above < position <= in_upto. One statement for all, since each costs more than what it finds where it finds one
+-- job. The settings that pin its plan are those of queue.claim.
+CREATE FUNCTION queue.take_in_order(in_lane int2, in_above int8[], in_upto int8[], in_limit int4)
+RETURNS SETOF queue.ready LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY DELETE FROM queue.ready WHERE ctid = ANY (ARRAY(
+        SELECT r.ctid FROM unnest(in_above, in_upto) WITH ORDINALITY AS bound(above, upto, number)
+        CROSS JOIN LATERAL (
+            SELECT x.ctid FROM queue.ready x
+            WHERE x.lane = in_lane AND x.priority = (3 - bound.number)::int2 AND x.position > bound.above
+                AND x.position <= bound.upto
+            ORDER BY x.position LIMIT in_limit FOR UPDATE SKIP LOCKED) r
+        LIMIT in_limit))
+    RETURNING ready.*;
+END $$;
+
+-- As in migration 0008; but what the header says stands there alone, and a sweep comes after what is new of all
+-- priorities.
 CREATE OR REPLACE FUNCTION queue.claim(
     in_worker int8, in_queue int2, in_solo bool, in_limit int4, in_low int8[], in_fast int8[], in_solo_low int8[],
     in_sweep bool, in_done int8[], in_flows int8[] DEFAULT '{}', in_flow_fast int8[] DEFAULT '{}',
@@ -184,33 +202,26 @@ BEGIN
             END IF;
         END LOOP;
     ELSIF NOT state.paused AND wanted > 0 THEN
-        FOR i IN 1 .. 5 LOOP
-            EXIT WHEN wanted = 0;
+        SELECT coalesce(array_agg(t), '{}'), coalesce(bool_or(t.items > 0), false) INTO taken, has_arrays
+        FROM queue.take_in_order(in_lane, in_fast, array_fill(9223372036854775807, ARRAY[5]), wanted) t;
+        wanted := wanted - cardinality(taken);
+        IF in_sweep AND wanted > 0 AND in_low <> in_fast THEN
             SELECT array_agg(t), bool_or(t.items > 0) INTO part, cuts
-            FROM queue.take(in_lane, (3 - i)::int2, in_fast[i], 9223372036854775807, wanted) t;
+            FROM queue.take_in_order(in_lane, in_low, in_fast, wanted) t;
             IF part IS NOT NULL THEN
                 taken := taken || part;
-                wanted := wanted - cardinality(part);
                 has_arrays := has_arrays OR cuts;
             END IF;
-            CONTINUE WHEN NOT in_sweep OR wanted = 0 OR in_low[i] >= in_fast[i];
-            SELECT array_agg(t), bool_or(t.items > 0) INTO part, cuts
-            FROM queue.take(in_lane, (3 - i)::int2, in_low[i], in_fast[i], wanted) t;
-            IF part IS NOT NULL THEN
-                taken := taken || part;
-                wanted := wanted - cardinality(part);
-                has_arrays := has_arrays OR cuts;
-            END IF;
-        END LOOP;
+        END IF;
     END IF;
     IF NOT in_solo AND NOT state.paused THEN
-        FOR i IN 1 .. 5 LOOP
-            waiting := EXISTS (SELECT FROM queue.ready r WHERE r.lane = in_lane + 1
-                AND r.priority = (3 - i)::int2 AND r.position > in_solo_low[i]);
-            EXIT WHEN waiting;
-        END LOOP;
-        gated := EXISTS (SELECT FROM queue.ready r WHERE r.lane = queue.gate_of(in_queue) AND r.priority = 0
-            AND r.position > in_gate_low);
+        SELECT EXISTS (
+                SELECT FROM unnest(in_solo_low) WITH ORDINALITY AS bound(above, number) CROSS JOIN LATERAL (
+                    SELECT FROM queue.ready r WHERE r.lane = in_lane + 1 AND r.priority = (3 - bound.number)::int2
+                        AND r.position > bound.above LIMIT 1) found),
+            EXISTS (SELECT FROM queue.ready r WHERE r.lane = queue.gate_of(in_queue) AND r.priority = 0
+                AND r.position > in_gate_low)
+        INTO waiting, gated;
     END IF;
     IF has_arrays THEN
         taken := queue.cut(taken, greatest(1, in_limit / cardinality(taken)));
