@@ -44,9 +44,11 @@ extension LeaseCore {
                 return false
             }
             let returned = await group.next() ?? true
+            let isOver = !returned && !Task.isCancelled && deadline.map { ContinuousClock.now >= $0 } ?? false
+            // Before the handler is told: it might settle what is given to others.
+            if isOver { expire() }
             group.cancelAll()
-            guard !returned, !Task.isCancelled, let deadline, ContinuousClock.now >= deadline else { return }
-            expire()
+            guard isOver else { return }
             context.metrics.timedOut.add(openJobs.count)
             await fail(openJobs.map { ($0, .timedOut) })
         }

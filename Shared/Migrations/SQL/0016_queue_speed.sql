@@ -1,6 +1,6 @@
--- Jobs that are enqueued together and alike are so in one go; a claim writes and sends less. And cancel and a job's state
--- go by the later attempt of a job that was buried or retried and is under a later lease, or ready, while its earlier
--- lease is still there. Locks: functions, and queue.lease for a moment, whose rows stay as they are.
+-- Jobs that are enqueued together and alike are so in one go; a claim asks, writes and sends less. And cancel and a
+-- job's state go by the later attempt of a job that was buried or retried and is under a later lease, or ready, while
+-- its earlier lease is still there. Locks: functions, and queue.lease for a moment, whose rows stay as they are.
 
 -- A lease of several hundred jobs is a row of some kilobytes that lives for milliseconds: not worth compressing.
 ALTER TABLE queue.lease SET (toast_tuple_target = 8160);
@@ -248,15 +248,15 @@ BEGIN
     END IF;
     -- Jobs that stand together, as most do, are read in one go; others one by one.
     IF last_id - first_id < 4 * cardinality(taken) THEN
-        RETURN QUERY SELECT NULL::int8, NULL::bool, NULL::bool, NULL::bool, t.job, t.attempt, t.last, t.priority, t.position,
-            j.kind, j.workspace, j.arguments::text, j.trace, j.enqueued_at, t.first, t.items,
+        RETURN QUERY SELECT NULL::int8, NULL::bool, NULL::bool, NULL::bool, t.job, t.attempt, t.last, t.priority,
+            t.position, j.kind, j.workspace, j.arguments::text, j.trace, j.enqueued_at, t.first, t.items,
             ((j.limit_key IS NOT NULL OR j.unique_key IS NOT NULL OR j.items IS NOT NULL OR j.joinable IS TRUE)::int
                 + 2 * (j.unique_until IS NOT DISTINCT FROM 'started')::int)::int2
         FROM (SELECT * FROM queue.job x WHERE x.id BETWEEN first_id AND last_id OFFSET 0) j
         JOIN unnest(taken) t ON t.job = j.id ORDER BY t.priority DESC, t.position;
     ELSE
-        RETURN QUERY SELECT NULL::int8, NULL::bool, NULL::bool, NULL::bool, t.job, t.attempt, t.last, t.priority, t.position,
-            j.kind, j.workspace, j.arguments::text, j.trace, j.enqueued_at, t.first, t.items,
+        RETURN QUERY SELECT NULL::int8, NULL::bool, NULL::bool, NULL::bool, t.job, t.attempt, t.last, t.priority,
+            t.position, j.kind, j.workspace, j.arguments::text, j.trace, j.enqueued_at, t.first, t.items,
             ((j.limit_key IS NOT NULL OR j.unique_key IS NOT NULL OR j.items IS NOT NULL OR j.joinable IS TRUE)::int
                 + 2 * (j.unique_until IS NOT DISTINCT FROM 'started')::int)::int2
         FROM unnest(taken) t, LATERAL (SELECT * FROM queue.job x WHERE x.id = t.job OFFSET 0) j
