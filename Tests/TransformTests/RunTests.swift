@@ -177,7 +177,7 @@ struct RunTests {
             let update = UpdateApplications(updates: [
                 ApplicationUpdate(
                     batchID: ids[0], pipelineID: pipeline, output: 0, version: 1, datasetID: 1, isFinished: false,
-                    received: 1, filtered: 0, quarantined: 0, receiptReceived: nil, receiptCounts: nil)
+                    received: 1, filtered: 0, quarantined: 0, duplicates: 0, receiptReceived: nil, receiptCounts: nil)
             ])
             #expect(try await pool.withConnection { try await $0.execute(update) } == 0)
             #expect(try await pool.texts("select state || stored from millrace.application") == ["stored1"])

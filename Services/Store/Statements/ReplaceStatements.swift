@@ -161,8 +161,9 @@ struct ReplaceOutputs: PostgresStatement {
     static let sql = """
         update millrace.application a set state = 'stored', version = c.version, dataset_id = c.dataset_id,
             received = coalesce(c.received, a.received), stored = c.rows, filtered = c.filtered,
-            quarantined = c.quarantined, duplicates = 0, receipt_received = c.receipt_received,
-            receipt_counts = c.receipt_counts, error = null, transformed_at = now(), stored_at = now(), run_id = c.run
+            quarantined = c.quarantined, duplicates = coalesce(c.duplicates, 0),
+            receipt_received = c.receipt_received, receipt_counts = c.receipt_counts, error = null,
+            transformed_at = now(), stored_at = now(), run_id = c.run
         from landing.chunk c
         where c.id = any($1) and a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id and a.output = c.output
         """

@@ -26,7 +26,8 @@ struct MergeTarget: RowTarget {
     func sift(
         _ rows: CopyBinaryRows, of chunks: [ChunkHead], _ connection: PostgresConnection
     ) async throws -> (loaded: LoadedRows, refused: [RefusedRow]) {
-        let refused = try await refused(rows, connection)
+        var refused = try await refused(rows, connection)
+        refused += rows.siblings(of: refused.map(\.row)).map { ($0, nil) }
         let bad = Set(refused.map(\.row))
         var rest = CopyBinaryEncoder.header
         for row in 0..<rows.count where !bad.contains(row) { rest += rows[row..<row + 1] }

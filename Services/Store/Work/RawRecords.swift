@@ -8,7 +8,8 @@ struct Refusal: Sendable {
     var chunk: Int
     /// The ordinal of its record in the batch.
     var row: Int32
-    var error: PostgresError
+    /// Nil of a row that goes because another one of its record was refused.
+    var error: PostgresError?
 }
 
 /// Quarantines what a table refused, with the raw records.
@@ -30,7 +31,7 @@ struct RawRecords: Sendable {
                 RefusedRecord(
                     batchID: chunk.batchID, row: entry.key, pipelineID: chunk.pipelineID, output: chunk.output,
                     version: chunk.version, datasetID: chunk.datasetID,
-                    errors: JSONValue.array(entry.value.map(\.error.quarantineEntry)).serialized(), raw: raw)
+                    errors: JSONValue.array(entry.value.compactMap(\.error?.quarantineEntry)).serialized(), raw: raw)
             }
             for start in stride(from: 0, to: records.count, by: 500) {
                 let part = records[start..<min(records.count, start + 500)]

@@ -149,7 +149,8 @@ struct PipelineRouteTable: Sendable {
                 description: """
                     `records` are JSON records, or strings: lines of text. With `definition` that one is run instead \
                     of the stored one, which need not exist then. `rows` are the target's, `routed` those of the \
-                    branches of `route` steps.
+                    branches of `route` steps. `failed` says which step would turn down the whole batch; there are no \
+                    rows then.
                     """,
                 tag: "pipelines", parameters: [Self.name],
                 requestBody: [
@@ -166,7 +167,7 @@ struct PipelineRouteTable: Sendable {
                                 example: [
                                     "rows": [["status": 200]],
                                     "routed": [["output": 1, "dataset": "web_errors", "rows": [["status": 503]]]],
-                                    "filtered": [], "quarantined": [],
+                                    "filtered": [], "duplicates": [], "quarantined": [], "failed": nil,
                                 ])
                         ])
                 ],

@@ -15,7 +15,7 @@ struct ReplayInput: Sendable {
 struct FindReplayInputs: PostgresStatement {
     static let sql = """
         select n.ordinal, b.id, p.id, p.name, p.workspace_id, s.name, v.version, v.definition, b.receipt_ends,
-            b.raw_bytes, r.state <> 'running', x.run is not null
+            b.raw_bytes, b.received_at, r.state <> 'running', x.run is not null
         from millrace.run r
         join millrace.run_batch n on n.run = r.id
         left join millrace.rebuild_part x on x.run = n.run and x.ordinal = n.ordinal
@@ -39,8 +39,8 @@ struct FindReplayInputs: PostgresStatement {
                 batchID: try row.int8(1), pipelineID: try row.int8(2), pipeline: try row.text(3),
                 workspaceID: try row.int8(4), source: try row.text(5), version: try row.int4(6),
                 definition: try row.json(7), receiptEnds: try row.int4Array(8), rawBytes: try row.int8(9),
-                isOpen: true),
-            isFirst: try row.bool(10), rebuilds: try row.bool(11))
+                receivedAt: try row.timestamp(10), isOpen: true),
+            isFirst: try row.bool(11), rebuilds: try row.bool(12))
     }
 }
 
@@ -71,9 +71,9 @@ struct InsertReplacement: PostgresStatement {
     static let sql = """
         insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
             raw_bytes, body, run, ordinal, received, filtered, quarantined, receipt_received, receipt_counts,
-            fault_rows, fault_stages, fault_errors, fault_raws, mode)
+            fault_rows, fault_stages, fault_errors, fault_raws, mode, duplicates)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-            $23)
+            $23, $24)
         """
     var id: Int64
     var run: Int64
@@ -96,7 +96,7 @@ struct InsertReplacement: PostgresStatement {
             .int4(ordinal), .int4(ledger.received), .int4(ledger.filtered), .int4(ledger.quarantined),
             .optional(ledger.receiptReceived) { .int4Array($0) }, .optional(ledger.receiptCounts) { .int4Array($0) },
             .int4Array(faults.map(\.row)), .textArray(faults.map(\.stage)), .jsonArray(faults.map(\.errors)),
-            .byteaArray(faults.map(\.raw)), .optional(mode) { .text($0.rawValue) },
+            .byteaArray(faults.map(\.raw)), .optional(mode) { .text($0.rawValue) }, .int4(ledger.duplicates),
         ]
     }
 }

@@ -1,4 +1,5 @@
 import JSON
+import Queue
 import Records
 
 /// What a batch became under a pipeline: what is to be written in one transaction.
@@ -43,11 +44,7 @@ struct BatchTransformer: Sendable {
     ) async throws -> TransformedBatch {
         let frame = try BatchFrame(decoding: payload, limit: Self.frameLimit)
         let decoded = try RecordDecoder().decode(frame)
-        var run = PipelineRun(pipeline.steps, decoded.batch)
-        while let request = run.advance() {
-            run.supply(try await lookups.find(request, workspaceID: input.workspaceID))
-        }
-        let outcome = run.output
+        let outcome = try await run(pipeline, decoded.batch, input)
         let shares = RecordShares(records: frame.lengths.count, outputs: outcome.outputs)
         var fitted: [FittedOutput] = []
         for (number, target) in pipeline.outputs.enumerated() {
@@ -62,6 +59,7 @@ struct BatchTransformer: Sendable {
         }
         let turnedDown = shares.split(faults.rows)
         let filtered = shares.split(outcome.filtered)
+        let duplicates = shares.split(outcome.duplicates)
         let outputs = try fitted.indices.filter { !input.closed.contains(Int16($0)) }.map { number in
             let output = fitted[number]
             let chunk = try encode(
@@ -71,16 +69,32 @@ struct BatchTransformer: Sendable {
                     batchID: input.batchID, pipelineID: input.pipelineID, output: Int16(number),
                     version: input.version, datasetID: output.schema.id, isFinished: chunk == nil,
                     received: shares.received[number], filtered: Int32(filtered[number].count),
-                    quarantined: Int32(turnedDown[number].count),
+                    quarantined: Int32(turnedDown[number].count), duplicates: Int32(duplicates[number].count),
                     receiptReceived: ReceiptTally.received(ends: input.receiptEnds, shares, output: number),
                     receiptCounts: ReceiptTally.counts(
-                        ends: input.receiptEnds, filtered: filtered[number], quarantined: turnedDown[number])),
+                        ends: input.receiptEnds, filtered: filtered[number], quarantined: turnedDown[number],
+                        duplicates: duplicates[number])),
                 chunk: chunk)
         }
         return TransformedBatch(
             outputs: outputs,
             quarantined: faults.records(of: frame, input, shares, datasets: fitted.map(\.schema.id)),
             isRepeated: input.isRepeated, standing: input.standing)
+    }
+
+    /// A step that turns the whole batch down does so each time: the job is given up.
+    private func run(
+        _ pipeline: BoundPipeline, _ batch: RecordBatch, _ input: TransformInput
+    ) async throws -> PipelineOutput {
+        var run = PipelineRun(pipeline.steps, batch, received: input.receivedAt)
+        do {
+            while let request = try run.advance() {
+                run.supply(try await lookups.find(request, workspaceID: input.workspaceID))
+            }
+        } catch let error as BatchFailure {
+            throw JobFailure(code: error.code, message: error.description, isPermanent: true)
+        }
+        return run.output
     }
 
     /// Fits rows to a dataset; none need no agreement.
