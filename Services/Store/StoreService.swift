@@ -42,6 +42,7 @@ public struct StoreService: Sendable {
         settings.uploadPatience = configuration.uploadPatience
         settings.keyRetention = configuration.idempotencyRetention
         settings.streamRetention = configuration.streamRetention
+        settings.deletionRetention = configuration.deletionRetention
         return LandingMaintenance(
             pool: platform.pool, retirement: retirement, settings: settings, logger: platform.logger)
     }
@@ -68,6 +69,9 @@ public struct StoreService: Sendable {
                 pool: pool, tables: tables, ledger: ledger, wakeup: wakeup, groupBytes: groupBytes, metrics: metrics,
                 logger: logger)
         }
-        return KindDispatch(["load": handler(LoadLedger()), "replace": handler(ReplaceLedger())])
+        return KindDispatch([
+            "load": handler(LoadLedger()), "replace": handler(ReplaceLedger()), "rebuild": handler(RebuildLedger()),
+            "swap": SwapHandler(pool: pool, tables: tables, wakeup: wakeup, logger: logger),
+        ])
     }
 }

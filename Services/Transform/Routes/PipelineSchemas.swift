@@ -7,9 +7,10 @@ import Records
 enum PipelineSchemas {
     private typealias Definition = PipelineDefinition
 
-    /// A PUT's body: appends a source's records to a dataset.
+    /// A PUT's body: a source's records go into a dataset.
     static let definition = definition(
-        source: ResourceName.schema, dataset: ResourceName.schema, mode: ["type": "string", "enum": ["append"]])
+        source: ResourceName.schema, dataset: ResourceName.schema,
+        mode: ["type": "string", "enum": ["append", "upsert", "ignore"]])
 
     static let dryRun = Schema.request(
         [
