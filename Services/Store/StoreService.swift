@@ -42,6 +42,7 @@ public struct StoreService: Sendable {
         settings.uploadPatience = configuration.uploadPatience
         settings.keyRetention = configuration.idempotencyRetention
         settings.streamRetention = configuration.streamRetention
+        settings.deletionRetention = configuration.deletionRetention
         return LandingMaintenance(
             pool: platform.pool, retirement: retirement, settings: settings, logger: platform.logger)
     }
@@ -69,7 +70,9 @@ public struct StoreService: Sendable {
                 logger: logger)
         }
         return KindDispatch([
-            "load": handler(LoadLedger()), "replace": handler(ReplaceLedger()), "run.load": handler(SliceLedger()),
+            "load": handler(LoadLedger()), "replace": handler(ReplaceLedger()), "rebuild": handler(RebuildLedger()),
+            "run.load": handler(SliceLedger()),
+            "swap": SwapHandler(pool: pool, tables: tables, wakeup: wakeup, logger: logger),
             "run.replace": TableReplacement(
                 pool: pool, tables: tables, wakeup: wakeup, groupBytes: groupBytes, metrics: metrics, logger: logger),
         ])

@@ -46,8 +46,7 @@ public struct TransformService: Sendable {
         limits: TableRunLimits = TableRunLimits()
     ) -> KindDispatch {
         let lookups = Lookups(pool: pool)
-        let salts = WorkspaceSalts(pool: pool)
-        let pipelines = PipelineCache(lookups: lookups, salts: salts)
+        let pipelines = PipelineCache(lookups: lookups, salts: WorkspaceSalts(pool: pool))
         let transformer = BatchTransformer(schemas: SchemaRegistry(pool: pool), lookups: lookups)
         let counts = TransformMetrics(metrics)
         return KindDispatch([
@@ -61,8 +60,7 @@ public struct TransformService: Sendable {
                 starter: RunStarter(), tables: TableRunStarter(), wakeup: wakeup, logger: logger),
             "run.begin": TableBeginHandler(pool: pool, wakeup: wakeup, logger: logger, limits: limits),
             "run.slice": TableSliceHandler(
-                pool: pool, pipelines: TableRunCache(salts: salts), transformer: transformer, wakeup: wakeup,
-                logger: logger,
+                pool: pool, pipelines: pipelines, transformer: transformer, wakeup: wakeup, logger: logger,
                 metrics: counts, limits: limits),
         ])
     }

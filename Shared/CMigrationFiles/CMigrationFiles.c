@@ -53,12 +53,16 @@ static const uint8_t outputs_0013[] = {
 #embed "../Migrations/SQL/0013_outputs.sql"
 };
 
-static const uint8_t table_runs_0015[] = {
-#embed "../Migrations/SQL/0015_table_runs.sql"
+static const uint8_t dataset_modes_0014[] = {
+#embed "../Migrations/SQL/0014_dataset_modes.sql"
 };
 
 static const uint8_t queue_speed_0016[] = {
 #embed "../Migrations/SQL/0016_queue_speed.sql"
+};
+
+static const uint8_t table_runs_0017[] = {
+#embed "../Migrations/SQL/0017_table_runs.sql"
 };
 
 static const struct millrace_migration_file files[] = {
@@ -75,8 +79,9 @@ static const struct millrace_migration_file files[] = {
     {"0011_schedules.sql", schedules_0011, sizeof schedules_0011},
     {"0012_steps.sql", steps_0012, sizeof steps_0012},
     {"0013_outputs.sql", outputs_0013, sizeof outputs_0013},
-    {"0015_table_runs.sql", table_runs_0015, sizeof table_runs_0015},
+    {"0014_dataset_modes.sql", dataset_modes_0014, sizeof dataset_modes_0014},
     {"0016_queue_speed.sql", queue_speed_0016, sizeof queue_speed_0016},
+    {"0017_table_runs.sql", table_runs_0017, sizeof table_runs_0017},
 };
 
 size_t millrace_migration_count(void) {

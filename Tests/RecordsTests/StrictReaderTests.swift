@@ -250,7 +250,7 @@ import Testing
         }
     }
 
-    /// Any decimal, by way of the type that is inferred for it, comes out as the same number, integers as the same text.
+    /// Any decimal comes out of the type that is inferred for it as the same number, an integer as its own text.
     @Test func numbersKeepTheirDigits() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
         var generator = SeededGenerator(state: seed)

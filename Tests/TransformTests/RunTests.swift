@@ -90,7 +90,7 @@ struct RunTests {
         }
     }
 
-    @Test("Batches without raw bytes are refused by name; a pipeline that does not append is refused")
+    @Test("Batches without raw bytes are refused by name; a dataset that is not there is not rebuilt")
     func refusals() async throws {
         try await TransformFixture.run { fixture in
             let ids = try await fixture.land([["{}"], ["{}"]])
@@ -107,8 +107,8 @@ struct RunTests {
                     '{"source": "events", "target": {"dataset": "web", "mode": "upsert"}}'
                 where pipeline_id = (select id from millrace.pipeline where name = 'web')
                 """)
-            guard case .mode(.upsert) = try await fixture.refusal(Self.named([ids[0]])) else {
-                Issue.record("a mode that cannot be replaced was taken")
+            guard case .notRebuilt = try await fixture.refusal(Self.named([ids[0]])) else {
+                Issue.record("a dataset that is not there was taken")
                 return
             }
         }

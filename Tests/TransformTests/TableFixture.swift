@@ -51,7 +51,8 @@ extension TransformFixture {
     func startTable(_ pipeline: Int64, timeout: Duration? = nil) async throws -> Int64 {
         try await pool.withTransaction { connection in
             try await TableRunStarter().start(
-                TableRunRequest(json: [:], timeout: timeout), of: pipeline, connection)
+                TableRunRequest(json: [:], timeout: timeout), of: pipeline, connection
+            ).run
         }
     }
 

@@ -11,7 +11,7 @@ struct FindReplacements: PostgresStatement {
                     where a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id
                         and (a.run_id > c.run or a.version > c.version)) then 'superseded'
                 when not exists (select from millrace.dataset d where d.id = c.dataset_id) then 'homeless'
-                else 'wanted' end, c.run, c.ordinal
+                else 'wanted' end, coalesce(c.mode, 'append'), c.run, c.ordinal
         from landing.chunk c
         join millrace.run r on r.id = c.run
         join millrace.run_batch b on b.run = c.run and b.ordinal = c.ordinal
@@ -24,7 +24,7 @@ struct FindReplacements: PostgresStatement {
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> ChunkHead {
         var head = try ChunkHead(row)
-        head.runPlace = ChunkHead.RunPlace(run: try row.int8(11), ordinal: try row.int4(12))
+        head.runPlace = ChunkHead.RunPlace(run: try row.int8(12), ordinal: try row.int4(13))
         return head
     }
 }
@@ -266,7 +266,7 @@ struct GiveUpReplacing: PostgresStatement {
 
 /// Locks runs some of whose batches were moved, and moves the runs on. Gives those that are not going on any more.
 struct AdvanceRuns: PostgresStatement {
-    static let sql = "select millrace.advance_runs($1)"
+    static let sql = "select millrace.advance_replays($1)"
     var runs: [Int64]
 
     var parameters: [PostgresValue] { [.int8Array(runs)] }
@@ -288,7 +288,7 @@ extension [ChunkHead] {
         return filter { seen.insert($0.runPlace).inserted }
     }
 
-    fileprivate var batchParameters: [PostgresValue] {
+    var batchParameters: [PostgresValue] {
         [.int8Array(map(\.batchID)), .int8Array(map(\.pipelineID))]
     }
 

@@ -52,7 +52,7 @@ struct FindReplacingRun: PostgresStatement {
 struct FindRunChunks: PostgresStatement {
     static let sql = """
         select c.id, c.batch_id, c.pipeline_id, c.version, c.output, c.dataset_id, c.columns, c.types, c.rows,
-            c.raw_bytes, 'wanted', c.run, c.ordinal
+            c.raw_bytes, 'wanted', coalesce(c.mode, 'append'), c.run, c.ordinal
         from millrace.run_batch b join landing.chunk c on c.id = b.chunk
         where b.run = $1 and b.state in ('transformed', 'dead') order by b.ordinal
         """
@@ -73,9 +73,8 @@ struct FindReplacingObstacle: PostgresStatement {
         select 'the pipeline ' || p.name || ' writes into the dataset, too'
         from millrace.pipeline p
         join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
-        where p.workspace_id = $3 and p.active and p.id <> $2 and (v.definition #>> '{target,dataset}' = $4
-            or jsonb_path_exists(v.definition::jsonb, '$.steps[*].route[*] ? (@.dataset == $name)',
-                jsonb_build_object('name', $4::text)))
+        where p.workspace_id = $3 and p.active and p.id <> $2
+            and exists (select from millrace.targets(v.definition) t where t.dataset = $4)
         limit 1
         """
     var run: Int64

@@ -2,8 +2,8 @@ import Postgres
 import Records
 
 /// A table and the columns that rows bring, as COPY writes to it.
-struct CopyTarget: Sendable {
-    typealias Refused = (row: Int, error: PostgresError)
+struct CopyTarget: RowTarget {
+    private typealias Fault = (row: Int, error: PostgresError)
 
     /// From so many rows on that a key excludes, the server is asked for the rest of them in one statement.
     static let denseRefusals = 32
@@ -18,10 +18,26 @@ struct CopyTarget: Sendable {
         """
     }
 
-    /// Loads what the table takes, in the open transaction; gives the rows that it does not, with the reason of each.
-    func load(_ rows: CopyBinaryRows, _ connection: PostgresConnection) async throws -> [Refused] {
+    func load(_ data: [UInt8], of chunks: [ChunkHead], _ connection: PostgresConnection) async throws -> LoadedRows {
+        LoadedRows(sent: try await connection.copyIn(copy) { try await $0.write(data) }, written: nil)
+    }
+
+    func sift(
+        _ rows: CopyBinaryRows, of chunks: [ChunkHead], _ connection: PostgresConnection
+    ) async throws -> (loaded: LoadedRows, refused: [RefusedRow]) {
+        let refused = try await refused(rows, connection)
+        let siblings = rows.siblings(of: refused.map(\.row))
+        if !siblings.isEmpty { try await remove(siblings.map(rows.lineage), connection) }
+        return (
+            LoadedRows(sent: rows.count - refused.count - siblings.count, written: nil),
+            refused.map { ($0.row, $0.error) } + siblings.map { ($0, nil) }
+        )
+    }
+
+    /// Loads what the table takes; gives the rows that it does not, with the reason of each.
+    private func refused(_ rows: CopyBinaryRows, _ connection: PostgresConnection) async throws -> [Fault] {
         var sieve = RowSieve(count: rows.count)
-        var refused: [Refused] = []
+        var refused: [Fault] = []
         var mayStage = true
         while let run = sieve.next {
             try Task.checkCancellation()
@@ -44,7 +60,7 @@ struct CopyTarget: Sendable {
     }
 
     /// The error that rows refused by a key have in common, without the values; nil where another fault is among them.
-    private static func commonKey(_ refused: [Refused]) -> PostgresError? {
+    private static func commonKey(_ refused: [Fault]) -> PostgresError? {
         guard refused.allSatisfy({ $0.error.sqlstate == .uniqueViolation }), let last = refused.last else { return nil }
         var error = last.error
         error.detail = nil
@@ -106,7 +122,7 @@ struct CopyTarget: Sendable {
     }
 
     /// Runs `body` so that the transaction survives what the server refuses in it.
-    func attempt<T: Sendable>(
+    private func attempt<T: Sendable>(
         _ connection: PostgresConnection, _ body: (PostgresConnection) async throws -> T
     ) async throws -> T {
         try await connection.query("savepoint run")
@@ -121,7 +137,7 @@ struct CopyTarget: Sendable {
     }
 
     /// Removes rows that were loaded, in the open transaction.
-    func remove(_ lineages: [CopyBinaryRows.Lineage], _ connection: PostgresConnection) async throws {
+    private func remove(_ lineages: [CopyBinaryRows.Lineage], _ connection: PostgresConnection) async throws {
         let batches = Array(Set(lineages.map(\.batch)))
         try await connection.query(
             """

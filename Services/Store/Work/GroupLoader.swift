@@ -4,7 +4,7 @@ import Records
 
 /// Loads a group of chunks: rows, ledger and settling in one transaction.
 struct GroupLoader: Sendable {
-    /// Rows that a table refused: the data are at fault.
+    /// Rows that the table refused: the data are at fault.
     private struct RowsRefused: Error {
         let error: PostgresError
     }
@@ -12,21 +12,19 @@ struct GroupLoader: Sendable {
     /// Chunks that go into one table by one COPY.
     struct Part: Sendable {
         var table: DatasetTable
-        var columns: [String]
+        var key: ChunkGroup.Key
         var chunks: [ChunkHead]
         var rows: GroupRows
 
-        fileprivate var target: CopyTarget {
-            CopyTarget(table: table, columns: TableDefinition.lineage + columns)
-        }
+        /// Of all chunks.
+        fileprivate var count: Int { chunks.reduce(0) { $0 + Int($1.rows) } }
     }
 
     /// What was loaded.
     struct Outcome: Sendable {
         var rows = 0
         var refused = 0
-        var chunks = 0
-        var bytes = 0
+        var duplicates = 0
     }
 
     let raws: RawRecords
@@ -37,22 +35,16 @@ struct GroupLoader: Sendable {
         do {
             return try await transaction(group, lease) { connection in
                 var outcome = Outcome()
-                do {
-                    for part in parts { outcome.rows += try await copy(part, connection) }
-                } catch let error as PostgresError where error.sqlstate?.isDataFault ?? false {
-                    throw RowsRefused(error: error)
-                }
+                for part in parts { try await write(part, &outcome, connection) }
                 return outcome
             }
         } catch is RowsRefused {
-            let cut = try parts.map { ($0, try $0.rows.cut()) }
+            var cut: [(part: Part, rows: CutRows)] = []
+            for part in parts { cut.append((part, try await part.rows.cut())) }
+            let all = cut
             return try await transaction(group, lease) { connection in
                 var outcome = Outcome()
-                for (part, rows) in cut {
-                    let refused = try await sift(part, rows, connection)
-                    outcome.rows += rows.count - refused
-                    outcome.refused += refused
-                }
+                for (part, rows) in all { try await sift(part, rows, &outcome, connection) }
                 return outcome
             }
         }
@@ -73,46 +65,70 @@ struct GroupLoader: Sendable {
 
     /// Loads rows only, within a transaction that goes on whatever the table refuses: that is quarantined. The outputs
     /// are in the ledger by then.
-    func load(_ part: Part, within connection: PostgresConnection) async throws -> Outcome {
+    func load(_ part: Part, _ outcome: inout Outcome, within connection: PostgresConnection) async throws {
+        try await connection.query("savepoint part")
         do {
-            return Outcome(rows: try await part.target.attempt(connection) { try await copy(part, $0) })
+            try await write(part, &outcome, connection)
+            try await connection.query("release savepoint part")
+        } catch is RowsRefused {
+            try await connection.execute(script: "rollback to savepoint part; release savepoint part")
+            try await sift(part, try await part.rows.cut(), &outcome, connection)
+        }
+    }
+
+    private func target(_ part: Part) -> any RowTarget {
+        let columns = TableDefinition.lineage + part.key.columns
+        switch part.key.mode {
+        case .append: return CopyTarget(table: part.table, columns: columns)
+        case .upsert, .ignore:
+            return MergeTarget(
+                table: part.table, mode: part.key.mode, columns: columns, isShadow: ledger.fillsShadow)
+        }
+    }
+
+    private func write(_ part: Part, _ outcome: inout Outcome, _ connection: PostgresConnection) async throws {
+        let loaded: LoadedRows
+        do {
+            loaded = try await target(part).load(part.rows.copyData, of: part.chunks, connection)
         } catch let error as PostgresError where error.sqlstate?.isDataFault ?? false {
-            let rows = try part.rows.cut()
-            let refused = try await sift(part, rows, connection)
-            return Outcome(rows: rows.count - refused, refused: refused)
+            throw RowsRefused(error: error)
         }
+        guard loaded.sent == part.count else {
+            throw JobFailure(code: "row_count", message: "the chunks had \(loaded.sent) rows, not what they said")
+        }
+        let isWhole = loaded.written.map { $0.reduce(0) { $0 + $1.count } == part.count } ?? true
+        let cut = isWhole ? nil : try await part.rows.cut()
+        try await finish(part, loaded, [], cut, &outcome, connection)
     }
 
-    private func copy(_ part: Part, _ connection: PostgresConnection) async throws -> Int {
-        let count = try await connection.copyIn(part.target.copy) { try await $0.write(part.rows.copyData) }
-        guard count == part.chunks.reduce(0, { $0 + Int($1.rows) }) else {
-            throw JobFailure(code: "row_count", message: "the chunks had \(count) rows, not what they said")
+    /// Loads what the table takes, and quarantines the rest.
+    private func sift(
+        _ part: Part, _ cut: CutRows, _ outcome: inout Outcome, _ connection: PostgresConnection
+    ) async throws {
+        let (loaded, refused) = try await target(part).sift(cut.rows, of: part.chunks, connection)
+        let refusals = refused.map { row, error in
+            Refusal(chunk: cut.chunk(of: row), row: cut.rows.lineage(row).row, error: error)
         }
-        try await connection.execute(TouchDataset(datasetID: part.table.datasetID))
-        return count
+        try await raws.quarantine(refusals, of: part.chunks, in: ledger, connection)
+        try await finish(part, loaded, refusals, cut, &outcome, connection)
     }
 
-    /// Loads what the table takes, and quarantines the rest; gives how many rows that is.
-    private func sift(_ part: Part, _ rows: CopyBinaryRows, _ connection: PostgresConnection) async throws -> Int {
-        let refused = try await part.target.load(rows, connection)
-        var refusals = refused.map { row, error in
-            Refusal(chunk: part.rows.chunk(of: row, in: rows), row: rows.lineage(row).row, error: error)
+    /// Counts what was not stored. `cut` is nil where all was.
+    private func finish(
+        _ part: Part, _ loaded: LoadedRows, _ refusals: [Refusal], _ cut: CutRows?, _ outcome: inout Outcome,
+        _ connection: PostgresConnection
+    ) async throws {
+        outcome.rows += part.count
+        if let cut {
+            let lost = await withTaskExecutorPreference(globalConcurrentExecutor) {
+                LostRows(refusals, loaded, of: cut)
+            }
+            try await lost.count(part.chunks, in: ledger, connection)
+            outcome.rows -= lost.rows
+            outcome.refused += refusals.count
+            outcome.duplicates += lost.rows - refusals.count
         }
-        // Rows of one record stand or fall together.
-        let siblings = Self.siblings(of: refused.map(\.row), in: rows)
-        if !siblings.isEmpty { try await part.target.remove(siblings.map(rows.lineage), connection) }
-        refusals += siblings.map { row in
-            Refusal(chunk: part.rows.chunk(of: row, in: rows), row: rows.lineage(row).row, error: nil)
-        }
-        try await raws.quarantine(refusals, of: part.chunks, connection)
-        try await connection.execute(TouchDataset(datasetID: part.table.datasetID))
-        return refusals.count
-    }
-
-    /// The other rows of the records that refused rows are of.
-    private static func siblings(of refused: [Int], in rows: CopyBinaryRows) -> [Int] {
-        let known = Set(refused)
-        let records = Set(refused.map { rows.lineage($0) })
-        return (0..<rows.count).filter { !known.contains($0) && records.contains(rows.lineage($0)) }
+        try await connection.execute(
+            TouchDataset(datasetID: part.table.datasetID, endsRebuild: part.key.mode == .append))
     }
 }

@@ -1,18 +1,13 @@
 import Postgres
 import Queue
 
-/// Runs that were ended while their chunks were loaded: nothing of the transaction may commit.
-struct RunsEnded: Error {
-    let runs: [Int64]
-}
-
 /// Chunks that take the place of all that their pipeline made of a batch before: jobs of kind `replace`, which have a
 /// chunk for each output that there is now.
 ///
 /// One transaction deletes the old rows of all outputs, wherever they are, and the old quarantine, writes the new
 /// quarantine, the new rows and the ledger, moves the runs on, and settles the jobs. Outputs that there are no more
 /// leave the ledger. Locks in this order: outputs, batches of runs, runs.
-struct ReplaceLedger: ChunkLedger {
+struct ReplaceLedger: RunLedger {
     let settlesEarlier = false
 
     func find(_ ids: [Int64], _ connection: PostgresConnection) async throws -> [ChunkHead] {
@@ -36,6 +31,7 @@ struct ReplaceLedger: ChunkLedger {
                 try await connection.query(table.delete(batches: old.map(\.place.batchID), output: output))
             }
         }
+        try await connection.execute(EndRebuilds(batches: batches))
         // Not before: what of another pipeline became visible meanwhile may have been deleted, too.
         if let shared = try await connection.query(FindSharedOutput(batches: batches)).first {
             throw JobFailure(
@@ -58,21 +54,5 @@ struct ReplaceLedger: ChunkLedger {
     func leave(_ chunks: [ChunkHead], _ connection: PostgresConnection) async throws {
         try await connection.execute(MoveRunBatches(batches: chunks.oneForEachBatch, to: .superseded))
         _ = try await connection.query(AdvanceRuns(runs: chunks.compactMap(\.runPlace?.run)))
-    }
-
-    func transformAgain(
-        _ chunks: [ChunkHead], _ workspaceID: Int64, delay: Double, _ connection: PostgresConnection
-    ) async throws {
-        _ = try await connection.query(ReplayAgain(workspaceID: workspaceID, chunks: chunks, delay: delay))
-    }
-
-    func giveUp(_ chunkID: Int64, job: Int64, error: String, _ connection: PostgresConnection) async throws {
-        let runs = try await connection.query(GiveUpReplacing(chunkID: chunkID, error: error, job: job))
-        _ = try await connection.query(AdvanceRuns(runs: runs))
-    }
-
-    private func advance(_ runs: [Int64], _ connection: PostgresConnection) async throws {
-        let ended = try await connection.query(AdvanceRuns(runs: Array(Set(runs)))).first ?? []
-        guard ended.isEmpty else { throw RunsEnded(runs: ended) }
     }
 }

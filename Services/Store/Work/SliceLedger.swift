@@ -6,7 +6,7 @@ import Queue
 /// Each is the first of an output that there has not been, since a slice has a batch id of its own; so replacing what
 /// is there finds nothing, and the rest is as with a replay: one transaction writes the rows, quarantine and ledger,
 /// moves the run on and settles the job. But what was read cannot be read again once the run's snapshot is gone.
-struct SliceLedger: ChunkLedger {
+struct SliceLedger: RunLedger {
     private let replace = ReplaceLedger()
 
     let settlesEarlier = false
@@ -26,8 +26,7 @@ struct SliceLedger: ChunkLedger {
     /// Of all slices of a run, also where there is none.
     func finish(_ chunks: [ChunkHead], run: Int64, _ connection: PostgresConnection) async throws {
         try await connection.execute(CountRunBatches(batches: chunks.oneForEachBatch))
-        let ended = try await connection.query(AdvanceRuns(runs: [run])).first ?? []
-        guard ended.isEmpty else { throw RunsEnded(runs: ended) }
+        try await advance([run], connection)
     }
 
     func leave(_ chunks: [ChunkHead], _ connection: PostgresConnection) async throws {
@@ -40,9 +39,5 @@ struct SliceLedger: ChunkLedger {
     ) async throws {
         let runs = try await connection.query(GiveUpSlices(chunks: chunks, error: TableReplacement.changed.description))
         _ = try await connection.query(AdvanceRuns(runs: Array(Set(runs))))
-    }
-
-    func giveUp(_ chunkID: Int64, job: Int64, error: String, _ connection: PostgresConnection) async throws {
-        try await replace.giveUp(chunkID, job: job, error: error, connection)
     }
 }

@@ -65,14 +65,20 @@ struct TableReplacement: JobHandler {
             try await self.replace(run, replacing, datasetID, job, lease, connection)
         }
         tables.forget(datasetID)
-        metrics.loaded(outcome, chunks: outcome.chunks, bytes: outcome.bytes)
+        metrics.loaded(outcome.loaded, chunks: outcome.chunks, bytes: outcome.bytes)
         metrics.seconds.observe(.now - began)
+    }
+
+    private struct Outcome: Sendable {
+        var loaded = GroupLoader.Outcome()
+        var chunks = 0
+        var bytes = 0
     }
 
     private func replace(
         _ run: Int64, _ replacing: ReplacingRun, _ datasetID: Int64, _ job: Job, _ lease: Lease,
         _ connection: PostgresConnection
-    ) async throws -> GroupLoader.Outcome {
+    ) async throws -> Outcome {
         guard let shape = try await connection.query(LockDatasetShape(datasetID: datasetID)).first else {
             throw Self.changed
         }
@@ -85,20 +91,21 @@ struct TableReplacement: JobHandler {
         var made = shape
         // No dataset's name holds a dot.
         made.name = "run.\(run)"
-        for statement in TableDefinition.create(made, columns: columns) { try await connection.query(statement) }
+        for statement in TableDefinition.create(made, columns: columns) + [TableDefinition.grant(made)] {
+            try await connection.query(statement)
+        }
         let table = DatasetTable(
             datasetID: datasetID, schema: made.schema, name: made.name,
-            applied: Dictionary(columns.map { ($0.name, $0.type) }, uniquingKeysWith: { first, _ in first }))
+            applied: Dictionary(columns.map { ($0.name, $0.type) }, uniquingKeysWith: { first, _ in first }),
+            keepsDeletions: false)
         let ledger = SliceLedger()
         guard chunks.allSatisfy({ $0.datasetID == datasetID }) else { throw Self.changed }
         if !chunks.isEmpty { try await ledger.begin(chunks, connection) }
-        var outcome = GroupLoader.Outcome()
+        var outcome = Outcome()
         for group in ChunkGroup.groups(of: chunks.map { ChunkLoad(job: job, chunks: [$0]) }, limit: groupBytes) {
             for part in group.parts {
                 guard table.takes(columns: part.key.columns, types: part.key.types) else { throw Self.changed }
-                let loaded = try await load(part, into: table, connection)
-                outcome.rows += loaded.rows
-                outcome.refused += loaded.refused
+                try await load(part, into: table, &outcome.loaded, connection)
             }
             outcome.chunks += group.chunks.count
             outcome.bytes += group.bytes
@@ -110,14 +117,15 @@ struct TableReplacement: JobHandler {
         try await connection.execute(
             SetColumnStates(datasetID: datasetID, names: columns.map(\.name), state: .applied))
         try await connection.execute(MarkTableCreated(datasetID: datasetID))
-        try await connection.execute(TouchDataset(datasetID: datasetID))
+        try await connection.execute(TouchDataset(datasetID: datasetID, endsRebuild: true))
         try await ledger.finish(chunks, run: run, connection)
         return outcome
     }
 
     private func load(
-        _ part: ChunkGroup.Part, into table: DatasetTable, _ connection: PostgresConnection
-    ) async throws -> GroupLoader.Outcome {
+        _ part: ChunkGroup.Part, into table: DatasetTable, _ outcome: inout GroupLoader.Outcome,
+        _ connection: PostgresConnection
+    ) async throws {
         let ids = part.chunks.map(\.id)
         let found = try await connection.query(FindChunkBodies(ids: ids))
         let bodies = Dictionary(found.map { ($0.id, $0.body) }, uniquingKeysWith: { first, _ in first })
@@ -130,8 +138,8 @@ struct TableReplacement: JobHandler {
             throw JobFailure(
                 code: "chunk_damaged", message: "chunk \(damage.chunkID): \(damage.reason)", isPermanent: true)
         }
-        let loaded = GroupLoader.Part(table: table, columns: part.key.columns, chunks: part.chunks, rows: rows)
-        return try await GroupLoader(raws: RawRecords(), ledger: SliceLedger()).load(loaded, within: connection)
+        let ready = GroupLoader.Part(table: table, key: part.key, chunks: part.chunks, rows: rows)
+        try await GroupLoader(raws: RawRecords(), ledger: SliceLedger()).load(ready, &outcome, within: connection)
     }
 
     /// Puts the new table in the place of the old one, whose lock is tried for again and again, so that nobody waits
@@ -154,6 +162,9 @@ struct TableReplacement: JobHandler {
             }
             try await connection.query("drop table \(identifier: old.schema, old.name)")
         }
+        let deleted = DatasetTable.deletedName(old.name)
+        try await connection.query("drop table if exists \(identifier: old.schema, deleted)")
+        try await connection.execute(ForgetDeletions(datasetID: old.id))
         for statement in TableDefinition.rename(made, to: old.name) { try await connection.query(statement) }
     }
 }

@@ -43,9 +43,32 @@ public struct PipelineOutput: Sendable {
     public var duplicates: [Int32] = []
     /// Of records to be quarantined, each with its faults.
     public var faults: [RowFault]
+    /// For each output, by its number, which of its rows delete the one with their key; nil where none does.
+    public var deletes: [[UInt8]?] = []
 
     /// The rows of each output, by its number.
     public var outputs: [RecordBatch] { [batch] + routed }
+
+    /// Asks the rows of each output whether they delete; one for which that cannot be said is rejected.
+    mutating func markDeletions(_ conditions: [CompiledExpression?]) {
+        deletes = conditions.enumerated().map { number, condition in
+            guard let condition else { return nil }
+            let rows = number == 0 ? batch : routed[number - 1]
+            var run = ExpressionRun(rows, step: number == 0 ? "target.delete_when" : "route.delete_when")
+            var mask = run.mask(condition)
+            let failed = run.failedRows
+            faults += run.faults
+            if failed.contains(1) {
+                mask = zip(mask, failed).filter { $0.1 == 0 }.map(\.0)
+                if number == 0 {
+                    batch.keep(failed.map { $0 ^ 1 })
+                } else {
+                    routed[number - 1].keep(failed.map { $0 ^ 1 })
+                }
+            }
+            return mask.contains(1) ? mask : nil
+        }
+    }
 
     /// Removes all rows of records that have a fault.
     mutating func removeRows(of faults: [RowFault]) {

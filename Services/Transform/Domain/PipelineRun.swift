@@ -11,6 +11,7 @@ public struct PipelineRun: Sendable {
     private let pipeline: CompiledPipeline
     private var next = 0
     private var found: LookupAnswer?
+    private var isDone = false
     private let received: Int64?
     /// A step made several rows of a record.
     private var isMultiplied = false
@@ -55,7 +56,17 @@ public struct PipelineRun: Sendable {
             isMultiplied = isMultiplied || step.step.multiplies
             if isMultiplied, !result.faults.isEmpty { output.removeRows(of: result.faults) }
         }
-        if isMultiplied { output.countRecords() }
+        guard !isDone else { return nil }
+        isDone = true
+        let rejected = output.faults.count
+        output.markDeletions(pipeline.deleteWhen)
+        if isMultiplied {
+            if output.faults.count > rejected {
+                output.removeRows(of: Array(output.faults[rejected...]))
+                output.markDeletions(pipeline.deleteWhen)
+            }
+            output.countRecords()
+        }
         return nil
     }
 

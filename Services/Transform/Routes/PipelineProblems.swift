@@ -1,4 +1,3 @@
-import Expressions
 import HTTP
 import JSON
 
@@ -18,17 +17,6 @@ enum PipelineProblems {
             let salt = definition.needsSalt ? try await salts?.salt(of: workspaceID) ?? [] : []
             return (definition, try PipelineCompiler(salt: salt, lookups: schema).compile(definition))
         } catch let error as FieldFaults {
-            throw problem(error.faults)
-        }
-    }
-
-    /// Compiles a definition over columns that are known. Throws `invalid_pipeline` with every mistake and its path.
-    static func compile(
-        _ definition: PipelineDefinition, schema: ExpressionSchema
-    ) throws(Problem) -> CompiledPipeline {
-        do throws(FieldFaults) {
-            return try PipelineCompiler().compile(definition, schema: schema)
-        } catch {
             throw problem(error.faults)
         }
     }

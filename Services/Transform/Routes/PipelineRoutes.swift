@@ -16,23 +16,7 @@ struct PipelineRoutes: Sendable {
         let body = try await request.json()
         let compiled = try await PipelineProblems.compile(body, lookups, workspaceID: principal.workspaceID)
         let definition = compiled.definition
-        for output in definition.outputs { _ = try ResourceName(checking: output.dataset) }
-        switch definition.source {
-        case .source(let source):
-            _ = try ResourceName(checking: source)
-            for output in definition.outputs where output.mode != .append {
-                throw Self.refused("target.mode", "only append is supported")
-            }
-        case .dataset(let source):
-            _ = try ResourceName(checking: source)
-            try Self.checkSteps(definition)
-            guard source != definition.target.dataset else {
-                throw Self.refused("target.dataset", "is the dataset that is read")
-            }
-            guard [.append, .replace].contains(definition.target.mode) else {
-                throw Self.refused("target.mode", "only append and replace are supported")
-            }
-        }
+        try Self.check(definition)
         let head = request.head
         let put = try await store.put(
             name, definition, body: body.serialized(), workspaceID: principal.workspaceID
@@ -83,13 +67,23 @@ struct PipelineRoutes: Sendable {
         return .list(items.map(Self.json), nextCursor: next)
     }
 
-    /// A pipeline that reads a dataset has one output, and what it makes depends on nothing but the rows.
-    private static func checkSteps(_ definition: PipelineDefinition) throws(Problem) {
-        for (number, step) in definition.steps.enumerated() {
-            switch step {
-            case .route, .lookup:
-                throw refused("steps[\(number)].\(step.name)", "is not supported where the source is a dataset")
-            default: continue
+    /// Names, and what goes with one sort of source only: mode `replace`, and `route`, since a run has one output.
+    private static func check(_ definition: PipelineDefinition) throws {
+        for output in definition.outputs { _ = try ResourceName(checking: output.dataset) }
+        switch definition.source {
+        case .source(let source):
+            _ = try ResourceName(checking: source)
+            if let number = definition.outputs.firstIndex(where: { $0.mode == .replace }) {
+                throw refused(
+                    number == 0 ? "target.mode" : "steps.route.mode", "replace is for pipelines that read a dataset")
+            }
+        case .dataset(let source):
+            _ = try ResourceName(checking: source)
+            if let number = definition.steps.firstIndex(where: { $0.name == "route" }) {
+                throw refused("steps[\(number)].route", "is not supported where the source is a dataset")
+            }
+            guard source != definition.target.dataset else {
+                throw refused("target.dataset", "is the dataset that is read")
             }
         }
     }

@@ -21,9 +21,9 @@ struct RunRoute: Sendable {
         try query.finish()
         var asked = JSONObject([])
         if let timeout { asked["timeout"] = .string(DurationText.format(timeout)) }
-        let run = TableRunRequest(json: .object(asked), timeout: timeout)
+        let run = TableRunRequest(json: .object(asked), timeout: timeout, key: try request.idempotencyKey())
         let find = FindPipeline(workspaceID: principal.workspaceID, name: name.text)
-        let id = try await pool.withTransaction { connection in
+        let started = try await pool.withTransaction { connection in
             guard let pipeline = try await connection.query(find).first else {
                 throw Problem(.notFound, "there is no pipeline \(name)")
             }
@@ -34,13 +34,16 @@ struct RunRoute: Sendable {
             }
         }
         wakeup.notify("transform")
-        return .json(.accepted, ["run": .string(String(id))])
+        return .json(
+            .accepted, ["run": .string(String(started.run))],
+            headers: started.isReplayed ? ["idempotent-replayed": "true"] : [:])
     }
 
     private static func problem(_ refusal: TableRunRefusal) -> Problem {
         switch refusal {
         case .noPipeline: Problem(.notFound, refusal.description)
-        case .readsSource, .noDataset, .otherWriters: Problem(.conflict, refusal.description)
+        case .readsSource, .noDataset, .otherMode: Problem(.conflict, refusal.description)
+        case .otherRequest: Problem(.idempotencyMismatch, refusal.description)
         case .unfit(let faults): Problem(.conflict, refusal.description, errors: faults.faults)
         case .going(let run):
             Problem(.conflict, refusal.description, extensions: [("run", .string(String(run)))])

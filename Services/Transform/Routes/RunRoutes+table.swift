@@ -28,23 +28,29 @@ extension RunRoutes {
                 id: "runPipeline", summary: "Run a pipeline over the dataset that it reads",
                 description: """
                     The dataset's table is cut into ranges of blocks, which all workers read and transform, every one \
-                    from the same snapshot. Rows appear once all of it is read: of mode `append` batch by batch, each \
-                    exactly once; of mode `replace` all at once, in the place of what the target held. Rows whose \
-                    expressions fail are quarantined with the source's row as JSON. 409 `conflict` where a run of the \
-                    pipeline has not ended, where the pipeline reads a source, or does not fit the dataset any more. \
-                    With `timeout` (1s to 30d) a run that has not ended by then has timed out.
+                    from the same snapshot. Rows appear once all of it is read: of modes `append`, `upsert` and \
+                    `ignore` batch by batch, each exactly once; of mode `replace` all at once, in the place of what \
+                    the target held. Rows whose expressions fail are quarantined with the source's row as JSON. 409 \
+                    `conflict` where a run of the pipeline has not ended, where the pipeline reads a source, or does \
+                    not fit the dataset any more. With `timeout` (1s to 30d) a run that has not ended by then has \
+                    timed out.
                     """,
                 tag: "runs",
                 parameters: [
                     .init("name", .path, "The pipeline.", schema: ResourceName.schema, example: "daily"),
                     .init("timeout", .query, "How long it may take.", schema: Schema.duration),
+                    .idempotencyKey("The same key with the same timeout answers the first run, for 30 days."),
                 ],
                 answers: [
                     .init(
                         .accepted, "The run is made.", [.json(schema: RunSchemas.started, example: ["run": "3"])],
+                        headers: [.idempotentReplayed],
                         links: Self.links.map { .init($0, [("id", "$response.body#/run")]) })
                 ],
-                problems: [.notFound, .invalidName, .invalidParameter, .conflict, .databaseUnavailable]),
+                problems: [
+                    .notFound, .invalidName, .invalidParameter, .invalidHeader, .idempotencyMismatch, .conflict,
+                    .databaseUnavailable,
+                ]),
             handler: RunRoute(pool: pool, starter: TableRunStarter(), wakeup: wakeup).handle)
     }
 
@@ -58,7 +64,10 @@ extension RunRoutes {
                     named. What the pipeline made of a batch before (rows, quarantine, counts) is replaced by what its \
                     current version makes of it, all at once, batch by batch. A receipt stays `stored` meanwhile, and \
                     shows the old version and counts until its batch is replaced. 409 `raw_expired` names batches that \
-                    cannot be read again; 409 `conflict` a run of the pipeline that is going on over some of them.
+                    cannot be read again; 409 `conflict` a run of the pipeline that is going on over some of them. \
+                    Where the pipeline's mode is `upsert` or `ignore` the dataset is filled anew as a whole, from all \
+                    batches of all pipelines that are in it, beside the one that is there, and the two are exchanged \
+                    at once at the end; 409 `conflict` says what of the dataset would be lost.
                     """,
                 tag: "runs",
                 parameters: [.init("name", .path, "The pipeline.", schema: ResourceName.schema, example: "web")],

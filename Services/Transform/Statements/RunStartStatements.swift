@@ -114,6 +114,27 @@ struct FindOverlap: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
 }
 
+/// How rows of one of the run's batches met those with their key, if it was by the key.
+struct FindMergedMode: PostgresStatement {
+    static let sql = """
+        select t.mode
+        from (
+            select distinct a.version from millrace.run_batch n
+            join millrace.application a on a.batch_id = n.batch and a.pipeline_id = $2
+            where n.run = $1 and a.version is not null
+        ) a
+        join millrace.pipeline_version v on v.pipeline_id = $2 and v.version = a.version
+        cross join millrace.targets(v.definition) t
+        where t.mode in ('upsert', 'ignore') limit 1
+        """
+    var run: Int64
+    var pipelineID: Int64
+
+    var parameters: [PostgresValue] { [.int8(run), .int8(pipelineID)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> String { try row.text(0) }
+}
+
 /// A batch of the run of which another pipeline has rows in the same dataset: theirs cannot be told apart.
 struct FindSharedRows: PostgresStatement {
     static let sql = """

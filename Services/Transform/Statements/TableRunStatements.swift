@@ -1,12 +1,13 @@
 import Postgres
+import Records
 
 /// Enters a run that reads a table, and a job that begins it. Timeout in seconds.
 struct InsertTableRun: PostgresStatement {
     static let sql = """
         with run as (
             insert into millrace.run (id, workspace_id, kind, pipeline_id, version, state, request, schedule, batches,
-                deadline)
-            select $1, p.workspace_id, 'run', p.id, $3, 'queued', $4, $5, 0, now() + make_interval(secs => $6)
+                deadline, idempotency_key)
+            select $1, p.workspace_id, 'run', p.id, $3, 'queued', $4, $5, 0, now() + make_interval(secs => $6), $7
             from millrace.pipeline p where p.id = $2 returning id, workspace_id
         )
         select queue.enqueue('transform', 'run.begin', workspace_id, array[jsonb_build_object('run', id, 'epoch', 0)],
@@ -19,15 +20,33 @@ struct InsertTableRun: PostgresStatement {
     var request: [UInt8]
     var schedule: [UInt8]?
     var timeout: Double?
+    var key: String?
 
     var parameters: [PostgresValue] {
         [
             .int8(id), .int8(pipelineID), .int4(version), .json(request), .optional(schedule) { .json($0) },
-            .optional(timeout) { .float8($0) },
+            .optional(timeout) { .float8($0) }, .optional(key) { .text($0) },
         ]
     }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> [Int64] { try row.int8Array(0) }
+}
+
+/// The run of a pipeline that was made for an `Idempotency-Key`, and whether it was asked for in the same way.
+struct FindRunByKey: PostgresStatement {
+    static let sql = """
+        select id, request = $3::jsonb from millrace.run where pipeline_id = $1 and idempotency_key = $2
+        order by id desc limit 1
+        """
+    var pipelineID: Int64
+    var key: String
+    var request: [UInt8]
+
+    var parameters: [PostgresValue] { [.int8(pipelineID), .text(key), .json(request)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> (run: Int64, isSame: Bool) {
+        (try row.int8(0), try row.bool(1))
+    }
 }
 
 /// Another run of the pipeline that reads its table, and has not ended.
@@ -60,8 +79,7 @@ struct TableRun: Sendable {
 
 /// How every slice of a run is read.
 struct TableReading: Sendable {
-    var columns: [String]
-    var types: [String]
+    var columns: [TableColumn]
     var pin: SnapshotPin
     /// More than half of the time has passed for which the snapshot is kept.
     var isDue: Bool
@@ -86,7 +104,7 @@ struct FindTableRun: PostgresStatement {
         var reading: TableReading?
         if let pin = try row.optionalText(8) {
             reading = TableReading(
-                columns: try row.textArray(6), types: try row.textArray(7),
+                columns: try TableColumn.columns(row, names: 6, types: 7),
                 pin: SnapshotPin(
                     name: pin, snapshot: try row.text(9), pid: try row.int4(10), started: try row.text(11)),
                 isDue: try row.bool(12))
@@ -106,8 +124,7 @@ struct BeginTableRun: PostgresStatement {
     var run: TableRun
     /// Quoted, with its schema; nil for a dataset that has none yet.
     var table: String?
-    var columns: [String]
-    var types: [String]
+    var columns: [TableColumn]
     var pin: SnapshotPin
     /// About what a slice holds, in bytes.
     var sliceBytes: Int64
@@ -115,7 +132,8 @@ struct BeginTableRun: PostgresStatement {
 
     var parameters: [PostgresValue] {
         [
-            .int8(run.id), .int4(run.epoch), .optional(table) { .text($0) }, .textArray(columns), .textArray(types),
+            .int8(run.id), .int4(run.epoch), .optional(table) { .text($0) }, .textArray(columns.map(\.name)),
+            .textArray(columns.map(\.type.rawValue)),
             .text(pin.name), .text(pin.snapshot), .int4(pin.pid), .text(pin.started), .float8(SnapshotPin.seconds),
             .int8(sliceBytes), .int8(sliceLimit),
         ]
@@ -174,41 +192,24 @@ struct FindSlices: PostgresStatement {
     }
 }
 
-/// What a slice became: its chunk, which waits for the others. Affects no row when it was read meanwhile.
-struct InsertSlice: PostgresStatement {
+/// Notes down that a slice was read, and what it became: its chunk, which waits for the others. Affects no row when it
+/// was read meanwhile.
+struct MarkRead: PostgresStatement {
     static let sql = """
-        with slice as (
-            update millrace.run_batch b set state = 'read', chunk = nextval('landing.chunk_id'), received = $4,
-                read_bytes = $5, filtered = $6, quarantined = $7, error = null, dead_letter = null
-            where b.run = $1 and b.ordinal = $2 and b.batch = $3 and b.state in ('queued', 'dead')
-            returning b.run, b.ordinal, b.batch, b.chunk
-        )
-        insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
-            raw_bytes, body, run, ordinal, filtered, quarantined, duplicates, receipt_counts, fault_rows, fault_stages,
-            fault_errors, fault_raws)
-        select s.chunk, s.batch, $8, $9, 0, $10, $11, $12, $13, $14, $15, s.run, s.ordinal, $6, $7, $20, null, $16, $17,
-            $18, $19
-        from slice s
+        update millrace.run_batch b set state = 'read', chunk = $4, received = $5, read_bytes = $6, filtered = $7,
+            quarantined = $8, duplicates = $9, error = null, dead_letter = null
+        where b.run = $1 and b.ordinal = $2 and b.batch = $3 and b.state in ('queued', 'dead')
         """
     var run: Int64
     var slice: TableSlice
-    var received: Int32
+    var chunk: Int64
     var readBytes: Int64
-    var output: TransformedOutput
-    var faults: [QuarantinedRecord]
-    /// Of a chunk without rows.
-    let emptyBody: [UInt8]
+    var ledger: ApplicationUpdate
 
     var parameters: [PostgresValue] {
-        let ledger = output.application
-        let chunk = output.chunk
-        return [
-            .int8(run), .int4(slice.ordinal), .int8(slice.batchID), .int4(received), .int8(readBytes),
-            .int4(ledger.filtered), .int4(ledger.quarantined), .int8(ledger.pipelineID), .int4(ledger.version),
-            .int8(ledger.datasetID), .textArray(chunk?.columns ?? []), .textArray(chunk?.types ?? []),
-            .int4(chunk?.rows ?? 0), .int4(chunk?.rawBytes ?? 0), .bytes(chunk?.body ?? emptyBody),
-            .int4Array(faults.map(\.row)), .textArray(faults.map(\.stage)), .jsonArray(faults.map(\.errors)),
-            .byteaArray(faults.map(\.raw)), .int4(ledger.duplicates),
+        [
+            .int8(run), .int4(slice.ordinal), .int8(slice.batchID), .int8(chunk), .int4(ledger.received),
+            .int8(readBytes), .int4(ledger.filtered), .int4(ledger.quarantined), .int4(ledger.duplicates),
         ]
     }
 }

@@ -1,19 +1,33 @@
 import Postgres
 import Records
 
+/// A column of a dataset that is read.
+struct TableColumn: Sendable, Hashable {
+    var name: String
+    var type: ColumnType
+
+    /// Reads names and types, which are arrays of one length.
+    static func columns(_ row: PostgresRow, names: Int, types: Int) throws(PostgresError) -> [TableColumn] {
+        var columns: [TableColumn] = []
+        let types = try row.textArray(types)
+        for (place, name) in try row.textArray(names).enumerated() {
+            guard types.indices.contains(place), let type = ColumnType(rawValue: types[place]) else {
+                throw PostgresError(.decode, "a column's type is not known here", doing: "read a dataset's columns")
+            }
+            columns.append(TableColumn(name: name, type: type))
+        }
+        return columns
+    }
+}
+
 /// A dataset that a pipeline reads: where its rows are, and what columns it has.
 struct SourceDataset: Sendable {
-    struct Column: Sendable {
-        var name: String
-        var type: ColumnType
-    }
-
     var id: Int64
     var schema: String
     var name: String
     var hasTable: Bool
     /// In their order; those whose values go to `_extra` left out.
-    var columns: [Column]
+    var columns: [TableColumn]
 }
 
 /// A workspace's dataset by name, which nobody removes before the transaction has ended.
@@ -35,17 +49,9 @@ struct HoldSourceDataset: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(workspaceID), .text(name)] }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> SourceDataset {
-        let (names, types) = (try row.textArray(4), try row.textArray(5))
-        var columns: [SourceDataset.Column] = []
-        for (place, name) in names.enumerated() {
-            guard let type = ColumnType(rawValue: types[place]) else {
-                throw PostgresError(.decode, "a column's type is not known here", doing: "read a dataset")
-            }
-            columns.append(SourceDataset.Column(name: name, type: type))
-        }
-        return SourceDataset(
+        SourceDataset(
             id: try row.int8(0), schema: try row.text(1), name: try row.text(2), hasTable: try row.bool(3),
-            columns: columns)
+            columns: try TableColumn.columns(row, names: 4, types: 5))
     }
 }
 
@@ -62,28 +68,4 @@ struct EnsureDatasetSource: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(workspaceID), .text(name)] }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
-}
-
-/// Other pipelines that write into a dataset: names and modes, the first ten.
-struct FindOtherWriters: PostgresStatement {
-    static let sql = """
-        select p.name, coalesce(v.definition #>> '{target,mode}', 'append') = 'replace'
-        from millrace.pipeline p
-        join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
-        where p.workspace_id = $1 and p.active and (p.name <> $3 or p.implicit)
-            and (v.definition #>> '{target,dataset}' = $2
-                or jsonb_path_exists(v.definition::jsonb, '$.steps[*].route[*] ? (@.dataset == $name)',
-                    jsonb_build_object('name', $2::text)))
-        order by p.name limit 10
-        """
-    var workspaceID: Int64
-    var dataset: String
-    /// The pipeline that is left out.
-    var pipeline: String
-
-    var parameters: [PostgresValue] { [.int8(workspaceID), .text(dataset), .text(pipeline)] }
-
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> (name: String, replaces: Bool) {
-        (try row.text(0), try row.bool(1))
-    }
 }

@@ -217,6 +217,7 @@ struct NewChunk: Sendable {
     var output: Int16
     var version: Int32
     var datasetID: Int64
+    var mode: PipelineDefinition.Mode
     var columns: [String]
     var types: [String]
     var rows: Int32
@@ -225,14 +226,14 @@ struct NewChunk: Sendable {
     var body: [UInt8]
 }
 
-/// Inserts chunks of one workspace that have the same columns, and a job for each that loads it.
+/// Inserts chunks of one workspace that have the same columns and mode, and a job for each that loads it.
 struct InsertChunks: PostgresStatement {
     static let sql = """
         with chunk as (
             insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
-                raw_bytes, body)
+                raw_bytes, body, mode)
             select nextval('landing.chunk_id'), c.batch_id, c.pipeline_id, c.version, c.output, c.dataset_id, $2, $3,
-                c.rows, c.raw_bytes, c.body
+                c.rows, c.raw_bytes, c.body, nullif($12, 'append')
             from unnest($4::int8[], $5::int8[], $6::int2[], $7::int4[], $8::int8[], $9::int4[], $10::int4[],
                 $11::bytea[]) as c (batch_id, pipeline_id, output, version, dataset_id, rows, raw_bytes, body)
             returning id
@@ -261,7 +262,7 @@ struct InsertChunks: PostgresStatement {
             .int8Array(chunks.map(\.batchID)), .int8Array(chunks.map(\.pipelineID)),
             .int2Array(chunks.map(\.output)), .int4Array(chunks.map(\.version)),
             .int8Array(chunks.map(\.datasetID)), .int4Array(chunks.map(\.rows)), .int4Array(chunks.map(\.rawBytes)),
-            .byteaArray(chunks.map(\.body)),
+            .byteaArray(chunks.map(\.body)), .text(chunks[0].mode.rawValue),
         ]
     }
 
@@ -270,7 +271,7 @@ struct InsertChunks: PostgresStatement {
 
 extension NewChunk {
     fileprivate func fits(with other: NewChunk) -> Bool {
-        workspaceID == other.workspaceID && columns == other.columns && types == other.types
+        workspaceID == other.workspaceID && columns == other.columns && types == other.types && mode == other.mode
     }
 }
 

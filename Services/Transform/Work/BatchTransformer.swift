@@ -61,8 +61,10 @@ struct BatchTransformer: Sendable {
         let outcome = try await run(pipeline, records, input)
         let shares = RecordShares(records: count, outputs: outcome.outputs)
         var fitted: [FittedOutput] = []
-        for (rows, target) in zip(outcome.outputs, pipeline.outputs) {
-            fitted.append(try await fit(rows, target.dataset, input.workspaceID))
+        for (number, target) in pipeline.outputs.enumerated() {
+            fitted.append(
+                try await fit(
+                    outcome.outputs[number], outcome.deletes[number], target.dataset, input.workspaceID))
         }
         let faults = StagedFaults(decode: decodeFaults, transform: outcome.faults + fitted.flatMap(\.faults))
         if fitted.count > 1, !faults.isEmpty {
@@ -74,7 +76,8 @@ struct BatchTransformer: Sendable {
         let duplicates = shares.split(outcome.duplicates)
         let outputs = try fitted.indices.filter { !input.closed.contains(Int16($0)) }.map { number in
             let output = fitted[number]
-            let chunk = try encode(output.batch, input, output.schema, Int16(number))
+            let chunk = try encode(
+                output.batch, input, output.schema, Int16(number), pipeline.outputs[number].mode)
             return TransformedOutput(
                 application: ApplicationUpdate(
                     batchID: input.batchID, pipelineID: input.pipelineID, output: Int16(number),
@@ -109,10 +112,12 @@ struct BatchTransformer: Sendable {
     }
 
     /// Fits rows to a dataset; none need no agreement.
-    private func fit(_ rows: RecordBatch, _ dataset: String, _ workspaceID: Int64) async throws -> FittedOutput {
+    private func fit(
+        _ rows: RecordBatch, _ deletes: [UInt8]?, _ dataset: String, _ workspaceID: Int64
+    ) async throws -> FittedOutput {
         let schema = try await schemas.schema(dataset, workspaceID: workspaceID)
         guard rows.rowCount > 0 else { return FittedOutput(schema: schema, batch: rows) }
-        var fitter = OutputFitter(rows, to: schema)
+        var fitter = OutputFitter(rows, deletes: deletes, to: schema)
         for _ in 0..<Self.agreementRounds {
             let wanted = fitter.plan()
             if wanted.isEmpty { break }
@@ -125,14 +130,15 @@ struct BatchTransformer: Sendable {
     }
 
     private func encode(
-        _ batch: RecordBatch, _ input: TransformInput, _ schema: DatasetSchema, _ output: Int16
+        _ batch: RecordBatch, _ input: TransformInput, _ schema: DatasetSchema, _ output: Int16,
+        _ mode: PipelineDefinition.Mode
     ) throws -> NewChunk? {
         guard batch.rowCount > 0 else { return nil }
         let encoder = CopyBinaryEncoder(batch: input.batchID, output: Int32(output), pieceBytes: 64 << 20)
         let rows = try encoder.encode(batch)
         return NewChunk(
             workspaceID: input.workspaceID, batchID: input.batchID, pipelineID: input.pipelineID, output: output,
-            version: input.version, datasetID: schema.id, columns: batch.columns.map(\.name),
+            version: input.version, datasetID: schema.id, mode: mode, columns: batch.columns.map(\.name),
             types: batch.columns.map { named in
                 if case .typed(let type) = named.column.type { type.rawValue } else { ColumnType.text.rawValue }
             },

@@ -23,6 +23,8 @@ struct PipelineStore: Sendable {
 
     /// Creates the pipeline or gives it a new version; a definition that is the current one changes nothing.
     /// `body` is its canonical JSON. `check` sees the current version's tag before anything is written.
+    /// Throws `invalid_pipeline` where the dataset lacks what the mode needs, `conflict` where another pipeline's mode
+    /// is in the way.
     func put(
         _ name: ResourceName, _ definition: PipelineDefinition, body: [UInt8], workspaceID: Int64,
         check: @escaping @Sendable (EntityTag?) throws -> Void
@@ -35,10 +37,12 @@ struct PipelineStore: Sendable {
             let current = try await connection.query(LockPipeline(workspaceID: workspaceID, name: name.text)).first
             try check(current.map { EntityTag(version: $0.version) })
             if let current, current.fingerprint == fingerprint { return Put(pipeline: current, created: false) }
-            do {
-                try await TableRunStarter.checkWriters(definition, of: name.text, workspaceID, connection)
-            } catch let refusal as TableRunRefusal {
-                throw Problem(.conflict, refusal.description)
+            let targets = definition.outputs
+            for (number, target) in targets.enumerated().sorted(by: { $0.element.dataset < $1.element.dataset }) {
+                try await TargetCheck(
+                    pipeline: name.text, sourceID: sourceID, target: target, others: targets, number: number,
+                    workspaceID: workspaceID
+                ).run(connection)
             }
             if let current {
                 try await connection.execute(
@@ -76,7 +80,11 @@ struct PipelineStore: Sendable {
                 throw PipelineProblems.problem([FieldFault(path: "source.dataset", message: "there is no such dataset")]
                 )
             }
-            _ = try PipelineProblems.compile(definition, schema: dataset.schemaOfExpressions)
+            do {
+                try await dataset.check(definition, workspaceID: workspaceID, connection)
+            } catch TableRunRefusal.unfit(let faults) {
+                throw PipelineProblems.problem(faults.faults)
+            }
             guard
                 let id = try await connection.query(EnsureDatasetSource(workspaceID: workspaceID, name: name)).first
             else { throw Problem(.internalError, "the dataset's source was not made") }

@@ -96,6 +96,7 @@ struct ReplayHandler: JobHandler {
             transformed.append((item.ordinal, batch))
         }
         let (batches, isFirst) = (transformed, group.contains(where: \.isFirst))
+        let rebuilds = group[0].rebuilds
         let (nothing, workspaceID) = (try Zstd.compress([]), group[0].input.workspaceID)
         try await lease.transaction(settling: []) { connection in
             let mark = MarkTransformed(run: run, ordinals: batches.map(\.ordinal))
@@ -105,8 +106,9 @@ struct ReplayHandler: JobHandler {
             }
             let count = batches.reduce(0) { $0 + $1.batch.outputs.count }
             let ids = try await connection.query(NextChunkIDs(count: Int32(count)))
-            let chunks = Self.replacements(batches, of: run, ids, emptyBody: nothing)
-            try await connection.run(chunks + [EnqueueReplacements(workspaceID: workspaceID, chunks: chunks)])
+            let chunks = Self.replacements(batches, of: run, ids, rebuilds: rebuilds, emptyBody: nothing)
+            let jobs = EnqueueReplacements(workspaceID: workspaceID, chunks: chunks, rebuilds: rebuilds)
+            try await connection.run(chunks + [jobs])
             // Only the first ones lock the run: what matters is asked again where rows are replaced.
             if isFirst { _ = try await connection.query(AdvanceRuns(runs: [run])) }
         }
@@ -115,7 +117,8 @@ struct ReplayHandler: JobHandler {
     }
 
     private static func replacements(
-        _ batches: [(ordinal: Int32, batch: TransformedBatch)], of run: Int64, _ ids: [Int64], emptyBody: [UInt8]
+        _ batches: [(ordinal: Int32, batch: TransformedBatch)], of run: Int64, _ ids: [Int64],
+        rebuilds: Bool, emptyBody: [UInt8]
     ) -> [InsertReplacement] {
         let outputs = batches.flatMap { ordinal, batch in
             batch.outputs.map { output in
@@ -124,7 +127,8 @@ struct ReplayHandler: JobHandler {
         }
         return zip(ids, outputs).map { id, entry in
             InsertReplacement(
-                id: id, run: run, ordinal: entry.0, output: entry.1, faults: entry.2, emptyBody: emptyBody)
+                id: id, run: run, ordinal: entry.0, mode: rebuilds ? entry.1.chunk?.mode : nil, output: entry.1,
+                faults: entry.2, emptyBody: emptyBody)
         }
     }
 }

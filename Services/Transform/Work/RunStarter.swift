@@ -25,7 +25,7 @@ enum RunRefusal: Error, Sendable {
     case noPipeline
     /// The pipeline reads a dataset: there are no raw bytes.
     case readsDataset(String)
-    /// The current version does not append to its dataset.
+    /// The current version does not append to its dataset, or the one that made one of the batches did not.
     case mode(PipelineDefinition.Mode)
     /// These are no batches of the pipeline's source.
     case unknownBatches([Int64])
@@ -34,6 +34,8 @@ enum RunRefusal: Error, Sendable {
     /// Another run is going on over one of the batches.
     case overlap(run: Int64)
     case sharedRows(SharedRows)
+    /// A dataset that is rebuilt has something that the run would lose, or is in use.
+    case notRebuilt(String)
     case tooMany
 }
 
@@ -53,9 +55,16 @@ struct RunStarter: Sendable {
         }
         guard !pipeline.readsDataset else { throw RunRefusal.readsDataset(pipeline.source) }
         let definition = try PipelineDefinition.decode(JSONValue.parse(pipeline.definition))
-        // Rows of other modes cannot be replaced batch by batch: a winner that is removed would have to be put back.
-        if let other = definition.outputs.first(where: { $0.mode != .append }) { throw RunRefusal.mode(other.mode) }
         guard let run = try await connection.query(NextRunID()).first else { throw RunRefusal.noPipeline }
+        // Rows of other modes cannot be replaced batch by batch: a winner that is removed would have to be put back.
+        if let other = definition.outputs.first(where: { $0.mode != .append }) {
+            guard other.mode.merges else { throw RunRefusal.mode(other.mode) }
+            guard definition.outputs.count == 1 else {
+                throw RunRefusal.notRebuilt("a pipeline that routes rows and merges some by a key is not replayed yet")
+            }
+            try await rebuild(request, run, pipeline, definition.target, connection)
+            return run
+        }
         let chosen = try await choose(request, run, pipeline, connection)
         guard chosen.count + chosen.expired <= Self.batchLimit else { throw RunRefusal.tooMany }
         if !request.skipsExpired, chosen.expired > 0 {
@@ -63,6 +72,10 @@ struct RunStarter: Sendable {
         }
         if let other = try await connection.query(FindOverlap(run: run, pipelineID: pipelineID)).first {
             throw RunRefusal.overlap(run: other)
+        }
+        let merged = FindMergedMode(run: run, pipelineID: pipelineID)
+        if let mode = try await connection.query(merged).first.flatMap(PipelineDefinition.Mode.init) {
+            throw RunRefusal.mode(mode)
         }
         if let shared = try await connection.query(FindSharedRows(run: run, pipelineID: pipelineID)).first {
             throw RunRefusal.sharedRows(shared)
@@ -109,7 +122,9 @@ extension RunRefusal: CustomStringConvertible {
         switch self {
         case .noPipeline: "the pipeline is not there any more"
         case .readsDataset(let name): "the pipeline reads the dataset \(name): run it again instead"
-        case .mode(let mode): "target.mode is \(mode.rawValue); only pipelines that append can be replayed"
+        case .mode(let mode):
+            "rows were stored with target.mode \(mode.rawValue); only what was appended can be replayed, since a row "
+                + "that took another one's place cannot be taken back"
         case .unknownBatches(let ids): "no batches of the pipeline's source: \(Self.list(ids))"
         case .rawExpired(let ids, let count):
             "the raw bytes of \(count) \(count == 1 ? "batch has" : "batches have") expired: \(Self.list(ids))"
@@ -118,6 +133,7 @@ extension RunRefusal: CustomStringConvertible {
         case .sharedRows(let shared):
             "the pipeline \(shared.pipeline) has rows of batch \(shared.batch) in the dataset \(shared.dataset), too: "
                 + "they cannot be told apart"
+        case .notRebuilt(let reason): reason
         case .tooMany: "more than \(RunStarter.batchLimit) batches"
         }
     }

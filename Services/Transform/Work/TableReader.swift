@@ -23,22 +23,16 @@ struct TableReader: Sendable {
     /// Reads one slice. Errors: ``SnapshotPin/Lost`` when the snapshot is gone, or the table's file is not the one that
     /// was cut into slices; ``TooMuch``.
     func read(_ slice: TableSlice, _ reading: TableReading) async throws -> Rows {
-        var columns: [(name: String, type: ColumnType)] = []
-        for (name, type) in zip(reading.columns, reading.types) {
-            guard let type = ColumnType(rawValue: type) else { throw SnapshotPin.Lost() }
-            columns.append((name, type))
-        }
-        columns.append((Self.extra, .jsonb))
-        let decoder = CopyBinaryDecoder(columns: columns, extra: Self.extra)
+        let columns = reading.columns + [TableColumn(name: Self.extra, type: .jsonb)]
+        let decoder = CopyBinaryDecoder(columns: columns.map { ($0.name, $0.type) }, extra: Self.extra)
         let mayExceed = slice.blocks.count == 1
-        let wanted = columns
         let filled = try await pool.withTransaction(isolation: .repeatableRead, readOnly: true) { connection in
             try await reading.pin.adopt(on: connection)
             guard let relation = try await connection.query(FindRelation(relation: slice.relation)).first else {
                 throw SnapshotPin.Lost()
             }
             let collected = Collected(decoder)
-            let values = Self.values(wanted, of: relation.columns)
+            let values = Self.values(columns, of: relation.columns)
             let copy: PostgresQuery = """
                 copy (select \(unsafeText: values) from only \(unsafeText: relation.name)
                 where ctid >= '(\(unsafeText: String(slice.blocks.lowerBound)),0)'::tid
@@ -57,10 +51,11 @@ struct TableReader: Sendable {
     }
 
     /// A list to select: what the table lacks, because it was only agreed on, is NULL.
-    private static func values(_ columns: [(name: String, type: ColumnType)], of table: [String]) -> String {
+    private static func values(_ columns: [TableColumn], of table: [String]) -> String {
         let known = Set(table)
-        return columns.map { name, type in
-            known.contains(name) ? PostgresQuery.quoted(identifier: name) : "null::\(type.rawValue)"
+        return columns.map { column in
+            known.contains(column.name)
+                ? PostgresQuery.quoted(identifier: column.name) : "null::\(column.type.rawValue)"
         }.joined(separator: ", ")
     }
 }

@@ -58,11 +58,10 @@ struct TableBeginHandler: JobHandler {
                 guard let dataset = try await connection.query(hold).first else {
                     throw TableRunRefusal.noDataset(name)
                 }
-                try dataset.check(definition)
+                try await dataset.check(definition, workspaceID: run.workspaceID, connection)
                 let begin = BeginTableRun(
-                    run: run, table: dataset.table, columns: dataset.columns.map(\.name),
-                    types: dataset.columns.map(\.type.rawValue), pin: pin, sliceBytes: limits.sliceBytes,
-                    sliceLimit: limits.slices)
+                    run: run, table: dataset.table, columns: dataset.columns, pin: pin,
+                    sliceBytes: limits.sliceBytes, sliceLimit: limits.slices)
                 return try await connection.query(begin).first.flatMap(\.self) != nil
             }
             if !begun { await end(pin) }
@@ -89,7 +88,7 @@ struct TableSliceHandler: JobHandler {
     static let parts: Int32 = 8
 
     let pool: PostgresPool
-    let pipelines: TableRunCache
+    let pipelines: PipelineCache
     let transformer: BatchTransformer
     let wakeup: Wakeup
     let logger: Logger
@@ -195,7 +194,7 @@ struct TableSliceHandler: JobHandler {
             throw JobFailure(
                 code: "overtaken", message: "the snapshot was moved meanwhile", retryAfter: .milliseconds(50))
         }
-        return TableReading(columns: reading.columns, types: reading.types, pin: pin, isDue: false)
+        return TableReading(columns: reading.columns, pin: pin, isDue: false)
     }
 
     private func read(_ slice: TableSlice, _ run: TableRun, _ reading: TableReading, _ lease: Lease) async throws {
@@ -204,7 +203,7 @@ struct TableSliceHandler: JobHandler {
             batchID: slice.batchID, pipelineID: run.pipelineID, pipeline: "", workspaceID: run.workspaceID, source: "",
             version: run.version, definition: run.definition, receiptEnds: [], rawBytes: Int64(rows.bytes),
             receivedAt: run.createdAt, isOpen: true)
-        let pipeline = try await pipelines.pipeline(run, reading)
+        let pipeline = try await pipelines.pipeline(input, over: reading.columns)
         let batch = try await transformer.transform(input, pipeline, rows.batch, count: rows.batch.rowCount) { row in
             var text: [UInt8] = []
             rows.batch.appendJSON(Int(row), into: &text)
@@ -214,14 +213,20 @@ struct TableSliceHandler: JobHandler {
         guard let output = batch.outputs.first else {
             throw JobFailure(code: "no_output", message: "the pipeline has no output", isPermanent: true)
         }
-        let insert = InsertSlice(
-            run: run.id, slice: slice, received: Int32(rows.batch.rowCount), readBytes: Int64(rows.bytes),
-            output: output, faults: batch.quarantined, emptyBody: try Zstd.compress([]))
+        let nothing = try Zstd.compress([])
         try await lease.transaction(settling: []) { connection in
-            guard try await connection.execute(insert) == 1 else {
+            let chunk = try await connection.query(NextChunkIDs(count: 1))[0]
+            let mark = MarkRead(
+                run: run.id, slice: slice, chunk: chunk, readBytes: Int64(rows.bytes), ledger: output.application)
+            guard try await connection.execute(mark) == 1 else {
                 throw JobFailure(
                     code: "overtaken", message: "a slice was read meanwhile", retryAfter: .milliseconds(50))
             }
+            let mode = output.chunk?.mode
+            try await connection.execute(
+                InsertReplacement(
+                    id: chunk, run: run.id, ordinal: slice.ordinal, mode: mode?.merges == true ? mode : nil,
+                    output: output, faults: batch.quarantined, emptyBody: nothing))
             let ended = try await connection.query(AdvanceRuns(runs: [run.id])).first ?? []
             guard ended.isEmpty else {
                 throw JobFailure(code: "ended", message: "the run has ended", retryAfter: .milliseconds(50))

@@ -11,6 +11,8 @@ struct TableRunRequest: Sendable {
     var schedule: JSONValue?
     /// Nil: it may take as long as it likes.
     var timeout: Duration?
+    /// Under which a repeated request is told from another one.
+    var key: String?
 }
 
 /// Why a run from table to table is not made.
@@ -21,10 +23,12 @@ enum TableRunRefusal: Error, Sendable, CustomStringConvertible {
     case noDataset(String)
     /// The definition does not fit the dataset's columns any more.
     case unfit(FieldFaults)
-    /// The run would take the place of what these pipelines write, or one of these does so to it.
-    case otherWriters([String], dataset: String)
+    /// Another pipeline fills the dataset in a way that does not go together with this one's.
+    case otherMode(OtherMode, PipelineDefinition.Target)
     /// Another run of the pipeline has not ended.
     case going(run: Int64)
+    /// The key is that of this run, which was asked for otherwise.
+    case otherRequest(run: Int64)
 
     var description: String {
         switch self {
@@ -35,24 +39,38 @@ enum TableRunRefusal: Error, Sendable, CustomStringConvertible {
         case .unfit(let faults):
             "the pipeline does not fit the dataset any more: "
                 + faults.faults.map(\.description).joined(separator: "; ")
-        case .otherWriters(let names, let dataset):
-            "mode replace takes the place of all rows of \(dataset), into which other pipelines write: "
-                + names.joined(separator: ", ")
+        case .otherMode(let other, let target): other.description(for: target)
         case .going(let run): "run \(run) of this pipeline has not ended"
+        case .otherRequest(let run): "run \(run) was asked for with this key and another timeout"
         }
     }
 }
 
 /// Makes runs of pipelines that read a dataset, in the caller's transaction.
 struct TableRunStarter: Sendable {
-    /// Makes a run of a pipeline at its current version. After the commit, queue `transform` is to be notified.
+    struct Started: Sendable {
+        var run: Int64
+        /// An earlier request with the same key has made it.
+        var isReplayed: Bool
+    }
+
+    /// Makes a run of a pipeline at its current version, or finds the one that was made for the same key. After the
+    /// commit, queue `transform` is to be notified.
     ///
     /// Locks the pipeline against changes and other runs until the transaction ends.
     /// - Throws: ``TableRunRefusal``; the transaction must then be rolled back.
-    func start(_ request: TableRunRequest, of pipelineID: Int64, _ connection: PostgresConnection) async throws -> Int64
-    {
+    func start(
+        _ request: TableRunRequest, of pipelineID: Int64, _ connection: PostgresConnection
+    ) async throws -> Started {
         guard let pipeline = try await connection.query(LockRunPipeline(id: pipelineID)).first else {
             throw TableRunRefusal.noPipeline
+        }
+        if let key = request.key {
+            let find = FindRunByKey(pipelineID: pipelineID, key: key, request: request.json.serialized())
+            if let known = try await connection.query(find).first {
+                guard known.isSame else { throw TableRunRefusal.otherRequest(run: known.run) }
+                return Started(run: known.run, isReplayed: true)
+            }
         }
         let definition = try PipelineDefinition.decode(JSONValue.parse(pipeline.definition))
         guard case .dataset(let name) = definition.source else {
@@ -60,8 +78,13 @@ struct TableRunStarter: Sendable {
         }
         let hold = HoldSourceDataset(workspaceID: pipeline.workspaceID, name: name)
         guard let dataset = try await connection.query(hold).first else { throw TableRunRefusal.noDataset(name) }
-        try dataset.check(definition)
-        try await Self.checkWriters(definition, of: pipeline.name, pipeline.workspaceID, connection)
+        try await dataset.check(definition, workspaceID: pipeline.workspaceID, connection)
+        let find = FindOtherModes(
+            workspaceID: pipeline.workspaceID, target: definition.target, pipeline: pipeline.name,
+            sourceID: pipeline.sourceID)
+        if let other = try await connection.query(find).first {
+            throw TableRunRefusal.otherMode(other, definition.target)
+        }
         if let other = try await connection.query(FindGoingTableRun(pipelineID: pipelineID)).first {
             throw TableRunRefusal.going(run: other)
         }
@@ -69,42 +92,34 @@ struct TableRunStarter: Sendable {
         _ = try await connection.query(
             InsertTableRun(
                 id: run, pipelineID: pipelineID, version: pipeline.version, request: request.json.serialized(),
-                schedule: request.schedule?.serialized(), timeout: request.timeout?.wholeSeconds))
-        return run
-    }
-
-    /// Whoever replaces a dataset's rows is the only one who writes them.
-    static func checkWriters(
-        _ definition: PipelineDefinition, of pipeline: String, _ workspaceID: Int64, _ connection: PostgresConnection
-    ) async throws {
-        let target = definition.target
-        let writers = try await connection.query(
-            FindOtherWriters(workspaceID: workspaceID, dataset: target.dataset, pipeline: pipeline))
-        let inTheWay = target.mode == .replace ? writers : writers.filter(\.replaces)
-        guard inTheWay.isEmpty else {
-            throw TableRunRefusal.otherWriters(inTheWay.map(\.name), dataset: target.dataset)
-        }
+                schedule: request.schedule?.serialized(), timeout: request.timeout?.wholeSeconds, key: request.key))
+        return Started(run: run, isReplayed: false)
     }
 }
 
 extension SourceDataset {
-    /// Throws ``TableRunRefusal`` (`unfit`) where the definition's steps do not fit the columns.
-    func check(_ definition: PipelineDefinition) throws(TableRunRefusal) {
+    /// Throws ``TableRunRefusal`` (`unfit`) where the definition's steps do not fit the columns, or those of the
+    /// datasets that they look rows up in.
+    func check(_ definition: PipelineDefinition, workspaceID: Int64, _ connection: PostgresConnection) async throws {
+        let lookups = try await Lookups.schema(
+            definition.lookupDatasets, workspaceID: workspaceID, connection)
         do throws(FieldFaults) {
-            _ = try PipelineCompiler().compile(definition, schema: schemaOfExpressions)
+            _ = try PipelineCompiler(lookups: lookups).compile(definition, schema: ExpressionSchema(columns))
         } catch {
-            throw .unfit(error)
+            throw TableRunRefusal.unfit(error)
         }
-    }
-
-    /// The columns that expressions may name, and no others.
-    var schemaOfExpressions: ExpressionSchema {
-        ExpressionSchema(columns.map { ($0.name, .typed($0.type)) })
     }
 
     /// The table, quoted; nil where there is none yet.
     var table: String? {
         guard hasTable else { return nil }
         return PostgresQuery.quoted(identifier: schema) + "." + PostgresQuery.quoted(identifier: name)
+    }
+}
+
+extension ExpressionSchema {
+    /// A dataset's columns, and no others.
+    init(_ columns: [TableColumn]) {
+        self.init(columns.map { ($0.name, .typed($0.type)) })
     }
 }

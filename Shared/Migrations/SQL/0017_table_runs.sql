@@ -1,7 +1,8 @@
 -- Runs that turn one table into another. Services/README.md, "From table to table", says the rules.
 -- Locks: millrace.source, run, run_batch and batch exclusively for the moment that this transaction takes: columns that
--- may be null or have a constant default, an index over a table with one row a source, and a constraint that is not
--- checked against the batches there are. millrace.run_batch is scanned once for its constraint.
+-- may be null or have a constant default, an index over a table with one row a source, one that no row of millrace.run is
+-- in yet, and a constraint that is not checked against the batches there are. millrace.run and millrace.run_batch are
+-- scanned once, for the index and for the constraint.
 
 -- A dataset that pipelines read has a row among the sources, so that the ledger of what comes out of it is like any
 -- other's. Nobody finds it by its name: its deleted_at is set from the beginning.
@@ -17,6 +18,8 @@ alter table millrace.run
     -- Of kind run. How often its reading began anew because its snapshot was lost: what an earlier epoch left counts
     -- for nothing.
     add column epoch         int4 not null default 0,
+    -- Of the request that made it: a repeated one finds it.
+    add column idempotency_key text,
     -- Every slice has been read, and store has been told: from then on the snapshot is not needed.
     add column released      bool not null default false,
     -- What the source's table had when the reading began: every slice is read with these.
@@ -29,6 +32,8 @@ alter table millrace.run
     add column pin_pid       int4,
     add column pin_started   timestamptz,
     add column pinned_until  timestamptz;
+
+create index run_key on millrace.run (pipeline_id, idempotency_key) where idempotency_key is not null;
 
 alter table millrace.run_batch
     -- Of a run of kind run: blocks low to high - 1 of a table, as its file was when the reading began.
