@@ -24,9 +24,7 @@ struct TableRunTests {
         let loads = try await fixture.pool.int("select count(*) from queue.job where kind = 'run.load'")
         let slices = try await fixture.pool.int("select batches from millrace.run where id = \(.int8(run))")
         #expect(loads == slices && slices > 20)
-        let pins = try await fixture.pool.int(
-            "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'")
-        #expect(pins == 0)
+        try await fixture.pool.wait(until: asleep, is: 0)
     }
 
     private static let asleep: PostgresQuery = """
@@ -79,10 +77,7 @@ struct TableRunTests {
                 let ended = try await fixture.pool.int(
                     "select count(*) from (select pg_terminate_backend(pin_pid) from millrace.run) t")
                 #expect(ended == 1)
-                try await fixture.pool.wait(
-                    until:
-                        Self.asleep,
-                    is: 0)
+                try await fixture.pool.wait(until: Self.asleep, is: 0)
                 try await fixture.pool.run("update ws_default.accounts set amount = amount + 1 where id = 1")
                 try await fixture.pool.run("update ws_default.accounts set amount = amount - 1 where id = 2")
             }
@@ -125,6 +120,28 @@ struct TableRunTests {
         }
     }
 
+    @Test("A table that is dropped meanwhile with its dataset fails the run at once")
+    func dropped() async throws {
+        try await TransformFixture.run { fixture in
+            let pool = fixture.pool
+            try await fixture.makeAccounts()
+            let run = try await fixture.startTable(try await fixture.putCopies(Self.steps))
+            try await fixture.work(limits: Self.small) {
+                try await pool.withTransaction { connection in
+                    try await connection.query("lock table landing.chunk in share mode")
+                    try await pool.wait(until: "select count(*) from millrace.run where columns is not null", is: 1)
+                    try await pool.run("drop table ws_default.accounts")
+                    try await pool.run("delete from millrace.dataset where name = 'accounts'")
+                }
+                try await pool.wait(until: "select count(*) from millrace.run where state = 'failed'", is: 1)
+            }
+            let found = try await pool.texts("select error from millrace.run where id = \(.int8(run))")
+            #expect(found[0].contains("there is no dataset accounts"))
+            #expect(try await pool.int("select count(*) from millrace.batch") == 0)
+            try await pool.wait(until: Self.asleep, is: 0)
+        }
+    }
+
     @Test("A snapshot is handed on before its time is over, and stays what it was")
     func pins() async throws {
         try await TransformFixture.run { fixture in
@@ -152,10 +169,7 @@ struct TableRunTests {
             for pin in [pin, again] {
                 try await fixture.pool.withConnection { _ = try await $0.execute(EndPin(pin: pin)) }
             }
-            let asleep: PostgresQuery = """
-                select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'
-                """
-            try await fixture.pool.wait(until: asleep, is: 0)
+            try await fixture.pool.wait(until: Self.asleep, is: 0)
             await #expect(throws: SnapshotPin.Lost.self) { try await SnapshotPin.make(keeping: again, fixture.pool) }
         }
     }
@@ -261,6 +275,36 @@ struct TableRunTests {
         }
     }
 
+    @Test("A slice that fails is not forgotten where another one is cut, or the snapshot is moved")
+    func failsBesideSplits() async throws {
+        try await TransformFixture.run { fixture in
+            let pool = fixture.pool
+            try await fixture.makeAccounts()
+            try await pool.withConnection { connection in
+                try await connection.execute(
+                    script: """
+                        create function refuse() returns trigger language plpgsql as
+                        $$ begin raise exception 'not yet' using errcode = 'MR099'; end $$;
+                        create trigger refuse before insert on landing.chunk for each row when (new.ordinal = 0)
+                        execute function refuse()
+                        """)
+            }
+            let run = try await fixture.startTable(try await fixture.putCopies(Self.steps))
+            try await fixture.work(limits: TableRunLimits(sliceBytes: 64 << 10, slices: 100, readBytes: 20_000)) {
+                try await pool.wait(
+                    until: """
+                        select count(*) - count(*) filter (where state = 'read') + (count(*) < 20)::int
+                        from millrace.run_batch
+                        """, is: 1, within: .seconds(60))
+                try await pool.run("drop trigger refuse on landing.chunk")
+                // Where its job was given up by then.
+                try await pool.run("select queue.redrive('transform', null, 10)")
+                try await pool.wait(until: Self.released, is: 1)
+            }
+            try await Self.expectWhole(fixture, run)
+        }
+    }
+
     @Test("A run that is cancelled, or whose time is over, is read no further, and lets its snapshot go")
     func ends() async throws {
         try await TransformFixture.run { fixture in
@@ -288,11 +332,7 @@ struct TableRunTests {
                 let found = try await pool.texts(
                     "select state || released from millrace.run where id = \(.int8(run))")
                 #expect(found == [state + "false"])
-                try await pool.wait(
-                    until: """
-                        select count(*) from pg_stat_activity
-                        where datname = current_database() and wait_event = 'PgSleep'
-                        """, is: 0)
+                try await pool.wait(until: Self.asleep, is: 0)
             }
             #expect(try await pool.int("select count(*) from queue.job where kind = 'run.load'") == 0)
         }

@@ -38,8 +38,13 @@ struct TableReader: Sendable {
                 where ctid >= '(\(unsafeText: String(slice.blocks.lowerBound)),0)'::tid
                     and ctid < '(\(unsafeText: String(slice.blocks.upperBound)),0)'::tid) to stdout (format binary)
                 """
-            _ = try await connection.copyOut(copy) { piece in
-                guard collected.append(piece) <= byteLimit || mayExceed else { throw TooMuch() }
+            do {
+                _ = try await connection.copyOut(copy) { piece in
+                    guard collected.append(piece) <= byteLimit || mayExceed else { throw TooMuch() }
+                }
+            } catch let error as PostgresError where error.sqlstate == .undefinedTable {
+                // It was dropped. The snapshot's catalog has it still.
+                throw SnapshotPin.Lost()
             }
             // Now that the table is locked: what has been rewritten has its rows elsewhere, or hides them from this
             // snapshot.

@@ -132,9 +132,12 @@ struct TableSliceHandler: JobHandler {
             return try await lease.settle([job])
         }
         var failures: [any Error] = []
+        var firstFailed: Int32?
         for (place, slice) in waiting.enumerated() {
+            // What is read of these is not read again.
+            let rest = (firstFailed ?? slice.ordinal)..<ordinals.upperBound
             if place > 0, failures.isEmpty, ContinuousClock.now >= until {
-                return try await putBack(slice.ordinal..<ordinals.upperBound, run, job, lease)
+                return try await putBack(rest, run, job, lease)
             }
             do {
                 reading = try await keep(reading, run)
@@ -142,12 +145,13 @@ struct TableSliceHandler: JobHandler {
             } catch let error as QueueError where error.code == .leaseLost {
                 throw error
             } catch is SnapshotPin.Lost {
-                return try await beginAnew(slice.ordinal..<ordinals.upperBound, run, reading.pin, job, lease)
+                return try await beginAnew(rest, run, reading.pin, job, lease)
             } catch is TableReader.TooMuch {
                 let split = SplitSlice(run: run.id, slice: slice, parts: Self.parts)
                 _ = try await lease.transaction(settling: []) { try await $0.query(split) }
-                return try await putBack(slice.ordinal..<ordinals.upperBound, run, job, lease)
+                return try await putBack(rest, run, job, lease)
             } catch {
+                firstFailed = firstFailed ?? slice.ordinal
                 failures.append(error)
             }
         }
@@ -180,7 +184,7 @@ struct TableSliceHandler: JobHandler {
     }
 
     /// The run's snapshot, which is given to another process to keep when the time of the one that has it is running
-    /// out.
+    /// out. Errors: ``SnapshotPin/Lost``, also where another worker does so at the same time.
     private func keep(_ reading: TableReading, _ run: TableRun) async throws -> TableReading {
         guard reading.isDue else { return reading }
         let pin = try await SnapshotPin.make(keeping: reading.pin, pool)
@@ -190,10 +194,7 @@ struct TableSliceHandler: JobHandler {
             try await connection.execute(EndPin(pin: moved ? reading.pin : pin))
             return moved
         }
-        guard moved else {
-            throw JobFailure(
-                code: "overtaken", message: "the snapshot was moved meanwhile", retryAfter: .milliseconds(50))
-        }
+        guard moved else { throw SnapshotPin.Lost() }
         return TableReading(columns: reading.columns, pin: pin, isDue: false)
     }
 
