@@ -203,15 +203,13 @@ class TableRuns(unittest.TestCase):
     def test_killed_in_the_middle_it_loses_and_repeats_nothing(self):
         self.put()
         # While slices are written by transform, and while rows are written by store.
-        with self.held("landing.chunk"):
-            run = self.start()
-            self.wait_blocked("landing.chunk")
-            self.kill("transform")
-        wait_for("a slice is read", lambda: self.run_of(run)["batches"]["transformed"] > 0)
-        self.kill("transform")
-        wait_for("something is stored", lambda: platform.sql(
-            f"select count(*) from millrace.run_batch where run = {run} and state in ('transformed', 'stored')") != "0")
         with self.held("millrace.application"):
+            with self.held("landing.chunk"):
+                run = self.start()
+                self.wait_blocked("landing.chunk")
+                self.kill("transform")
+            wait_for("a slice is read", lambda: self.run_of(run)["batches"]["transformed"] > 0)
+            self.kill("transform")
             self.wait_blocked("millrace.application")
             self.kill("store")
         self.kill("store")
