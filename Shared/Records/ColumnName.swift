@@ -18,5 +18,8 @@ public enum ColumnName {
     }
 
     /// Whether two names are the same column's.
-    public static func isSame(_ one: String, _ other: String) -> Bool { one.utf8.elementsEqual(other.utf8) }
+    public static func isSame(_ one: String, _ other: String) -> Bool {
+        // The first is quick where both are ASCII, as most are.
+        one == other && one.utf8.elementsEqual(other.utf8)
+    }
 }

@@ -68,7 +68,7 @@ EVENTS = {
         refused null float
         refused null float
         refused null float"""),
-    "other_type_where_needed": ({"a": 1, "m": "five"}, {"refused": [("invalid_cast", "m")]}, """
+    "other_type_needed": ({"a": 1, "m": "five"}, {"refused": [("invalid_cast", "m")]}, """
         refused refused refused
         refused refused refused
         refused refused refused"""),
@@ -123,7 +123,7 @@ def rows(dataset):
 
 def meet(event, new, mismatch, mode):
     """Sends the event's record into a dataset of its own; gives what came of it."""
-    name = f"{event}_{new}_{mismatch}_{mode}"
+    name = f"{event}_{new[:2]}_{mismatch[:2]}_{mode}"
     key = {} if mode == "append" else {"primary_key": ["id"]}
     platform.must("PUT", f"/v1/datasets/{name}", json.dumps(
         {"columns": COLUMNS, "on_new_column": new, "on_type_mismatch": mismatch, **key}))
@@ -172,7 +172,7 @@ class SchemaMatrix(unittest.TestCase):
             ([{"id": 2, "a": 2.5}, {"id": 2, "a": "x"}, {"id": 2, "a": True}, {"id": 2, "a": {"k": 1}}],
              {"a__float8": "float8", "a__text": "text", "a__bool": "bool", "a__jsonb": "jsonb"}),
             # What a value becomes does not depend on what comes with it.
-            ([{"id": 2, "a": "2026-01-01T00:00:00Z", "b": None}, {"id": 2, "a": 1e300, "b": [1]}],
+            ([{"id": 2, "a": "2026-01-01T00:00:00Z", "b": None}, {"id": 2, "a": -0.125, "b": [1]}],
              {"a__timestamptz": "timestamptz", "b": "jsonb"}),
             ([{"id": "2", "a": "3"}], {}),
         ]
@@ -184,7 +184,7 @@ class SchemaMatrix(unittest.TestCase):
         self.assertEqual(rows("inferred_all"), [
             {"id": 2, "a": 1}, {"id": 2, "a__float8": 2.5}, {"id": 2, "a__text": "x"}, {"id": 2, "a__bool": True},
             {"id": 2, "a__jsonb": {"k": 1}}, {"id": 2, "a__timestamptz": "2026-01-01T00:00:00+00:00"},
-            {"id": 2, "a__float8": 1e300, "b": [1]}, {"id": 2, "a": 3}])
+            {"id": 2, "a__float8": -0.125, "b": [1]}, {"id": 2, "a": 3}])
 
     def test_columns_that_values_would_go_to_are_taken_or_cannot_be(self):
         """A value that finds no column of its own is kept in `_extra`, under its field's name."""

@@ -87,7 +87,7 @@ class Schemas(unittest.TestCase):
         self.assertEqual(self.columns(), {
             "a": "int8", "big": "numeric", "both": "float8", "wide": "numeric", "mixed": "jsonb", "huge": "numeric",
             "at": "timestamptz", "odd": "text", "bare": "text", "flag": "jsonb"})
-        self.assertEqual(self.sql("string_agg(concat_ws(' ', big, both, wide, mixed, at at time zone 'UTC', flag), "
+        self.assertEqual(self.sql("string_agg(concat_ws(' ', big, \"both\", wide, mixed, at at time zone 'UTC', flag), "
                                   "', ' order by big desc) filter (where big is not null)"),
                          "9223372036854775808 1 9007199254740993 1 2026-01-01 00:00:00 true, "
                          '1 1.5 0.5 "x" 2026-01-01 00:00:00.123456 1')
@@ -168,11 +168,14 @@ class Schemas(unittest.TestCase):
              "target": {"dataset": self.name}}))
         queries = ["ctid=1&a=2", "%00=3&a=4", "_batch=5&a=6", "a%00b=7&a=8", "%ff=9&a=10", f"{'y' * 80}=11&a=12",
                    "e%CC%81=13&%C3%A9=14&a=16"]
-        answer = self.send([{"q": query} for query in queries])
-        self.assertEqual(answer["stored"] + answer["quarantined"], len(queries), answer)
-        # A name with U+0000 can be kept nowhere.
-        self.assertEqual(answer["quarantined"], 2, answer)
-        self.assertEqual(self.sql("string_agg(a, ' ' order by _row)"), "2 6 10 12 16")
+        self.assertEqual(self.counts(self.send([{"q": query} for query in queries])), [len(queries)] * 2 + [0, 0, 0])
+        # What does not decode to text stays as it is written. Of two that look the same the first is a column.
+        rows = json.loads(self.sql("jsonb_agg(jsonb_strip_nulls(to_jsonb(t) - '{_batch,_row,_out}'::text[]) "
+                                   "order by _row)"))
+        self.assertEqual(rows, [
+            {"a": 2, "_extra": {"ctid": "1"}}, {"a": 4, "%00": 3}, {"a": 6, "_extra": {"_batch": "5"}},
+            {"a": 8, "a%00b": 7}, {"a": 10, "%ff": 9}, {"a": 12, "_extra": {"y" * 80: "11"}},
+            {"a": 16, "e\u0301": 13, "_extra": {"\u00e9": "14"}}])
 
     def test_spellings_that_look_the_same_are_one_column(self):
         composed, decomposed = "caf\u00e9", "cafe\u0301"
@@ -465,9 +468,9 @@ class Schemas(unittest.TestCase):
         print(f"while a column waited: {counts}, slowest {slowest}", file=sys.stderr)
         self.assertGreater(counts["read"], 50)
         self.assertGreater(counts["load"], 10)
-        # A lock is waited for a second at most; the rest is what a busy machine takes.
-        self.assertLess(slowest["read"], 2.5)
-        self.assertLess(slowest["load"], 3.5)
+        # A lock is waited for half a second at most; the rest is what a busy machine takes.
+        self.assertLess(slowest["read"], 2.0)
+        self.assertLess(slowest["load"], 3.0)
         self.assertEqual(self.sql("count(*) filter (where _extra->>'late' = '1')"), "1")
         self.assertEqual(self.sql("count(n)"), str(counts["load"]))
         # The next definition gives the column another try.

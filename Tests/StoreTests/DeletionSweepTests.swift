@@ -51,9 +51,9 @@ struct DeletionSweepTests {
                         "select from ws_default.\"orders.deleted\" where k = 7 for update")
                     try await self.maintain(pool)
                 }
-                #expect(
-                    try await pool.texts("select k::text from ws_default.\"orders.deleted\" order by k")
-                        == ["7", "16", "17", "18", "19", "20"])
+                let left = try await pool.texts(
+                    "select k::text from ws_default.\"orders.deleted\" d order by d.k")
+                #expect(left == ["7", "16", "17", "18", "19", "20"])
                 #expect(try await pool.int("select count(*) from ws_default.\"visits.deleted\"") == 3)
                 try await self.maintain(pool)
                 #expect(try await pool.int("select min(k) from ws_default.\"orders.deleted\"") == 16)
@@ -65,7 +65,7 @@ struct DeletionSweepTests {
                 try await pool.texts("select k::text from ws_default.orders o order by o.k")
                     == (1...15).map(String.init))
             #expect(
-                try await pool.counted("orders") == ["20 0 0", "0 20 0 {0,0,20}", "15 5 0 {0,0,5}"])
+                try await pool.counted("orders") == ["20 0 0", "0 20 0", "15 5 0"])
         }
     }
 }

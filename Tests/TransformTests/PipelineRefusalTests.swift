@@ -58,7 +58,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"explode": ""}"#, "steps[0].explode: a column's name is not empty"),
+        (#"{"explode": ""}"#, "steps[0].explode: a column's name must have 1 to 63 bytes"),
         (
             #"{"cast": {"a": "int8"}}, {"explode": {"column": "a"}}"#,
             "steps[1].explode.column: column \"a\" holds no arrays"

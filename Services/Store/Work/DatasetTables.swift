@@ -50,8 +50,8 @@ final class DatasetTables: Sendable {
 
     struct Patience: Sendable {
         var firstLockTimeout = Duration.milliseconds(100)
-        var lockTimeout = Duration.seconds(1)
-        var attempts = 6
+        var lockTimeout = Duration.milliseconds(500)
+        var attempts = 8
         var firstPause = Duration.milliseconds(200)
         var longestPause = Duration.seconds(1)
 

@@ -28,6 +28,9 @@ struct DatasetSchema: Sendable {
         return columns[place]
     }
 
+    /// Whether there is a column of this name or of another spelling of it.
+    func isTaken(_ name: String) -> Bool { places[name] != nil }
+
     private static func places(of columns: [AgreedColumn]) -> [String: Int] {
         Dictionary(columns.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
     }

@@ -36,7 +36,7 @@ struct OutputFitter {
         var wanted: [(name: String, type: ColumnType)] = []
         var names: Set<String> = []
         func want(_ name: String, _ type: ColumnType) {
-            guard schema.column(name) == nil, ColumnName.fault(name) == nil, names.insert(name).inserted else { return }
+            guard !schema.isTaken(name), ColumnName.fault(name) == nil, names.insert(name).inserted else { return }
             wanted.append((name, type))
         }
         for named in batch.columns {
