@@ -1,6 +1,7 @@
 """Schemas that move on the whole platform: inference, names that are hostile, tables that are full, definitions that
 change while records come in; and several processes that add columns while readers hold the table."""
 
+import concurrent.futures
 import csv
 import io
 import json
@@ -202,14 +203,12 @@ class Schemas(unittest.TestCase):
 
     def test_a_thousand_keys_become_two_hundred_columns(self):
         generator = random.Random(7)
-        sent = {}
-        for batch in range(20):
-            records = []
-            for row in range(25):
-                key = f"k{generator.randrange(1_000):03}"
-                records.append({"id": batch * 25 + row, key: batch * 25 + row})
-                sent[batch * 25 + row] = key
-            self.assertEqual(self.counts(self.send(records)), [25, 25, 0, 0, 0])
+        sent = {number: f"k{generator.randrange(1_000):03}" for number in range(500)}
+        batches = [[{"id": number, sent[number]: number} for number in range(first, first + 25)]
+                   for first in range(0, 500, 25)]
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            for answer in pool.map(self.send, batches):
+                self.assertEqual(self.counts(answer), [25, 25, 0, 0, 0])
         self.assertEqual(len(self.columns()), 200)
         rows = json.loads(self.sql("jsonb_agg(jsonb_strip_nulls(to_jsonb(t) - '{_batch,_row,_out}'::text[]))"))
         self.assertEqual({row["id"]: {key: value for key, value in {**row, **row.get("_extra", {})}.items()
@@ -353,6 +352,27 @@ class Schemas(unittest.TestCase):
             self.assertIn(all_.get("v", all_.get("v__text")), (n,) if n % 2 else (f"t{n}", None))
             if n % 3 == 0:
                 self.assertEqual(all_[f"x{n % 7}"], n, "a value was lost")
+
+    def test_a_type_changes_before_the_first_row(self):
+        """Who comes first decides: the type changes as long as there is no row, and no row is lost by it."""
+        changed = 0
+        for turn in range(12):
+            name = f"{self.name[:30]}_{turn}"
+            self.assertEqual(self.put({"columns": [{"name": "v", "type": "int8"}]}, name)[0], 201)
+            bodies = ["".join(f'{{"v": "{n}"}}\n' for n in range(batch * 10, batch * 10 + 10)) for batch in range(4)]
+            with concurrent.futures.ThreadPoolExecutor(5) as pool:
+                answers = [pool.submit(self.send, body, name) for body in bodies]
+                if turn % 2:
+                    answers[0].result()
+                status, answer = self.put({"columns": [{"name": "v", "type": "text"}]}, name)
+                self.assertIn((status, answer.get("code")), ((200, None), (409, "incompatible_change")), answer)
+                for answer in answers:
+                    self.assertEqual(self.counts(answer.result()), [10, 10, 0, 0, 0])
+            changed += status == 200
+            self.assertEqual(self.columns(name), {"v": "text" if status == 200 else "int8"})
+            found = platform.sql(f"select count(distinct v::int), max(v::int) from ws_default.{name}")
+            self.assertEqual(found, "40|39")
+        self.assertIn(changed, range(1, 12), "both have to have happened")
 
     # Several processes
 

@@ -201,7 +201,8 @@ struct OutputFitterTests {
                 [#"{"id": 1}"#, #"{"id": 2, "m": "x"}"#, #"{"m": 3}"#, #"{"id": "k", "m": 3}"#],
                 deletes: [1, 1, 1, 0])
             #expect(
-                found == ["id:1 _deleted:true", "id:2 _deleted:true", "!2 not_null id", "!3 invalid_cast id"], "\(mismatch)")
+                found == ["id:1 _deleted:true", "id:2 _deleted:true", "!2 not_null id", "!3 invalid_cast id"],
+                "\(mismatch)")
         }
     }
 }
