@@ -1,8 +1,8 @@
 /// What a column may be called: 1 to 63 bytes, none of them 0, no `_` in front, and no name of a column that PostgreSQL
 /// gives to every table.
 ///
-/// Names are compared by their bytes, as PostgreSQL does; Swift's `==` takes two spellings of `é` for one. A dataset has
-/// one of those that are canonically equivalent, so that they can be keys of a dictionary.
+/// Names are compared by their bytes, as PostgreSQL does; Swift's `==` takes two spellings of `é` for one. A dataset
+/// has one of those that are canonically equivalent, so that they can be keys of a dictionary.
 public enum ColumnName {
     /// In bytes; PostgreSQL cuts what is longer.
     public static let longest = 63
