@@ -65,6 +65,10 @@ static const uint8_t table_runs_0017[] = {
 #embed "../Migrations/SQL/0017_table_runs.sql"
 };
 
+static const uint8_t column_names_0020[] = {
+#embed "../Migrations/SQL/0020_column_names.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -82,6 +86,7 @@ static const struct millrace_migration_file files[] = {
     {"0014_dataset_modes.sql", dataset_modes_0014, sizeof dataset_modes_0014},
     {"0016_queue_speed.sql", queue_speed_0016, sizeof queue_speed_0016},
     {"0017_table_runs.sql", table_runs_0017, sizeof table_runs_0017},
+    {"0020_column_names.sql", column_names_0020, sizeof column_names_0020},
 };
 
 size_t millrace_migration_count(void) {
