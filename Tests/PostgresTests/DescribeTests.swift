@@ -16,7 +16,7 @@ import Testing
     @Test func mistakesHaveAPlaceAndLeaveTheConnectionUsable() async throws {
         try await withConnection { connection, _ async throws in
             for (sql, state, position) in [
-                ("select nonsense", "42703", 8), ("select 1 frm x", "42601", 10), ("select * from absent", "42P01", 15),
+                ("select nonsense", "42703", 8), ("select 1 frm x", "42601", 14), ("select * from absent", "42P01", 15),
                 ("select 1; select 2", "42601", nil),
             ] as [(String, String, Int?)] {
                 let error = await #expect(throws: PostgresError.self, "\(sql)") {

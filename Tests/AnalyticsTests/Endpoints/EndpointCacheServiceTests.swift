@@ -85,21 +85,27 @@ extension QueryServiceTests {
 
         @Test func whoWaitsIsAnsweredThoughTheOneThatAskedFirstLeaves() async throws {
             try await QueryServer.run { server in
-                let sql = "select count(*) as n from generate_series(1, {{n:int8}}), generate_series(1, 1000)"
-                _ = try await server.put("one", sql, [("cache_ttl", "1h"), ("timeout", "60s")])
+                let sql = "select count(*) as n from generate_series(1, {{n:int8}}) a, generate_series(1, 1000) b"
+                try #require(await server.put("one", sql, [("cache_ttl", "1h"), ("timeout", "60s")]).status == 201)
                 let leader = try QueryClient(port: server.port)
                 let head = "GET /v1/endpoints/one/data?n=30000 HTTP/1.1\r\nHost: test\r\n"
                 try await leader.send(head + "Authorization: Bearer \(QueryServer.key)\r\n\r\n")
-                while try await server.running() == 0 { try await Task.sleep(for: .milliseconds(10)) }
+                try await Self.eventually { try await server.running() > 0 }
                 async let follower = server.data("one", "?n=30000")
-                while try await server.metric("millrace_endpoint_waiting") == 0 {
-                    try await Task.sleep(for: .milliseconds(5))
-                }
+                try await Self.eventually { try await server.metric("millrace_endpoint_waiting") == 1 }
                 leader.leave()
                 #expect(try await follower.items == #"[{"n":30000000}]"#)
                 #expect(try await server.metric(#"millrace_endpoint_cache_total{result="miss"}"#) == 2)
                 try await server.awaitQuiet()
             }
+        }
+
+        private static func eventually(_ condition: () async throws -> Bool) async throws {
+            for _ in 0..<1000 {
+                if try await condition() { return }
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            throw TestSupportError("it did not come to that")
         }
 
         @Test func whatIsTooLongOrWrongIsNotKept() async throws {

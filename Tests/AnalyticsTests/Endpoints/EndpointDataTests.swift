@@ -72,24 +72,25 @@ extension QueryServiceTests {
                     """
                 let all = try await server.call(sql)
                 #expect(all.items == #"[{"n":12}]"#, "\(all.text)")
-                #expect(try await server.data("one", "?status=100").items == #"[{"n":2}]"#)
+                #expect(try await server.data("one", "?status=100").items == #"[{"n":3}]"#)
                 #expect(try await server.data("one", "?like=").items == #"[{"n":0}]"#)
                 #expect(try await server.data("one", "?like=%25&status=200").items == #"[{"n":20}]"#)
             }
         }
 
         /// A value is a value, whatever it looks like.
-        @Test(arguments: [
-            "'; drop table web; --", "' or '1'='1", "$1", "{{x:text}}", "\\", "\"", "a\nb", "%", "\u{1F600}",
-            "\u{202E}x",
-            "E'\\x41'", "/* */", "NULL", "$$;$$", String(repeating: "x", count: 2000),
-        ])
-        func hostileTextsAreTexts(_ text: String) async throws {
+        @Test func hostileTextsAreTexts() async throws {
             try await QueryServer.run { server in
-                let encoded = text.utf8.map { "%" + String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-                let answer = try await server.call(
-                    "select {{x:text}} as x, count(*) as n from web where line = {{x}}", "?x=\(encoded)")
-                #expect(answer.json["items"] == [["x": .string(text), "n": 0]], "\(answer.text)")
+                _ = try await server.put(
+                    "one", "select {{x:text}} as x, count(*) as n from web where line = {{x}}", [("cache_ttl", "1m")])
+                for text in [
+                    "'; drop table web; --", "' or '1'='1", "$1", "{{x:text}}", "\\", "\"", "a\nb", "%", "\u{1F600}",
+                    "\u{202E}x", "E'\\x41'", "/* */", "NULL", "$$;$$", String(repeating: "x", count: 2000),
+                ] + AttackTests.refused {
+                    let encoded = text.utf8.map { "%" + String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }
+                    let answer = try await server.data("one", "?x=\(encoded.joined())")
+                    #expect(answer.json["items"] == [["x": .string(text), "n": 0]], "\(answer.text)")
+                }
                 #expect(try await server.query("select count(*) from web").rowsText == "[[100]]")
             }
         }
@@ -117,7 +118,7 @@ extension QueryServiceTests {
                 _ = try await server.put("gone", "select {{a:text='x'}} as a, extra.word from own_secret extra")
                 try await server.database.administer("drop table ws_default.own_secret")
                 let gone = try await server.data("gone")
-                #expect(gone.code == "invalid_query" && gone.json["position"] == 48, "\(gone.text)")
+                #expect(gone.code == "invalid_query" && gone.json["position"] == 45, "\(gone.text)")
             }
         }
 

@@ -24,7 +24,7 @@ extension QueryServiceTests {
                 let same = try await server.put("hits", sql, [("cache_ttl", "1m"), ("description", "Hits")])
                 #expect(same.status == 200 && same.json == created.json)
                 let changed = try await server.put("hits", sql)
-                #expect(changed.status == 200 && changed.json["version"] == 2 && changed.json["description"] == nil)
+                #expect(changed.status == 200 && changed.json["version"] == 2 && changed.json["description"] == .null)
                 #expect(try await server.send("DELETE", "/v1/endpoints/hits").status == 204)
                 #expect(try await server.send("GET", "/v1/endpoints/hits").code == "not_found")
                 #expect(try await server.send("DELETE", "/v1/endpoints/hits").code == "not_found")
@@ -67,7 +67,7 @@ extension QueryServiceTests {
                 #expect(first.json["items"]?.array?.map { $0["name"] } == ["a", "b"])
                 let cursor = try #require(first.json["next_cursor"]?.string)
                 let last = try await server.send("GET", "/v1/endpoints?limit=2&cursor=\(cursor)")
-                #expect(last.json["items"]?.array?.map { $0["name"] } == ["c"] && last.json["next_cursor"] == nil)
+                #expect(last.json["items"]?.array?.map { $0["name"] } == ["c"] && last.json["next_cursor"] == .null)
                 let other = try await server.makeKey(["endpoints:*"], workspace: "other")
                 #expect(try await server.send("GET", "/v1/endpoints", key: other).items == "[]")
                 #expect(try await server.send("GET", "/v1/endpoints?limit=0").code == "invalid_parameter")
@@ -78,7 +78,7 @@ extension QueryServiceTests {
             try await QueryServer.run { server in
                 // The place is the one in the text that was put, behind a parameter that is sent longer than it was.
                 for (sql, position, state) in [
-                    ("select {{a:int8}}, 'ä', nonsense from web", 26, "42703"),
+                    ("select {{a:int8}}, 'ä', nonsense from web", 25, "42703"),
                     ("select {{a:int8}} frm web", 23, "42601"),
                     ("select {{a:int8}} || pg_sleep(1)", 22, nil), ("select * from {{a:text}}", 15, "42601"),
                     ("select {{a:int8}} from absent", 24, "42P01"), ("select 1 + {{a:text}} from web", 10, "42883"),

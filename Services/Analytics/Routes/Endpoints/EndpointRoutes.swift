@@ -22,10 +22,11 @@ struct EndpointRoutes: Sendable {
         let deadline = QueryDeadline(instant: .now + Self.checkTime) { await context.clientGone() }
         let columns = try await columns(of: definition, for: principal, until: deadline)
         let head = request.head
+        // Also where the commit's answer was lost.
+        defer { directory.forget(name, workspaceID: principal.workspaceID) }
         let put = try await store.put(name, definition, columns: columns, workspaceID: principal.workspaceID) {
             try EntityTag.check(head, current: $0)
         }
-        directory.forget(name, workspaceID: principal.workspaceID)
         return Self.answer(
             put.created ? .created : .ok, try directory.publish(put.endpoint, for: principal), put.endpoint)
     }
@@ -41,8 +42,8 @@ struct EndpointRoutes: Sendable {
         let principal = try request.principal()
         let name = try ResourceName(checking: request.parameter("name"))
         let head = request.head
+        defer { directory.forget(name, workspaceID: principal.workspaceID) }
         try await store.remove(name, workspaceID: principal.workspaceID) { try EntityTag.check(head, current: $0) }
-        directory.forget(name, workspaceID: principal.workspaceID)
         return .noContent()
     }
 
