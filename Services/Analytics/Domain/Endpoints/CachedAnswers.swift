@@ -1,5 +1,5 @@
-/// Values by key that take no more than so many bytes together: the one unused for longest leaves first. Each has a time
-/// after which it is not given any more.
+/// Values by key that take no more than so many bytes together: the one unused for longest leaves first. Each has a
+/// time after which it is not given any more.
 struct CachedAnswers<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     private struct Node {
         var key: Key

@@ -29,9 +29,9 @@ struct EndpointStore: Sendable {
         return try await pool.withConnection { try await $0.query(statement) }
     }
 
-    /// Creates the endpoint or gives it a new version; the same definition, whose answers have the same columns, changes
-    /// nothing. `check` sees the current version's tag before anything is written. Throws `conflict` when the workspace
-    /// has too many.
+    /// Creates the endpoint or gives it a new version; the same definition, whose answers have the same columns,
+    /// changes nothing. `check` sees the current version's tag before anything is written. Throws `conflict` when the
+    /// workspace has too many.
     func put(
         _ name: ResourceName, _ definition: EndpointDefinition, columns: [ResultColumn], workspaceID: Int64,
         check: @escaping @Sendable (EntityTag?) throws -> Void

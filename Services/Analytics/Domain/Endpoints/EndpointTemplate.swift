@@ -2,7 +2,8 @@ import Catalog
 import Records
 
 /// An endpoint's statement. Its parameters stand in it as `{{name:type}}` or `{{name:type=default}}`, and further times
-/// as `{{name}}`; each becomes `$1`, `$2`, …, whose values are bound, wherever they stand outside of quotes and comments.
+/// as `{{name}}`; each becomes `$1`, `$2`, …, whose values are bound, wherever they stand outside of quotes and
+/// comments.
 ///
 /// A default is a word (`10`, `2026-01-01`, `null`) or stands in single quotes, which are doubled within it.
 struct EndpointTemplate: Sendable {

@@ -2,7 +2,8 @@
 /// quotes, what in comments, and what is left. It looks at nothing else: whether the text is SQL is the parser's word.
 struct SQLTextScanner {
     enum Part: Equatable {
-        /// A string, a dollar-quoted string or a quoted name, with its quotes; to the text's end where it is not closed.
+        /// A string, a dollar-quoted string or a quoted name, with its quotes; to the text's end where it is not
+        /// closed.
         case quoted(Range<Int>)
         case comment(Range<Int>)
         /// `$` and digits.

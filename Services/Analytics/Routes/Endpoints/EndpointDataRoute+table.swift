@@ -22,7 +22,7 @@ extension EndpointDataRoute {
             example: "\"6c62272e07bb014262b821756295c58d\""),
         .init("Cache-Control", "For how long the answer may be used.", example: "private, max-age=60"),
         .init(
-            "Age", "For how many seconds the answer has been there.", schema: Schema.count, required: false, example: 7),
+            "Age", "How many seconds old the answer is.", schema: Schema.count, required: false, example: 7),
     ]
 
     var route: Route {
@@ -31,13 +31,13 @@ extension EndpointDataRoute {
             operation: Operation(
                 id: "getEndpointData", summary: "What an endpoint answers",
                 description: """
-                    The query has the endpoint's parameters: each once, bound as a value, never a part of the statement. \
-                    All that is wrong with them is answered at once. Values are written as PostgreSQL reads them, times \
-                    without a zone are UTC; a `+` is `%2B` in a query. JSON has at most `limit` rows of the definition \
-                    and says `truncated` if there were more; CSV and NDJSON go on to the end. With a `cache_ttl` an \
-                    answer of up to 1 MiB is given again for so long to the same question, and calls that come while \
-                    its query runs wait for that one; `Age` says how old it is. After a change of the endpoint nothing \
-                    old is answered any more; another process may take two seconds to learn of it.
+                    The query has the endpoint's parameters: each once, bound as a value, never a part of the \
+                    statement. All that is wrong with them is answered at once. Values are written as PostgreSQL reads \
+                    them, times without a zone are UTC; a `+` is `%2B` in a query. JSON has at most `limit` rows of \
+                    the definition and says `truncated` if there were more; CSV and NDJSON go on to the end. With a \
+                    `cache_ttl` an answer of up to 1 MiB is given again for so long to the same question, and calls \
+                    that come while its query runs wait for that one; `Age` says how old it is. After a change of the \
+                    endpoint nothing old is answered any more; another process may take two seconds to learn of it.
                     """,
                 tag: "endpoints",
                 parameters: [

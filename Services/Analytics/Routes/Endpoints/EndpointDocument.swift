@@ -4,8 +4,8 @@ import JSON
 import Platform
 import Records
 
-/// The OpenAPI 3.1 document of a workspace's endpoints: an operation each, named as the endpoint is, with its parameters
-/// and what its columns were when it was put.
+/// The OpenAPI 3.1 document of a workspace's endpoints: an operation each, named as the endpoint is, with its
+/// parameters and what its columns were when it was put.
 enum EndpointDocument {
     static func build(_ endpoints: [PublishedEndpoint], workspace: String) -> JSONValue {
         OpenAPIDocument.build(

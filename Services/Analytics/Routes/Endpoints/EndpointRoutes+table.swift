@@ -39,16 +39,16 @@ extension EndpointRoutes {
             operation: Operation(
                 id: "putEndpoint", summary: "Publish a query, or change it",
                 description: """
-                    `sql` is a statement as `/v1/query` takes it. `{{name:type}}` stands for a parameter that calls must \
-                    give, `{{name:type=10}}` for one with a default, which stands in single quotes where it is no word; \
-                    `{{name}}` names a parameter again, and `null` is the default NULL. Types: `text`, `int8`, `float8`, \
-                    `numeric`, `bool`, `timestamptz`, `date`, `uuid`, `jsonb`. A parameter is a value: it cannot stand in \
-                    quotes, nor for a name; in comments it is none. The statement is checked when it is put, and a \
-                    mistake is `invalid_endpoint` with its `position`, 1-based in characters of `sql`. Whoever may call \
-                    endpoints sees what it selects, whatever else their key may read. `cache_ttl`: whole seconds up to \
-                    a day, none if it is left out. `timeout`: up to 60s, 30s if left out. `limit`: rows of an answer in \
-                    JSON, 10,000 if left out. The same again makes no new version, unless the columns of its answers \
-                    have changed since.
+                    `sql` is a statement as `/v1/query` takes it. `{{name:type}}` stands for a parameter that calls \
+                    must give, `{{name:type=10}}` for one with a default, which stands in single quotes where it is no \
+                    word; `{{name}}` names a parameter again, and `null` is the default NULL. Types: `text`, `int8`, \
+                    `float8`, `numeric`, `bool`, `timestamptz`, `date`, `uuid`, `jsonb`. A parameter is a value: it \
+                    cannot stand in quotes, nor for a name; in comments it is none. The statement is checked when it \
+                    is put, and a mistake is `invalid_endpoint` with its `position`, 1-based in characters of `sql`. \
+                    Whoever may call endpoints sees what it selects, whatever else their key may read. `cache_ttl`: \
+                    whole seconds up to a day, none if it is left out. `timeout`: up to 60s, 30s if left out. `limit`: \
+                    rows of an answer in JSON, 10,000 if left out. The same again makes no new version, unless the \
+                    columns of its answers have changed since.
                     """,
                 tag: "endpoints", parameters: [Self.name, .ifMatch],
                 requestBody: [.json(schema: EndpointSchemas.definition, example: Self.definition)],
