@@ -138,3 +138,33 @@ import Testing
         }
     }
 }
+
+@Suite struct EndpointQuestionsTests {
+    @Test func whatIsShortAndRightIsReadOnce() throws {
+        let questions = EndpointQuestions()
+        var reads = 0
+        func ask(_ query: String, accept: String? = nil) throws -> [String?] {
+            let octets = EndpointQuestions.Octets(query: Array(query.utf8), accept: accept)
+            return try questions.question(octets) {
+                reads += 1
+                if query == "wrong" { throw ParameterFault(message: query) }
+                return EndpointQuestion(values: [query, accept], layout: .items, numbers: .plain)
+            }.values
+        }
+        for (query, accept, expected) in [
+            ("a", nil, 1), ("a", nil, 1), ("a", "text/csv", 2), ("a", "text/csv", 2), ("", nil, 3), ("a", nil, 3),
+        ] as [(String, String?, Int)] {
+            #expect(try ask(query, accept: accept) == [query, accept])
+            #expect(reads == expected)
+        }
+        for _ in 0..<2 { #expect(throws: ParameterFault.self) { try ask("wrong") } }
+        #expect(reads == 5)
+        let long = String(repeating: "x", count: EndpointQuestions.longest + 1)
+        for _ in 0..<2 { #expect(try ask(long) == [long, nil]) }
+        #expect(reads == 7)
+        // Past its capacity it begins anew.
+        for number in 0..<EndpointQuestions.capacity { _ = try ask("\(number)") }
+        _ = try ask("a", accept: "text/csv")
+        #expect(reads == 7 + EndpointQuestions.capacity + 1)
+    }
+}

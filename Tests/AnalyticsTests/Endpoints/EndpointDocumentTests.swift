@@ -8,7 +8,8 @@ extension QueryServiceTests {
             try await QueryServer.run { server in
                 let sql = "select id, 1.5::numeric as n, now() as at, array[1] as a from web where id > {{least:int8}} "
                 _ = try await server.put("rows_of", sql + "limit {{n:int8=10}}", [("description", "Rows")])
-                _ = try await server.put("plain", "select 1::int4 as one")
+                _ = try await server.put(
+                    "plain", #"select {{j:jsonb='{"a": 1}'}} as j, {{f:float8=NaN}} as f, {{d:date=infinity}} as d"#)
                 let answer = try await server.send("GET", "/v1/endpoints/openapi.json")
                 #expect(answer.status == 200 && answer.json["openapi"] == "3.1.0")
                 let paths = answer.json["paths"]
@@ -25,6 +26,9 @@ extension QueryServiceTests {
                 #expect(item?["required"] == ["id", "n", "at", "a"])
                 #expect(item?["properties"]?["id"] == ["type": ["integer", "null"], "format": "int64"])
                 #expect(item?["properties"]?["at"] == ["type": ["string", "null"], "format": "date-time"])
+                let plain = paths?["/v1/endpoints/plain/data"]?["get"]?["parameters"]?.array ?? []
+                #expect(plain.map { $0["schema"]?["default"] } == [nil, nil, nil])
+                #expect(plain.first?["description"]?.string?.hasSuffix(#"left out: {"a": 1}"#) == true)
                 let tag = try #require(answer.headers["etag"])
                 let again = try await server.send(
                     "GET", "/v1/endpoints/openapi.json", headers: ["If-None-Match: \(tag)"])

@@ -6,18 +6,16 @@ import Records
 
 /// Answers calls of endpoints: from the cache where the endpoint has one, else by its query.
 struct EndpointCaller: Sendable {
-    /// What a call asks.
-    struct Call: Sendable {
-        var endpoint: PublishedEndpoint
-        /// A value for each parameter; nil is NULL.
-        var values: [String?]
-        var layout: AnswerLayout
-        var numbers: NumberStyle
-    }
-
     enum Reply: Sendable {
         case whole(EndpointCache.Answer)
         case stream(first: [UInt8], RunningQuery)
+    }
+
+    private struct Call {
+        var endpoint: PublishedEndpoint
+        var question: EndpointQuestion
+        var principal: Principal
+        var deadline: QueryDeadline
     }
 
     /// Bytes whose tag is made on the event loop.
@@ -29,12 +27,14 @@ struct EndpointCaller: Sendable {
 
     /// Errors: those of `QueryEngine.run`; positions are those of the statement that was sent.
     nonisolated(nonsending) func reply(
-        _ call: Call, for principal: Principal, until deadline: QueryDeadline
+        _ endpoint: PublishedEndpoint, _ question: EndpointQuestion, for principal: Principal,
+        until deadline: QueryDeadline
     ) async throws -> Reply {
-        guard call.endpoint.definition.cacheTTL > .zero else { return try await run(call, principal, deadline) }
+        let call = Call(endpoint: endpoint, question: question, principal: principal, deadline: deadline)
+        guard endpoint.definition.cacheTTL > .zero else { return try await run(call) }
         let key = EndpointCache.Key(
-            workspaceID: call.endpoint.workspaceID, endpointID: call.endpoint.id, version: call.endpoint.version,
-            values: call.values, layout: call.layout, numbers: call.numbers)
+            workspaceID: endpoint.workspaceID, endpointID: endpoint.id, version: endpoint.version,
+            values: question.values, layout: question.layout, numbers: question.numbers)
         while true {
             switch cache.enter(key) {
             case .cached(let answer):
@@ -42,7 +42,7 @@ struct EndpointCaller: Sendable {
                 return .whole(answer)
             case .lead:
                 metrics.misses.add()
-                return try await lead(call, key, principal, deadline)
+                return try await lead(call, key)
             case .follow(let stream):
                 let outcome = try await deadline.bound { () -> EndpointCache.Outcome in
                     for await outcome in stream { return outcome }
@@ -55,7 +55,7 @@ struct EndpointCaller: Sendable {
                 case .failed(let error): throw error
                 case .tooLong:
                     metrics.misses.add()
-                    return try await run(call, principal, deadline)
+                    return try await run(call)
                 case .abandoned: continue
                 }
             }
@@ -63,12 +63,10 @@ struct EndpointCaller: Sendable {
     }
 
     /// Runs the query that others may wait for.
-    private nonisolated(nonsending) func lead(
-        _ call: Call, _ key: EndpointCache.Key, _ principal: Principal, _ deadline: QueryDeadline
-    ) async throws -> Reply {
+    private nonisolated(nonsending) func lead(_ call: Call, _ key: EndpointCache.Key) async throws -> Reply {
         let lifetime = call.endpoint.definition.cacheTTL
         do {
-            let reply = try await run(call, principal, deadline)
+            let reply = try await run(call)
             switch reply {
             case .whole(let answer): cache.leave(key, .answered(answer), lifetime: lifetime)
             case .stream: cache.leave(key, .tooLong, lifetime: lifetime)
@@ -81,19 +79,17 @@ struct EndpointCaller: Sendable {
         }
     }
 
-    private nonisolated(nonsending) func run(
-        _ call: Call, _ principal: Principal, _ deadline: QueryDeadline
-    ) async throws -> Reply {
+    private nonisolated(nonsending) func run(_ call: Call) async throws -> Reply {
         let definition = call.endpoint.definition
         var query = UserQuery(sql: call.endpoint.template.sql)
-        query.parameters = call.values.map { .optional($0, PostgresValue.inferred) }
-        query.layout = call.layout
-        query.numbers = call.numbers
+        query.parameters = call.question.values.map { .optional($0, PostgresValue.inferred) }
+        query.layout = call.question.layout
+        query.numbers = call.question.numbers
         query.timeout = definition.timeout
-        query.limit = call.layout.isDocument ? definition.limit : nil
+        query.limit = query.layout.isDocument ? definition.limit : nil
         if definition.cacheTTL > .zero { query.wholeSize = cache.longestAnswer }
         let began = ContinuousClock.now
-        switch try await engine.run(query, for: principal, until: deadline) {
+        switch try await engine.run(query, for: call.principal, until: call.deadline) {
         case .whole(let bytes):
             return .whole(EndpointCache.Answer(bytes: bytes, tag: await Self.tag(of: bytes), made: began))
         case .stream(let first, let running): return .stream(first: first, running)

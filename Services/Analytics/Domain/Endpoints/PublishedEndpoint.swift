@@ -12,6 +12,7 @@ final class PublishedEndpoint: Sendable {
     /// Of its answers, as they were when it was put.
     let columns: [ResultColumn]
     let calls: EndpointMetrics.Calls
+    let questions = EndpointQuestions()
 
     /// Throws `EndpointTemplate.Faults` and others for what an earlier release has taken and this one does not.
     init(_ stored: StoredEndpoint, workspaceID: Int64, calls: EndpointMetrics.Calls) throws {

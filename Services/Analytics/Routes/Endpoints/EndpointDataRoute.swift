@@ -30,10 +30,11 @@ struct EndpointDataRoute: Sendable {
         _ request: Request, _ endpoint: PublishedEndpoint, _ principal: Principal,
         _ started: ContinuousClock.Instant
     ) async throws -> Response {
-        let call = try Self.call(request, endpoint)
+        let octets = EndpointQuestions.Octets(query: Array(request.head.queryBytes), accept: request.head["accept"])
+        let question = try endpoint.questions.question(octets) { try Self.read(request, endpoint) }
         let context = request.context
         let deadline = QueryDeadline(instant: started + endpoint.definition.timeout) { await context.clientGone() }
-        switch try await caller.reply(call, for: principal, until: deadline) {
+        switch try await caller.reply(endpoint, question, for: principal, until: deadline) {
         case .whole(let answer):
             var headers = Self.headers(endpoint, answer)
             headers.add("etag", answer.tag.text)
@@ -42,10 +43,10 @@ struct EndpointDataRoute: Sendable {
                 return Response(.notModified, headers: headers)
             }
             endpoint.calls.count(.ok, since: started)
-            headers.add("content-type", call.layout.mediaType)
+            headers.add("content-type", question.layout.mediaType)
             return Response(.ok, headers: headers, body: .bytes(answer.bytes))
         case .stream(let first, let running):
-            let stream = AnswerStream(engine: caller.engine, layout: call.layout, deadline: deadline) {
+            let stream = AnswerStream(engine: caller.engine, layout: question.layout, deadline: deadline) {
                 EndpointProblems.explaining($0, endpoint.template)
             }
             return stream.response(first, running, headers: Self.headers(endpoint, nil)) { error in
@@ -55,7 +56,7 @@ struct EndpointDataRoute: Sendable {
     }
 
     /// What a request asks. Throws `invalid_parameter` with everything that is wrong, and `not_acceptable`.
-    private static func call(_ request: Request, _ endpoint: PublishedEndpoint) throws -> EndpointCaller.Call {
+    private static func read(_ request: Request, _ endpoint: PublishedEndpoint) throws -> EndpointQuestion {
         let query = try request.query()
         let asked = query.value("format", oneOf: QueryFormat.self)
         let numbers = query.value("numbers", oneOf: QueryNumbers.self)?.style ?? .plain
@@ -67,7 +68,7 @@ struct EndpointDataRoute: Sendable {
         case .csv: layout = .csv
         case .ndjson: layout = .ndjson
         }
-        return EndpointCaller.Call(endpoint: endpoint, values: values, layout: layout, numbers: numbers)
+        return EndpointQuestion(values: values, layout: layout, numbers: numbers)
     }
 
     private static func value(of parameter: EndpointParameter, _ query: QueryFields) -> String? {

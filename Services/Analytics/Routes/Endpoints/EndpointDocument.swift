@@ -37,11 +37,22 @@ enum EndpointDocument {
         switch parameter.standing {
         case .required: break
         case .optional(nil): words += " NULL if it is left out."
+        case .optional(let value?) where !isPlain(value, parameter.type): words += " If it is left out: \(value)"
         case .optional(let value?) where parameter.type == .jsonb: schema["default"] = .string(value)
         case .optional(let value?): schema["default"] = parameter.json(of: value)
         }
         return Operation.Parameter(
             parameter.name, .query, words, schema: .object(schema), required: parameter.standing == .required)
+    }
+
+    /// Whether clients made of the document can hold the default, which they send themselves: it is of the schema's
+    /// type, and has nothing that they must escape in their language, which not all of them do right.
+    private static func isPlain(_ value: String, _ type: ColumnType) -> Bool {
+        switch type {
+        case .int8, .float8, .numeric: JSONNumber(text: value) != nil
+        case .timestamptz, .date: value.utf8.allSatisfy { $0 < UInt8(ascii: "A") }
+        default: !value.utf8.contains { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") || $0 < 0x20 }
+        }
     }
 
     private static func item(_ columns: [ResultColumn]) -> JSONValue {
