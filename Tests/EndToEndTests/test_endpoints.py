@@ -27,9 +27,10 @@ SALES = """
     where at::timestamptz >= {{from:timestamptz}} and ({{customer:text=null}} is null or customer = {{customer}})
     group by customer order by total desc limit {{n:int8=10}}"""
 EVERY_TYPE = """
-    select {{t:text='it''s'}} as t, {{i:int8=7}} as i, {{f:float8=0.5}} as f, {{n:numeric=1.50}} as n,
-        {{b:bool=true}} as b, {{z:timestamptz=2026-01-01}} as z, {{d:date=2026-01-01}} as d,
-        {{u:uuid='a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'}} as u, {{j:jsonb='{"a": 1}'}} as j, array[1, 2] as a"""
+    select {{words:text='it''s'}} as words, {{whole:int8=7}} as whole, {{real:float8=0.5}} as real,
+        {{exact:numeric=1.50}} as exact, {{flag:bool=true}} as flag, {{moment:timestamptz=2026-01-01}} as moment,
+        {{day:date=2026-01-01}} as day, {{ident:uuid='a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'}} as ident,
+        {{document:jsonb='{"a": 1}'}} as document, array[1, 2] as numbers"""
 
 
 def setUpModule():
@@ -85,8 +86,8 @@ class Endpoints(unittest.TestCase):
             status, headers, body = get(f"/v1/endpoints/sales/data?from=2026-01-01&customer={quoted}")
             self.assertEqual((status, json.loads(body)["items"]), (200, []), text)
             self.assertNotIn("X-Injected", headers)
-            echoed = json.loads(get(f"/v1/endpoints/every_type/data?t={quoted}")[2])
-            self.assertEqual(echoed["items"][0]["t"], text)
+            echoed = json.loads(get(f"/v1/endpoints/every_type/data?words={quoted}")[2])
+            self.assertEqual(echoed["items"][0]["words"], text)
         for query, faults in (("", ["from"]), ("?from=now&n=x&a=1", ["from", "n", "a"]), ("?from=%00", []),
                               ("?from=2026-01-01&from=2026-01-02", ["from"])):
             status, _, body = get(f"/v1/endpoints/sales/data{query}")
@@ -148,11 +149,11 @@ class Endpoints(unittest.TestCase):
         self.assertEqual(answer.items[0].latest, datetime.datetime(2026, 3, 2, 10, tzinfo=datetime.timezone.utc))
         # What is left out takes the document's defaults; what is given arrives as it was.
         item = every.sync(client=client).items[0]
-        self.assertEqual((item.t, item.i, item.f, item.n, item.b, item.d, item.j, item.a),
-                         ("it's", 7, 0.5, 1.5, True, datetime.date(2026, 1, 1), {"a": 1}, [1, 2]))
-        self.assertEqual(str(item.u), "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")
-        item = every.sync(client=client, t="a&b+c", i=2**53 + 1, b=False, z=march).items[0]
-        self.assertEqual((item.t, item.i, item.b, item.z), ("a&b+c", 2**53 + 1, False, march))
+        self.assertEqual((item.words, item.whole, item.real, item.exact, item.flag), ("it's", 7, 0.5, 1.5, True))
+        self.assertEqual((item.day, item.document, item.numbers), (datetime.date(2026, 1, 1), {"a": 1}, [1, 2]))
+        self.assertEqual(str(item.ident), "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")
+        item = every.sync(client=client, words="a&b+c", whole=2**53 + 1, flag=False, moment=march).items[0]
+        self.assertEqual((item.words, item.whole, item.flag, item.moment), ("a&b+c", 2**53 + 1, False, march))
 
 
 if __name__ == "__main__":
