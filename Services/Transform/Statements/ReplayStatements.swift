@@ -78,7 +78,7 @@ struct InsertReplacement: PostgresStatement {
     var id: Int64
     var run: Int64
     var ordinal: Int32
-    /// Of a run that rebuilds; nil where it replaces.
+    /// Nil where the rows are not merged.
     var mode: PipelineDefinition.Mode?
     var output: TransformedOutput
     /// Those of the output.

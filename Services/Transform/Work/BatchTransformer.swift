@@ -44,15 +44,29 @@ struct BatchTransformer: Sendable {
     ) async throws -> TransformedBatch {
         let frame = try BatchFrame(decoding: payload, limit: Self.frameLimit)
         let decoded = try RecordDecoder().decode(frame)
-        let outcome = try await run(pipeline, decoded.batch, input)
-        let shares = RecordShares(records: frame.lengths.count, outputs: outcome.outputs)
+        let offsets = frame.offsets()
+        return try await transform(
+            input, pipeline, decoded.batch, count: frame.lengths.count, decodeFaults: decoded.faults
+        ) { row in
+            Array(frame.record(Int(row), offsets: offsets))
+        }
+    }
+
+    /// The same for records that are decoded, `count` with those that could not be; `raw` gives the bytes of one that
+    /// is quarantined.
+    func transform(
+        _ input: TransformInput, _ pipeline: BoundPipeline, _ records: RecordBatch, count: Int,
+        decodeFaults: [RowFault] = [], raw: (Int32) -> [UInt8]
+    ) async throws -> TransformedBatch {
+        let outcome = try await run(pipeline, records, input)
+        let shares = RecordShares(records: count, outputs: outcome.outputs)
         var fitted: [FittedOutput] = []
         for (number, target) in pipeline.outputs.enumerated() {
             fitted.append(
                 try await fit(
                     outcome.outputs[number], outcome.deletes[number], target.dataset, input.workspaceID))
         }
-        let faults = StagedFaults(decode: decoded.faults, transform: outcome.faults + fitted.flatMap(\.faults))
+        let faults = StagedFaults(decode: decodeFaults, transform: outcome.faults + fitted.flatMap(\.faults))
         if fitted.count > 1, !faults.isEmpty {
             // A record is quarantined as a whole, in whichever output one of its rows was turned down.
             for number in fitted.indices { fitted[number].batch.keep(faults.others(fitted[number].batch.rows)) }
@@ -78,7 +92,7 @@ struct BatchTransformer: Sendable {
         }
         return TransformedBatch(
             outputs: outputs,
-            quarantined: faults.records(of: frame, input, shares, datasets: fitted.map(\.schema.id)),
+            quarantined: faults.records(input, shares, datasets: fitted.map(\.schema.id), raw: raw),
             isRepeated: input.isRepeated, standing: input.standing)
     }
 
