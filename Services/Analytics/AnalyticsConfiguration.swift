@@ -13,6 +13,7 @@ import Platform
 /// | `MILLRACE_QUERY_PATIENCE` | `5s` | how long a query waits for its turn |
 /// | `MILLRACE_QUERY_MAX_BYTES` | `64MiB` | an answer in JSON; a longer one is truncated |
 /// | `MILLRACE_QUERY_MAX_ROW_BYTES` | `32MiB` | one row; a larger one ends its query |
+/// | `MILLRACE_ENDPOINT_CACHE` | `64MiB` | what answers of endpoints with a `cache_ttl` take, of up to 1 MiB each |
 public struct AnalyticsConfiguration: Sendable {
     public var service: ServiceSettings
     public var http: HTTPLimits
@@ -24,6 +25,7 @@ public struct AnalyticsConfiguration: Sendable {
     public var queryPatience: Duration
     public var queryMaxBytes: Int
     public var queryMaxRowBytes: Int
+    public var endpointCache: Int
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
@@ -38,6 +40,7 @@ public struct AnalyticsConfiguration: Sendable {
             "MILLRACE_QUERY_PATIENCE", default: .seconds(5), in: .zero ... .seconds(60))
         queryMaxBytes = settings.byteCount("MILLRACE_QUERY_MAX_BYTES", default: 64 << 20, in: 1024...(1 << 32))
         queryMaxRowBytes = settings.byteCount("MILLRACE_QUERY_MAX_ROW_BYTES", default: 32 << 20, in: 65_536...(1 << 30))
+        endpointCache = settings.byteCount("MILLRACE_ENDPOINT_CACHE", default: 64 << 20, in: 0...(1 << 36))
         try settings.finish()
     }
 }

@@ -2,7 +2,8 @@ public import HTTPServer
 import Lifecycle
 public import Platform
 
-/// The analytics service: answers users' SQL over the datasets of their workspace.
+/// The analytics service: answers users' SQL over the datasets of their workspace, asked at once or published as an
+/// endpoint.
 public struct AnalyticsService: Sendable {
     public let platform: Platform
     public let server: HTTPServer
@@ -25,8 +26,21 @@ public struct AnalyticsService: Sendable {
             metrics: QueryMetrics(platform.metrics),
             limits: .init(answerBytes: configuration.queryMaxBytes, rowBytes: configuration.queryMaxRowBytes))
         server = platform.server(
-            routes: [QueryRoute(engine: engine).route], readiness: [isolation.readinessCheck])
+            routes: [QueryRoute(engine: engine).route]
+                + Self.endpoints(engine, platform, cacheBytes: configuration.endpointCache),
+            readiness: [isolation.readinessCheck])
         services = [sessions, isolation, server]
+    }
+
+    private static func endpoints(_ engine: QueryEngine, _ platform: Platform, cacheBytes: Int) -> [Route] {
+        let metrics = EndpointMetrics(platform.metrics)
+        let cache = EndpointCache(capacity: cacheBytes)
+        metrics.watch(cache)
+        let store = EndpointStore(pool: platform.pool)
+        let directory = EndpointDirectory(store: store, metrics: metrics)
+        let caller = EndpointCaller(engine: engine, cache: cache, metrics: metrics)
+        return EndpointRoutes(store: store, directory: directory, engine: engine).routes
+            + [EndpointDataRoute(directory: directory, caller: caller).route]
     }
 
     /// Runs until a signal asks it to stop.

@@ -69,6 +69,10 @@ static const uint8_t column_names_0020[] = {
 #embed "../Migrations/SQL/0020_column_names.sql"
 };
 
+static const uint8_t endpoints_0021[] = {
+#embed "../Migrations/SQL/0021_endpoints.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -87,6 +91,7 @@ static const struct millrace_migration_file files[] = {
     {"0016_queue_speed.sql", queue_speed_0016, sizeof queue_speed_0016},
     {"0017_table_runs.sql", table_runs_0017, sizeof table_runs_0017},
     {"0020_column_names.sql", column_names_0020, sizeof column_names_0020},
+    {"0021_endpoints.sql", endpoints_0021, sizeof endpoints_0021},
 };
 
 size_t millrace_migration_count(void) {

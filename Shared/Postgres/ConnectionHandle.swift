@@ -108,6 +108,9 @@ private import CPostgres
         }
     }
 
+    /// Asks what a prepared statement's result looks like.
+    mutating func describe(_ name: String) -> Bool { unsafe PQsendDescribePrepared(connection, name) == 1 }
+
     /// Executes a prepared statement, or with `sql` parses and executes it.
     mutating func execute(
         _ text: Text, _ parameters: [PostgresValue], _ buffer: inout ParameterBuffer, _ format: PostgresResult.Format

@@ -6,7 +6,7 @@ extension QueryServiceTests {
     /// What users' SQL must not do, through the real server.
     @Suite struct AttackTests {
         /// Statements that are refused, each for what it would read or do.
-        private static let refused = [
+        static let refused = [
             "insert into web values (1)", "update web set id = 1", "delete from web", "truncate web", "drop table web",
             "create table x (a int)", "select 1 into x", "select * from web for update", "select 1; drop table web",
             "with d as (delete from web returning *) select * from d", "copy web to program 'id'", "copy web to stdout",
@@ -39,7 +39,7 @@ extension QueryServiceTests {
         ]
 
         /// What the tables and the catalog hold.
-        private static let state = """
+        static let state = """
             select string_agg(x, ' ') from (
                 select (select count(*) || ':' || sum(id) from ws_default.web) || ' '
                     || (select count(*) || ':' || sum(id) from ws_other.web)

@@ -105,7 +105,11 @@ extension QueryServiceTests {
                 #expect(try await server.post(["sql": "select 1"], key: QueryServer.ingestKey).status == 401)
                 let document = try await server.get("/openapi.json")
                 let paths = document.json["paths"]?.object?.keys.sorted() ?? []
-                #expect(paths == ["/healthz", "/metrics", "/openapi.json", "/readyz", "/v1/query"])
+                #expect(
+                    paths == [
+                        "/healthz", "/metrics", "/openapi.json", "/readyz", "/v1/endpoints",
+                        "/v1/endpoints/openapi.json", "/v1/endpoints/{name}", "/v1/endpoints/{name}/data", "/v1/query",
+                    ])
                 #expect(try await server.get("/v1/query").status == 405)
             }
         }

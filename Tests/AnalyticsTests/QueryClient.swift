@@ -9,11 +9,13 @@ final class QueryClient: Sendable {
 
     struct Answer: Sendable {
         var status: Int
-        var contentType: String
+        /// By names in lower case.
+        var headers: [String: String]
         var body: [UInt8]
         /// False when a chunked body was not terminated.
         var isComplete: Bool
 
+        var contentType: String { headers["content-type"] ?? "" }
         var text: String { String(decoding: body, as: UTF8.self) }
         var json: JSONValue { (try? JSONValue.parse(body)) ?? .null }
         var code: String { json["code"]?.string ?? "" }
@@ -90,8 +92,7 @@ final class QueryClient: Sendable {
         }
         let status = lines.first.flatMap { Int($0.split(separator: " ")[1]) } ?? 0
         var answer = Answer(
-            status: status, contentType: fields["content-type"] ?? "", body: Array(octets[(end + 4)...]),
-            isComplete: true)
+            status: status, headers: fields, body: Array(octets[(end + 4)...]), isComplete: true)
         if fields["transfer-encoding"] == "chunked" { dechunk(&answer) }
         return answer
     }

@@ -28,6 +28,8 @@ def prepare(platform):
     records = [{"status": status, "path": f"/{status}", "ts": "2026-01-01T00:00:00Z"} for status in (200, 204, 404)]
     body = "\n".join([json.dumps(record) for record in records] + ["no object", '{"status": "x"}', ""])
     platform.must("POST", "/v1/ingest/weblogs?wait=stored", body, content_type=NDJSON)
+    sql = "select status, count(*) as hits from web group by status limit {{n:int8=10}}"
+    platform.must("PUT", "/v1/endpoints/hits_by_status", json.dumps({"sql": sql, "cache_ttl": "1m"}))
 
 
 def check(platform, service):

@@ -24,6 +24,7 @@ REFUSALS = {
     "empty_body": "white space alone holds no record",
     "malformed_body": "CSV needs a header row, and an array of JSON records objects",
     "invalid_encoding": "a body in a content coding is generated without it",
+    "invalid_endpoint": "SQL is no JSON Schema, nor are the ranges of durations",
     "invalid_query": "SQL is no JSON Schema",
     "query_not_allowed": "SQL is no JSON Schema",
     "query_failed": "SQL is no JSON Schema",

@@ -19,8 +19,7 @@ struct QueryEngine: Sendable {
     /// Two columns of one name, which an object cannot have.
     struct AmbiguousColumn: Error { let name: String }
 
-    /// An answer up to this size is sent as a whole; pieces of a longer one have the second size.
-    static let wholeSize = 256 * 1024
+    /// The pieces of a longer answer.
     static let pieceSize = 64 * 1024
 
     private let sessions: QuerySessions
@@ -45,17 +44,36 @@ struct QueryEngine: Sendable {
     /// Errors: `QueryGuard.Refusal`, `AmbiguousColumn`, `TooManyQueries`, `ClientGone`, `PostgresError`, and the
     /// problem `query_unavailable`.
     func run(_ query: UserQuery, for principal: Principal, until deadline: QueryDeadline) async throws -> Answer {
-        do {
-            try await catalog.queryGuard().check(query.sql)
-        } catch let refusal as QueryGuard.Refusal {
-            metrics.refusedQuery()
-            throw refusal
-        }
+        try await check(query.sql)
         do {
             return try await deadline.bound { try await start(query, principal, deadline) }
         } catch {
             metrics.failedQuery()
             throw error
+        }
+    }
+
+    /// The columns that a statement's answer would have: guarded as `run` does it, and looked up by the server as the
+    /// workspace's role, but not run. Errors as `run`.
+    func columns(
+        of sql: String, for principal: Principal, until deadline: QueryDeadline
+    ) async throws -> [ResultColumn] {
+        try await check(sql)
+        return try await deadline.bound {
+            let workspace = try await isolation.workspace(of: principal)
+            let lease = try await sessions.begin(workspace, timeout: deadline.left)
+            let columns = try await catalog.describe(lease.describe(sql, timeout: deadline.left))
+            try Self.checkNames(columns)
+            return columns
+        }
+    }
+
+    private func check(_ sql: String) async throws {
+        do {
+            try await catalog.queryGuard().check(sql)
+        } catch let refusal as QueryGuard.Refusal {
+            metrics.refusedQuery()
+            throw refusal
         }
     }
 
@@ -70,11 +88,11 @@ struct QueryEngine: Sendable {
         let open = try await lease.open(
             statement, timeout: deadline.left + QueryDeadline.grace, maximumRowBytes: limits.rowBytes)
         let columns = try await catalog.describe(open.columns)
-        if query.format == .ndjson { try Self.checkNames(columns) }
-        let writer = ResultWriter(query.format, columns, query.numbers)
+        if query.layout.hasKeys { try Self.checkNames(columns) }
+        let writer = ResultWriter(query.layout, columns, query.numbers)
         var running = RunningQuery(
             lease, open, writer, rowLimit: query.limit, limits: limits, started: started)
-        let first = try await running.nextPiece(Self.wholeSize) ?? []
+        let first = try await running.nextPiece(query.wholeSize) ?? []
         guard running.isEnded else { return .stream(first: first, running) }
         metrics.answered(rows: running.rowCount, in: running.elapsed)
         return .whole(first)

@@ -4,7 +4,7 @@ import Records
 
 /// Writes an answer row by row, in one of the formats.
 struct ResultWriter: Sendable {
-    let format: UserQuery.Format
+    let layout: AnswerLayout
     let columns: [ResultColumn]
     let numbers: NumberStyle
     /// What has been written and not been taken.
@@ -15,8 +15,8 @@ struct ResultWriter: Sendable {
     /// Each column's name as a JSON key, colon included.
     private let keys: [[UInt8]]
 
-    init(_ format: UserQuery.Format, _ columns: [ResultColumn], _ numbers: NumberStyle) {
-        self.format = format
+    init(_ layout: AnswerLayout, _ columns: [ResultColumn], _ numbers: NumberStyle) {
+        self.layout = layout
         self.columns = columns
         self.numbers = numbers
         keys = columns.map { column in
@@ -39,8 +39,8 @@ struct ResultWriter: Sendable {
     }
 
     private mutating func begin() {
-        switch format {
-        case .json:
+        switch layout {
+        case .table:
             bytes.append(contentsOf: #"{"columns":["#.utf8)
             for (index, column) in columns.enumerated() {
                 bytes.append(contentsOf: (index == 0 ? #"{"name":"# : #",{"name":"#).utf8)
@@ -50,6 +50,7 @@ struct ResultWriter: Sendable {
                 bytes.append(0x7D)
             }
             bytes.append(contentsOf: #"],"rows":["#.utf8)
+        case .items: bytes.append(contentsOf: #"{"items":["#.utf8)
         case .csv:
             for (index, column) in columns.enumerated() {
                 if index > 0 { bytes.append(0x2C) }
@@ -61,8 +62,8 @@ struct ResultWriter: Sendable {
     }
 
     mutating func append(_ row: PostgresRow) {
-        switch format {
-        case .json:
+        switch layout {
+        case .table:
             if rowCount > 0 { bytes.append(0x2C) }
             bytes.append(0x5B)
             for index in columns.indices {
@@ -70,14 +71,11 @@ struct ResultWriter: Sendable {
                 appendJSON(row, index)
             }
             bytes.append(0x5D)
+        case .items:
+            if rowCount > 0 { bytes.append(0x2C) }
+            appendObject(row)
         case .ndjson:
-            bytes.append(0x7B)
-            for index in columns.indices {
-                if index > 0 { bytes.append(0x2C) }
-                bytes.append(contentsOf: keys[index])
-                appendJSON(row, index)
-            }
-            bytes.append(0x7D)
+            appendObject(row)
             bytes.append(0x0A)
         case .csv:
             for index in columns.indices {
@@ -89,6 +87,16 @@ struct ResultWriter: Sendable {
         rowCount += 1
     }
 
+    private mutating func appendObject(_ row: PostgresRow) {
+        bytes.append(0x7B)
+        for index in columns.indices {
+            if index > 0 { bytes.append(0x2C) }
+            bytes.append(contentsOf: keys[index])
+            appendJSON(row, index)
+        }
+        bytes.append(0x7D)
+    }
+
     private mutating func appendJSON(_ row: PostgresRow, _ index: Int) {
         let value: Void? = row.withSpan(index) { text in
             ValueText.appendJSON(text, columns[index].shape, numbers, into: &bytes)
@@ -98,13 +106,15 @@ struct ResultWriter: Sendable {
 
     /// Ends the answer: nothing may be appended afterwards.
     mutating func end(truncated: Bool, elapsed: Duration) {
-        guard format == .json else { return }
-        let milliseconds = (elapsed / .milliseconds(1) * 1000).rounded() / 1000
+        guard layout.isDocument else { return }
         var writer = JSONWriter()
         writer.object { writer in
             writer.member("row_count", rowCount)
             writer.member("truncated", truncated)
-            writer.member("elapsed_ms", .number(milliseconds))
+            // Where the same rows are to be the same answer, the time that they took is no part of it.
+            if layout == .table {
+                writer.member("elapsed_ms", .number((elapsed / .milliseconds(1) * 1000).rounded() / 1000))
+            }
         }
         bytes.append(contentsOf: "],".utf8)
         bytes.append(contentsOf: writer.bytes.dropFirst())

@@ -55,7 +55,7 @@ struct RunningQuery: Sendable {
                 end(truncated: true)
                 break
             }
-            if writer.format == .json, writer.total > limits.answerBytes {
+            if writer.layout.isDocument, writer.total > limits.answerBytes {
                 end(truncated: true)
                 break
             }

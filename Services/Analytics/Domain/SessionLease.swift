@@ -24,6 +24,12 @@ final class SessionLease: Sendable {
         return open
     }
 
+    /// The columns of a statement's rows, without running it; the guard has parsed this very text. Errors are the
+    /// server's.
+    func describe(_ sql: String, timeout: Duration) async throws(PostgresError) -> [PostgresColumn] {
+        try await connection.describe(PostgresQuery(unsafeText: sql), timeout: timeout)
+    }
+
     deinit {
         sessions.end(QuerySessions.Ended(connection: connection, query: query.withLock { $0 }, permit: permit))
     }

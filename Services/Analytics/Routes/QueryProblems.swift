@@ -45,6 +45,11 @@ struct QueryFailure: Error, ProblemConvertible {
         self.error = error
     }
 
+    /// The errors of the database are about the user's statement; others stay what they are.
+    @Sendable static func explaining(_ error: any Error) -> any Error {
+        (error as? PostgresError).map { QueryFailure($0) } ?? error
+    }
+
     var problem: Problem {
         guard error.code == .server, let sqlstate = error.sqlstate, !sqlstate.isConnectionFault else {
             if error.code == .timedOut { return Problem(.queryTimeout, "the query did not end within its timeout") }

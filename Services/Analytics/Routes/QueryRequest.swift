@@ -17,19 +17,32 @@ private struct QueryTimeout: JSONFieldValue {
     }
 }
 
-extension UserQuery {
-    private enum Numbers: String, CaseIterable { case number, string }
+/// `numbers` of a query.
+enum QueryNumbers: String, CaseIterable {
+    case number, string
 
+    var style: NumberStyle { self == .string ? .strings : .plain }
+}
+
+/// `format` of a query.
+enum QueryFormat: String, CaseIterable { case json, csv, ndjson }
+
+extension UserQuery {
     /// Reads a request's query and body. Throws `invalid_parameter`, `invalid_request`, `unknown_field` and what
     /// reading JSON throws.
     init(_ request: Request) async throws {
         let query = try request.query()
-        let numbers = query.value("numbers", oneOf: Numbers.self) ?? .number
+        let numbers = query.value("numbers", oneOf: QueryNumbers.self) ?? .number
         try query.finish()
         let fields = try await request.fields()
         self.init(sql: fields.required("sql", String.self))
-        self.numbers = numbers == .string ? .strings : .plain
-        format = fields.optional("format", oneOf: Format.self) ?? .json
+        self.numbers = numbers.style
+        let format = fields.optional("format", oneOf: QueryFormat.self) ?? .json
+        switch format {
+        case .json: layout = .table
+        case .csv: layout = .csv
+        case .ndjson: layout = .ndjson
+        }
         parameters = Self.parameters(fields)
         timeout = fields.optional("timeout", QueryTimeout.self)?.duration ?? Self.usualTimeout
         if timeout <= .zero || timeout > Self.longestTimeout {

@@ -13,38 +13,17 @@ struct QueryRoute: Sendable {
         let query = try await UserQuery(request)
         let context = request.context
         let deadline = QueryDeadline(instant: .now + query.timeout) { await context.clientGone() }
-        switch try await explaining({ try await engine.run(query, for: principal, until: deadline) }) {
-        case .whole(let bytes): return .bytes(.ok, query.format.mediaType, bytes)
-        case .stream(let first, let running):
-            return .stream(.ok, query.format.mediaType) { writer in
-                do {
-                    try await explaining {
-                        try await engine.finish(first, running, until: deadline) { try await writer.write($0) }
-                    }
-                } catch let error as any ProblemConvertible where query.format == .ndjson {
-                    try await writer.write(ResultWriter.errorLine(error.problem.body()))
-                    throw error
-                }
-            }
-        }
-    }
-
-    /// The errors of the database are about the user's statement here.
-    private func explaining<T>(_ body: () async throws -> T) async throws -> T {
+        let answer: QueryEngine.Answer
         do {
-            return try await body()
-        } catch let error as PostgresError {
-            throw QueryFailure(error)
+            answer = try await engine.run(query, for: principal, until: deadline)
+        } catch {
+            throw QueryFailure.explaining(error)
         }
-    }
-}
-
-extension UserQuery.Format {
-    var mediaType: String {
-        switch self {
-        case .json: "application/json"
-        case .csv: "text/csv; charset=utf-8"
-        case .ndjson: "application/x-ndjson"
+        switch answer {
+        case .whole(let bytes): return .bytes(.ok, query.layout.mediaType, bytes)
+        case .stream(let first, let running):
+            let stream = AnswerStream(engine: engine, layout: query.layout, deadline: deadline)
+            return stream.response(first, running)
         }
     }
 }
@@ -60,7 +39,7 @@ extension QueryRoute {
                 parameters: [
                     .init(
                         "numbers", .query, "`string` quotes numeric, and int8 beyond ±(2^53−1), in JSON.",
-                        schema: ["type": "string", "enum": ["number", "string"]])
+                        schema: Schema.oneOf(QueryNumbers.self))
                 ],
                 requestBody: [.json(schema: Self.requestSchema, example: Self.requestExample)],
                 answers: [
@@ -95,7 +74,7 @@ extension QueryRoute {
                 "type": ["array", "null"], "maxItems": 1000,
                 "items": ["type": ["string", "number", "boolean", "object", "array", "null"]],
             ],
-            "format": Schema.nullable(Schema.oneOf(UserQuery.Format.self)),
+            "format": Schema.nullable(Schema.oneOf(QueryFormat.self)),
             "timeout": [
                 "description": "A duration up to 60s, or seconds.",
                 "anyOf": [
