@@ -65,8 +65,12 @@ static const uint8_t table_runs_0017[] = {
 #embed "../Migrations/SQL/0017_table_runs.sql"
 };
 
-static const uint8_t endpoints_0020[] = {
-#embed "../Migrations/SQL/0020_endpoints.sql"
+static const uint8_t column_names_0020[] = {
+#embed "../Migrations/SQL/0020_column_names.sql"
+};
+
+static const uint8_t endpoints_0021[] = {
+#embed "../Migrations/SQL/0021_endpoints.sql"
 };
 
 static const struct millrace_migration_file files[] = {
@@ -86,7 +90,8 @@ static const struct millrace_migration_file files[] = {
     {"0014_dataset_modes.sql", dataset_modes_0014, sizeof dataset_modes_0014},
     {"0016_queue_speed.sql", queue_speed_0016, sizeof queue_speed_0016},
     {"0017_table_runs.sql", table_runs_0017, sizeof table_runs_0017},
-    {"0020_endpoints.sql", endpoints_0020, sizeof endpoints_0020},
+    {"0020_column_names.sql", column_names_0020, sizeof column_names_0020},
+    {"0021_endpoints.sql", endpoints_0021, sizeof endpoints_0021},
 };
 
 size_t millrace_migration_count(void) {

@@ -47,6 +47,7 @@ public struct SQLState: Hashable, Sendable, CustomStringConvertible, Expressible
     public static let serializationFailure: SQLState = "40001"
     public static let deadlockDetected: SQLState = "40P01"
     public static let lockNotAvailable: SQLState = "55P03"
+    public static let tooManyColumns: SQLState = "54011"
     public static let queryCanceled: SQLState = "57014"
     public static let undefinedTable: SQLState = "42P01"
     public static let undefinedColumn: SQLState = "42703"

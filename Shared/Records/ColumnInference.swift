@@ -37,6 +37,22 @@ public enum ColumnInference {
         return seen.join
     }
 
+    /// The type of one value, whatever the others of its column are; nil for NULL.
+    public static func type(of column: Column, row: Int) -> ColumnType? {
+        guard column.isPresent(row) else { return nil }
+        if case .typed(let type) = column.type { return type }
+        guard case .variant(let values) = column.storage else { return nil }
+        var seen = Seen()
+        switch values.kind(row) {
+        case .missing, .null: return nil
+        case .false, .true: seen.types.insert(.bool)
+        case .int: seen.addInt(values.int(row))
+        case .number, .string, .json, .cell:
+            seen.add(values.kinds[row], values.arena.span.extracting(values.range(row)))
+        }
+        return seen.join
+    }
+
     /// The type that holds the values of both, where columns of several batches meet: of int8, float8 and numeric the
     /// widest (int8 with float8 is numeric, since a double does not hold every int8); date with timestamptz is
     /// timestamptz; anything with jsonb, or a boolean or number with anything else, is jsonb; the rest is text.

@@ -31,8 +31,8 @@ public struct RecordBatch: Sendable {
 
     public var rowCount: Int { rows.count }
 
-    /// The place of the column with this name.
-    public func index(of name: String) -> Int? { columns.firstIndex { $0.name == name } }
+    /// The place of the column with this name, compared by bytes.
+    public func index(of name: String) -> Int? { columns.firstIndex { ColumnName.isSame($0.name, name) } }
 
     public subscript(name: String) -> Column? { index(of: name).map { columns[$0].column } }
 }

@@ -1,9 +1,10 @@
 """The queue beside its peers, on one private durable server, in one run, alternating.
 
 Ours is the library itself (Tests/Benchmarks/Queue: real workers with a handler that does nothing); pgqueuer and
-procrastinate are their own workers; pgmq, which is SQL, is driven by pgbench. Each in bulk, at a claim's size at which it
-is fast (pgmq and pgqueuer do more at 1,000 than at 100), and at one job a claim. BENCH_ROUNDS (2), BENCH_SCALE (1.0: of the numbers of jobs), BENCH_SNAPSHOT_SECONDS (60; 600 for
-the full length), BENCH_IDLE_SECONDS (60), BENCH_ONLY (names of figures, by spaces).
+procrastinate are their own workers; pgmq, which is SQL, is driven by pgbench. Each in bulk, by claims of a size at
+which it is fast (pgmq and pgqueuer do more at 1,000 than at 100), and at one job a claim. BENCH_ROUNDS (2), BENCH_SCALE
+(1.0: of the numbers of jobs), BENCH_SNAPSHOT_SECONDS (60; 600 for the full length), BENCH_IDLE_SECONDS (60), BENCH_ONLY
+(names of figures, by spaces).
 """
 
 import os

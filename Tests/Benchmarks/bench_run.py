@@ -35,7 +35,7 @@ def prepare(platform):
     platform.must("POST", "/v1/ingest/requests?wait=stored", json.dumps(record) + "\n", "application/x-ndjson")
     platform.sql(f"""insert into ws_default.requests (id, at, path, status, bytes, latency, price, _batch, _row, _out)
         select n, timestamptz '2026-01-01' + n * interval '1 second', '/' || (array['shop','img','api'])[n % 3 + 1]
-            || '/' || md5(n::text), (array[200, 200, 200, 304, 404, 500])[n % 6 + 1], n * 7919 % 1000000,
+            || '/' || md5(n::text), (array[200, 200, 200, 304, 404, 500])[n % 6 + 1], n::int8 * 7919 % 1000000,
             n % 997 / 7.0::float8, n % 10000 / 100.0, 0, n, 0
         from generate_series(1, {COUNT - 1}) n""")
     platform.sql("vacuum analyze ws_default.requests")

@@ -226,6 +226,7 @@ class Modes(unittest.TestCase):
         self.expect_fresh()
         self.assertEqual(self.shadows(), "0")
         records = run["records"]
+        self.assertIsNone(records.pop("read"))
         self.assertEqual(sum(records.values()), 2_000)
         filtered = int(self.rows("all", "count(*) filter (where seq % 5 = 3)"))
         self.assertEqual((records["filtered"], records["quarantined"]), (filtered, 0))

@@ -94,7 +94,7 @@ struct LookupTests {
         #expect(
             try on(#"{"c": "code"}"#, #"{"nom": "x", "name": "_x"}"#) == [
                 #"steps[0].lookup.columns.nom: dataset "countries" has no column "nom""#,
-                "steps[0].lookup.columns.name: names that begin with _ are the platform's own",
+                "steps[0].lookup.columns.name: a column's name must not begin with _, which is reserved",
             ])
         #expect(try on("{}") == ["steps[0].lookup.on: is empty"])
         let cast = #"{"cast": {"c": "float8"}}, "#

@@ -51,14 +51,14 @@ import Testing
             ).isEmpty)
         #expect(
             try Pipelines.refusals(Pipelines.steps(#"{"derive": {"_batch": "1"}}"#))
-                == ["steps[0].derive._batch: names that begin with _ are the platform's own"])
+                == ["steps[0].derive._batch: a column's name must not begin with _, which is reserved"])
         #expect(
             try Pipelines.refusals(Pipelines.steps(#"{"parse": {"format": "regex", "pattern": "(?<x>"}}"#)).first?
                 .hasPrefix("steps[0].parse.pattern: missing closing parenthesis") == true)
     }
 
     @Test(arguments: [
-        (#"{"explode": ""}"#, "steps[0].explode: a column's name is not empty"),
+        (#"{"explode": ""}"#, "steps[0].explode: a column's name must have 1 to 63 bytes"),
         (
             #"{"cast": {"a": "int8"}}, {"explode": {"column": "a"}}"#,
             "steps[1].explode.column: column \"a\" holds no arrays"
@@ -66,7 +66,7 @@ import Testing
         (#"{"explode": {"column": "a", "position": "a"}}"#, "steps[0].explode.position: is the array's column"),
         (
             #"{"explode": {"column": "a", "position": "_p"}}"#,
-            "steps[0].explode.position: names that begin with _ are the platform's own"
+            "steps[0].explode.position: a column's name must not begin with _, which is reserved"
         ),
         (#"{"explode": {"column": "a", "as": "b"}}"#, "steps[0].explode.as: unknown field"),
         (
@@ -99,7 +99,7 @@ import Testing
         ),
         (
             #"{"parse": {"format": "csv", "columns": ["a", "_b"]}}"#,
-            "steps[0].parse.columns[1]: names that begin with _ are the platform's own"
+            "steps[0].parse.columns[1]: a column's name must not begin with _, which is reserved"
         ),
         (#"{"parse": {"format": "url", "pattern": "x"}}"#, "steps[0].parse.pattern: goes with format regex only"),
         (

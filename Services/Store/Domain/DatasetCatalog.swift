@@ -82,6 +82,9 @@ struct DatasetCatalog: Sendable {
         let key = (old["primary_key"]?.array ?? []).compactMap(\.string)
         try await checkRebuild(dataset, connection)
         let change = DatasetChange(to: definition, from: columns, primaryKey: key)
+        guard change.impossible.isEmpty else {
+            throw Problem(.incompatibleChange, "the dataset's columns forbid the change", errors: change.impossible)
+        }
         if key != definition.primaryKey { try await checkMergers(dataset, key, connection) }
         // What deleted a key is ranked by the column.
         if old["version_column"]?.string != definition.versionColumn { try await forgetDeletions(dataset, connection) }

@@ -4,6 +4,9 @@ import Records
 /// What a new definition asks of a dataset's columns, and what of it a table with rows forbids. A value: nothing is
 /// done here.
 struct DatasetChange: Sendable, Equatable {
+    /// PostgreSQL's limit, less what tables have beside their columns, here and where rows are merged.
+    static let columnLimit = 1_600 - 10
+
     struct NullabilityChange: Sendable, Equatable {
         var name: String
         var isNullable: Bool
@@ -19,6 +22,8 @@ struct DatasetChange: Sendable, Equatable {
     var nullability: [NullabilityChange] = []
     /// What cannot be done to a table that has rows.
     var forbidden: [FieldFault] = []
+    /// What cannot be done to any.
+    var impossible: [FieldFault] = []
 
     /// - Parameters:
     ///   - columns: what the catalog has.
@@ -26,6 +31,11 @@ struct DatasetChange: Sendable, Equatable {
     init(to definition: DatasetDefinition, from columns: [CatalogColumn], primaryKey: [String]) {
         let known = Dictionary(columns.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         for (place, wanted) in definition.columns.enumerated() {
+            if let old = known[wanted.name], !ColumnName.isSame(old.name, wanted.name) {
+                let message = "is another spelling of the name of a column that is there, in Unicode's terms"
+                impossible.append(FieldFault(path: "columns[\(place)].name", message: message))
+                continue
+            }
             guard let old = known[wanted.name] else {
                 added.append(wanted)
                 if !wanted.isNullable { forbid("columns[\(place)].nullable", "rows that are stored have no value") }
@@ -42,7 +52,18 @@ struct DatasetChange: Sendable, Equatable {
                 nullability.append(.init(name: wanted.name, isNullable: wanted.isNullable))
             }
         }
-        undeclared = columns.filter { $0.isDeclared && definition.column($0.name) == nil }.map(\.name)
+        let dropped = columns.filter { $0.isDeclared && definition.column($0.name) == nil }
+        undeclared = dropped.map(\.name)
+        // An inferred column asks for nothing.
+        nullability += dropped.filter { $0.state == .applied && !$0.isNullable }.map {
+            .init(name: $0.name, isNullable: true)
+        }
+        let gone = dropped.count { $0.state != .applied }
+        let count = columns.count - gone + added.count
+        if count > Self.columnLimit {
+            let message = "with those that are there already it would be \(count), and \(Self.columnLimit) is the most"
+            impossible.append(FieldFault(path: "columns", message: message))
+        }
         if primaryKey != definition.primaryKey { forbid("primary_key", "cannot be changed while there are rows") }
     }
 

@@ -72,11 +72,7 @@ extension DatasetDefinition {
         if columns.count > Self.columnLimit { fields.fault("columns", "at most \(Self.columnLimit) columns") }
         var seen: Set<String> = []
         for (column, place) in zip(columns, given) where place.has("name") {
-            if !(1...63).contains(column.name.utf8.count) {
-                place.fault("name", "must have 1 to 63 bytes")
-            } else if column.name.hasPrefix("_") {
-                place.fault("name", "must not begin with _, which is reserved")
-            }
+            if let wrong = ColumnName.fault(column.name) { place.fault("name", wrong) }
             if !seen.insert(column.name).inserted { place.fault("name", "is declared twice") }
         }
     }

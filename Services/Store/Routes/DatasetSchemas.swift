@@ -5,9 +5,10 @@ import Records
 
 /// What store's requests and answers hold, as JSON Schema.
 enum DatasetSchemas {
-    /// 1 to 63 octets; a `_` at the beginning is reserved.
+    /// 1 to 63 octets; a `_` at the beginning is reserved, and so are the names of PostgreSQL's system columns.
     private static let columnName: JSONValue = [
-        "type": "string", "pattern": #"^[^_\u0000][^\u0000]*$"#, "maxLength": 63,
+        "type": "string", "pattern": #"^(?!(?:cmax|cmin|ctid|tableoid|xmax|xmin)$)[^_\u0000][^\u0000]*$"#,
+        "maxLength": 63,
     ]
 
     /// A PUT's body.

@@ -47,7 +47,14 @@ struct StoreRoutes: Sendable {
                 description: """
                     An identical declaration makes no new version. Columns that are not declared any more stay, as \
                     inferred ones. What rows that are stored forbid is `incompatible_change`, with the paths; a \
-                    dataset without rows takes any change.
+                    dataset without rows takes any change but one after which it has more than 1,590 columns.
+
+                    `on_new_column` says what becomes of a field that is no column: `add` makes it one, of up to 200 \
+                    inferred ones; `extra` keeps it in the row's `_extra`; `quarantine` turns the record down. \
+                    `on_type_mismatch` says what becomes of a value that is none of its column's type: `variant` keeps \
+                    it in a column `{column}__{type}`, `null` makes it NULL, `quarantine` turns the record down. \
+                    Where they are left out it is `add` and `quarantine`; in datasets that nobody declared `add` and \
+                    `variant`. What finds no column is kept in `_extra`.
                     """,
                 tag: "datasets", parameters: [Self.name, .ifMatch],
                 requestBody: [.json(schema: DatasetSchemas.definition, example: Self.definition)],

@@ -23,11 +23,12 @@ struct FindRebuildChunks: PostgresStatement {
     }
 }
 
-/// Notes down what the ledger is to say of chunks, all their rows counted as stored.
+/// Notes down what the ledger is to say of chunks, all their rows counted as stored, and as duplicates those that a
+/// step has left out.
 struct FillParts: PostgresStatement {
     static let sql = """
         update millrace.rebuild_part p set stored = c.rows, filtered = c.filtered, quarantined = c.quarantined,
-            duplicates = 0, receipt_counts = c.receipt_counts, fault_rows = c.fault_rows,
+            duplicates = coalesce(c.duplicates, 0), receipt_counts = c.receipt_counts, fault_rows = c.fault_rows,
             fault_stages = c.fault_stages, fault_errors = c.fault_errors, fault_raws = c.fault_raws
         from landing.chunk c where c.id = any($1) and p.run = c.run and p.ordinal = c.ordinal
         """

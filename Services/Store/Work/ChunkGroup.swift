@@ -51,6 +51,8 @@ struct ChunkGroup: Sendable {
     var bytes = 0
 
     var jobs: [Job] { loads.map(\.job) }
+    /// The highest of the jobs', from 1.
+    var attempt: Int { loads.map { Int($0.job.attempt) }.max() ?? 1 }
     var chunks: [ChunkHead] { loads.flatMap(\.chunks) }
 
     /// The chunks that have rows, by what one COPY takes; in an order that is the same for all who write to the

@@ -33,8 +33,10 @@ struct DatasetTable: Sendable {
 
 /// Makes the tables of datasets and adds the columns that are agreed on.
 ///
-/// Each change is a transaction of its own that waits for a lock no longer than `lockTimeout`, since everybody else
-/// queues up behind it; after `attempts` the columns are given up: their values go to `_extra`.
+/// Each change is a transaction of its own that waits for a lock no longer than a moment, since everybody else queues
+/// up behind it: with each attempt of the job twice as long as before, up to `lockTimeout`. Nobody sleeps in between: a
+/// slot that did would be missing to those who load other rows. After `attempts`, and where the table has no room for a
+/// column, the columns are given up: their values go to `_extra`.
 final class DatasetTables: Sendable {
     enum Answer: Sendable {
         case table(DatasetTable)
@@ -42,12 +44,24 @@ final class DatasetTables: Sendable {
         case unfit
         /// The dataset was removed.
         case gone
+        /// Somebody holds the table: to be tried again after a pause.
+        case locked(Duration)
     }
 
     struct Patience: Sendable {
-        var lockTimeout = Duration.seconds(1)
-        var attempts = 4
+        var firstLockTimeout = Duration.milliseconds(100)
+        var lockTimeout = Duration.milliseconds(500)
+        var attempts = 8
         var firstPause = Duration.milliseconds(200)
+        var longestPause = Duration.seconds(1)
+
+        fileprivate func timeout(_ attempt: Int) -> Duration {
+            min(firstLockTimeout * (1 << min(attempt - 1, 16)), lockTimeout)
+        }
+
+        fileprivate func pause(_ attempt: Int) -> Duration {
+            min(firstPause * (1 << min(attempt - 1, 16)), longestPause)
+        }
     }
 
     static let capacity = 10_000
@@ -63,13 +77,24 @@ final class DatasetTables: Sendable {
         self.logger = logger
     }
 
-    /// The table of a dataset, made or altered as far as these columns need it.
-    func table(_ datasetID: Int64, columns: [String], types: [String]) async throws -> Answer {
+    /// The table of a dataset, made or altered as far as these columns need it. `attempt` is the job's, from 1.
+    func table(_ datasetID: Int64, columns: [String], types: [String], attempt: Int) async throws -> Answer {
         if let table = known.withLock({ $0[datasetID] }), table.takes(columns: columns, types: types) {
             return .table(table)
         }
         let deletes = columns.contains(TableDefinition.deleted)
-        guard let table = try await change(datasetID, keepingDeletions: deletes) else { return .gone }
+        let found: DatasetTable?
+        do {
+            found = try await change(datasetID, for: Set(columns), deletes, patience.timeout(attempt))
+        } catch let error as PostgresError where error.sqlstate == .lockNotAvailable {
+            logger.info("a dataset's table is locked", ["dataset.id": .int(Int(datasetID)), "attempt": .int(attempt)])
+            guard attempt >= patience.attempts else { return .locked(patience.pause(attempt)) }
+            if deletes { throw error }
+            found = try await giveUp(datasetID)
+        } catch let error as PostgresError where error.sqlstate == .tooManyColumns && !deletes {
+            found = try await giveUp(datasetID)
+        }
+        guard let table = found else { return .gone }
         known.withLock { known in
             if known.count >= Self.capacity { known.removeAll() }
             known[datasetID] = table
@@ -82,34 +107,23 @@ final class DatasetTables: Sendable {
         known.withLock { $0[datasetID] = nil }
     }
 
-    private func change(_ datasetID: Int64, keepingDeletions: Bool) async throws -> DatasetTable? {
-        var pause = patience.firstPause
-        for attempt in 1... {
-            do {
-                return try await pool.withTransaction {
-                    try await self.change(datasetID, keepingDeletions: keepingDeletions, $0)
-                }
-            } catch let error as PostgresError where error.sqlstate == .lockNotAvailable {
-                logger.info(
-                    "a dataset's table is locked", ["dataset.id": .int(Int(datasetID)), "attempt": .int(attempt)])
-                if attempt >= patience.attempts {
-                    if keepingDeletions { throw error }
-                    break
-                }
-            }
-            try await Task.sleep(for: pause)
-            pause *= 2
+    private func change(
+        _ datasetID: Int64, for wanted: Set<String>, _ keepsDeletions: Bool, _ timeout: Duration
+    ) async throws -> DatasetTable? {
+        try await pool.withTransaction { connection in
+            try await connection.query("set local lock_timeout = \(literal: "\(timeout.milliseconds)ms")")
+            return try await self.change(datasetID, for: wanted, keepsDeletions, connection)
         }
-        return try await giveUp(datasetID)
     }
 
+    /// Alters a table only where a wanted column is missing, but then adds all that are.
     private func change(
-        _ datasetID: Int64, keepingDeletions: Bool, _ connection: PostgresConnection
+        _ datasetID: Int64, for wanted: Set<String>, _ keepingDeletions: Bool, _ connection: PostgresConnection
     ) async throws -> DatasetTable? {
-        try await connection.query("set local lock_timeout = \(literal: "\(patience.lockTimeout.milliseconds)ms")")
         guard var shape = try await connection.query(LockDatasetShape(datasetID: datasetID)).first else { return nil }
         let columns = try await connection.query(ListColumns(datasetID: datasetID))
-        let missing = columns.filter { $0.state == .agreed }
+        var missing = columns.filter { $0.state == .agreed }
+        if shape.hasTable, !missing.contains(where: { wanted.contains($0.name) }) { missing = [] }
         if !shape.hasTable {
             for statement in TableDefinition.create(shape, columns: missing) { try await connection.query(statement) }
             try await connection.query(TableDefinition.grant(shape))
@@ -122,7 +136,7 @@ final class DatasetTables: Sendable {
             try await connection.execute(
                 SetColumnStates(datasetID: datasetID, names: missing.map(\.name), state: .applied))
         }
-        let there = columns.filter { $0.state != .extra }
+        let there = columns.filter { $0.state == .applied } + missing
         if keepingDeletions, !shape.keepsDeletions {
             guard !shape.primaryKey.isEmpty else { throw JobFailure.noPrimaryKey }
             try await keepDeletions(of: shape, columns: there, connection)
@@ -160,7 +174,7 @@ final class DatasetTables: Sendable {
             try await connection.execute(
                 SetColumnStates(datasetID: datasetID, names: missing.map(\.name), state: .extra))
             self.logger.warning(
-                "a dataset's table stayed locked: values of new columns go to _extra",
+                "a dataset's table stayed locked or is full: values of new columns go to _extra",
                 ["dataset": .string(shape.name), "columns": .string(missing.map(\.name).joined(separator: " "))])
             return self.table(shape, columns.filter { $0.state == .applied })
         }
@@ -179,6 +193,12 @@ extension JobFailure {
     static let noPrimaryKey = JobFailure(
         code: "no_primary_key", message: "rows are merged by the dataset's primary key, and it has none",
         isPermanent: true)
+
+    static func tableLocked(_ pause: Duration) -> JobFailure {
+        JobFailure(
+            code: "table_locked", message: "the dataset's table is to be changed, and somebody holds it",
+            retryAfter: pause)
+    }
 }
 
 extension Duration {

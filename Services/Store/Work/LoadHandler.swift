@@ -115,7 +115,9 @@ struct LoadHandler: JobHandler {
         var parts: [GroupLoader.Part] = []
         for (part, rows) in given {
             let key = part.key
-            let answer = try await tables.table(key.datasetID, columns: key.columns, types: key.types)
+            let answer = try await tables.table(
+                key.datasetID, columns: key.columns, types: key.types, attempt: group.attempt)
+            if case .locked(let pause) = answer { throw JobFailure.tableLocked(pause) }
             guard case .table(var table) = answer else {
                 guard given.count > 1, group.loads.count > 1 else {
                     return try await transformAgain(group.chunks, group.jobs, group.workspaceID, lease)

@@ -29,7 +29,7 @@ struct SwapHandler: JobHandler {
                 guard let run = Self.run(job) else {
                     throw JobFailure(code: "invalid_arguments", message: "no run is named", isPermanent: true)
                 }
-                try await prepare(run)
+                try await prepare(run, job)
                 try await swap(run, job, lease)
                 wakeup.notify("stored")
             } catch is RunsEnded {
@@ -55,11 +55,15 @@ struct SwapHandler: JobHandler {
     }
 
     /// Where there was nothing to load, nobody has made the table yet.
-    private func prepare(_ run: Int64) async throws {
+    private func prepare(_ run: Int64, _ job: Job) async throws {
         let found = try await pool.withTransaction { try await $0.query(LockRebuild(run: run)).first }
         guard let rebuild = found, !rebuild.isMade else { return }
-        if case .table(let table) = try await tables.table(rebuild.datasetID, columns: [], types: []) {
-            _ = try await tables.shadow(of: table, run: run)
+        let answer = try await tables.table(
+            rebuild.datasetID, columns: [], types: [], attempt: Int(job.attempt))
+        switch answer {
+        case .table(let table): _ = try await tables.shadow(of: table, run: run)
+        case .locked(let pause): throw JobFailure.tableLocked(pause)
+        case .unfit, .gone: break
         }
     }
 

@@ -43,12 +43,7 @@ struct Compilation {
 
     /// Whether a column may have this name; if not, that is a fault.
     mutating func checkName(_ name: String, at place: String) -> Bool {
-        let wrong: String? =
-            name.isEmpty
-            ? "a column's name is not empty"
-            : name.utf8.count > 63
-                ? "a column's name has at most 63 bytes"
-                : name.hasPrefix("_") ? "names that begin with _ are the platform's own" : nil
+        let wrong = ColumnName.fault(name).map { "a column's name \($0)" }
         if let wrong { fault(place, wrong) }
         return wrong == nil
     }

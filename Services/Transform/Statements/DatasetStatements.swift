@@ -110,6 +110,18 @@ struct AgreedColumn: Sendable, Equatable {
     var state: State
 }
 
+/// What has been agreed on so far. Locks nothing, so that nobody waits here while a table is changed.
+struct ListAgreedColumns: PostgresStatement {
+    static let sql = """
+        select name, type, nullable, state from millrace.dataset_column where dataset_id = $1 order by ordinal
+        """
+    var datasetID: Int64
+
+    var parameters: [PostgresValue] { [.int8(datasetID)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> AgreedColumn { try AgreedColumn(row) }
+}
+
 /// Agrees on columns: `millrace.agree_columns` in a transaction of its own.
 struct AgreeColumns: PostgresStatement {
     /// The most columns that inference adds to a dataset.
@@ -117,7 +129,7 @@ struct AgreeColumns: PostgresStatement {
 
     static let sql = "select name, type, nullable, state from millrace.agree_columns($1, $2, $3, $4)"
     var datasetID: Int64
-    /// Columns wanted; empty only asks for what there is.
+    /// Columns wanted.
     var names: [String]
     var types: [String]
 
@@ -125,10 +137,14 @@ struct AgreeColumns: PostgresStatement {
         [.int8(datasetID), .textArray(names), .textArray(types), .int4(Self.inferredLimit)]
     }
 
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> AgreedColumn {
-        guard let type = ColumnType(rawValue: try row.text(1)),
-            let state = AgreedColumn.State(rawValue: try row.text(3))
-        else { throw PostgresError(.decode, "a column's type or state is not known here", doing: "agree on columns") }
-        return AgreedColumn(name: try row.text(0), type: type, nullable: try row.bool(2), state: state)
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> AgreedColumn { try AgreedColumn(row) }
+}
+
+extension AgreedColumn {
+    fileprivate init(_ row: PostgresRow) throws(PostgresError) {
+        guard let type = ColumnType(rawValue: try row.text(1)), let state = State(rawValue: try row.text(3)) else {
+            throw PostgresError(.decode, "a column's type or state is not known here", doing: "agree on columns")
+        }
+        self.init(name: try row.text(0), type: type, nullable: try row.bool(2), state: state)
     }
 }

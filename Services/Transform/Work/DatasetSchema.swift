@@ -9,9 +9,31 @@ struct DatasetSchema: Sendable {
     var settings: DatasetSettings
     var primaryKey: [String]
     /// In the table's order.
-    var columns: [AgreedColumn]
+    var columns: [AgreedColumn] {
+        didSet { places = Self.places(of: columns) }
+    }
+    private var places: [String: Int]
 
-    func column(_ name: String) -> AgreedColumn? { columns.first { $0.name == name } }
+    init(id: Int64, settings: DatasetSettings, primaryKey: [String], columns: [AgreedColumn]) {
+        self.id = id
+        self.settings = settings
+        self.primaryKey = primaryKey
+        self.columns = columns
+        places = Self.places(of: columns)
+    }
+
+    /// The column of this name. One whose name is only canonically equivalent is another.
+    func column(_ name: String) -> AgreedColumn? {
+        guard let place = places[name], ColumnName.isSame(columns[place].name, name) else { return nil }
+        return columns[place]
+    }
+
+    /// Whether there is a column of this name or of another spelling of it.
+    func isTaken(_ name: String) -> Bool { places[name] != nil }
+
+    private static func places(of columns: [AgreedColumn]) -> [String: Int] {
+        Dictionary(columns.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
 }
 
 /// Datasets' schemas, remembered for a moment, and the agreement on new columns.
@@ -48,7 +70,7 @@ final class SchemaRegistry: Sendable {
             guard let head = try await connection.query(EnsureDataset(workspaceID: workspaceID, name: dataset)).first
             else { throw PostgresError(.decode, "the dataset was removed meanwhile", doing: "find a dataset") }
             let definition = try JSONValue.parse(head.definition)
-            let columns = try await connection.query(AgreeColumns(datasetID: head.id, names: [], types: []))
+            let columns = try await connection.query(ListAgreedColumns(datasetID: head.id))
             return DatasetSchema(
                 id: head.id, settings: DatasetSettings(definition: definition, declared: head.declared),
                 primaryKey: (definition["primary_key"]?.array ?? []).compactMap(\.string), columns: columns)

@@ -1,4 +1,3 @@
-import JSON
 import Records
 
 /// Fits the rows that a pipeline made to a dataset: each column gets the dataset's type, new ones are asked for, and
@@ -16,12 +15,8 @@ struct OutputFitter {
         var faults: [RowFault]
     }
 
-    /// Where values go that their column cannot hold: a column of its own, named after both.
-    static func variantName(_ column: String, _ type: ColumnType) -> String { "\(column)__\(type.rawValue)" }
-
     static let extraColumn = "_extra"
     static let deletedColumn = "_deleted"
-    static let longestName = 63
 
     /// What all agree on; set anew after an agreement.
     var schema: DatasetSchema
@@ -36,20 +31,19 @@ struct OutputFitter {
         self.schema = schema
     }
 
-    /// The columns that the dataset lacks for these rows, with the types they would get.
+    /// The columns that the dataset lacks for these rows, with the types they would get; no name comes twice.
     mutating func plan() -> [(name: String, type: ColumnType)] {
         var wanted: [(name: String, type: ColumnType)] = []
+        var names: Set<String> = []
+        func want(_ name: String, _ type: ColumnType) {
+            guard !schema.isTaken(name), ColumnName.fault(name) == nil, names.insert(name).inserted else { return }
+            wanted.append((name, type))
+        }
         for named in batch.columns {
             if let known = schema.column(named.name) {
-                guard schema.settings.onTypeMismatch == .variant, known.state != .extra else { continue }
-                let failed = cast(named, to: known.type).failed
-                if let variant = variant(of: named, failed: failed), schema.column(variant.name) == nil {
-                    wanted.append((variant.name, variant.type))
-                }
-            } else if schema.settings.onNewColumn == .add, Self.isName(named.name),
-                let type = ColumnInference.infer(named.column)
-            {
-                wanted.append((named.name, type))
+                for misfits in misfits(named, known) { want(misfits.column, misfits.type) }
+            } else if schema.settings.onNewColumn == .add, let type = ColumnInference.infer(named.column) {
+                want(named.name, type)
             }
         }
         return wanted
@@ -60,6 +54,7 @@ struct OutputFitter {
         var faults: [RowFault] = []
         var typed: [String: Column] = [:]
         var left: [NamedColumn] = []
+        var misplaced: [Misfits] = []
         for named in batch.columns {
             guard let known = schema.column(named.name), known.state != .extra else {
                 left.append(named)
@@ -67,22 +62,28 @@ struct OutputFitter {
             }
             let cast = cast(named, to: known.type)
             typed[known.name] = cast.column
-            guard !cast.failed.isEmpty else { continue }
-            switch schema.settings.onTypeMismatch {
-            case .quarantine: faults += cast.faults
-            case .null: break
-            case .variant:
-                guard let variant = variant(of: named, failed: cast.failed) else { continue }
-                if let column = schema.column(variant.name), column.state != .extra, typed[column.name] == nil {
-                    typed[column.name] =
-                        variant.values.cast(to: column.type, rows: batch.rows, name: variant.name).column
-                } else {
-                    left.append(NamedColumn(named.name, variant.values))
-                }
-            }
+            if schema.settings.onTypeMismatch == .quarantine { faults += cast.faults }
+            misplaced += misfits(named, known)
         }
-        let extra = extra(left, &faults)
-        return assemble(typed, extra, faults)
+        // After the fields that the columns are named after.
+        for misfits in misplaced {
+            var lost = misfits.rows
+            if let column = schema.column(misfits.column), column.state != .extra {
+                lost = misfits.settle(in: &typed[column.name], of: column.type, batch.rows)
+            }
+            if !lost.isEmpty { left.append(NamedColumn(misfits.field, misfits.values.keeping(lost))) }
+        }
+        let extra = ExtraFields(batch, left)
+        if schema.settings.onNewColumn == .quarantine {
+            faults += extra.faults(batch.rows) { schema.column($0) != nil }
+        }
+        return assemble(typed, extra.column, faults)
+    }
+
+    /// What of a field goes to columns of its own. A row that lacks what its column must have is turned down instead.
+    private mutating func misfits(_ named: NamedColumn, _ known: AgreedColumn) -> [Misfits] {
+        guard schema.settings.onTypeMismatch == .variant, known.state != .extra, known.nullable else { return [] }
+        return Misfits.sorted(named, cast(named, to: known.type).failed)
     }
 
     private mutating func cast(_ named: NamedColumn, to type: ColumnType) -> CastResult {
@@ -97,16 +98,10 @@ struct OutputFitter {
         var columns: [NamedColumn] = []
         for column in schema.columns where column.state != .extra {
             let values = typed[column.name] ?? .nulls(column.type, count: batch.rowCount)
-            if !column.nullable {
-                let excused = schema.primaryKey.contains(column.name) ? nil : deletes
-                for row in 0..<batch.rowCount where !values.isPresent(row) && excused?[row] != 1 {
-                    faults.append(
-                        RowFault(
-                            row: batch.rows[row], code: "not_null", column: column.name,
-                            message: "null value in column \"\(column.name)\""))
-                }
-            }
-            columns.append(NamedColumn(column.name, values))
+            // What the table has not got yet holds up only those who bring values for it.
+            let isNeeded = column.state == .applied || values.nullCount < values.count
+            if !column.nullable { faults += missing(column, values) }
+            if isNeeded { columns.append(NamedColumn(column.name, values)) }
         }
         if let extra { columns.append(NamedColumn(Self.extraColumn, extra)) }
         if let deletes { columns.append(NamedColumn(Self.deletedColumn, Column(.bool, .bool(deletes)))) }
@@ -118,71 +113,25 @@ struct OutputFitter {
         return Fitted(batch: fitted, faults: faults)
     }
 
-    /// The values that failed a cast, alone, and the column they would go to.
-    private func variant(
-        of named: NamedColumn, failed: [Int]
-    ) -> (name: String, type: ColumnType, values: Column)? {
-        guard !failed.isEmpty else { return nil }
-        var values = named.column
-        var validity = [UInt8](repeating: 0, count: values.count)
-        for row in failed { validity[row] = 1 }
-        if case .variant(var cells) = values.storage {
-            for row in 0..<values.count where validity[row] == 0 { cells.kinds[row] = VariantKind.missing.rawValue }
-            values.storage = .variant(cells)
-        }
-        values.validity = validity
-        guard let type = ColumnInference.infer(values) else { return nil }
-        let name = Self.variantName(named.name, type)
-        return name.utf8.count <= Self.longestName ? (name, type, values) : nil
-    }
-
-    /// What has no column of its own, as one JSON object a row; nil where no row has any.
-    private func extra(_ columns: [NamedColumn], _ faults: inout [RowFault]) -> Column? {
-        let present = columns.filter { $0.column.nullCount < $0.column.count }
-        guard batch.extra != nil || !present.isEmpty else { return nil }
-        if schema.settings.onNewColumn == .quarantine {
-            for named in present where schema.column(named.name) == nil {
-                for row in 0..<batch.rowCount where named.column.isPresent(row) {
-                    faults.append(
-                        RowFault(
-                            row: batch.rows[row], code: "unknown_column", column: named.name,
-                            message: "the dataset has no column \"\(named.name)\""))
-                }
-            }
-        }
-        var validity = [UInt8](repeating: 0, count: batch.rowCount)
-        var values = ByteColumn(reserving: batch.rowCount)
-        for row in 0..<batch.rowCount {
-            append(row, of: batch.extra, present, to: &values.data, &validity)
-            values.endValue()
-        }
-        return Column(.jsonb, .bytes(values), validity: validity)
-    }
-
-    private func append(
-        _ row: Int, of extra: Column?, _ columns: [NamedColumn], to data: inout [UInt8], _ validity: inout [UInt8]
-    ) {
-        if let extra, extra.isPresent(row), case .bytes(let texts) = extra.storage {
-            data.append(contentsOf: texts[row])
-            validity[row] = 1
-        }
-        for named in columns where named.column.isPresent(row) {
-            if validity[row] == 1, data.last == UInt8(ascii: "}") {
-                data.removeLast()
-                if data.last != UInt8(ascii: "{") { data.append(UInt8(ascii: ",")) }
+    /// Faults of the rows that lack what a column must have. Where they had a value that is none of its type, that is
+    /// the reason.
+    private func missing(_ column: AgreedColumn, _ values: Column) -> [RowFault] {
+        let excused = schema.primaryKey.contains(column.name) ? nil : deletes
+        let cast = casts[column.name]?.result
+        var faults: [RowFault] = []
+        var next = 0
+        for row in 0..<batch.rowCount where !values.isPresent(row) && excused?[row] != 1 {
+            while let cast, next < cast.failed.count, cast.failed[next] < row { next += 1 }
+            if let cast, next < cast.failed.count, cast.failed[next] == row {
+                // With `quarantine` it is among the faults already.
+                if schema.settings.onTypeMismatch != .quarantine { faults.append(cast.faults[next]) }
             } else {
-                data.append(UInt8(ascii: "{"))
-                validity[row] = 1
+                faults.append(
+                    RowFault(
+                        row: batch.rows[row], code: "not_null", column: column.name,
+                        message: "null value in column \"\(column.name)\""))
             }
-            JSONText.appendString(Array(named.name.utf8).span, into: &data)
-            data.append(UInt8(ascii: ":"))
-            named.column.appendJSON(row, into: &data)
-            data.append(UInt8(ascii: "}"))
         }
-    }
-
-    /// A column's name as the contract has it; another one's values go to `_extra`.
-    private static func isName(_ name: String) -> Bool {
-        (1...longestName).contains(name.utf8.count) && !name.hasPrefix("_")
+        return faults
     }
 }

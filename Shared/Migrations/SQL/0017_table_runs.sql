@@ -1,8 +1,8 @@
 -- Runs that turn one table into another. Services/README.md, "From table to table", says the rules.
--- Locks: millrace.source, run, run_batch and batch exclusively for the moment that this transaction takes: columns that
--- may be null or have a constant default, an index over a table with one row a source, one that no row of millrace.run is
--- in yet, and a constraint that is not checked against the batches there are. millrace.run and millrace.run_batch are
--- scanned once, for the index and for the constraint.
+-- Locks: millrace.source, run, run_batch and batch exclusively for the moment that this transaction takes: columns
+-- that may be null or have a constant default, an index over a table with one row a source, one that no row of
+-- millrace.run is in yet, and a constraint that is not checked against the batches there are. millrace.run and
+-- millrace.run_batch are scanned once, for the index and for the constraint.
 
 -- A dataset that pipelines read has a row among the sources, so that the ledger of what comes out of it is like any
 -- other's. Nobody finds it by its name: its deleted_at is set from the beginning.
@@ -189,8 +189,8 @@ begin
 end $$;
 
 -- Begins a run's reading anew: its snapshot is lost, or a table was rewritten. What was read of it counts for nothing,
--- and nobody has seen it. Does nothing where it was done already. Answers false, and does nothing, where another process
--- than in_pin's keeps the snapshot meanwhile: it need not be lost.
+-- and nobody has seen it. Does nothing where it was done already. Answers false, and does nothing, where another
+-- process than in_pin's keeps the snapshot meanwhile: it need not be lost.
 create function millrace.restart_run(in_run int8, in_epoch int4, in_pin text) returns bool language plpgsql as $$
 declare
     most constant int4 := 20;

@@ -1,0 +1,215 @@
+"""What becomes of records that do not fit their dataset: each kind of misfit under every setting of `on_new_column` and
+`on_type_mismatch`, for rows that are appended, upserted and ignored; what is expected is said cell by cell."""
+
+import concurrent.futures
+import json
+import os
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
+os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
+from platform_under_test import Platform  # noqa: E402
+
+NDJSON = "application/x-ndjson"
+NEW = ("add", "extra", "quarantine")
+MISMATCH = ("quarantine", "null", "variant")
+MODES = ("append", "upsert", "ignore")
+COLUMNS = [{"name": "id", "type": "int8", "nullable": False}, {"name": "a", "type": "int8"},
+           {"name": "m", "type": "int8", "nullable": False}]
+DECLARED = {"id": "int8", "a": "int8", "m": "int8"}
+BEFORE = {"id": 2, "a": 9, "m": 9}
+KEYS = {f"k{n:03}": n for n in range(500)}
+
+# Events: the record, and its outcomes by name: what is stored of it beside its id, which columns come to be, or which
+# faults it has. Then the cells: a line for each on_new_column, in it a word for each on_type_mismatch.
+EVENTS = {
+    "fits": ({"a": 1, "m": 5}, {"stored": ({"a": 1, "m": 5}, {})}, """
+        stored stored stored
+        stored stored stored
+        stored stored stored"""),
+    "missing": ({"m": 5}, {"null": ({"m": 5}, {})}, """
+        null null null
+        null null null
+        null null null"""),
+    "lacking": ({"a": 1}, {"refused": [("not_null", "m")]}, """
+        refused refused refused
+        refused refused refused
+        refused refused refused"""),
+    "new_column": ({"a": 1, "m": 5, "b": 7}, {
+        "column": ({"a": 1, "m": 5, "b": 7}, {"b": "int8"}),
+        "extra": ({"a": 1, "m": 5, "_extra": {"b": 7}}, {}),
+        "unknown": [("unknown_column", "b")]}, """
+        column  column  column
+        extra   extra   extra
+        unknown unknown unknown"""),
+    "null_in_new_column": ({"a": 1, "m": 5, "b": None}, {"stored": ({"a": 1, "m": 5}, {})}, """
+        stored stored stored
+        stored stored stored
+        stored stored stored"""),
+    "reserved_name": ({"a": 1, "m": 5, "_b": 7, "c" * 64: 8, "ctid": 9}, {
+        "extra": ({"a": 1, "m": 5, "_extra": {"_b": 7, "c" * 64: 8, "ctid": 9}}, {}),
+        "unknown": [("unknown_column", "ctid"), ("unknown_column", "_b"), ("unknown_column", "c" * 64)]}, """
+        extra   extra   extra
+        extra   extra   extra
+        unknown unknown unknown"""),
+    "other_type": ({"a": "two", "m": 5}, {
+        "refused": [("invalid_cast", "a")],
+        "null": ({"m": 5}, {}),
+        "text": ({"m": 5, "a__text": "two"}, {"a__text": "text"})}, """
+        refused null text
+        refused null text
+        refused null text"""),
+    "becomes_float": ({"a": 2.5, "m": 5}, {
+        "refused": [("invalid_cast", "a")],
+        "null": ({"m": 5}, {}),
+        "float": ({"m": 5, "a__float8": 2.5}, {"a__float8": "float8"})}, """
+        refused null float
+        refused null float
+        refused null float"""),
+    "other_type_needed": ({"a": 1, "m": "five"}, {"refused": [("invalid_cast", "m")]}, """
+        refused refused refused
+        refused refused refused
+        refused refused refused"""),
+    "both": ({"a": "two", "m": 5, "b": 7}, {
+        "refused": [("invalid_cast", "a")],
+        "twice": [("invalid_cast", "a"), ("unknown_column", "b")],
+        "unknown": [("unknown_column", "b")],
+        "null_column": ({"m": 5, "b": 7}, {"b": "int8"}),
+        "null_extra": ({"m": 5, "_extra": {"b": 7}}, {}),
+        "text_column": ({"m": 5, "b": 7, "a__text": "two"}, {"b": "int8", "a__text": "text"}),
+        "text_extra": ({"m": 5, "_extra": {"b": 7}, "a__text": "two"}, {"a__text": "text"})}, """
+        refused null_column text_column
+        refused null_extra  text_extra
+        twice   unknown     unknown"""),
+    "keys": ({"a": 1, "m": 5, **KEYS}, {
+        "some": ({"a": 1, "m": 5, **dict(list(KEYS.items())[:200]), "_extra": dict(list(KEYS.items())[200:])},
+                 {name: "int8" for name in list(KEYS)[:200]}),
+        "extra": ({"a": 1, "m": 5, "_extra": KEYS}, {}),
+        # Of many faults the first twenty are told.
+        "unknown": [("unknown_column", name) for name in list(KEYS)[:20]]}, """
+        some    some    some
+        extra   extra   extra
+        unknown unknown unknown"""),
+}
+
+def setUpModule():
+    global platform
+    platform = Platform(port=int(os.environ.get("E2E_MATRIX_PORT", "18620"))).__enter__()
+    platform.wait_until_ready()
+
+
+def tearDownModule():
+    platform.__exit__()
+
+
+def send(source, *records):
+    body = "".join(json.dumps(record) + "\n" for record in records)
+    answer = platform.must("POST", f"/v1/ingest/{source}?wait=stored&timeout=30s", body, content_type=NDJSON)
+    return [answer.get(name) for name in ("state", "received", "stored", "filtered", "quarantined", "duplicates")]
+
+
+def columns(dataset):
+    found = platform.must("GET", f"/v1/datasets/{dataset}")["columns"]
+    return {column["name"]: column["type"] for column in found if column["state"] == "applied"}
+
+
+def rows(dataset):
+    text = platform.sql(f"select json_agg(jsonb_strip_nulls(to_jsonb(t) - '{{_batch,_row,_out}}'::text[]) "
+                        f"order by t._batch, t._row) from ws_default.{dataset} t where t.id = 2")
+    return json.loads(text)
+
+
+def meet(event, new, mismatch, mode):
+    """What comes of a cell's record, or why that cannot be said: other cells go on."""
+    try:
+        return sent(event, new, mismatch, mode)
+    except (Exception, SystemExit) as error:
+        return repr(error)
+
+
+def sent(event, new, mismatch, mode):
+    """Sends the event's record into a dataset of its own."""
+    name = f"{event}_{new[:2]}_{mismatch[:2]}_{mode}"
+    key = {} if mode == "append" else {"primary_key": ["id"]}
+    platform.must("PUT", f"/v1/datasets/{name}", json.dumps(
+        {"columns": COLUMNS, "on_new_column": new, "on_type_mismatch": mismatch, **key}))
+    platform.must("PUT", f"/v1/pipelines/{name}", json.dumps(
+        {"source": name, "target": {"dataset": name, "mode": mode}}))
+    before = send(name, BEFORE)
+    record = {"id": 2, **EVENTS[event][0]}
+    counts = send(name, record)
+    quarantine = [([(error["code"], error["column"]) for error in item["errors"]], json.loads(item["raw"]))
+                  for item in platform.must("GET", f"/v1/datasets/{name}/quarantine")["items"]]
+    return {"before": before, "counts": counts, "rows": rows(name), "columns": columns(name), "quarantine": quarantine}
+
+
+def expected(event, new, mismatch, mode):
+    record, outcomes, cells = EVENTS[event]
+    word = cells.strip().splitlines()[NEW.index(new)].split()[MISMATCH.index(mismatch)]
+    outcome = outcomes[word]
+    before = ["stored", 1, 1, 0, 0, 0]
+    if isinstance(outcome, list):
+        return {"before": before, "counts": ["stored", 1, 0, 0, 1, 0], "rows": [BEFORE],
+                "columns": DECLARED, "quarantine": [(outcome, {"id": 2, **record})]}
+    row, added = outcome
+    row = {"id": 2, **row}
+    return {"before": before, "counts": ["stored", 1, 0, 0, 0, 1] if mode == "ignore" else ["stored", 1, 1, 0, 0, 0],
+            "rows": {"append": [BEFORE, row], "upsert": [row], "ignore": [BEFORE]}[mode],
+            "columns": {**DECLARED, **added}, "quarantine": []}
+
+
+class SchemaMatrix(unittest.TestCase):
+    maxDiff = None
+
+    def test_every_cell(self):
+        cells = [(event, new, mismatch, mode) for event in EVENTS for new in NEW for mismatch in MISMATCH
+                 for mode in MODES]
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda cell: meet(*cell), cells))
+        for cell, came in zip(cells, found):
+            with self.subTest("cell", event=cell[0], on_new_column=cell[1], on_type_mismatch=cell[2], mode=cell[3]):
+                self.assertEqual(came, expected(*cell))
+        self.assertEqual(len(found), len(EVENTS) * 27)
+
+    def test_what_is_inferred_takes_what_comes(self):
+        """A dataset that nobody declared: new columns are added, values of another type go to columns of their own."""
+        batches = [
+            ([{"id": 2, "a": 1}], {"id": "int8", "a": "int8"}),
+            ([{"id": 2, "a": 2.5}, {"id": 2, "a": "x"}, {"id": 2, "a": True}, {"id": 2, "a": {"k": 1}}],
+             {"a__float8": "float8", "a__text": "text", "a__bool": "bool", "a__jsonb": "jsonb"}),
+            # What a value becomes does not depend on what comes with it.
+            ([{"id": 2, "a": "2026-01-01T00:00:00Z", "b": None}, {"id": 2, "a": -0.125, "b": [1]}],
+             {"a__timestamptz": "timestamptz", "b": "jsonb"}),
+            ([{"id": "2", "a": "3"}], {}),
+        ]
+        known = {}
+        for records, added in batches:
+            self.assertEqual(send("inferred_all", *records), ["stored", len(records), len(records), 0, 0, 0])
+            known |= added
+            self.assertEqual(columns("inferred_all"), known)
+        self.assertEqual(rows("inferred_all"), [
+            {"id": 2, "a": 1}, {"id": 2, "a__float8": 2.5}, {"id": 2, "a__text": "x"}, {"id": 2, "a__bool": True},
+            {"id": 2, "a__jsonb": {"k": 1}}, {"id": 2, "a__timestamptz": "2026-01-01T00:00:00+00:00"},
+            {"id": 2, "a__float8": -0.125, "b": [1]}, {"id": 2, "a": 3}])
+
+    def test_columns_that_values_would_go_to_are_taken_or_cannot_be(self):
+        """A value that finds no column of its own is kept in `_extra`, under its field's name."""
+        long = "n" * 58
+        self.assertEqual(send("homeless", {"id": 2, "a": 1, "a__text": 5, long: 1})[2:], [1, 0, 0, 0])
+        records = [{"id": 2, "a": "x"}, {"id": 2, "a": "y", "a__text": 6}, {"id": 2, "a": "7"}, {"id": 2, long: "z"},
+                   {"id": 2, "a": 0.5, "a__float8": "f"}]
+        self.assertEqual(send("homeless", *records)[2:], [5, 0, 0, 0])
+        self.assertEqual(rows("homeless"), [
+            {"id": 2, "a": 1, "a__text": 5, long: 1}, {"id": 2, "_extra": {"a": "x"}},
+            {"id": 2, "a__text": 6, "_extra": {"a": "y"}}, {"id": 2, "a": 7}, {"id": 2, "_extra": {long: "z"}},
+            {"id": 2, "a__float8": 0.5, "a__float8__text": "f"}])
+        # Of a field and of what another one's value would be called, both new in one batch, each is stored.
+        self.assertEqual(send("newborn", {"id": 2, "a": 1})[2:], [1, 0, 0, 0])
+        self.assertEqual(send("newborn", {"id": 2, "a": "x"}, {"id": 2, "a__text": 5})[2:], [2, 0, 0, 0])
+        self.assertEqual(rows("newborn"), [{"id": 2, "a": 1}, {"id": 2, "a__text": "x"}, {"id": 2, "a__text": "5"}])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
