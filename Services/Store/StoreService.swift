@@ -17,7 +17,10 @@ public struct StoreService: Sendable {
             service: "store", settings: configuration.service, limits: configuration.http,
             edge: configuration.edge, tls: configuration.tls)
         let catalog = DatasetCatalog(pool: platform.pool)
-        let routes = StoreRoutes(datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog)).routes
+        let routes = StoreRoutes(
+            datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog),
+            heal: HealRoute(catalog: catalog, wakeup: platform.wakeup)
+        ).routes
         // A process that only works still answers /healthz, /readyz and /metrics.
         server = platform.server(routes: configuration.service.role.answersRequests ? routes : [])
         var services: [any Service] = [server]
@@ -68,6 +71,8 @@ public struct StoreService: Sendable {
                 pool: pool, tables: tables, ledger: ledger, wakeup: wakeup, groupBytes: groupBytes, metrics: metrics,
                 logger: logger)
         }
-        return KindDispatch(["load": handler(LoadLedger()), "replace": handler(ReplaceLedger())])
+        return KindDispatch([
+            "load": handler(LoadLedger()), "replace": handler(ReplaceLedger()), "heal": handler(HealLedger()),
+        ])
     }
 }

@@ -53,6 +53,10 @@ static const uint8_t queue_speed_0016[] = {
 #embed "../Migrations/SQL/0016_queue_speed.sql"
 };
 
+static const uint8_t heal_0018[] = {
+#embed "../Migrations/SQL/0018_heal.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -67,6 +71,7 @@ static const struct millrace_migration_file files[] = {
     {"0011_schedules.sql", schedules_0011, sizeof schedules_0011},
     {"0013_outputs.sql", outputs_0013, sizeof outputs_0013},
     {"0016_queue_speed.sql", queue_speed_0016, sizeof queue_speed_0016},
+    {"0018_heal.sql", heal_0018, sizeof heal_0018},
 };
 
 size_t millrace_migration_count(void) {

@@ -142,7 +142,7 @@ struct DeleteQuarantine: PostgresStatement {
     var parameters: [PostgresValue] { batches.batchParameters }
 }
 
-/// Quarantines the records that the chunks bring.
+/// Quarantines the records that the chunks bring. Of one that is quarantined already the bytes stay.
 struct MoveQuarantine: PostgresStatement {
     static let sql = """
         insert into landing.quarantine (batch_id, row, pipeline_id, output, version, dataset_id, stage, errors, raw)
@@ -150,6 +150,8 @@ struct MoveQuarantine: PostgresStatement {
         from landing.chunk c
         cross join unnest(c.fault_rows, c.fault_stages, c.fault_errors, c.fault_raws) as f (row, stage, errors, raw)
         where c.id = any($1)
+        on conflict (batch_id, pipeline_id, output, row) do update set version = excluded.version,
+            dataset_id = excluded.dataset_id, stage = excluded.stage, errors = excluded.errors, at = now()
         """
     var chunks: [ChunkHead]
 
@@ -219,7 +221,7 @@ struct CountRunBatches: PostgresStatement {
     }
 }
 
-/// Sends batches of runs back to transform, each with a job of its own after a delay, in which what transform remembers
+/// Sends batches of runs of one kind back to transform, each with a job of its own after a delay, in which what transform remembers
 /// of the dataset's schema runs out.
 struct ReplayAgain: PostgresStatement {
     static let sql = """
@@ -229,18 +231,20 @@ struct ReplayAgain: PostgresStatement {
             where b.run = c.run and b.ordinal = c.ordinal and b.state in ('transformed', 'dead')
             returning b.run, b.ordinal
         )
-        select queue.enqueue('transform', 'run.replay', $1,
+        select queue.enqueue('transform', $5, $1,
             array_agg(jsonb_build_object('run', run, 'first', ordinal, 'count', 1) order by run, ordinal),
             in_priority => (-1)::int2, in_delay => $4)
         from back having count(*) > 0
         """
     var workspaceID: Int64
+    /// Of transform's jobs.
+    var kind: String
     var chunks: [ChunkHead]
     /// In seconds.
     var delay: Double
 
     var parameters: [PostgresValue] {
-        [.int8(workspaceID), .int8Array(chunks.runs), .int4Array(chunks.ordinals), .float8(delay)]
+        [.int8(workspaceID), .int8Array(chunks.runs), .int4Array(chunks.ordinals), .float8(delay), .text(kind)]
     }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> [Int64] { try row.int8Array(0) }
@@ -287,10 +291,10 @@ extension [ChunkHead] {
         return filter { seen.insert($0.runPlace).inserted }
     }
 
-    fileprivate var batchParameters: [PostgresValue] {
+    var batchParameters: [PostgresValue] {
         [.int8Array(map(\.batchID)), .int8Array(map(\.pipelineID))]
     }
 
-    fileprivate var runs: [Int64] { map { $0.runPlace?.run ?? 0 } }
-    fileprivate var ordinals: [Int32] { map { $0.runPlace?.ordinal ?? 0 } }
+    var runs: [Int64] { map { $0.runPlace?.run ?? 0 } }
+    var ordinals: [Int32] { map { $0.runPlace?.ordinal ?? 0 } }
 }

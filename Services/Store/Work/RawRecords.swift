@@ -71,16 +71,19 @@ enum ReceiptCounts {
     static func adding(quarantined rows: [Int32], to counts: [Int32], ends: [Int32]) -> [Int32]? {
         guard ends.count > 1 else { return nil }
         var counts = counts.count == ends.count * 3 ? counts : [Int32](repeating: 0, count: ends.count * 3)
-        for row in rows {
-            var low = 0
-            var high = ends.count - 1
-            while low < high {
-                let middle = (low + high) / 2
-                if ends[middle] > row { high = middle } else { low = middle + 1 }
-            }
-            counts[3 * low + 1] += 1
-        }
+        for row in rows { counts[3 * request(of: row, ends) + 1] += 1 }
         return counts
+    }
+
+    /// The first request whose end lies past a record.
+    static func request(of row: Int32, _ ends: [Int32]) -> Int {
+        var low = 0
+        var high = ends.count - 1
+        while low < high {
+            let middle = (low + high) / 2
+            if ends[middle] > row { high = middle } else { low = middle + 1 }
+        }
+        return low
     }
 }
 

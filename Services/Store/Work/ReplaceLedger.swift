@@ -1,23 +1,14 @@
 import Postgres
 import Queue
 
-/// Runs that were ended while their chunks were loaded: nothing of the transaction may commit.
-struct RunsEnded: Error {
-    let runs: [Int64]
-}
-
 /// Chunks that take the place of all that their pipeline made of a batch before: jobs of kind `replace`, which have a
 /// chunk for each output that there is now.
 ///
 /// One transaction deletes the old rows of all outputs, wherever they are, and the old quarantine, writes the new
 /// quarantine, the new rows and the ledger, moves the runs on, and settles the jobs. Outputs that there are no more
 /// leave the ledger. Locks in this order: outputs, batches of runs, runs.
-struct ReplaceLedger: ChunkLedger {
-    let settlesEarlier = false
-
-    func find(_ ids: [Int64], _ connection: PostgresConnection) async throws -> [ChunkHead] {
-        try await connection.query(FindReplacements(ids: ids))
-    }
+struct ReplaceLedger: RunLedger {
+    let transformJob = "run.replay"
 
     func begin(_ chunks: [ChunkHead], _ connection: PostgresConnection) async throws {
         let batches = chunks.oneForEachBatch
@@ -53,26 +44,5 @@ struct ReplaceLedger: ChunkLedger {
     func finish(_ chunks: [ChunkHead], _ connection: PostgresConnection) async throws {
         try await connection.execute(CountRunBatches(batches: chunks.oneForEachBatch))
         try await advance(chunks.compactMap(\.runPlace?.run), connection)
-    }
-
-    func leave(_ chunks: [ChunkHead], _ connection: PostgresConnection) async throws {
-        try await connection.execute(MoveRunBatches(batches: chunks.oneForEachBatch, to: .superseded))
-        _ = try await connection.query(AdvanceRuns(runs: chunks.compactMap(\.runPlace?.run)))
-    }
-
-    func transformAgain(
-        _ chunks: [ChunkHead], _ workspaceID: Int64, delay: Double, _ connection: PostgresConnection
-    ) async throws {
-        _ = try await connection.query(ReplayAgain(workspaceID: workspaceID, chunks: chunks, delay: delay))
-    }
-
-    func giveUp(_ chunkID: Int64, job: Int64, error: String, _ connection: PostgresConnection) async throws {
-        let runs = try await connection.query(GiveUpReplacing(chunkID: chunkID, error: error, job: job))
-        _ = try await connection.query(AdvanceRuns(runs: runs))
-    }
-
-    private func advance(_ runs: [Int64], _ connection: PostgresConnection) async throws {
-        let ended = try await connection.query(AdvanceRuns(runs: Array(Set(runs)))).first ?? []
-        guard ended.isEmpty else { throw RunsEnded(runs: ended) }
     }
 }

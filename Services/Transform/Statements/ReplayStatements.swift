@@ -8,6 +8,17 @@ struct ReplayInput: Sendable {
     var isFirst: Bool
 }
 
+/// What a run takes again.
+enum RunKind: String, Sendable {
+    /// Whole batches: what becomes of them takes the place of what there was.
+    case replay
+    /// What is quarantined of batches: what becomes of it comes in addition.
+    case heal
+
+    /// The kind of store's jobs.
+    var storeJob: String { self == .replay ? "replace" : "heal" }
+}
+
 /// The batches among a range of a run's that are still to be transformed, with the version that the run is bound to. No
 /// row where the run has ended.
 struct FindReplayInputs: PostgresStatement {
@@ -68,8 +79,9 @@ struct InsertReplacement: PostgresStatement {
     static let sql = """
         insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
             raw_bytes, body, run, ordinal, received, filtered, quarantined, receipt_received, receipt_counts,
-            fault_rows, fault_stages, fault_errors, fault_raws)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+            fault_rows, fault_stages, fault_errors, fault_raws, tried)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+            $23)
         """
     var id: Int64
     var run: Int64
@@ -77,6 +89,8 @@ struct InsertReplacement: PostgresStatement {
     var output: TransformedOutput
     /// Those of the output.
     var faults: [QuarantinedRecord]
+    /// Ordinals of the records that a heal tried; nil for a replay.
+    var tried: [Int32]?
     /// Of a chunk without rows.
     let emptyBody: [UInt8]
 
@@ -90,15 +104,15 @@ struct InsertReplacement: PostgresStatement {
             .int4(ordinal), .int4(ledger.received), .int4(ledger.filtered), .int4(ledger.quarantined),
             .optional(ledger.receiptReceived) { .int4Array($0) }, .optional(ledger.receiptCounts) { .int4Array($0) },
             .int4Array(faults.map(\.row)), .textArray(faults.map(\.stage)), .jsonArray(faults.map(\.errors)),
-            .byteaArray(faults.map(\.raw)),
+            .byteaArray(faults.map(\.raw)), .optional(tried) { .int4Array($0) },
         ]
     }
 }
 
-/// Enqueues the jobs that replace batches of a run, one for each with all its outputs' chunks.
+/// Enqueues the jobs that store what became of batches of a run, one for each with all its outputs' chunks.
 struct EnqueueReplacements: PostgresStatement {
     static let sql = """
-        select queue.enqueue('store', 'replace', $1, array_agg(job order by ordinal), in_priority => (-1)::int2)
+        select queue.enqueue('store', $5, $1, array_agg(job order by ordinal), in_priority => (-1)::int2)
         from (
             select c.ordinal, jsonb_build_object('chunks', jsonb_agg(c.id order by c.place), 'run', $2::int8,
                 'ordinal', c.ordinal) as job
@@ -106,12 +120,14 @@ struct EnqueueReplacements: PostgresStatement {
         ) batch
         """
     var workspaceID: Int64
+    var kind: RunKind
     /// Of one run.
     var chunks: [InsertReplacement]
 
     var parameters: [PostgresValue] {
         [
             .int8(workspaceID), .int8(chunks[0].run), .int8Array(chunks.map(\.id)), .int4Array(chunks.map(\.ordinal)),
+            .text(kind.storeJob),
         ]
     }
 

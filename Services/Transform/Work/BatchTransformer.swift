@@ -10,6 +10,8 @@ struct TransformedBatch: Sendable {
     var isRepeated: Bool
     /// Nil unless some of the outputs were made before, which then must still be what they were.
     var standing: StandingOutput?
+    /// Ordinals of the records that were run; nil where all were.
+    var chosen: [Int32]?
 }
 
 /// What one output of a batch became.
@@ -42,13 +44,21 @@ struct BatchTransformer: Sendable {
         _ input: TransformInput, _ pipeline: BoundPipeline, payload: [UInt8]
     ) async throws -> TransformedBatch {
         let frame = try BatchFrame(decoding: payload, limit: Self.frameLimit)
-        let decoded = try RecordDecoder().decode(frame)
+        return try await transform(input, pipeline, BatchRecords(frame: frame))
+    }
+
+    func transform(
+        _ input: TransformInput, _ pipeline: BoundPipeline, _ given: BatchRecords
+    ) async throws -> TransformedBatch {
+        let decoded = try given.decode()
         var run = PipelineRun(pipeline.steps, decoded.batch)
         while let request = run.advance() {
             run.supply(try await lookups.find(request, workspaceID: input.workspaceID))
         }
         let outcome = run.output
-        let shares = RecordShares(records: frame.lengths.count, outputs: outcome.outputs)
+        let shares = RecordShares(
+            records: given.ordinals == nil ? given.frame.recordCount : Int(input.receiptEnds.last ?? 0),
+            outputs: outcome.outputs, chosen: given.ordinals)
         var fitted: [FittedOutput] = []
         for (rows, target) in zip(outcome.outputs, pipeline.outputs) {
             fitted.append(try await fit(rows, target.dataset, input.workspaceID))
@@ -76,8 +86,8 @@ struct BatchTransformer: Sendable {
         }
         return TransformedBatch(
             outputs: outputs,
-            quarantined: faults.records(of: frame, input, shares, datasets: fitted.map(\.schema.id)),
-            isRepeated: input.isRepeated, standing: input.standing)
+            quarantined: faults.records(of: given, input, shares, datasets: fitted.map(\.schema.id)),
+            isRepeated: input.isRepeated, standing: input.standing, chosen: given.ordinals)
     }
 
     /// Fits rows to a dataset; none need no agreement.

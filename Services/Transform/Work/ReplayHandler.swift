@@ -4,13 +4,15 @@ import Postgres
 import Queue
 import Records
 
-/// Does the jobs of kind `run.replay`: transforms a range of a run's batches again, under the version that the run is
-/// bound to, and hands to store what is to take the place of what is there. Nothing that anybody sees changes here.
+/// Does the jobs of kinds `run.replay` and `run.heal`: transforms a range of a run's batches again, or what is quarantined
+/// of them, under the version that the run is bound to, and hands to store what became of them. Nothing that anybody
+/// sees changes here.
 ///
 /// The batches of a job are worked on in groups of bounded size. What is done of a job that is then repeated is not
 /// done again: a batch of the run moves on in the transaction that makes its chunk.
 struct ReplayHandler: JobHandler {
     let pool: PostgresPool
+    let kind: RunKind
     let pipelines: PipelineCache
     let transformer: BatchTransformer
     let wakeup: Wakeup
@@ -81,19 +83,13 @@ struct ReplayHandler: JobHandler {
 
     /// Transforms a group, and moves it on in one transaction under the lease; the job stays open.
     private func replay(_ group: [ReplayInput], _ run: Int64, _ lease: Lease) async throws {
-        let statement = FindPayloads(batches: group.map(\.input.batchID))
-        let rows = try await pool.withConnection { try await $0.query(statement) }
-        let payloads = Dictionary(rows, uniquingKeysWith: { first, _ in first })
+        let records = try await RunRecords(pool: pool, kind: kind).find(group, of: run)
         var transformed: [(ordinal: Int32, batch: TransformedBatch)] = []
         for item in group {
-            guard let payload = payloads[item.input.batchID] else {
-                throw JobFailure(
-                    code: "raw_expired", message: "the raw bytes of batch \(item.input.batchID) have expired",
-                    isPermanent: true)
-            }
+            guard let given = records[item.input.batchID] else { continue }
             let pipeline = try await pipelines.pipeline(item.input)
-            let batch = try await transformer.transform(item.input, pipeline, payload: payload)
-            transformed.append((item.ordinal, batch))
+            if kind == .heal { try Self.checkMode(pipeline, item.input.batchID) }
+            transformed.append((item.ordinal, try await transformer.transform(item.input, pipeline, given)))
         }
         let (batches, isFirst) = (transformed, group.contains(where: \.isFirst))
         let (nothing, workspaceID) = (try Zstd.compress([]), group[0].input.workspaceID)
@@ -106,7 +102,8 @@ struct ReplayHandler: JobHandler {
             let count = batches.reduce(0) { $0 + $1.batch.outputs.count }
             let ids = try await connection.query(NextChunkIDs(count: Int32(count)))
             let chunks = Self.replacements(batches, of: run, ids, emptyBody: nothing)
-            try await connection.run(chunks + [EnqueueReplacements(workspaceID: workspaceID, chunks: chunks)])
+            try await connection.run(
+                chunks + [EnqueueReplacements(workspaceID: workspaceID, kind: kind, chunks: chunks)])
             // Only the first ones lock the run: what matters is asked again where rows are replaced.
             if isFirst { _ = try await connection.query(AdvanceRuns(runs: [run])) }
         }
@@ -114,17 +111,27 @@ struct ReplayHandler: JobHandler {
         metrics.transformed(batches.map(\.batch))
     }
 
+    /// What an upsert would do depends on the rows that are there, which a heal does not look at.
+    private static func checkMode(_ pipeline: BoundPipeline, _ batch: Int64) throws(JobFailure) {
+        guard let other = pipeline.outputs.first(where: { $0.mode != .append }) else { return }
+        throw JobFailure(
+            code: "mode",
+            message: "target.mode is \(other.mode.rawValue): batch \(batch) cannot be healed, only replayed",
+            isPermanent: true)
+    }
+
     private static func replacements(
         _ batches: [(ordinal: Int32, batch: TransformedBatch)], of run: Int64, _ ids: [Int64], emptyBody: [UInt8]
     ) -> [InsertReplacement] {
         let outputs = batches.flatMap { ordinal, batch in
             batch.outputs.map { output in
-                (ordinal, output, batch.quarantined.filter { $0.output == output.application.output })
+                (ordinal, output, batch.quarantined.filter { $0.output == output.application.output }, batch.chosen)
             }
         }
         return zip(ids, outputs).map { id, entry in
             InsertReplacement(
-                id: id, run: run, ordinal: entry.0, output: entry.1, faults: entry.2, emptyBody: emptyBody)
+                id: id, run: run, ordinal: entry.0, output: entry.1, faults: entry.2, tried: entry.3,
+                emptyBody: emptyBody)
         }
     }
 }

@@ -23,17 +23,17 @@ struct StagedFaults {
     ///
     /// - Parameter datasets: the id of each output's.
     func records(
-        of frame: BatchFrame, _ input: TransformInput, _ shares: RecordShares, datasets: [Int64]
+        of given: BatchRecords, _ input: TransformInput, _ shares: RecordShares, datasets: [Int64]
     ) -> [QuarantinedRecord] {
         guard !faults.isEmpty else { return [] }
-        let offsets = frame.offsets()
+        let bytes = given.bytes
         return faults.sorted { $0.key < $1.key }.compactMap { row, entry in
             let output = shares.output(of: row)
             guard !input.closed.contains(Int16(output)) else { return nil }
             return QuarantinedRecord(
                 batchID: input.batchID, row: row, pipelineID: input.pipelineID, output: Int16(output),
                 version: input.version, datasetID: datasets[output], stage: entry.stage,
-                errors: Self.json(entry.faults), raw: Array(frame.record(Int(row), offsets: offsets)))
+                errors: Self.json(entry.faults), raw: bytes(row))
         }
     }
 
