@@ -115,7 +115,7 @@ class Heal(unittest.TestCase):
         receipts = self.ingest(3)
         self.expect(3, receipts, healed=False)
         self.mended()
-        status, _, answer = self.heal("?wait=30s")
+        status, answer = self.heal("?wait=30s")
         self.assertEqual((status, answer["healed"], answer["failing"], answer["failed_batches"]), (200, 60, 60, 0))
         self.expect(3, receipts, healed=True)
         run = platform.must("GET", f"/v1/runs/{answer['runs'][0]}")
@@ -123,7 +123,7 @@ class Heal(unittest.TestCase):
                          ("heal", "succeeded", 2, {"done": 3, "total": 3}))
         self.assertEqual(run["records"], {"stored": 60, "filtered": 0, "quarantined": 60, "duplicates": 0})
         # Once more changes nothing.
-        status, _, answer = self.heal("?wait=30s")
+        status, answer = self.heal("?wait=30s")
         self.assertEqual((status, answer["healed"], answer["failing"]), (200, 0, 60))
         self.expect(3, receipts, healed=True)
         # A replay makes the same of it, and a heal after it finds the same records.
@@ -137,7 +137,7 @@ class Heal(unittest.TestCase):
         receipts = self.ingest(6)
         self.mended()
         with self.held():
-            status, _, made = self.heal()
+            status, made = self.heal()
             self.assertEqual(status, 202)
             for _ in range(2):
                 wait_for("store stands still", lambda: platform.sql(
@@ -162,7 +162,7 @@ class Heal(unittest.TestCase):
             thread.join()
         statuses = [answer[0] for answer in answers]
         self.assertEqual(set(statuses) - {200, 409}, set(), answers)
-        self.assertEqual(sum(answer["healed"] for status, _, answer in answers if status == 200), 80, answers)
+        self.assertEqual(sum(answer["healed"] for status, answer in answers if status == 200), 80, answers)
         self.expect(4, receipts, healed=True)
 
 

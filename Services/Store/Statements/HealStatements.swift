@@ -42,8 +42,8 @@ struct LeftRecord: Sendable {
     var wasRefused: Bool
 }
 
-/// Marks the quarantined records that were tried: those that still have the mark at the end are healed. Nobody else sees
-/// it.
+/// Marks the quarantined records that were tried: those that still have the mark at the end are healed. Nobody else
+/// sees it.
 struct LeaveQuarantine: PostgresStatement {
     static let sql = """
         update landing.quarantine q set at = '-infinity'

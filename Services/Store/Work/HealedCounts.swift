@@ -44,8 +44,8 @@ struct HealedCounts {
         outputs[number].stored -= rows
     }
 
-    /// Counts what a chunk brings. Throws `output_moved` where rows would go to another dataset than those of the output
-    /// that are there: a replay finds an output's rows by its one dataset.
+    /// Counts what a chunk brings. Throws `output_moved` where rows would go to another dataset than those that are
+    /// there of the output: a replay finds an output's rows by its one dataset.
     mutating func add(_ chunk: ChunkHead, _ tried: HealTry) throws(JobFailure) {
         let number = place(of: chunk, tried)
         if outputs[number].datasetID != chunk.datasetID, outputs[number].stored > 0, chunk.rows > 0 {

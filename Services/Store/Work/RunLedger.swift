@@ -5,8 +5,8 @@ struct RunsEnded: Error {
     let runs: [Int64]
 }
 
-/// Chunks that a run has made, those of all outputs of a batch in one job. Locks in this order: outputs, batches of runs,
-/// runs.
+/// Chunks that a run has made, those of all outputs of a batch in one job. Locks in this order: outputs, batches of
+/// runs, runs.
 protocol RunLedger: ChunkLedger {
     /// The kind of the jobs that transform a batch again.
     var transformJob: String { get }

@@ -4,9 +4,9 @@ import Postgres
 import Queue
 import Records
 
-/// Does the jobs of kinds `run.replay` and `run.heal`: transforms a range of a run's batches again, or what is quarantined
-/// of them, under the version that the run is bound to, and hands to store what became of them. Nothing that anybody
-/// sees changes here.
+/// Does the jobs of kinds `run.replay` and `run.heal`: transforms a range of a run's batches again, or what is
+/// quarantined of them, under the version that the run is bound to, and hands to store what became of them. Nothing that
+/// anybody sees changes here.
 ///
 /// The batches of a job are worked on in groups of bounded size. What is done of a job that is then repeated is not
 /// done again: a batch of the run moves on in the transaction that makes its chunk.

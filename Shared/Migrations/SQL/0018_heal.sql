@@ -1,7 +1,7 @@
--- Healing: quarantined records are run through the current versions of their pipelines again. Services/README.md, "Heal",
--- says the rules.
--- Locks: columns that may be null are added to landing.chunk and millrace.run_batch, exclusively for a moment and without
--- a rewrite.
+-- Healing: quarantined records are run through the current versions of their pipelines again. Services/README.md,
+-- "Heal", says the rules.
+-- Locks: columns that may be null are added to landing.chunk and millrace.run_batch, exclusively for a moment and
+-- without a rewrite.
 
 -- Ordinals of the records that a heal has tried. Null in chunks of other kinds.
 alter table landing.chunk add column tried int4[];
@@ -9,8 +9,8 @@ alter table landing.chunk add column tried int4[];
 -- How many records of the batch a heal has tried, once their outcome is stored. Null in runs of other kinds.
 alter table millrace.run_batch add column records int4;
 
--- Whether a quarantined record's bytes are all there: landing cuts records beyond its limit, loading keeps the first MiB
--- of those that a table refuses, and nothing of those whose raw bytes had expired.
+-- Whether a quarantined record's bytes are all there: landing cuts records beyond its limit, loading keeps the first
+-- MiB of those that a table refuses, and nothing of those whose raw bytes had expired.
 create function landing.is_whole(in_stage text, in_errors jsonb, in_length int4) returns bool language sql immutable
 return in_length > 0 and case in_stage
     when 'decode' then not in_errors @> '[{"code": "record_too_large"}]'
@@ -22,8 +22,9 @@ create function landing.has_code(in_errors jsonb, in_codes text[]) returns bool 
 return in_codes is null
     or exists (select from jsonb_array_elements(in_errors) e where e ->> 'code' = any(in_codes));
 
--- Makes a run of kind `heal` for each active pipeline that has quarantined records of a dataset, over the batches in which
--- these are: those whose outputs are all stored, a million at most. Null for in_pipeline, in_batches, in_codes: all.
+-- Makes a run of kind `heal` for each active pipeline that has quarantined records of a dataset, over the batches in
+-- which these are: those whose outputs are all stored, a million at most. Null for in_pipeline, in_batches, in_codes:
+-- all.
 -- Where a run of the pipeline is going on over one of the batches, that run comes back as `overlap`, and the
 -- transaction is to be rolled back. Locks the pipelines, in the order of their ids, against changes and other runs.
 create function millrace.start_heals(
