@@ -32,6 +32,18 @@ struct FindFailedRecords: PostgresStatement {
     }
 }
 
+/// Ends work on batches of a run of which nothing is left to heal.
+struct LeaveBatches: PostgresStatement {
+    static let sql = """
+        update millrace.run_batch set state = 'superseded', error = null, dead_letter = null
+        where run = $1 and ordinal = any($2) and state in ('queued', 'dead')
+        """
+    var run: Int64
+    var ordinals: [Int32]
+
+    var parameters: [PostgresValue] { [.int8(run), .int4Array(ordinals)] }
+}
+
 /// How a batch's records are written.
 struct FindBatchFormat: PostgresStatement {
     static let sql = "select format from millrace.batch where id = $1"

@@ -5,8 +5,8 @@ import Queue
 import Records
 
 /// Does the jobs of kinds `run.replay` and `run.heal`: transforms a range of a run's batches again, or what is
-/// quarantined of them, under the version that the run is bound to, and hands to store what became of them. Nothing that
-/// anybody sees changes here.
+/// quarantined of them, under the version that the run is bound to, and hands to store what became of them. Nothing
+/// that anybody sees changes here.
 ///
 /// The batches of a job are worked on in groups of bounded size. What is done of a job that is then repeated is not
 /// done again: a batch of the run moves on in the transaction that makes its chunk.
@@ -92,6 +92,7 @@ struct ReplayHandler: JobHandler {
             transformed.append((item.ordinal, try await transformer.transform(item.input, pipeline, given)))
         }
         let (batches, isFirst) = (transformed, group.contains(where: \.isFirst))
+        let left = group.filter { records[$0.input.batchID] == nil }.map(\.ordinal)
         let (nothing, workspaceID) = (try Zstd.compress([]), group[0].input.workspaceID)
         try await lease.transaction(settling: []) { connection in
             let mark = MarkTransformed(run: run, ordinals: batches.map(\.ordinal))
@@ -99,13 +100,17 @@ struct ReplayHandler: JobHandler {
                 throw JobFailure(
                     code: "overtaken", message: "a batch was transformed meanwhile", retryAfter: .milliseconds(50))
             }
-            let count = batches.reduce(0) { $0 + $1.batch.outputs.count }
-            let ids = try await connection.query(NextChunkIDs(count: Int32(count)))
-            let chunks = Self.replacements(batches, of: run, ids, emptyBody: nothing)
-            try await connection.run(
-                chunks + [EnqueueReplacements(workspaceID: workspaceID, kind: kind, chunks: chunks)])
-            // Only the first ones lock the run: what matters is asked again where rows are replaced.
-            if isFirst { _ = try await connection.query(AdvanceRuns(runs: [run])) }
+            if !left.isEmpty { try await connection.execute(LeaveBatches(run: run, ordinals: left)) }
+            if !batches.isEmpty {
+                let count = batches.reduce(0) { $0 + $1.batch.outputs.count }
+                let ids = try await connection.query(NextChunkIDs(count: Int32(count)))
+                let chunks = Self.replacements(batches, of: run, ids, emptyBody: nothing)
+                let work = EnqueueReplacements(workspaceID: workspaceID, kind: kind, chunks: chunks)
+                try await connection.run(chunks + [work])
+            }
+            // Only the first ones, and what may be the last, lock the run: what matters is asked again where rows are
+            // stored.
+            if isFirst || !left.isEmpty { _ = try await connection.query(AdvanceRuns(runs: [run])) }
         }
         wakeup.notify("store")
         metrics.transformed(batches.map(\.batch))

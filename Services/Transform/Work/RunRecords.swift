@@ -7,7 +7,8 @@ struct RunRecords: Sendable {
     let pool: PostgresPool
     let kind: RunKind
 
-    /// By batch. Errors: `raw_expired` where the raw bytes are needed and gone; those of reading a frame.
+    /// By batch; without those of which nothing is left to heal. Errors: `raw_expired` where the raw bytes are needed and
+    /// gone; those of reading a frame.
     func find(_ group: [ReplayInput], of run: Int64) async throws -> [Int64: BatchRecords] {
         var found: [Int64: BatchRecords] = [:]
         switch kind {
@@ -16,7 +17,10 @@ struct RunRecords: Sendable {
             let payloads = try await payloads(of: batches)
             for batch in batches { found[batch] = BatchRecords(frame: try frame(of: batch, payloads)) }
         case .heal:
-            for item in group { found[item.input.batchID] = try await failed(item.input.batchID, run) }
+            for item in group {
+                let records = try await failed(item.input.batchID, run)
+                if records.frame.recordCount > 0 { found[item.input.batchID] = records }
+            }
         }
         return found
     }
