@@ -86,7 +86,7 @@ let modules: [Target] = [
         "Queue", ["Partitions", "Postgres", "EventLoop", "Lifecycle", "Observability", "JSON", "CTimeZone"],
         exclude: ["README.md"]),
     shared("Records", ["JSON", "CSimdJSON", "CZstd", "CZlib", "COpenSSL", "CTimeZone"], exclude: ["README.md"]),
-    shared("Expressions", ["Records", "JSON", "CGMP", "CPCRE2", "COpenSSL"], exclude: ["README.md"]),
+    shared("Expressions", ["Records", "CGMP", "CPCRE2", "COpenSSL"], exclude: ["README.md"]),
     shared("Access", ["Postgres", "HTTP", "HTTPServer", "JSON", "Observability", "COpenSSL"]),
     shared(
         "Platform",
@@ -153,7 +153,7 @@ let testTargets: [Target] = [
             "TestSupport",
         ], exclude: ["README.md"]),
     tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
-    tests("Expressions", ["Expressions", "Records", "JSON", "Postgres", "TestSupport"]),
+    tests("Expressions", ["Expressions", "Records", "Postgres", "TestSupport"]),
     tests("Platform", ["Ingest", "Transform", "Store", "Analytics"] + base),
     tests("Access", ["Access", "HTTP", "HTTPServer", "Observability", "Postgres", "TestSupport"]),
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),

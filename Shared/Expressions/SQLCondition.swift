@@ -17,7 +17,7 @@ public struct SQLCondition: Sendable {
         let node = try Parser.parse(text)
         var checker = Checker(schema: schema)
         _ = try checker.condition(node, of: purpose)
-        var writer = SQLWriter()
+        var writer = SQLWriter(schema: schema)
         try writer.write(node)
         pieces = writer.pieces
         literals = writer.literals
@@ -33,6 +33,7 @@ public struct SQLCondition: Sendable {
 
 /// Writes a checked expression as SQL. Every operation is in parentheses, so that precedence plays no part.
 private struct SQLWriter {
+    let schema: ExpressionSchema
     /// The text between the parameters.
     var pieces = [""]
     var literals: [String] = []
@@ -64,11 +65,17 @@ private struct SQLWriter {
             try put(operator: symbol, at: node.position)
             try write(operand)
         case .infix(let symbol, let left, let right):
+            let narrow = narrow(symbol, left, right)
             try write(left)
-            // All integers are int8 here: 86400 * 365 * 1000 must not overflow.
-            if left.isIntegerConstant, right.isIntegerConstant { put("::int8") }
+            if narrow.contains(0) {
+                put("::int4")
+            } else if left.isIntegerConstant, right.isIntegerConstant {
+                // All integers are int8 here: 86400 * 365 * 1000 must not overflow.
+                put("::int8")
+            }
             try put(operator: symbol, at: node.position)
             try write(right)
+            if narrow.contains(1) { put("::int4") }
         case .and(let left, let right): try join(left, " and ", right)
         case .or(let left, let right): try join(left, " or ", right)
         case .not(let operand):
@@ -99,6 +106,18 @@ private struct SQLWriter {
         }
     }
 
+    /// The operands that PostgreSQL takes as int4.
+    private func narrow(_ symbol: String, _ left: SyntaxNode, _ right: SyntaxNode) -> Set<Int> {
+        guard let candidates = OperatorCatalog.binary[symbol], candidates.contains(where: { !$0.narrow.isEmpty }) else {
+            return []
+        }
+        var checker = Checker(schema: schema)
+        guard let first = try? checker.check(left).type, let second = try? checker.check(right).type,
+            case .found(let signature) = Resolution.resolve(candidates, [first, second])
+        else { return [] }
+        return signature.narrow
+    }
+
     private mutating func conditional(
         _ operand: SyntaxNode?, _ branches: [SyntaxNode.Branch], _ otherwise: SyntaxNode?
     ) throws(ExpressionError) {
@@ -119,8 +138,8 @@ private struct SQLWriter {
 
     /// Functions are those the checker knows; the parser has brought the keyword forms to plain calls.
     private mutating func call(_ name: String, _ arguments: [SyntaxNode], at position: Int) throws(ExpressionError) {
+        if let special = SpecialCall(rawValue: name) { return try self.special(special, arguments) }
         switch name {
-        case "coalesce", "nullif", "greatest", "least": put("\(name)(")
         case "extract":
             guard let field = arguments.first, case .string(let text) = field.kind, arguments.count == 2,
                 text.utf8.allSatisfy({ $0 | 0x20 &- 0x61 < 26 || $0 == 0x5F })
@@ -128,37 +147,57 @@ private struct SQLWriter {
             put("extract(\(text.lowercased()) from ")
             try write(arguments[1])
             return put(")")
-        case "concat", "concat_ws":
-            put("pg_catalog.\(name)(")
-            try list(arguments, casts: arguments.map { $0.isString ? "text" : nil })
-            return put(")")
         case "sha224", "sha256", "sha384", "sha512":
+            guard arguments.count == 1, !arguments[0].isBytea else { break }
             put("pg_catalog.\(name)(pg_catalog.convert_to(")
             try list(arguments, casts: ["text"])
             return put(", 'UTF8'))")
         default:
-            if arguments.count == 1, let type = TypeName.named(name) {
+            if OperatorCatalog.functions[name] == nil, arguments.count == 1, let type = TypeName.named(name) {
                 return try write(SyntaxNode(.cast(arguments[0], type), at: position))
             }
-            put("pg_catalog.\(Self.quoted(name))(")
         }
-        try list(arguments, casts: Self.narrow(name, arguments))
+        put("pg_catalog.\(Self.quoted(name))(")
+        // PostgreSQL's functions take int4 where this language has int8 only.
+        let known = (OperatorCatalog.functions[name] ?? []).filter { $0.arguments.count == arguments.count }
+        let narrow = known.first { !$0.narrow.isEmpty }?.narrow ?? []
+        try list(arguments, casts: arguments.indices.map { narrow.contains($0) ? "int4" : nil })
         put(")")
     }
 
-    /// PostgreSQL's functions take int4 where this language has int8 only.
-    private static func narrow(_ name: String, _ arguments: [SyntaxNode]) -> [String?] {
-        let places: Set<Int> =
-            switch name {
-            case "repeat", "lpad", "rpad", "left", "right", "round", "trunc": [1]
-            case "chr": [0]
-            case "substr": [1, 2]
-            case "substring" where arguments.count == 3: [1, 2]
-            case "split_part": [2]
-            case "make_date": [0, 1, 2]
-            default: []
+    private mutating func special(_ call: SpecialCall, _ arguments: [SyntaxNode]) throws(ExpressionError) {
+        let name = call.rawValue
+        let texts = arguments.map { $0.isString ? "text" : nil }
+        switch call {
+        case .coalesce, .nullif, .greatest, .least:
+            put("\(name)(")
+            try list(arguments)
+            put(")")
+        case .array:
+            put("(array[")
+            try list(arguments, casts: texts)
+            put("]::text[])")
+        case .similar:
+            put("(")
+            try join(arguments[0], " similar to ", arguments[1])
+            if arguments.count > 2 {
+                put(" escape ")
+                try write(arguments[2])
             }
-        return arguments.indices.map { places.contains($0) ? "int4" : nil }
+            put(")")
+        case .regexpReplace, .regexpLike, .regexpCount, .regexpInstr, .regexpSubstr:
+            put("pg_catalog.\(name)(")
+            let isNarrow = { place in call.narrow.contains(place) && !arguments[place].isString }
+            try list(arguments, casts: arguments.indices.map { isNarrow($0) ? "int4" : nil })
+            put(")")
+        case .concat, .concatWithSeparator, .countNulls, .countNonNulls, .jsonbExtractPath, .jsonbExtractPathText,
+            .jsonbBuildArray, .jsonbBuildObject, .toJSONB:
+            put("pg_catalog.\(name)(")
+            // Parameters for arguments of any type have none that PostgreSQL could tell.
+            let isPath = call == .jsonbExtractPath || call == .jsonbExtractPathText
+            try list(arguments, casts: isPath ? [] : texts)
+            put(")")
+        }
     }
 
     private mutating func list(_ items: [SyntaxNode], casts: [String?] = []) throws(ExpressionError) {
@@ -208,6 +247,23 @@ private struct SQLWriter {
 
 extension SyntaxNode {
     fileprivate var isString: Bool { if case .string = kind { true } else { false } }
+
+    /// Whether it gives bytes, and not text.
+    fileprivate var isBytea: Bool {
+        switch kind {
+        case .cast(_, let type): type.type == .bytea
+        case .call(let name, let arguments):
+            switch name {
+            case "decode", "convert_to", "sha224", "sha256", "sha384", "sha512": true
+            case "coalesce", "nullif", "greatest", "least": arguments.contains(where: \.isBytea)
+            default: false
+            }
+        case .conditional(_, let branches, let otherwise):
+            otherwise?.isBytea == true || branches.contains { $0.value.isBytea }
+        case .infix("||", let left, let right): left.isBytea || right.isBytea
+        default: false
+        }
+    }
 
     /// Made of integer literals alone.
     fileprivate var isIntegerConstant: Bool {

@@ -9,6 +9,14 @@ extension TextInput {
         return try parser.parse(text).timestamp()
     }
 
+    /// `timestamp`: like ``timestamptz(_:)``, but as the text's own clock shows it; its zone is ignored.
+    public static func timestamp(_ text: Span<UInt8>) throws(InputFault) -> Int64 {
+        var parser = DateTimeParser()
+        var fields = try parser.parse(text)
+        fields.zone = nil
+        return try fields.timestamp()
+    }
+
     /// `date`: days since 2000-01-01; `Int64.max` and `Int64.min` for infinity. Takes what ``timestamptz(_:)`` takes.
     public static func date(_ text: Span<UInt8>) throws(InputFault) -> Int64 {
         if text.count == 10, let days = isoDate(text, 0) { return Int64(days) }

@@ -9,6 +9,15 @@ extension TextOutput {
         if isBC { output.append(contentsOf: " BC".utf8) }
     }
 
+    /// Appends `2026-11-20 13:25:00.5`, or `infinity`: a timestamp of no zone.
+    public static func append(timestamp value: Int64, into output: inout [UInt8]) {
+        guard value != .max, value != .min else { return appendInfinity(value, into: &output) }
+        let isBC = appendDay(dayOf(value), into: &output)
+        output.append(0x20)
+        appendTime(value, into: &output)
+        if isBC { output.append(contentsOf: " BC".utf8) }
+    }
+
     /// Appends RFC 3339 in UTC: `2026-11-20T13:25:00.5Z`. Infinity, and years RFC 3339 has not, as PostgreSQL prints
     /// them.
     public static func append(rfc3339 value: Int64, into output: inout [UInt8]) {

@@ -1,32 +1,46 @@
 private import CTimeZone
 
 /// Offsets from UTC by name, as PostgreSQL's default abbreviations and the system's zone files have them.
-enum TimeZoneTable {
-    /// A zone's offset in seconds east.
-    enum Zone {
+public enum TimeZoneTable {
+    /// A zone's offset in seconds east. Points in time are seconds since 2000-01-01.
+    public enum Zone: Sendable {
         case fixed(Int)
         case named(Named)
 
-        /// The offset of a local time, given in seconds since 2000-01-01 as if it were UTC.
-        func offset(local seconds: Int64) -> Int {
+        /// The offset of a local time, given as if it were UTC; of one that occurs twice or never, as PostgreSQL
+        /// chooses.
+        public func offset(local seconds: Int64) -> Int {
             switch self {
             case .fixed(let offset): offset
             case .named(let zone): zone.offset(local: seconds)
             }
         }
+
+        /// The offset at a moment.
+        public func offset(at seconds: Int64) -> Int {
+            switch self {
+            case .fixed(let offset): offset
+            case .named(let zone): zone.offset(at: seconds)
+            }
+        }
     }
 
     /// A zone of the system's files, which live as long as the process.
-    @safe struct Named {
+    @safe public struct Named: @unchecked Sendable {
         fileprivate let pointer: OpaquePointer
 
         func offset(local seconds: Int64) -> Int {
             Int(unsafe mr_zone_local_offset(pointer, seconds + 946_684_800))
         }
+
+        func offset(at seconds: Int64) -> Int {
+            Int(unsafe mr_zone_offset(pointer, seconds + 946_684_800))
+        }
     }
 
-    /// The zone of an abbreviation or a full name in lower case.
-    static func zone(_ name: String) -> Zone? {
+    /// The zone of an abbreviation, or of a full name as the system's files have it, or that in lower case.
+    public static func zone(_ spelled: String) -> Zone? {
+        let name = spelled.lowercased()
         if let offset = abbreviations[name] { return .fixed(offset) }
         switch name {
         case "msk": return named("Europe/Moscow")
@@ -34,6 +48,7 @@ enum TimeZoneTable {
         case "localtime", "posixrules", "factory": return nil
         default: break
         }
+        if spelled != name, let zone = named(spelled) { return zone }
         let parts = name.split(separator: "/", maxSplits: 1)
         if parts.count == 2, let zone = named(capitalised(String(parts[0])) + "/" + parts[1].uppercased()) {
             return zone

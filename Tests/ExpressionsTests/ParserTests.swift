@@ -19,6 +19,16 @@ import Testing
         ("extract(year from date '2024-02-29')", "2024"), ("trim(both 'x' from 'xaxx')", "a"),
         ("substring('abcdef' from 2 for 3)", "bcd"), ("position('c' in 'abc')", "3"), ("5 isnull", "false"),
         ("5 notnull", "true"), ("true is not unknown", "true"), ("'1'::numeric(5,2)", "1.00"),
+        (
+            "timestamptz '2024-07-01 12:00+00' at time zone 'Europe/Berlin' + interval '1 hour'",
+            "2024-07-01 15:00:00+00"
+        ),
+        ("(timestamptz '2024-07-01 12:00+00' at time zone 'Europe/Berlin')::text", "2024-07-01 14:00:00"),
+        ("extract(hour from timestamptz '2024-01-01 12:00+00' at time zone 'Asia/Tokyo')", "21"),
+        ("'abc' similar to '(a|x)%' and true", "true"), ("'abc' not similar to 'a_'", "true"),
+        ("'{\"a\": [1, 2]}'::jsonb #>> '{a,1}'", "2"), ("'{\"a\": 1}'::jsonb ?| array['x', 'a']", "true"),
+        ("'{\"a\": 1}'::jsonb @> '{}'", "true"), ("overlay('abcdef' placing 'X' from 2 for 3)", "aXef"),
+        ("encode('abc'::bytea || '\\x00', 'base64')", "YWJjAA=="), ("array['a', null]::text", "{a,NULL}"),
     ])
     func meansTheSame(_ text: String, _ wanted: String) throws {
         if wanted == "!" {
@@ -42,7 +52,13 @@ import Testing
         ("x ~ '['", 5, "brackets [] not balanced"), ("x ~ y", 5, "a regular expression must be a text literal"),
         ("case when 1 then 2 end", 11, "argument of CASE/WHEN must be type boolean"),
         ("coalesce(1, 'x'::text)", 13, "COALESCE types bigint and text cannot be matched"),
-        ("x::timestamp", 4, "use timestamptz"), ("x::varchar(5)", 11, "varchar takes no length"),
+        ("x::time", 4, "type \"time\" is not supported"), ("x::int8[]", 4, "of arrays only text[]"),
+        ("ts at time zone 'Nowhere'", 17, "time zone \"Nowhere\" not recognized"),
+        ("to_char(ts::date, 'TMMonth')", 19, "TM is not supported"), ("to_date(x, 'IW')", 12, "in to_char only"),
+        ("encode(sha256(x), 'rot13')", 19, "unrecognized encoding"), ("a at local", 6, "syntax error"),
+        ("x similar to y", 14, "must be a text literal"),
+        ("to_jsonb(x)", 1, "could not determine the type"), ("jsonb_build_object('a')", 1, "even number"),
+        ("x::varchar(5)", 11, "varchar takes no length"),
         ("true::date", 5, "cannot cast type boolean to date"), ("\u{e9}\u{e9} = 1 +", 9, "end of input"),
         ("count(*)", 1, "aggregate functions are not allowed here"), ("a.b = 1", 2, "qualified names"),
         ("1 in (select 1)", 7, "subqueries are not supported"), ("12abc", 1, "trailing junk after numeric literal"),

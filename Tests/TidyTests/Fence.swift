@@ -31,7 +31,7 @@ enum Fence {
         "Shared/HTTPServer/TLS/TLSContext.swift": "the handle of OpenSSL's SSL_CTX, and its callback",
         "Shared/HTTPServer/TLS/TLSSession.swift": "the handle of OpenSSL's SSL",
         "Shared/HTTPServer/TLS/TLSTransport.swift": "OpenSSL's BIO over a socket, and its callbacks",
-        "Shared/Expressions/Checking/TextFunctions+changes.swift": "OpenSSL's digests",
+        "Shared/Expressions/Checking/ByteFunctions.swift": "OpenSSL's digests",
         "Shared/Expressions/Values/BigInteger.swift": "GMP's functions over arrays of limbs",
         "Shared/Expressions/Values/Regex.swift": "the handles of PCRE2",
         "Shared/Lifecycle/SignalWatch.swift": "its thread, and reading signals from a pipe",

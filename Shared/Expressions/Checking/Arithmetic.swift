@@ -56,7 +56,7 @@ enum Arithmetic {
             Signature(.numeric, .numeric, result: .numeric, Lift.two(.numeric, canFault: true, Decimal.power)),
         ],
         "&": [bits { a, b in a & b }], "|": [bits { a, b in a | b }], "#": [bits { a, b in a ^ b }],
-        "<<": [bits { a, b in a << (b & 63) }], ">>": [bits { a, b in a >> (b & 63) }],
+        "<<": [bits { a, b in a << (b & 63) }.int4(1)], ">>": [bits { a, b in a >> (b & 63) }.int4(1)],
     ]
 
     static let prefixOperators: [String: [Signature]] = [

@@ -8,31 +8,101 @@ extension Checker {
     mutating func call(
         _ name: String, _ arguments: [SyntaxNode], at position: Int
     ) throws(ExpressionError) -> Plan {
-        switch name {
-        case "coalesce":
-            let (plans, type) = try common(try checked(name, arguments, at: position), arguments, of: "COALESCE")
-            return .coalesce(plans, type)
-        case "greatest", "least": return try extreme(name, arguments, at: position)
-        case "nullif": return try nullIf(arguments, at: position)
-        case "concat", "concat_ws": return try concat(name, arguments, at: position)
-        case "encode": return try encode(arguments, at: position)
-        case "regexp_replace", "regexp_like", "regexp_count", "regexp_substr":
-            return try regexCall(name, arguments, at: position)
-        case "substring" where arguments.count == 2:
+        if let special = SpecialCall(rawValue: name) { return try self.special(special, arguments, at: position) }
+        if name == "substring", arguments.count == 2 {
             let pattern = try check(arguments[1])
             if pattern.type == .text || pattern.type == .unknown, pattern.isConstant {
-                return try regexCall(name, arguments, at: position)
+                return try regexSubstring(arguments, at: position)
             }
-        case _ where Self.volatile.contains(name):
+        }
+        guard !Self.volatile.contains(name) else {
             throw ExpressionError(
                 "function \(name) is not supported: what a pipeline makes of a record must not depend on when it runs",
                 position: position)
-        default: break
         }
         if OperatorCatalog.functions[name] == nil, arguments.count == 1, let type = TypeName.named(name) {
             return try check(SyntaxNode(.cast(arguments[0], type), at: position))
         }
         return try resolved(name, arguments, at: position)
+    }
+
+    private mutating func special(
+        _ call: SpecialCall, _ arguments: [SyntaxNode], at position: Int
+    ) throws(ExpressionError) -> Plan {
+        let name = call.rawValue
+        switch call {
+        case .coalesce:
+            let (plans, type) = try common(try checked(name, arguments, at: position), arguments, of: "COALESCE")
+            return .coalesce(plans, type)
+        case .greatest, .least: return try extreme(name, arguments, at: position)
+        case .nullif: return try nullIf(arguments, at: position)
+        case .concat, .concatWithSeparator: return try concat(name, arguments, at: position)
+        case .countNulls, .countNonNulls:
+            guard !arguments.isEmpty else {
+                throw ExpressionError("function \(name)() does not exist", position: position)
+            }
+            let kernel = Composition.count(nulls: call == .countNulls)
+            return folded(kernel, try values(arguments), .int8)
+        case .regexpLike, .regexpCount, .regexpInstr, .regexpSubstr, .regexpReplace:
+            return try regexCall(call, arguments, at: position)
+        case .similar: return try similar(arguments)
+        case .array: return try textArray(arguments[...])
+        case .jsonbExtractPath, .jsonbExtractPathText:
+            guard let first = arguments.first else {
+                throw ExpressionError("function \(name)() does not exist", position: position)
+            }
+            let plans = [try coerce(try check(first), to: .jsonb, first), try textArray(arguments.dropFirst())]
+            return call == .jsonbExtractPath
+                ? folded(JSONFunctions.atPath, plans, .jsonb) : folded(JSONFunctions.textAtPath, plans, .text)
+        case .jsonbBuildArray, .jsonbBuildObject, .toJSONB: return try buildJSON(call, arguments, at: position)
+        }
+    }
+
+    /// The arguments, each of whatever type it has; of those without one the text.
+    private mutating func values(_ arguments: [SyntaxNode]) throws(ExpressionError) -> [Plan] {
+        var plans: [Plan] = []
+        for argument in arguments {
+            let plan = try check(argument)
+            plans.append(plan.type == .unknown ? try text(plan, argument) : plan)
+        }
+        return plans
+    }
+
+    private mutating func textArray(_ items: ArraySlice<SyntaxNode>) throws(ExpressionError) -> Plan {
+        var texts: [Plan] = []
+        for item in items {
+            let plan = try check(item)
+            guard plan.type == .text || plan.type == .unknown else {
+                throw ExpressionError(
+                    "of arrays only text[] is supported, not \(plan.type.name)[]", position: item.start)
+            }
+            texts.append(try text(plan, item))
+        }
+        return folded(Composition.textArray, texts, .textArray)
+    }
+
+    private mutating func buildJSON(
+        _ call: SpecialCall, _ arguments: [SyntaxNode], at position: Int
+    ) throws(ExpressionError) -> Plan {
+        if call == .toJSONB {
+            guard arguments.count == 1 else {
+                throw ExpressionError("function to_jsonb takes one argument", position: position)
+            }
+            if try check(arguments[0]).type == .unknown {
+                throw ExpressionError("could not determine the type of to_jsonb's argument", position: position)
+            }
+        }
+        let plans = try values(arguments)
+        if call == .jsonbBuildObject {
+            guard plans.count % 2 == 0 else {
+                throw ExpressionError("argument list must have even number of elements", position: position)
+            }
+            for (place, plan) in plans.enumerated() where place % 2 == 0 && [.jsonb, .textArray].contains(plan.type) {
+                throw ExpressionError(
+                    "key value must be scalar, not array, composite, or json", position: arguments[place].start)
+            }
+        }
+        return folded(JSONBuilding.kernel(call, plans.map(\.type)), plans, .jsonb)
     }
 
     private mutating func resolved(
@@ -47,6 +117,7 @@ extension Checker {
             for ((plan, type), node) in zip(zip(plans, signature.arguments), arguments) {
                 coerced.append(try coerce(plan, to: type, node))
             }
+            try checkLiterals(signature, coerced, arguments)
             return folded(signature.kernel, coerced, signature.result)
         case .none: throw ExpressionError("function \(name)(\(types)) does not exist", position: position)
         case .ambiguous:
@@ -97,20 +168,17 @@ extension Checker {
         return folded(Composition.concatenation(separated: name == "concat_ws"), texts, .text)
     }
 
-    /// `encode(sha256(x), 'hex')` and the like: there is no bytea in between.
-    private mutating func encode(_ arguments: [SyntaxNode], at position: Int) throws(ExpressionError) -> Plan {
-        guard arguments.count == 2, case .call(let inner, let texts) = arguments[0].kind, texts.count == 1,
-            let digest = TextFunctions.encodable[inner], case .string(let format) = arguments[1].kind,
-            format.lowercased() == "hex"
-        else {
-            throw ExpressionError(
-                "encode is supported as encode(sha256(x), 'hex'), with sha224, sha256, sha384 or sha512",
-                position: position)
+    /// Refuses literals that the function could not do anything with.
+    private func checkLiterals(
+        _ signature: Signature, _ plans: [Plan], _ nodes: [SyntaxNode]
+    ) throws(ExpressionError) {
+        for (place, check) in signature.checks {
+            guard case .constant(let vector) = plans[place], vector.valid[0] != 0 else { continue }
+            do throws(Fault) {
+                try check(BytesBuffer(vector.values)[0])
+            } catch {
+                throw ExpressionError(error.message, position: nodes[place].start)
+            }
         }
-        let plan = try check(texts[0])
-        guard plan.type == .text || plan.type == .unknown else {
-            throw ExpressionError("function \(inner)(\(plan.type.name)) does not exist", position: position)
-        }
-        return folded(TextFunctions.digest(digest), [try text(plan, texts[0])], .text)
     }
 }

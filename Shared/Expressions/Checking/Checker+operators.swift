@@ -66,12 +66,13 @@ extension Checker {
     ) throws(ExpressionError) -> Plan {
         let plans = [try check(left), try check(right)]
         let types = plans.map(\.type)
-        guard types.contains(.text) || types.contains(.unknown), types != [.jsonb, .unknown],
-            types != [.unknown, .jsonb]
-        else {
-            let what = types.contains(.jsonb) ? "; jsonb cannot be joined here" : ""
+        for (type, kernel) in [(SQLType.jsonb, JSONFunctions.concatenation), (.bytea, Composition.joinBytes)]
+        where types.contains(type) && types.allSatisfy({ $0 == type || $0 == .unknown }) {
+            return folded(kernel, [try coerce(plans[0], to: type, left), try coerce(plans[1], to: type, right)], type)
+        }
+        guard types.contains(.text) || types.contains(.unknown), !types.contains(.textArray) else {
             throw ExpressionError(
-                "operator does not exist: \(types[0].name) || \(types[1].name)\(what)", position: position)
+                "operator does not exist: \(types[0].name) || \(types[1].name)", position: position)
         }
         let texts = [try text(plans[0], left), try text(plans[1], right)]
         return folded(Composition.join, texts, .text)

@@ -29,45 +29,93 @@ extension Checker {
         return folded(RegexFunctions.matches(compiled, negated: negated), [plans[0]], .bool)
     }
 
-    /// `regexp_replace`, `regexp_like`, `regexp_count`, `regexp_substr` and `substring` with a pattern.
-    mutating func regexCall(
+    /// `substring(x from pattern)`: what the first group matched, if there is one.
+    mutating func regexSubstring(_ arguments: [SyntaxNode], at position: Int) throws(ExpressionError) -> Plan {
+        let text = try subject("substring", arguments, at: position)
+        let pattern = try self.pattern(arguments[1], ignoresCase: false)
+        try refuseDoubtfulGroups(pattern, at: arguments[1].position)
+        return folded(RegexFunctions.firstGroup(pattern), [text], .text)
+    }
+
+    /// `x SIMILAR TO pattern [ESCAPE e]`.
+    mutating func similar(_ arguments: [SyntaxNode]) throws(ExpressionError) -> Plan {
+        let node = arguments[1]
+        let plans = try texts("SIMILAR TO", arguments[0], node, at: node.position)
+        let text = try literal(node, "a pattern of SIMILAR TO")
+        let escape = arguments.count > 2 ? try literal(arguments[2], "the escape character") : "\\"
+        do throws(RegexTranslator.Refusal) {
+            let pattern = try SimilarPattern.translate(text, escape: escape)
+            let compiled = try RegexFunctions.compile(pattern, ignoresCase: false)
+            return folded(RegexFunctions.matches(compiled, negated: false), [plans[0]], .bool)
+        } catch {
+            throw ExpressionError(error.message, position: node.position)
+        }
+    }
+
+    private mutating func subject(
         _ name: String, _ arguments: [SyntaxNode], at position: Int
     ) throws(ExpressionError) -> Plan {
-        let replaces = name == "regexp_replace"
+        let plan = try check(arguments[0])
+        guard plan.type == .text || plan.type == .unknown else {
+            throw ExpressionError("function \(name)(\(plan.type.name), unknown) does not exist", position: position)
+        }
+        return try text(plan, arguments[0])
+    }
+
+    /// The functions whose names begin with `regexp_`. Behind text and pattern (and replacement) come numbers and
+    /// flags, at places of their own.
+    mutating func regexCall(
+        _ call: SpecialCall, _ arguments: [SyntaxNode], at position: Int
+    ) throws(ExpressionError) -> Plan {
+        let replaces = call == .regexpReplace
+        let numbers = call.narrow
         let least = replaces ? 3 : 2
-        let most = name == "substring" || name == "regexp_substr" || name == "regexp_count" ? 2 : least + 1
+        let most: Int
+        switch call {
+        case .regexpLike: most = 3
+        case .regexpCount: most = 4
+        case .regexpInstr: most = 7
+        default: most = 6
+        }
         guard (least...most).contains(arguments.count) else {
-            throw ExpressionError(
-                "\(name) takes \(least == most ? "\(least)" : "\(least) or \(most)") arguments here", position: position
-            )
+            throw ExpressionError("\(call.rawValue) takes \(least) to \(most) arguments", position: position)
         }
-        let subject = try check(arguments[0])
-        guard subject.type == .text || subject.type == .unknown else {
-            throw ExpressionError(
-                "function \(name)(\(subject.type.name), unknown) does not exist", position: position)
+        var plans = [try subject(call.rawValue, arguments, at: position)]
+        var flags = ""
+        for place in least..<max(arguments.count, least) {
+            let node = arguments[place]
+            let plan = try check(node)
+            let isFlags = !numbers.contains(place) || (replaces && place == 3 && arguments.count == 4 && plan.isText)
+            if isFlags {
+                flags = try literal(node, "the flags")
+                try checkFlags(flags, isGlobalAllowed: replaces, at: node.position)
+            } else {
+                plans.append(try coerce(plan, to: .int8, node))
+            }
         }
-        let text = try self.text(subject, arguments[0])
-        let flags = arguments.count > least ? try literal(arguments[least], "the flags") : ""
-        if let flag = flags.first(where: { !"gics".contains($0) || ($0 == "g" && !replaces) }) {
-            throw ExpressionError("invalid regular expression option: \"\(flag)\"", position: arguments[least].position)
-        }
-        let ignoresCase = flags.last { "ic".contains($0) } == "i"
-        let pattern = try self.pattern(arguments[1], ignoresCase: ignoresCase)
-        let kernel: Kernel
-        switch name {
-        case "regexp_like": kernel = RegexFunctions.matches(pattern, negated: false)
-        case "regexp_count": kernel = RegexFunctions.count(pattern)
-        case "regexp_substr": kernel = RegexFunctions.first(pattern, group: false)
-        case "substring":
-            try refuseDoubtfulGroups(pattern, at: arguments[1].position)
-            kernel = RegexFunctions.first(pattern, group: true)
+        let pattern = try self.pattern(arguments[1], ignoresCase: flags.last { "ic".contains($0) } == "i")
+        let usesGroup =
+            (call == .regexpSubstr && arguments.count == 6) || (call == .regexpInstr && arguments.count == 7)
+        if usesGroup { try refuseDoubtfulGroups(pattern, at: arguments[1].position) }
+        switch call {
+        case .regexpLike: return folded(RegexFunctions.matches(pattern, negated: false), plans, .bool)
+        case .regexpCount: return folded(RegexFunctions.count(pattern), plans, .int8)
+        case .regexpInstr: return folded(RegexFunctions.place(pattern), plans, .int8)
+        case .regexpSubstr: return folded(RegexFunctions.part(pattern), plans, .text)
         default:
             let pieces = RegexFunctions.pieces(try literal(arguments[2], "the replacement"))
             let usesGroups = pieces.contains { if case .group(let number) = $0 { number > 0 } else { false } }
             if usesGroups { try refuseDoubtfulGroups(pattern, at: arguments[1].position) }
-            kernel = RegexFunctions.replace(pattern, pieces, global: flags.contains("g"))
+            // A number of matches that is given overrules the flag.
+            return folded(RegexFunctions.replace(pattern, pieces, global: flags.contains("g")), plans, .text)
         }
-        return folded(kernel, [text], name == "regexp_like" ? .bool : name == "regexp_count" ? .int8 : .text)
+    }
+
+    private func checkFlags(
+        _ flags: String, isGlobalAllowed: Bool, at position: Int
+    ) throws(ExpressionError) {
+        guard let flag = flags.first(where: { !"gics".contains($0) || ($0 == "g" && !isGlobalAllowed) }) else { return }
+        throw ExpressionError("invalid regular expression option: \"\(flag)\"", position: position)
     }
 
     /// What a group captures may differ from PostgreSQL's choice where alternatives or lookaround are in play.
@@ -78,4 +126,8 @@ extension Checker {
         throw ExpressionError(
             "a regular expression whose groups are captured may hold neither | nor lookaround", position: position)
     }
+}
+
+extension Plan {
+    fileprivate var isText: Bool { type == .text || type == .unknown }
 }

@@ -114,8 +114,8 @@ struct Checker {
                 throw ExpressionError(fault.message, position: node.start)
             }
             return .constant(value)
-        case .field(let name, _) where type == .interval:
-            return .call(Conversion.fromText(.interval), [.field(name, .text)], .interval)
+        case .field(let name, _) where type.isInternal:
+            return .call(Conversion.fromText(type), [.field(name, .text)], type)
         case .field(let name, _): return .field(name, type)
         default: return .call(Conversion.fromText(type), [plan], type)
         }

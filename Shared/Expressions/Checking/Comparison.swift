@@ -15,8 +15,10 @@ enum Comparison: String, CaseIterable, Sendable {
             Signature(.text, .text, result: .bool, text),
             Signature(.bool, .bool, result: .bool, ordered { (a: Bool, b: Bool) in a == b ? 0 : (b ? -1 : 1) }),
             Signature(.timestamptz, .timestamptz, result: .bool, integers),
+            Signature(.timestamp, .timestamp, result: .bool, integers),
             Signature(.date, .date, result: .bool, integers),
             Signature(.uuid, .uuid, result: .bool, text),
+            Signature(.bytea, .bytea, result: .bool, text),
             Signature(
                 .interval, .interval, result: .bool, ordered(Self.compare as @Sendable (Interval, Interval) -> Int)),
         ]
@@ -25,8 +27,8 @@ enum Comparison: String, CaseIterable, Sendable {
             all.append(
                 Signature(
                     .jsonb, .jsonb, result: .bool,
-                    Lift.two(.bool) { (a: Bytes, b: Bytes) in
-                        (JSONBText.comparable(a) == JSONBText.comparable(b)) == wanted
+                    Lift.two(.bool, canFault: true) { (a: Bytes, b: Bytes) throws(Fault) in
+                        JSONBValue.equals(try JSONBValue(a), try JSONBValue(b)) == wanted
                     }))
         }
         return all

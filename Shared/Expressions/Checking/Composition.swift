@@ -82,12 +82,13 @@ enum Composition {
         _ type: SQLType, _ first: Vector, _ second: Vector, _ count: Int, _ takesSecond: (Int) -> Bool
     ) -> Vector {
         switch type {
-        case .int8, .timestamptz, .date: pick(Int64.self, type, first, second, count, takesSecond)
+        case .int8, .timestamptz, .timestamp, .date: pick(Int64.self, type, first, second, count, takesSecond)
         case .float8: pick(Double.self, type, first, second, count, takesSecond)
         case .bool: pick(Bool.self, type, first, second, count, takesSecond)
         case .numeric: pick(Decimal.self, type, first, second, count, takesSecond)
         case .interval: pick(Interval.self, type, first, second, count, takesSecond)
-        case .text, .jsonb, .uuid, .unknown: pick(Bytes.self, type, first, second, count, takesSecond)
+        case .text, .jsonb, .uuid, .bytea, .textArray, .unknown:
+            pick(Bytes.self, type, first, second, count, takesSecond)
         }
     }
 
@@ -135,8 +136,41 @@ enum Composition {
         output.append(value ? UInt8(ascii: "t") : UInt8(ascii: "f"))
     }
 
-    static let join = Lift.text(canFault: true) { (a: Bytes, b: Bytes, output: inout [UInt8]) in
-        output.append(contentsOf: a)
-        output.append(contentsOf: b)
+    /// How many of a row's values are NULL, or are not.
+    static func count(nulls: Bool) -> Kernel {
+        Kernel(canFault: false) { arguments, frame, _ in
+            let isConstant = arguments.allSatisfy(\.isConstant)
+            let count = isConstant ? 1 : frame.count
+            var result = [Int64](repeating: 0, count: count)
+            for argument in arguments {
+                for index in 0..<count {
+                    let isValue = argument.valid[index & argument.mask]
+                    result[index] += Int64(nulls ? isValue ^ 1 : isValue)
+                }
+            }
+            let valid = [UInt8](repeating: 1, count: count)
+            return Vector(.int8, .int64(result), valid: valid, isConstant: isConstant)
+        }
+    }
+
+    /// `ARRAY[…]` of texts.
+    static let textArray = Kernel(canFault: true) { arguments, frame, evaluation in
+        let buffers = arguments.map { BytesBuffer($0.values) }
+        return Lift.build(.textArray, arguments, frame, &evaluation, required: []) { (index, output) throws(Fault) in
+            for (buffer, argument) in zip(buffers, arguments) {
+                let place = index & argument.mask
+                TextArray.append(argument.valid[place] != 0 ? buffer[place] : nil, to: &output)
+            }
+        }
+    }
+
+    static let join = join(.text)
+    static let joinBytes = join(.bytea)
+
+    private static func join(_ type: SQLType) -> Kernel {
+        Lift.text(canFault: true, type: type) { (a: Bytes, b: Bytes, output: inout [UInt8]) in
+            output.append(contentsOf: a)
+            output.append(contentsOf: b)
+        }
     }
 }

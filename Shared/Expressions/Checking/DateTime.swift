@@ -1,47 +1,34 @@
-/// Operators on timestamps, dates and intervals, in UTC.
+/// Operators on timestamps, dates and intervals, in UTC: there a timestamptz and a timestamp are computed alike.
 enum DateTime {
     static let operators: [String: [Signature]] = [
-        "+": [
-            Signature(.timestamptz, .interval, result: .timestamptz, Lift.two(.timestamptz, canFault: true, add)),
+        "+": sums(.timestamptz) + sums(.timestamp) + [
             Signature(
-                .interval, .timestamptz, result: .timestamptz,
-                Lift.two(.timestamptz, canFault: true) {
-                    (a: Interval, b: Int64) throws(Fault) in try add(b, a)
-                }),
-            Signature(
-                .date, .interval, result: .timestamptz,
-                Lift.two(.timestamptz, canFault: true) {
+                .date, .interval, result: .timestamp,
+                Lift.two(.timestamp, canFault: true) {
                     (a: Int64, b: Interval) throws(Fault) in try add(midnight(a), b)
                 }),
             Signature(
-                .interval, .date, result: .timestamptz,
-                Lift.two(.timestamptz, canFault: true) {
+                .interval, .date, result: .timestamp,
+                Lift.two(.timestamp, canFault: true) {
                     (a: Interval, b: Int64) throws(Fault) in try add(midnight(b), a)
                 }),
-            Signature(.date, .int8, result: .date, Lift.two(.date, canFault: true, addDays)),
+            Signature(.date, .int8, result: .date, Lift.two(.date, canFault: true, addDays)).int4(1),
             Signature(
                 .int8, .date, result: .date,
                 Lift.two(.date, canFault: true) {
                     (a: Int64, b: Int64) throws(Fault) in try addDays(b, a)
-                }),
+                }
+            ).int4(0),
             Signature(.interval, .interval, result: .interval, Lift.two(.interval, canFault: true, sum)),
         ],
-        "-": [
+        "-": differences(.timestamptz) + differences(.timestamp) + [
             Signature(
-                .timestamptz, .interval, result: .timestamptz,
-                Lift.two(.timestamptz, canFault: true) {
-                    (a: Int64, b: Interval) throws(Fault) -> Int64? in
-                    guard let negated = try negated(b) else { return nil }
-                    return try add(a, negated)
-                }),
-            Signature(
-                .date, .interval, result: .timestamptz,
-                Lift.two(.timestamptz, canFault: true) {
+                .date, .interval, result: .timestamp,
+                Lift.two(.timestamp, canFault: true) {
                     (a: Int64, b: Interval) throws(Fault) -> Int64? in
                     guard let negated = try negated(b) else { return nil }
                     return try add(midnight(a), negated)
                 }),
-            Signature(.timestamptz, .timestamptz, result: .interval, Lift.two(.interval, canFault: true, difference)),
             Signature(
                 .date, .date, result: .int8,
                 Lift.two(.int8, canFault: true) {
@@ -57,7 +44,8 @@ enum DateTime {
                     (a: Int64, b: Int64) throws(Fault) in
                     guard b != .min else { throw .dateRange }
                     return try addDays(a, -b)
-                }),
+                }
+            ).int4(1),
             Signature(
                 .interval, .interval, result: .interval,
                 Lift.two(.interval, canFault: true) {
@@ -74,11 +62,36 @@ enum DateTime {
                     (a: Double, b: Interval) throws(Fault) in try product(b, a)
                 }),
         ],
+        "/": [Signature(.interval, .float8, result: .interval, Lift.two(.interval, canFault: true, quotient))],
     ]
+
+    private static func sums(_ type: SQLType) -> [Signature] {
+        [
+            Signature(type, .interval, result: type, Lift.two(type, canFault: true, add)),
+            Signature(
+                .interval, type, result: type,
+                Lift.two(type, canFault: true) {
+                    (a: Interval, b: Int64) throws(Fault) in try add(b, a)
+                }),
+        ]
+    }
+
+    private static func differences(_ type: SQLType) -> [Signature] {
+        [
+            Signature(
+                type, .interval, result: type,
+                Lift.two(type, canFault: true) {
+                    (a: Int64, b: Interval) throws(Fault) -> Int64? in
+                    guard let negated = try negated(b) else { return nil }
+                    return try add(a, negated)
+                }),
+            Signature(type, type, result: .interval, Lift.two(.interval, canFault: true, difference)),
+        ]
+    }
 
     static func isInfinite(_ value: Int64) -> Bool { value == .max || value == .min }
 
-    private static func midnight(_ days: Int64) throws(Fault) -> Int64 {
+    static func midnight(_ days: Int64) throws(Fault) -> Int64 {
         if isInfinite(days) { return days }
         guard Calendar.timestampDays.contains(days) else { throw .dateToTimestamp }
         return days * Calendar.microsecondsPerDay
@@ -132,24 +145,33 @@ enum DateTime {
         return Interval(months: months, days: days, microseconds: time)
     }
 
-    /// Fractions of months become days of 30, fractions of days become time.
     private static func product(_ a: Interval, _ factor: Double) throws(Fault) -> Interval? {
-        let months = Double(a.months) * factor
-        let days = Double(a.days) * factor
+        try scaled(Double(a.months) * factor, Double(a.days) * factor, Double(a.microseconds) * factor)
+    }
+
+    private static func quotient(_ a: Interval, _ divisor: Double) throws(Fault) -> Interval? {
+        if divisor == 0 { throw .divisionByZero }
+        return try scaled(Double(a.months) / divisor, Double(a.days) / divisor, Double(a.microseconds) / divisor)
+    }
+
+    /// Fractions of months become days of 30, fractions of days become time.
+    private static func scaled(
+        _ months: Double, _ days: Double, _ microseconds: Double
+    ) throws(Fault) -> Interval {
         guard let wholeMonths = Int32(exactly: months.rounded(.towardZero)),
             let wholeDays = Int32(exactly: days.rounded(.towardZero))
         else { throw .intervalRange }
-        var restDays = ((months - Double(wholeMonths)) * 30 * 1e6).rounded(.toNearestOrEven) / 1e6
+        let restDays = ((months - Double(wholeMonths)) * 30 * 1e6).rounded(.toNearestOrEven) / 1e6
         var seconds =
             ((days - Double(wholeDays) + restDays - restDays.rounded(.towardZero)) * 86_400 * 1e6)
             .rounded(.toNearestOrEven) / 1e6
+        var carried = 0.0
         if seconds.magnitude >= 86_400 {
-            let carried = (seconds / 86_400).rounded(.towardZero)
-            restDays += carried
+            carried = (seconds / 86_400).rounded(.towardZero)
             seconds -= carried * 86_400
         }
-        let time = (Double(a.microseconds) * factor + seconds * 1e6).rounded(.toNearestOrEven)
-        guard time.magnitude < 9.2e18, let more = Int32(exactly: restDays.rounded(.towardZero)) else {
+        let time = (microseconds + seconds * 1e6).rounded(.toNearestOrEven)
+        guard time.magnitude < 9.2e18, let more = Int32(exactly: restDays.rounded(.towardZero) + carried) else {
             throw .intervalRange
         }
         let (sum, overflow) = wholeDays.addingReportingOverflow(more)

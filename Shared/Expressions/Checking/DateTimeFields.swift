@@ -1,40 +1,58 @@
-/// `date_trunc`, `extract`, `date_part`, `to_timestamp` and what makes dates.
+/// `date_trunc`, `extract` and `date_part`.
 enum DateTimeFields {
-    private static let zoned = "timestamp with time zone"
+    static let zoned = "timestamp with time zone"
+    static let unzoned = "timestamp without time zone"
+    static let interval = "interval"
 
     static let all: [String: [Signature]] = [
         "date_trunc": [
             Signature(
-                .text, .timestamptz, result: .timestamptz, byUnit(.timestamptz, of: zoned, truncate))
+                .text, .timestamptz, result: .timestamptz,
+                byUnit(.timestamptz, of: zoned, shortcut: infinity) { (unit, name, value: Int64) throws(Fault) in
+                    try truncate(unit, name, value, type: zoned)
+                }),
+            Signature(
+                .text, .timestamp, result: .timestamp,
+                byUnit(.timestamp, of: unzoned, shortcut: infinity) { (unit, name, value: Int64) throws(Fault) in
+                    try truncate(unit, name, value, type: unzoned)
+                }),
+            Signature(
+                .text, .interval, result: .interval,
+                byUnit(.interval, of: interval, truncateInterval)),
+            Signature(.text, .timestamptz, .text, result: .timestamptz, truncateInZone)
+                .checking(2, TimeZones.check),
         ],
         "extract": [
             Signature(.text, .timestamptz, result: .numeric, byUnit(.numeric, of: zoned, extract)),
+            Signature(
+                .text, .timestamp, result: .numeric,
+                byUnit(.numeric, of: unzoned) { (unit, name, value: Int64) throws(Fault) in
+                    try refuseZone(unit, name, value)
+                    return try extract(unit, name, value)
+                }),
             Signature(.text, .date, result: .numeric, byUnit(.numeric, of: "date", extractDate)),
+            Signature(.text, .interval, result: .numeric, byUnit(.numeric, of: interval, extractInterval)),
         ],
         "date_part": [
+            Signature(.text, .timestamptz, result: .float8, byUnit(.float8, of: zoned, part)),
             Signature(
-                .text, .timestamptz, result: .float8,
-                byUnit(.float8, of: zoned, part)),
+                .text, .timestamp, result: .float8,
+                byUnit(.float8, of: unzoned) { (unit, name, value: Int64) throws(Fault) in
+                    try refuseZone(unit, name, value)
+                    return try part(unit, name, value)
+                }),
             Signature(
                 .text, .date, result: .float8,
-                byUnit(.float8, of: zoned) { (unit, name, value) throws(Fault) in
+                byUnit(.float8, of: zoned) { (unit, name, value: Int64) throws(Fault) in
+                    try refuseZone(unit, name, value)
                     let time = DateTime.isInfinite(value) ? value : value * Calendar.microsecondsPerDay
                     return try part(unit, name, time)
                 }),
+            Signature(.text, .interval, result: .float8, byUnit(.float8, of: interval, intervalPart)),
         ],
-        "to_timestamp": [
-            Signature(.float8, result: .timestamptz, Lift.one(.timestamptz, canFault: true, fromEpoch))
-        ],
-        "make_date": [
-            Signature(.int8, .int8, .int8, result: .date, Lift.three(.date, canFault: true, makeDate))
-        ],
-        "isfinite": [
-            Signature(
-                .date, result: .bool, Lift.one(.bool) { (value: Int64) in !DateTime.isInfinite(value) }),
-            Signature(
-                .timestamptz, result: .bool,
-                Lift.one(.bool) { (value: Int64) in !DateTime.isInfinite(value) }),
-        ],
+        "isfinite": [SQLType.date, .timestamptz, .timestamp].map {
+            Signature($0, result: .bool, Lift.one(.bool) { (value: Int64) in !DateTime.isInfinite(value) })
+        } + [Signature(.interval, result: .bool, Lift.one(.bool) { (_: Interval) in true })],
     ]
 
     enum Unit: String {
@@ -51,20 +69,25 @@ enum DateTimeFields {
         return Unit(rawValue: word) ?? aliases[word]
     }
 
-    /// A kernel of a unit's name and a point in time; the name is nearly always a literal, and then read once.
-    private static func byUnit<R: SQLValue>(
-        _ type: SQLType, of what: String,
-        _ body: @escaping @Sendable (Unit, Bytes, Int64) throws(Fault) -> R?
+    /// Infinity is cut to itself, whatever the unit is called.
+    @Sendable private static func infinity(_ value: Int64) -> Int64? { DateTime.isInfinite(value) ? value : nil }
+
+    /// A kernel of a unit's name and a point in time or an interval; the name is nearly always a literal, and then read
+    /// once. What the shortcut answers needs no unit.
+    private static func byUnit<A: SQLValue, R: SQLValue>(
+        _ type: SQLType, of what: String, shortcut: @escaping @Sendable (A) -> R? = { _ in nil },
+        _ body: @escaping @Sendable (Unit, Bytes, A) throws(Fault) -> R?
     ) -> Kernel {
         Kernel(canFault: true) { arguments, frame, evaluation in
             let names = BytesBuffer(arguments[0].values)
-            let times = IntBuffer(arguments[1].values)
+            let times = A.Buffer(arguments[1].values)
             let (maskA, maskB) = (arguments[0].mask, arguments[1].mask)
             let fixed = arguments[0].isConstant ? unit(names[0]) : nil
             return Lift.run(type, arguments, frame, &evaluation) { (index) throws(Fault) -> R? in
-                let name = names[index & maskA]
+                let (name, time) = (names[index & maskA], times[index & maskB])
+                if let answer = shortcut(time) { return answer }
                 guard let unit = fixed ?? unit(name) else { throw unknown(name, what) }
-                return try body(unit, name, times[index & maskB])
+                return try body(unit, name, time)
             }
         }
     }
@@ -86,11 +109,47 @@ enum DateTimeFields {
         "mils": .millennium,
     ]
 
-    private static func unknown(_ name: Bytes, _ type: String) -> Fault {
+    static func unknown(_ name: Bytes, _ type: String) -> Fault {
         .invalid("unit \"\(String(decoding: name, as: UTF8.self))\" not recognized for type \(type)")
     }
 
-    private static func truncate(_ unit: Unit, _ name: Bytes, _ value: Int64) throws(Fault) -> Int64? {
+    /// Refuses the fields of a zone, which the value has not; of infinity PostgreSQL says NULL.
+    private static func refuseZone(_ unit: Unit, _ name: Bytes, _ value: Int64) throws(Fault) {
+        if DateTime.isInfinite(value) { return }
+        switch unit {
+        case .timezone, .timezoneHour, .timezoneMinute: throw unknown(name, unzoned)
+        default: break
+        }
+    }
+
+    /// `date_trunc` by the clock of a zone.
+    private static let truncateInZone = Kernel(canFault: true) { arguments, frame, evaluation in
+        let (names, zones) = (BytesBuffer(arguments[0].values), BytesBuffer(arguments[2].values))
+        let times = IntBuffer(arguments[1].values)
+        let masks = arguments.map(\.mask)
+        var known = TimeZones.Known()
+        return Lift.run(.timestamptz, arguments, frame, &evaluation) { (index) throws(Fault) -> Int64? in
+            let name = names[index & masks[0]]
+            let value = times[index & masks[1]]
+            if DateTime.isInfinite(value) { return value }
+            guard let unit = unit(name) else { throw unknown(name, zoned) }
+            let zone = try known.zone(zones[index & masks[2]])
+            guard let local = try TimeZones.local(zone, value), let start = try truncate(unit, name, local, type: zoned)
+            else {
+                return nil
+            }
+            switch unit {
+            case .microseconds, .milliseconds, .second, .minute, .hour:
+                // Keeps the offset: within an hour that a clock shows twice it is still the same.
+                return try Calendar.timestamp(days: 0, time: value - local + start)
+            default: return try TimeZones.moment(zone, start)
+            }
+        }
+    }
+
+    private static func truncate(
+        _ unit: Unit, _ name: Bytes, _ value: Int64, type: String
+    ) throws(Fault) -> Int64? {
         if DateTime.isInfinite(value) { return value }
         let (days, time) = Calendar.split(value)
         func cut(_ size: Int64) throws(Fault) -> Int64 {
@@ -115,7 +174,7 @@ enum DateTimeFields {
         case .decade: return try first(date.year.floorDivided(by: 10) * 10)
         case .century: return try first(period(date.year, 100))
         case .millennium: return try first(period(date.year, 1000))
-        default: throw unknown(name, zoned)
+        default: throw unknown(name, type)
         }
     }
 
@@ -210,31 +269,5 @@ enum DateTimeFields {
         case .julian: return Decimal(days + 2_451_545)
         default: throw unknown(name, type)
         }
-    }
-
-    private static func fromEpoch(_ seconds: Double) throws(Fault) -> Int64? {
-        if seconds.isNaN { throw Fault("out_of_range", "timestamp cannot be NaN") }
-        if seconds.isInfinite { return seconds > 0 ? .max : .min }
-        let micros = ((seconds - Double(Calendar.epochSeconds)) * 1_000_000).rounded(.toNearestOrEven)
-        guard micros >= Double(Calendar.timestampDays.lowerBound) * Double(Calendar.microsecondsPerDay),
-            micros < 9_223_371_331_200_000_000
-        else {
-            var text: [UInt8] = []
-            FloatText.write(seconds, to: &text)
-            throw Fault(
-                "out_of_range", "timestamp out of range: \"\(String(decoding: text, as: UTF8.self))\"")
-        }
-        return Int64(micros)
-    }
-
-    private static func makeDate(_ year: Int64, _ month: Int64, _ day: Int64) throws(Fault) -> Int64? {
-        let invalid = Fault(
-            "out_of_range",
-            "date field value out of range: \(year)-\(month < 10 ? "0" : "")\(month)-\(day < 10 ? "0" : "")\(day)"
-        )
-        guard year != 0, year.magnitude <= 6_000_000, (1...12).contains(month) else { throw invalid }
-        let astronomical = year > 0 ? year : year + 1
-        guard day >= 1, day <= Calendar.length(year: astronomical, month: month) else { throw invalid }
-        return Calendar.days(year: astronomical, month: month, day: day)
     }
 }

@@ -1,4 +1,4 @@
-/// Operators and functions of jsonb.
+/// Operators of jsonb, and functions that look at it.
 enum JSONFunctions {
     static let operators: [String: [Signature]] = [
         "->": [
@@ -11,7 +11,8 @@ enum JSONFunctions {
                 .jsonb, .int8, result: .jsonb,
                 Lift.two(.jsonb) { (json: Bytes, number: Int64) in
                     JSONBText.item(json, number)
-                }),
+                }
+            ).int4(1),
         ],
         "->>": [
             Signature(.jsonb, .text, result: .text, text { (json: Bytes, name: Bytes) in JSONBText.field(json, name) }),
@@ -19,8 +20,11 @@ enum JSONFunctions {
                 .jsonb, .int8, result: .text,
                 text { (json: Bytes, number: Int64) in
                     JSONBText.item(json, number)
-                }),
+                }
+            ).int4(1),
         ],
+        "#>": [Signature(.jsonb, .textArray, result: .jsonb, atPath)],
+        "#>>": [Signature(.jsonb, .textArray, result: .text, textAtPath)],
         "?": [
             Signature(
                 .jsonb, .text, result: .bool,
@@ -28,6 +32,36 @@ enum JSONFunctions {
                     JSONBText.hasKey(json, name)
                 })
         ],
+        "?|": [
+            Signature(
+                .jsonb, .textArray, result: .bool,
+                Lift.two(.bool) { (json: Bytes, names: Bytes) in
+                    TextArray.Items(names).contains { $0.map { JSONBText.hasKey(json, $0) } ?? false }
+                })
+        ],
+        "?&": [
+            Signature(
+                .jsonb, .textArray, result: .bool,
+                Lift.two(.bool) { (json: Bytes, names: Bytes) in
+                    TextArray.Items(names).allSatisfy { $0.map { JSONBText.hasKey(json, $0) } ?? true }
+                })
+        ],
+        "@>": [
+            Signature(
+                .jsonb, .jsonb, result: .bool,
+                Lift.two(.bool, canFault: true) { (a: Bytes, b: Bytes) throws(Fault) in
+                    JSONBValue.contains(try JSONBValue(a), try JSONBValue(b))
+                })
+        ],
+        "<@": [
+            Signature(
+                .jsonb, .jsonb, result: .bool,
+                Lift.two(.bool, canFault: true) { (a: Bytes, b: Bytes) throws(Fault) in
+                    JSONBValue.contains(try JSONBValue(b), try JSONBValue(a))
+                })
+        ],
+        "-": removals,
+        "#-": [Signature(.jsonb, .textArray, result: .jsonb, Lift.text(canFault: true, type: .jsonb, cut))],
     ]
 
     static let all: [String: [Signature]] = [
@@ -49,7 +83,11 @@ enum JSONFunctions {
                     return JSONBText.itemCount(json)
                 })
         ],
+        "jsonb_exists": operators["?"] ?? [], "jsonb_contains": operators["@>"] ?? [],
     ]
+
+    static let atPath = Lift.two(.jsonb) { (json: Bytes, path: Bytes) in JSONBText.at(path, of: json) }
+    static let textAtPath = text { (json: Bytes, path: Bytes) in JSONBText.at(path, of: json) }
 
     /// The value found, as text: a string without its quotes, null as NULL.
     private static func text<B: SQLValue>(_ find: @escaping @Sendable (Bytes, B) -> Bytes?) -> Kernel {
@@ -62,7 +100,7 @@ enum JSONFunctions {
                 guard let value = find(json[index & maskA], keys[index & maskB]) else { return absent.append(index) }
                 switch JSONBText.kind(value) {
                 case .null: absent.append(index)
-                case .string: JSONBText.unescape(value, into: &output)
+                case .string: JSONBText.unescape(ValueInput.trimmed(value), into: &output)
                 default: JSONBText.write(value, to: &output)
                 }
             }
@@ -86,5 +124,39 @@ extension JSONBText {
         case .array: return (0..<itemCount(json)).contains { item(json, $0).map(says) ?? false }
         default: return says(json)
         }
+    }
+
+    /// What lies at a path of keys and item numbers; nil if nothing does, or a step is NULL.
+    static func at(_ path: Bytes, of json: Bytes) -> Bytes? {
+        guard TextArray.Items(path).allSatisfy({ $0 != nil }) else { return nil }
+        var value = json
+        for case let step? in TextArray.Items(path) {
+            let found: Bytes? =
+                switch kind(value) {
+                case .object: field(value, step)
+                case .array: number(step).flatMap { item(value, Int64($0)) }
+                default: nil
+                }
+            guard let found else { return nil }
+            value = found
+        }
+        return value
+    }
+
+    /// An item's number in a path, as `strtol` reads it.
+    static func number(_ step: Bytes) -> Int? {
+        var rest = step.drop(while: ValueInput.isSpace)
+        var isNegative = false
+        if let sign = rest.first, sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+") {
+            isNegative = sign == UInt8(ascii: "-")
+            rest = rest.dropFirst()
+        }
+        guard !rest.isEmpty, rest.allSatisfy({ $0 &- 0x30 < 10 }) else { return nil }
+        var value = 0
+        for digit in rest {
+            value = value * 10 + Int(digit &- 0x30)
+            if value > 1 << 31 { return nil }
+        }
+        return Int32(exactly: isNegative ? -value : value).map(Int.init)
     }
 }

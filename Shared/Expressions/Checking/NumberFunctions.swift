@@ -103,7 +103,8 @@ enum NumberFunctions {
             .numeric, .int8, result: .numeric,
             Lift.two(.numeric) { (a: Decimal, places: Int64) in
                 a.rounded(to: Int(min(max(places, -2000), 2000)), rounding())
-            })
+            }
+        ).int4(1)
     }
 
     private static func exponential(_ value: Double) throws(Fault) -> Double? {

@@ -12,9 +12,12 @@ enum OperatorCatalog {
 
     static let functions: [String: [Signature]] = {
         var all = TextFunctions.all
-        for group in [NumberFunctions.all, DateTimeFields.all, JSONFunctions.all] {
-            all.merge(group) { $0 + $1 }
-        }
+        let groups = [
+            NumberFunctions.all, NumberFunctions.trigonometry, NumberFunctions.divisors, DateTimeFields.all,
+            DateTimeMaking.all, TimeZones.all,
+            IntervalFunctions.all, DateFormatFunctions.all, ByteFunctions.all, JSONFunctions.all, JSONFunctions.changes,
+        ]
+        for group in groups { all.merge(group) { $0 + $1 } }
         return all
     }()
 

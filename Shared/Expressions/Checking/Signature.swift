@@ -1,13 +1,38 @@
 /// One function or operator on given argument types.
 struct Signature: Sendable {
+    /// Throws where a literal cannot be what the function wants.
+    typealias LiteralCheck = @Sendable (Bytes) throws(Fault) -> Void
+
     let arguments: [SQLType]
     let result: SQLType
     let kernel: Kernel
+    /// The places of arguments that PostgreSQL takes as int4.
+    private(set) var narrow: Set<Int> = []
+    /// What looks at a text argument that is a literal when the expression is compiled, by place.
+    private(set) var checks: [Int: LiteralCheck] = [:]
 
     init(_ arguments: SQLType..., result: SQLType, _ kernel: Kernel) {
+        self.init(of: arguments, result: result, kernel)
+    }
+
+    init(of arguments: [SQLType], result: SQLType, _ kernel: Kernel) {
         self.arguments = arguments
         self.result = result
         self.kernel = kernel
+    }
+
+    func int4(_ places: Int...) -> Signature { int4(places) }
+
+    func int4(_ places: [Int]) -> Signature {
+        var signature = self
+        signature.narrow = Set(places)
+        return signature
+    }
+
+    func checking(_ place: Int, _ check: @escaping LiteralCheck) -> Signature {
+        var signature = self
+        signature.checks[place] = check
+        return signature
     }
 }
 
@@ -17,7 +42,7 @@ enum Resolution {
     case none
     case ambiguous
 
-    private enum Category { case numeric, string, boolean, dateTime, timespan, user }
+    private enum Category { case numeric, string, boolean, dateTime, timespan, array, user }
 
     static func resolve(_ candidates: [Signature], _ inputs: [SQLType]) -> Resolution {
         let candidates = candidates.filter { $0.arguments.count == inputs.count }
@@ -61,6 +86,9 @@ enum Resolution {
                 wanted = .string
             } else if categories.allSatisfy({ $0 == categories[0] }) {
                 wanted = categories[0]
+            } else if categories.allSatisfy({ $0 == .dateTime || $0 == .timespan }) {
+                // PostgreSQL finds this ambiguous; but untyped fields shall do as points in time.
+                wanted = .dateTime
             } else {
                 isDecided = false
                 continue
@@ -86,9 +114,10 @@ enum Resolution {
         case .int8, .float8, .numeric: .numeric
         case .text, .unknown: .string
         case .bool: .boolean
-        case .date, .timestamptz: .dateTime
+        case .date, .timestamptz, .timestamp: .dateTime
         case .interval: .timespan
-        case .uuid, .jsonb: .user
+        case .textArray: .array
+        case .uuid, .jsonb, .bytea: .user
         }
     }
 

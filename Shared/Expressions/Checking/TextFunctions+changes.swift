@@ -1,5 +1,3 @@
-private import COpenSSL
-
 extension TextFunctions {
     static let changes: [String: [Signature]] = [
         "replace": [Signature(.text, .text, .text, result: .text, Lift.text(canFault: true, replace))],
@@ -13,7 +11,8 @@ extension TextFunctions {
                     guard !overflow, length <= Lift.maximumLength else { throw .tooLong }
                     guard !text.isEmpty else { return }
                     for _ in 0..<max(count, 0) { output.append(contentsOf: text) }
-                })
+                }
+            ).int4(1)
         ],
         "reverse": [
             Signature(
@@ -27,6 +26,28 @@ extension TextFunctions {
                     }
                 })
         ],
+        "overlay": [
+            Signature(
+                .text, .text, .int8, result: .text,
+                Lift.text(canFault: true) {
+                    (text: Bytes, patch: Bytes, start: Int64, output: inout [UInt8]) throws(Fault) in
+                    try overlay(text, patch, start, Int64(UTF8Text.length(patch)), &output)
+                }
+            ).int4(2),
+            Signature(
+                .text, .text, .int8, .int8, result: .text,
+                Kernel(canFault: true) { arguments, frame, evaluation in
+                    let (texts, patches) = (BytesBuffer(arguments[0].values), BytesBuffer(arguments[1].values))
+                    let (starts, counts) = (IntBuffer(arguments[2].values), IntBuffer(arguments[3].values))
+                    let masks = arguments.map(\.mask)
+                    return Lift.build(.text, arguments, frame, &evaluation) { (index, output) throws(Fault) in
+                        try overlay(
+                            texts[index & masks[0]], patches[index & masks[1]], starts[index & masks[2]],
+                            counts[index & masks[3]], &output)
+                    }
+                }
+            ).int4(2, 3),
+        ],
         "lpad": pads(left: true), "rpad": pads(left: false),
         "chr": [
             Signature(
@@ -38,7 +59,8 @@ extension TextFunctions {
                         throw Fault("limit_exceeded", "requested character too large for encoding: \(value)")
                     }
                     UTF8Text.append(value, to: &output)
-                })
+                }
+            ).int4(0)
         ],
         "to_hex": [
             Signature(
@@ -49,33 +71,9 @@ extension TextFunctions {
         ],
     ]
 
-    /// Digests in hexadecimal; those other than md5 are reached as `encode(sha256(x), 'hex')`.
     static let digests: [String: [Signature]] = [
-        "md5": [Signature(.text, result: .text, digest("MD5"))]
+        "md5": [Signature(.text, result: .text, ByteFunctions.digest("MD5", .text))]
     ]
-
-    /// OpenSSL's names of the digests that `encode` takes.
-    static let encodable = ["sha224": "SHA224", "sha256": "SHA256", "sha384": "SHA384", "sha512": "SHA512"]
-
-    static func digest(_ name: String) -> Kernel {
-        Kernel(canFault: false) { arguments, frame, evaluation in
-            let texts = BytesBuffer(arguments[0].values)
-            let mask = arguments[0].mask
-            let method = unsafe EVP_get_digestbyname(name)
-            var hash = [UInt8](repeating: 0, count: 64)
-            return Lift.build(.text, arguments, frame, &evaluation) { (index, output) throws(Fault) in
-                let text = texts[index & mask]
-                var length: UInt32 = 0
-                let isDone = unsafe text.withUnsafeBytes { source in
-                    unsafe hash.withUnsafeMutableBufferPointer { target in
-                        unsafe EVP_Digest(source.baseAddress, source.count, target.baseAddress, &length, method, nil)
-                    }
-                }
-                precondition(isDone == 1, "OpenSSL refused to hash")
-                for byte in hash[..<Int(length)] { ValueOutput.hex(byte, to: &output) }
-            }
-        }
-    }
 
     private static func replace(
         _ text: Bytes, _ from: Bytes, _ to: Bytes, _ output: inout [UInt8]
@@ -107,6 +105,18 @@ extension TextFunctions {
         }
     }
 
+    /// Puts a text in the place of `count` characters from the one numbered `start`.
+    private static func overlay(
+        _ text: Bytes, _ patch: Bytes, _ start: Int64, _ count: Int64, _ output: inout [UInt8]
+    ) throws(Fault) {
+        guard start > 0 else { throw Fault("invalid_argument", "negative substring length not allowed") }
+        let (end, overflow) = start.addingReportingOverflow(count)
+        guard !overflow, Int32(exactly: end) != nil else { throw .range("integer out of range") }
+        output.append(contentsOf: text[..<UTF8Text.advance(text, from: text.startIndex, by: Int(start - 1))])
+        output.append(contentsOf: patch)
+        output.append(contentsOf: text[UTF8Text.advance(text, from: text.startIndex, by: Int(max(end - 1, 0)))...])
+    }
+
     private static func pads(left: Bool) -> [Signature] {
         [
             Signature(
@@ -114,13 +124,15 @@ extension TextFunctions {
                 Lift.text(canFault: true) {
                     (text: Bytes, length: Int64, output: inout [UInt8]) throws(Fault) in
                     try pad(text, length, [0x20], left: left, &output)
-                }),
+                }
+            ).int4(1),
             Signature(
                 .text, .int8, .text, result: .text,
                 Lift.text(canFault: true) {
                     (text: Bytes, length: Int64, fill: Bytes, output: inout [UInt8]) throws(Fault) in
                     try pad(text, length, fill, left: left, &output)
-                }),
+                }
+            ).int4(1),
         ]
     }
 

@@ -45,8 +45,9 @@ enum TextFunctions {
                 .text, .int8, result: .text,
                 Lift.two(.text) { (text: Bytes, start: Int64) in
                     text[UTF8Text.advance(text, from: text.startIndex, by: Int(max(start, 1) - 1))...]
-                }),
-            Signature(.text, .int8, .int8, result: .text, Lift.three(.text, canFault: true, part)),
+                }
+            ).int4(1),
+            Signature(.text, .int8, .int8, result: .text, Lift.three(.text, canFault: true, part)).int4(1, 2),
         ]
         return [
             "substr": substring,
@@ -59,7 +60,8 @@ enum TextFunctions {
                         return limit >= 0
                             ? text[..<UTF8Text.advance(text, from: text.startIndex, by: limit)]
                             : text[..<UTF8Text.retreat(text, by: -limit)]
-                    })
+                    }
+                ).int4(1)
             ],
             "right": [
                 Signature(
@@ -69,12 +71,13 @@ enum TextFunctions {
                         return limit >= 0
                             ? text[UTF8Text.retreat(text, by: limit)...]
                             : text[UTF8Text.advance(text, from: text.startIndex, by: -limit)...]
-                    })
+                    }
+                ).int4(1)
             ],
             "btrim": trims(leading: true, trailing: true), "ltrim": trims(leading: true, trailing: false),
             "rtrim": trims(leading: false, trailing: true),
             "split_part": [
-                Signature(.text, .text, .int8, result: .text, Lift.three(.text, canFault: true, splitPart))
+                Signature(.text, .text, .int8, result: .text, Lift.three(.text, canFault: true, splitPart)).int4(2)
             ],
         ]
     }()

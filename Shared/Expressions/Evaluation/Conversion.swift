@@ -5,7 +5,8 @@ enum Conversion {
     /// What PostgreSQL converts by itself wherever another type is wanted.
     static func isImplicit(_ source: SQLType, _ target: SQLType) -> Bool {
         switch (source, target) {
-        case (.int8, .numeric), (.int8, .float8), (.numeric, .float8), (.date, .timestamptz), (.unknown, _): true
+        case (.int8, .numeric), (.int8, .float8), (.numeric, .float8), (.unknown, _): true
+        case (.date, .timestamptz), (.date, .timestamp), (.timestamp, .timestamptz): true
         default: source == target
         }
     }
@@ -42,13 +43,20 @@ enum Conversion {
                 return Int64(rounded)
             }
         case (.float8, .numeric): return Lift.one(.numeric) { (value: Double) in Decimal(float: value) }
-        case (.date, .timestamptz):
-            return Lift.one(.timestamptz, canFault: true) { (value: Int64) throws(Fault) in
+        case (.date, .timestamptz), (.date, .timestamp):
+            return Lift.one(target, canFault: true) { (value: Int64) throws(Fault) in
                 if value == .max || value == .min { return value }
                 guard Calendar.timestampDays.contains(value) else { throw .dateToTimestamp }
                 return value * Calendar.microsecondsPerDay
             }
-        case (.timestamptz, .date):
+        case (.timestamp, .timestamptz), (.timestamptz, .timestamp):
+            // The time zone is UTC.
+            return Kernel(canFault: false) { arguments, _, _ in
+                var result = arguments[0]
+                result.type = target
+                return result
+            }
+        case (.timestamptz, .date), (.timestamp, .date):
             return Lift.one(.date) { (value: Int64) in
                 value == .max || value == .min ? value : value.floorDivided(by: Calendar.microsecondsPerDay)
             }
@@ -120,10 +128,14 @@ extension Conversion {
         case .bool: written(vector) { (value: Bool, output) in ValueOutput.bool(value, to: &output) }
         case .timestamptz:
             written(vector) { (value: Int64, output) in TextOutput.append(timestamptz: value, into: &output) }
+        case .timestamp:
+            written(vector) { (value: Int64, output) in TextOutput.append(timestamp: value, into: &output) }
         case .date: written(vector) { (value: Int64, output) in TextOutput.append(date: value, into: &output) }
         case .uuid: written(vector) { (value: Bytes, output) in TextOutput.append(uuid: value, into: &output) }
         case .jsonb: written(vector) { (value: Bytes, output) in JSONBText.write(value, to: &output) }
         case .interval: written(vector) { (value: Interval, output) in ValueOutput.interval(value, to: &output) }
+        case .bytea: written(vector) { (value: Bytes, output) in ValueOutput.bytea(value, to: &output) }
+        case .textArray: written(vector) { (value: Bytes, output) in TextArray.write(value, to: &output) }
         }
     }
 
@@ -160,6 +172,18 @@ extension Conversion {
         case .timestamptz:
             return Lift.one(.timestamptz, canFault: true) { (text: Bytes) throws(Fault) in
                 try ValueInput.timestamptz(text)
+            }
+        case .timestamp:
+            return Lift.one(.timestamp, canFault: true) { (text: Bytes) throws(Fault) in
+                try ValueInput.timestamp(text)
+            }
+        case .bytea:
+            return Lift.text(canFault: true, type: .bytea) { (text: Bytes, output: inout [UInt8]) throws(Fault) in
+                try ValueInput.bytea(text, to: &output)
+            }
+        case .textArray:
+            return Lift.text(canFault: true, type: .textArray) { (text: Bytes, output: inout [UInt8]) throws(Fault) in
+                try TextArray.read(text, to: &output)
             }
         }
     }

@@ -38,7 +38,7 @@ enum FieldCast {
             return converted(Conversion.text(of: vector), to: type)
         }
         guard case .variant(let variants) = column.storage else { preconditionFailure("an untyped column of values") }
-        if type != .numeric, type != .text, type != .unknown, type != .interval { return records(column, type) }
+        if type != .numeric, type != .text, type != .unknown { return records(column, type) }
         return converted(Vector(.text, .bytes(text(of: variants)), valid: column.validity), to: type)
     }
 
@@ -107,7 +107,8 @@ extension Vector {
 
     /// The column of a batch with `count` rows that holds these values.
     func column(count: Int) -> Column {
-        let whole = spread(to: count)
+        let own = spread(to: count)
+        let whole = type == .bytea || type == .textArray ? Conversion.text(of: own) : own
         let storage: ColumnStorage
         switch whole.values {
         case .int64(let values): storage = .int64(values)

@@ -153,12 +153,12 @@ extension Plan {
 
         func merged(_ type: SQLType) -> Vector {
             switch type {
-            case .int8, .timestamptz, .date: merged(type, Int64.self)
+            case .int8, .timestamptz, .timestamp, .date: merged(type, Int64.self)
             case .float8: merged(type, Double.self)
             case .bool: merged(type, Bool.self)
             case .numeric: merged(type, Decimal.self)
             case .interval: merged(type, Interval.self)
-            case .text, .jsonb, .uuid, .unknown: merged(type, Bytes.self)
+            case .text, .jsonb, .uuid, .bytea, .textArray, .unknown: merged(type, Bytes.self)
             }
         }
 

@@ -60,23 +60,23 @@ struct Interval: Hashable, Sendable {
 
 /// Typed buffers, one entry a row; absent values have one too.
 enum Values: Sendable {
-    /// int8, timestamptz, date.
+    /// int8, timestamptz, timestamp, date.
     case int64([Int64])
     case float64([Double])
     case bool([UInt8])
-    /// text, jsonb, uuid.
+    /// text, jsonb, uuid, bytea, text[].
     case bytes(ByteColumn)
     case decimal(DecimalBuffer)
     case interval([Interval])
 
     static func zeros(_ type: SQLType, count: Int) -> Values {
         switch type {
-        case .int8, .timestamptz, .date: .int64([Int64](repeating: 0, count: count))
+        case .int8, .timestamptz, .timestamp, .date: .int64([Int64](repeating: 0, count: count))
         case .float8: .float64([Double](repeating: 0, count: count))
         case .bool: .bool([UInt8](repeating: 0, count: count))
         case .numeric: .decimal(DecimalBuffer(zeros: count))
         case .interval: .interval([Interval](repeating: Interval(), count: count))
-        case .text, .jsonb, .uuid, .unknown:
+        case .text, .jsonb, .uuid, .bytea, .textArray, .unknown:
             .bytes(ByteColumn(offsets: [UInt32](repeating: 0, count: count + 1), data: []))
         }
     }

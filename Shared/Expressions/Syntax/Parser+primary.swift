@@ -38,8 +38,9 @@ extension Parser {
             return SyntaxNode(.boolean(word == "true"), at: token.position)
         case "case": return try conditional()
         case "cast" where ahead(1).kind == .leftParen: return try cast()
+        case "array" where ahead(1).kind == .leftBracket: return try array()
         case "array", "row":
-            if [.leftParen, .leftBracket].contains(ahead(1).kind) {
+            if ahead(1).kind == .leftParen {
                 throw ExpressionError("\(word) constructors are not supported", position: token.position)
             }
         default: break
@@ -114,6 +115,18 @@ extension Parser {
         return SyntaxNode(.cast(literal, type), at: start.position)
     }
 
+    /// `ARRAY[…]`.
+    private mutating func array() throws(ExpressionError) -> SyntaxNode {
+        let position = advance().position
+        advance()
+        var items: [SyntaxNode] = []
+        if current.kind != .rightBracket {
+            repeat { items.append(try expression()) } while take(.comma)
+        }
+        try expect(.rightBracket)
+        return SyntaxNode(.call(SpecialCall.array.rawValue, items), at: position)
+    }
+
     // MARK: Calls
 
     private mutating func call(_ name: String, at position: Int) throws(ExpressionError) -> SyntaxNode {
@@ -123,7 +136,7 @@ extension Parser {
         case "position": return try positionCall(at: position)
         case "substring": return try substring(at: position)
         case "trim": return try trim(at: position)
-        case "overlay": throw ExpressionError("overlay is not supported", position: position)
+        case "overlay": return try overlay(at: position)
         default: break
         }
         if take(.rightParen) { return SyntaxNode(.call(name, []), at: position) }
@@ -158,12 +171,30 @@ extension Parser {
         return SyntaxNode(.call("position", [text, needle]), at: position)
     }
 
+    /// `overlay(x placing y from n [for m])`, or the same between commas.
+    private mutating func overlay(at position: Int) throws(ExpressionError) -> SyntaxNode {
+        var arguments = [try expression()]
+        if take(.comma) {
+            arguments += try list()
+        } else {
+            try expectWord("placing")
+            arguments.append(try expression())
+            try expectWord("from")
+            arguments.append(try expression())
+            if takeWord("for") { arguments.append(try expression()) }
+            try expect(.rightParen)
+        }
+        return SyntaxNode(.call("overlay", arguments), at: position)
+    }
+
     private mutating func substring(at position: Int) throws(ExpressionError) -> SyntaxNode {
         let text = try expression()
         if take(.comma) {
             return SyntaxNode(.call("substring", [text] + (try list())), at: position)
         }
-        if current.isWord("similar") { throw ExpressionError("SIMILAR is not supported", position: current.position) }
+        if current.isWord("similar") {
+            throw ExpressionError("substring with SIMILAR is not supported", position: current.position)
+        }
         var start: SyntaxNode?
         var length: SyntaxNode?
         for _ in 0..<2 {

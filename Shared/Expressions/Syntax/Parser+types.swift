@@ -1,5 +1,5 @@
 extension TypeName {
-    /// Names of one word; `time` and `timestamp` are known so that the message can help.
+    /// Names of one word.
     private static let words: [String: TypeName] = [
         "text": TypeName(type: .text), "varchar": TypeName(type: .text),
         "int8": TypeName(type: .int8), "bigint": TypeName(type: .int8),
@@ -12,7 +12,7 @@ extension TypeName {
         "numeric": TypeName(type: .numeric), "decimal": TypeName(type: .numeric), "dec": TypeName(type: .numeric),
         "bool": TypeName(type: .bool), "boolean": TypeName(type: .bool),
         "timestamptz": TypeName(type: .timestamptz), "date": TypeName(type: .date), "uuid": TypeName(type: .uuid),
-        "jsonb": TypeName(type: .jsonb), "interval": TypeName(type: .interval),
+        "jsonb": TypeName(type: .jsonb), "interval": TypeName(type: .interval), "bytea": TypeName(type: .bytea),
     ]
 
     /// Whether a type's name may begin with the word.
@@ -32,7 +32,13 @@ extension Parser {
             if case .quotedName(let word) = token.kind, let type = TypeName.named(word) { return type }
             throw ExpressionError("syntax error at or near \"\(token.text)\"", position: token.position)
         }
-        if current.kind == .leftBracket { throw ExpressionError("arrays are not supported", position: token.position) }
+        if current.kind == .leftBracket {
+            advance()
+            guard word == "text", take(.rightBracket), current.kind != .leftBracket else {
+                throw ExpressionError("of arrays only text[] is supported", position: token.position)
+            }
+            return TypeName(type: .textArray)
+        }
         switch word {
         case "double":
             try expectWord("precision")
@@ -44,9 +50,9 @@ extension Parser {
         case "varchar":
             try refuseLength(word)
             return TypeName(type: .text)
-        case "timestamp", "timestamptz": return try timestamp(word, at: token.position)
+        case "timestamp", "timestamptz": return try timestamp(word)
         case "numeric", "decimal", "dec": return try numeric()
-        case "time", "timetz", "json", "real", "float4", "char", "bpchar", "bytea", "name", "inet", "bit":
+        case "time", "timetz", "json", "real", "float4", "char", "bpchar", "name", "inet", "bit":
             throw ExpressionError(
                 "type \"\(word)\" is not supported; the types are text, int8, float8, numeric, bool, timestamptz, "
                     + "date, uuid and jsonb", position: token.position)
@@ -58,18 +64,14 @@ extension Parser {
         }
     }
 
-    private mutating func timestamp(_ word: String, at position: Int) throws(ExpressionError) -> TypeName {
+    private mutating func timestamp(_ word: String) throws(ExpressionError) -> TypeName {
         try refuseLength(word)
         if word == "timestamptz" { return TypeName(type: .timestamptz) }
-        guard current.isWord("with") else {
-            throw ExpressionError(
-                "type \"timestamp without time zone\" is not supported; use timestamptz (the time zone is UTC)",
-                position: position)
-        }
-        advance()
+        guard current.isWord("with") || current.isWord("without") else { return TypeName(type: .timestamp) }
+        let isZoned = advance().isWord("with")
         try expectWord("time")
         try expectWord("zone")
-        return TypeName(type: .timestamptz)
+        return TypeName(type: isZoned ? .timestamptz : .timestamp)
     }
 
     private mutating func numeric() throws(ExpressionError) -> TypeName {

@@ -187,7 +187,7 @@ struct Parser {
         case .typecast:
             advance()
             return (SyntaxNode(.cast(left, try typeName()), at: token.position), 0)
-        case .leftBracket: throw ExpressionError("arrays are not supported", position: token.position)
+        case .leftBracket: throw ExpressionError("items of arrays are not supported", position: token.position)
         case .name("or"), .name("and"):
             advance()
             let right = try expression(above: power + 1, restricted: false)
@@ -196,7 +196,12 @@ struct Parser {
             advance()
             return (SyntaxNode(.test(.null, left, negated: token.isWord("notnull")), at: token.position), 0)
         case .name("is"): return try isTest(left, restricted: restricted)
-        case .name("at"): throw ExpressionError("AT TIME ZONE is not supported", position: token.position)
+        case .name("at"):
+            advance()
+            try expectWord("time")
+            try expectWord("zone")
+            let zone = try expression(above: power + 1, restricted: false)
+            return (SyntaxNode(.call("timezone", [zone, left]), at: token.position), 0)
         case .name("collate"): throw ExpressionError("COLLATE is not supported", position: token.position)
         default: return try likeOrMembership(left)
         }
@@ -240,7 +245,11 @@ struct Parser {
             let kind = SyntaxNode.Kind.between(left, low, high, symmetric: symmetric, negated: negated)
             return (SyntaxNode(kind, at: position), Power.like)
         case .name("similar"):
-            throw ExpressionError("SIMILAR TO is not supported; use ~ or LIKE", position: word.position)
+            try expectWord("to")
+            let pattern = try expression(above: Power.like + 1, restricted: false)
+            let escape = takeWord("escape") ? [try expression(above: Power.like + 1, restricted: false)] : []
+            let node = SyntaxNode(.call(SpecialCall.similar.rawValue, [left, pattern] + escape), at: position)
+            return (negated ? SyntaxNode(.not(node), at: position) : node, Power.like)
         default:
             let pattern = try expression(above: Power.like + 1, restricted: false)
             let escape = takeWord("escape") ? try expression(above: Power.like + 1, restricted: false) : nil

@@ -1,10 +1,16 @@
 import Records
 
-/// The types that occur inside expressions: those of columns, and two that only live there.
-enum SQLType: Hashable, Sendable {
+/// The types that occur inside expressions: those of columns, and some that only live there.
+enum SQLType: Hashable, Sendable, CaseIterable {
     case text, int8, float8, numeric, bool, timestamptz, date, uuid, jsonb
+    /// A date and a time of day of no zone, as a clock shows them somewhere. Stored, it is read as UTC.
+    case timestamp
     /// Months, days and microseconds, for timestamp arithmetic.
     case interval
+    /// Bytes, between the functions that make and take them.
+    case bytea
+    /// Texts, for the operators that take paths and keys of jsonb (``TextArray``).
+    case textArray
     /// Text, whose type is taken from its context: quoted literals, NULL, and untyped columns.
     case unknown
 
@@ -23,20 +29,23 @@ enum SQLType: Hashable, Sendable {
             }
     }
 
-    /// The column type that stores it; intervals and unknowns are stored as text.
+    /// The column type that stores it; what has none is stored as text.
     var columnType: ColumnType {
         switch self {
-        case .text, .unknown, .interval: .text
+        case .text, .unknown, .interval, .bytea, .textArray: .text
         case .int8: .int8
         case .float8: .float8
         case .numeric: .numeric
         case .bool: .bool
-        case .timestamptz: .timestamptz
+        case .timestamptz, .timestamp: .timestamptz
         case .date: .date
         case .uuid: .uuid
         case .jsonb: .jsonb
         }
     }
+
+    /// Whether untyped columns are read as it by way of text, since no column is of it.
+    var isInternal: Bool { [.timestamp, .interval, .bytea, .textArray].contains(self) }
 
     /// PostgreSQL's name for it in messages.
     var name: String {
@@ -50,7 +59,10 @@ enum SQLType: Hashable, Sendable {
         case .date: "date"
         case .uuid: "uuid"
         case .jsonb: "jsonb"
+        case .timestamp: "timestamp without time zone"
         case .interval: "interval"
+        case .bytea: "bytea"
+        case .textArray: "text[]"
         case .unknown: "unknown"
         }
     }

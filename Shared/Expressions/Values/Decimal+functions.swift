@@ -104,6 +104,24 @@ extension Decimal {
         return sum * BigInteger(Int128(1) << Int128(roots + 1))
     }
 
+    /// `log(base, value)`, with digits to spare in both logarithms.
+    static func logarithm(_ base: Decimal, _ value: Decimal) throws(Fault) -> Decimal? {
+        if base.isNaN || value.isNaN { return .nan }
+        if base.sign < 0 || value.sign < 0 { throw .logarithmOfNegative }
+        if base.sign == 0 || value.sign == 0 { throw .logarithmOfZero }
+        if case .infinity = base { return value.isFinite ? .small(0, scale: 0) : .nan }
+        if case .infinity = value { return value }
+        let weight = value.logarithmWeight - base.logarithmWeight
+        let target = resultScale(16 - weight, base.scale, value.scale)
+        let divisor = base.naturalLogarithm(scale: max(target + weight - base.logarithmWeight, 0) + guardDigits)
+        guard divisor.sign != 0 else { throw .divisionByZero }
+        let dividend = value.naturalLogarithm(scale: max(target + weight - value.logarithmWeight, 0) + guardDigits)
+        let shift = target + divisor.scale - dividend.scale
+        let numerator = shift >= 0 ? dividend.mantissa * .powerOfTen(shift) : dividend.mantissa
+        let denominator = shift >= 0 ? divisor.mantissa : divisor.mantissa * .powerOfTen(-shift)
+        return try checked(roundedQuotient(numerator, denominator), scale: target)
+    }
+
     // MARK: Powers
 
     static func power(_ base: Decimal, _ exponent: Decimal) throws(Fault) -> Decimal? {
@@ -125,7 +143,9 @@ extension Decimal {
             return try power(base, times: Int(times))
         }
         if base.sign == 0 { return Decimal.small(0, scale: 0).padded(to: 16) }
-        return try fractionalPower(base, exponent)
+        let value = try fractionalPower(base.magnitude, exponent)
+        let isOdd = isWhole && (whole.digits.last ?? 0) % 2 == 1
+        return base.sign < 0 && isOdd ? -value : value
     }
 
     private static func power(_ base: Decimal, times: Int) throws(Fault) -> Decimal {
@@ -192,4 +212,32 @@ extension Decimal {
         let zeros = sign == 0 ? scale : min(digits.reversed().prefix { $0 == 0 }.count, scale)
         return rounded(to: scale - zeros)
     }
+}
+
+// MARK: Divisors and buckets
+
+extension Decimal {
+    static func greatestDivisor(_ a: Decimal, _ b: Decimal) -> Decimal {
+        guard a.isFinite, b.isFinite else { return .nan }
+        let scale = max(a.scale, b.scale)
+        return Decimal(greatestDivisor(a.mantissa(atScale: scale), b.mantissa(atScale: scale)), scale: scale)
+    }
+
+    static func leastMultiple(_ a: Decimal, _ b: Decimal) throws(Fault) -> Decimal? {
+        guard a.isFinite, b.isFinite else { return .nan }
+        let scale = max(a.scale, b.scale)
+        let (x, y) = (a.mantissa(atScale: scale), b.mantissa(atScale: scale))
+        if x.isZero || y.isZero { return Decimal(BigInteger(0), scale: scale) }
+        let parts = x.quotientAndRemainder(dividingBy: greatestDivisor(x, y))
+        return try checked((parts.quotient * y).magnitude, scale: scale)
+    }
+
+    private static func greatestDivisor(_ a: BigInteger, _ b: BigInteger) -> BigInteger {
+        var (x, y) = (a.magnitude, b.magnitude)
+        while !y.isZero { (x, y) = (y, x.quotientAndRemainder(dividingBy: y).remainder) }
+        return x
+    }
+
+    /// Digits after the point without zeros at the end; nil of NaN and infinity.
+    var leastScale: Int64? { isFinite ? Int64(trimmed.scale) : nil }
 }

@@ -87,7 +87,11 @@ enum FloatText {
         var digits = short.digits
         var exponent = short.exponent
         if digits.count > wanted || !value.isNormal {
-            (digits, exponent) = exact(value.magnitude, digits: wanted, exponent: exponent)
+            (digits, exponent) = exact(value.magnitude, digits: wanted, exponent: short.exponent)
+            // The shortest digits of a tiny number may begin one place above its own.
+            if digits.count < wanted {
+                (digits, exponent) = exact(value.magnitude, digits: wanted, exponent: short.exponent - 1)
+            }
         }
         while digits.count > 1, digits.last == 0 { digits.removeLast() }
         let scale = digits.count - 1 - exponent

@@ -1,5 +1,3 @@
-internal import JSON
-
 /// jsonb values as they lie: JSON text that is known to be valid.
 enum JSONBText {
     enum Kind: String { case object, array, string, number, boolean, null }
@@ -165,57 +163,16 @@ enum JSONBText {
 // MARK: - PostgreSQL's printed form
 
 extension JSONBText {
-    /// Reads JSON as jsonb's input function does.
-    static func parse(_ text: Bytes) throws(Fault) -> JSONValue {
-        do throws(JSONError) {
-            return try JSONValue.parse(Array(text))
-        } catch {
-            throw Fault("invalid_cast", "invalid input syntax for type json")
-        }
-    }
-
     /// Appends the value as PostgreSQL prints a jsonb.
     static func write(_ text: Bytes, to output: inout [UInt8]) {
         switch kind(text) {
         case .object, .array, .string:
-            guard let value = try? parse(text) else { return output.append(contentsOf: text) }
-            write(value, to: &output)
-        case .number: write(number: ValueInput.trimmed(text), to: &output)
+            guard let value = try? JSONBValue(text) else { return output.append(contentsOf: text) }
+            value.write(to: &output)
+        case .number:
+            let number = ValueInput.trimmed(text)
+            if let value = Decimal(number) { value.write(to: &output) } else { output.append(contentsOf: number) }
         case .boolean, .null: output.append(contentsOf: ValueInput.trimmed(text))
-        }
-    }
-
-    private static func write(number text: Bytes, to output: inout [UInt8]) {
-        if let value = Decimal(text) { value.write(to: &output) } else { output.append(contentsOf: text) }
-    }
-
-    private static func write(_ value: JSONValue, to output: inout [UInt8]) {
-        switch value {
-        case .null: output.append(contentsOf: "null".utf8)
-        case .bool(let flag): ValueOutput.bool(flag, to: &output)
-        case .number(let number): write(number: Bytes(number.text.utf8), to: &output)
-        case .string(let string): quote(string.utf8, to: &output)
-        case .array(let items):
-            output.append(UInt8(ascii: "["))
-            for (index, item) in items.enumerated() {
-                if index > 0 { output.append(contentsOf: ", ".utf8) }
-                write(item, to: &output)
-            }
-            output.append(UInt8(ascii: "]"))
-        case .object(let object):
-            // jsonb keeps keys by length, then by bytes.
-            let members = object.members.sorted {
-                let (a, b) = ($0.key.utf8, $1.key.utf8)
-                return a.count != b.count ? a.count < b.count : a.lexicographicallyPrecedes(b)
-            }
-            output.append(UInt8(ascii: "{"))
-            for (index, member) in members.enumerated() {
-                if index > 0 { output.append(contentsOf: ", ".utf8) }
-                quote(member.key.utf8, to: &output)
-                output.append(contentsOf: ": ".utf8)
-                write(member.value, to: &output)
-            }
-            output.append(UInt8(ascii: "}"))
         }
     }
 
@@ -239,30 +196,5 @@ extension JSONBText {
             }
         }
         output.append(UInt8(ascii: "\""))
-    }
-
-    /// A form in which equal jsonb values are equal bytes: as printed, numbers without trailing zeros.
-    static func comparable(_ text: Bytes) -> [UInt8] {
-        var output: [UInt8] = []
-        guard let value = try? parse(text) else { return Array(text) }
-        write(simplified(value), to: &output)
-        return output
-    }
-
-    private static func simplified(_ value: JSONValue) -> JSONValue {
-        switch value {
-        case .number(let number):
-            guard let decimal = Decimal(Bytes(number.text.utf8)) else { return value }
-            var text = decimal.text
-            if text.contains(".") {
-                while text.hasSuffix("0") { text.removeLast() }
-                if text.hasSuffix(".") { text.removeLast() }
-            }
-            return JSONNumber(text: text).map(JSONValue.number) ?? value
-        case .array(let items): return .array(items.map(simplified))
-        case .object(let object):
-            return .object(JSONObject(object.members.map { ($0.key, simplified($0.value)) }))
-        default: return value
-        }
     }
 }

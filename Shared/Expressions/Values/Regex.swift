@@ -103,11 +103,16 @@ private import CPCRE2
     }
 
     /// The longest or shortest match of those that begin first at or after `start`.
+    ///
+    /// Where the first match begins the bounded search says; how long it is PCRE2's other algorithm, which alone would
+    /// look at the rest of the text from every place of it.
     mutating func find(
         _ text: Bytes, from start: Int, _ preference: RegexTranslator.Preference
     ) throws(Fault) -> Range<Int>? {
-        let options = UInt32(PCRE2_NO_UTF_CHECK) | (preference == .shortest ? UInt32(PCRE2_DFA_SHORTEST) : 0)
-        let offset = start - text.startIndex
+        guard try match(text, from: start), let first = range(0, in: text) else { return nil }
+        let options =
+            UInt32(PCRE2_NO_UTF_CHECK) | PCRE2_ANCHORED | (preference == .shortest ? UInt32(PCRE2_DFA_SHORTEST) : 0)
+        let offset = first.lowerBound - text.startIndex
         let found = unsafe text.withUnsafeBufferPointer { subject in
             unsafe workspace.withUnsafeMutableBufferPointer { space in
                 unsafe pcre2_dfa_match_8(

@@ -21,7 +21,7 @@ extension ValueInput {
                 index += 1
                 continue
             }
-            guard let amount = Decimal(Bytes(word.utf8)), amount.isFinite else { throw invalid }
+            guard let amount = Decimal(Bytes(word.utf8)), amount.isFinite, !word.contains("e") else { throw invalid }
             let unit = index + 1 < words.count && words[index + 1].first?.isLetter == true ? words[index + 1] : nil
             if unit == nil, index + 1 < words.count, words[index + 1].contains(":") {
                 // A bare number before a clock time is days.

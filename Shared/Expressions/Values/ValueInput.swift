@@ -50,6 +50,16 @@ enum ValueInput {
         }
     }
 
+    /// A zone in the text is read and ignored.
+    static func timestamp(_ text: Bytes) throws(Fault) -> Int64 {
+        do throws(InputFault) {
+            return try TextInput.timestamp(text.span)
+        } catch {
+            let fault = Fault(error, .timestamptz, text)
+            throw Fault(fault.code, fault.message.replacing("timestamp with time zone", with: "timestamp"))
+        }
+    }
+
     static func date(_ text: Bytes) throws(Fault) -> Int64 {
         do throws(InputFault) { return try TextInput.date(text.span) } catch { throw Fault(error, .date, text) }
     }
@@ -66,6 +76,12 @@ enum ValueInput {
     static func jsonb(_ text: Bytes) throws(Fault) -> Bytes {
         if let wrong = JSONText.check(text.span) { throw Fault("invalid_cast", wrong.message) }
         return text
+    }
+
+    /// Bytes in PostgreSQL's hexadecimal form, or in its older one of escapes.
+    static func bytea(_ text: Bytes, to output: inout [UInt8]) throws(Fault) {
+        if text.starts(with: "\\x".utf8) { return try ByteFunctions.hexadecimal(text.dropFirst(2), to: &output) }
+        try ByteFunctions.unescape(text, to: &output)
     }
 
     static func nibble(_ byte: UInt8) -> UInt8? {

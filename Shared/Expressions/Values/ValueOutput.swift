@@ -40,6 +40,12 @@ enum ValueOutput {
         output.append(low < 10 ? low + 0x30 : low + 0x57)
     }
 
+    /// `\x` and the bytes in hexadecimal.
+    static func bytea(_ value: Bytes, to output: inout [UInt8]) {
+        output.append(contentsOf: "\\x".utf8)
+        for byte in value { hex(byte, to: &output) }
+    }
+
     static func interval(_ value: Interval, to output: inout [UInt8]) {
         let start = output.count
         var negativeBefore = false

@@ -31,7 +31,7 @@ extension ExpressionGenerator {
     private mutating func anything(_ depth: Int) -> String { any(depth) }
 
     /// A small whole number for lengths and positions, which PostgreSQL wants as int4.
-    private mutating func small() -> String {
+    mutating func small() -> String {
         random.chance(70)
             ? random.pick(["0", "1", "2", "3", "5", "-1", "-2", "8"]) : "(\(column(.int)) % 7::int8)::int4"
     }
@@ -70,11 +70,12 @@ extension ExpressionGenerator {
     }
 
     mutating func timestamp(_ depth: Int) -> String {
-        switch random.below(6) {
-        case 0, 1: "(\(make(.timestamp, depth)) \(random.pick(["+", "-"])) \(interval()))"
+        switch random.below(7) {
+        case 0, 1: "(\(make(.timestamp, depth)) \(random.pick(["+", "-"])) \(operand(.interval, 0)))"
         case 2: "date_trunc('\(random.pick(Self.units))', \(make(.timestamp, depth)))"
         case 3: "(\(make(.date, depth)))::timestamptz"
-        case 4: "to_timestamp((\(make(.int, depth)) % 4000000000::int8)::float8 / 8)"
+        case 4: "(\(make(.local, depth)) at time zone '\(random.pick(Self.zones))')"
+        case 5: "to_timestamp((\(make(.int, depth)) % 4000000000::int8)::float8 / 8)"
         default: "(\(make(.timestamp, depth))::text)::timestamptz"
         }
     }
@@ -84,14 +85,25 @@ extension ExpressionGenerator {
         "century", "millennium",
     ]
 
-    private mutating func interval() -> String {
-        "interval '\(random.pick(Self.intervals))'"
+    mutating func local(_ depth: Int) -> String {
+        switch random.below(4) {
+        case 0: "(\(make(.timestamp, depth)) at time zone '\(random.pick(Self.zones))')"
+        case 1: "(\(make(.date, depth)) \(random.pick(["+", "-"])) \(operand(.interval, 0)))"
+        case 2: "(\(make(.timestamp, depth)))::timestamp"
+        default: "(\(make(.local, depth)) \(random.pick(["+", "-"])) \(operand(.interval, 0)))"
+        }
     }
 
-    private static let intervals = [
-        "1 day", "-1 month", "1 year 2 mons 3 days 04:05:06.789", "90 minutes", "1.5 days", "2 weeks", "100 years",
-        "-00:00:01",
-    ]
+    private static let zones = ["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "EST", "UTC"]
+
+    mutating func interval(_ depth: Int) -> String {
+        switch random.below(4) {
+        case 0: "(\(make(.timestamp, depth)) - \(operand(.timestamp, depth)))"
+        case 1: "(\(make(.interval, depth)) \(random.pick(["+", "-"])) \(operand(.interval, 0)))"
+        case 2: "age(\(make(.timestamp, depth)), \(column(.timestamp)))"
+        default: "(\(make(.interval, depth)) * \(random.pick(["2", "0.5", "-1.25"]))::float8)"
+        }
+    }
 
     mutating func date(_ depth: Int) -> String {
         switch random.below(4) {

@@ -4,12 +4,13 @@
 /// a column in it, since PostgreSQL computes constant parts when it plans, where they may fail although no row needs
 /// them.
 struct ExpressionGenerator {
-    enum Kind: CaseIterable { case int, float, numeric, text, bool, timestamp, date, json, uuid }
+    enum Kind: CaseIterable { case int, float, numeric, text, bool, timestamp, local, interval, date, json, uuid }
 
     /// The columns of each kind; `Oracle` makes them.
     static let columns: [Kind: [String]] = [
         .int: ["i1", "i2"], .float: ["f1", "f2"], .numeric: ["n1", "n2"], .text: ["t1", "t2"], .bool: ["b1", "b2"],
-        .timestamp: ["ts1", "ts2"], .date: ["d1", "d2"], .json: ["j1"], .uuid: ["u1", "u2"],
+        .timestamp: ["ts1", "ts2"], .date: ["d1", "d2"], .json: ["j1", "j2"], .uuid: ["u1", "u2"],
+        .local: ["(l1::timestamp)", "(l2::timestamp)"], .interval: ["(v1::interval)", "(v2::interval)"],
     ]
 
     var random: RandomSource
@@ -22,6 +23,7 @@ struct ExpressionGenerator {
     mutating func make(_ kind: Kind, _ depth: Int) -> String {
         guard depth > 0, !random.chance(15) else { return column(kind) }
         if random.chance(15) { return common(kind, depth - 1) }
+        if random.chance(30), let made = catalogued(kind, depth - 1) { return made }
         switch kind {
         case .int: return int(depth - 1)
         case .float: return float(depth - 1)
@@ -29,6 +31,8 @@ struct ExpressionGenerator {
         case .text: return text(depth - 1)
         case .bool: return bool(depth - 1)
         case .timestamp: return timestamp(depth - 1)
+        case .local: return local(depth - 1)
+        case .interval: return interval(depth - 1)
         case .date: return date(depth - 1)
         case .json: return json(depth - 1)
         case .uuid: return column(.uuid)
@@ -52,6 +56,8 @@ struct ExpressionGenerator {
         case .text: random.pick(["'a'", "'abc'", "''", "'l'", "' '", "'ö'", "','", "'12'", "'Hello'"])
         case .bool: column(.bool)
         case .timestamp: "'\(random.pick(["2020-02-29 13:14:15+00", "1999-12-31 00:00:00+01"]))'::timestamptz"
+        case .local: "'\(random.pick(["2020-02-29 13:14:15", "1999-12-31 00:00:00.5"]))'::timestamp"
+        case .interval: "interval '\(random.pick(ValuePool.intervals))'"
         case .date: "'\(random.pick(["2020-02-29", "1999-12-31"]))'::date"
         case .json: "'{\"a\": 1}'::jsonb"
         case .uuid: "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid"
@@ -66,6 +72,7 @@ struct ExpressionGenerator {
 
     /// CASE, COALESCE and the like, which every type has.
     private mutating func common(_ kind: Kind, _ depth: Int) -> String {
+        // Equality of jsonb is known here, but no order.
         switch random.below(kind == .json ? 3 : 6) {
         case 0: "coalesce(\(make(kind, depth)), \(operand(kind, depth)))"
         case 1: "case when \(make(.bool, depth)) then \(make(kind, depth)) else \(operand(kind, depth)) end"

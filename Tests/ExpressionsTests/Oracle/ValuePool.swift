@@ -2,9 +2,10 @@ import Records
 
 /// Values at the edges of each type, as PostgreSQL's input functions read them.
 enum ValuePool {
-    static func value(_ type: ColumnType, _ random: inout RandomSource) -> String? {
-        if random.chance(12) { return nil }
-        switch type {
+    static func value(_ column: OracleTable.Source, _ random: inout RandomSource) -> String? {
+        if random.chance(column.pool == nil ? 12 : 4) { return nil }
+        if let pool = column.pool { return random.pick(pool) }
+        switch column.type {
         case .int8: return random.chance(60) ? random.pick(integers) : String(Int64(random.below(2000)) - 1000)
         case .float8: return random.chance(70) ? random.pick(floats) : "\(Double(random.below(200_000) - 100_000) / 64)"
         case .numeric: return random.chance(60) ? random.pick(numerics) : randomNumeric(&random)
