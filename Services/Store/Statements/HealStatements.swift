@@ -182,12 +182,11 @@ struct EndCounting: PostgresStatement {
 }
 
 extension OutputPlace.Table {
-    /// Deletes the rows of records; gives a row for each.
+    /// Deletes the rows of records.
     func delete(_ rows: [Int32], of place: ChunkHead.Place) -> PostgresQuery {
         """
         delete from \(identifier: schema, name) t using unnest(\(.int4Array(rows))::int4[]) as r (row)
         where t._batch = \(.int8(place.batchID)) and t._out = \(.int4(Int32(place.output))) and t._row = r.row
-        returning t._row
         """
     }
 }

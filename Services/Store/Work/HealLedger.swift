@@ -51,7 +51,7 @@ struct HealLedger: RunLedger {
             let rows = refused.filter { $0.place.isOf(batch) }.map(\.row)
             for place in places where !rows.isEmpty && place.place.isOf(batch) {
                 guard let table = place.table else { continue }
-                let count = try await connection.query(table.delete(rows, of: place.place)).count
+                let count = try await connection.query(table.delete(rows, of: place.place)).affectedRows
                 guard count > 0 else { continue }
                 if try await connection.query(FindSharedOutput(batches: [batch])).first != nil {
                     throw JobFailure(
