@@ -1,4 +1,5 @@
 import Access
+import EventLoop
 import HTTP
 import HTTPServer
 import JSON

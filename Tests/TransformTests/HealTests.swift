@@ -64,7 +64,7 @@ extension TransformFixture {
     }
 
     /// The chunks of runs: what was tried, what became of it, and the ordinals of its rows.
-    func chunks() async throws -> [String] {
+    func healedChunks() async throws -> [String] {
         let found = try await pool.withConnection { connection in
             try await connection.query(
                 """
@@ -90,7 +90,7 @@ struct HealTests {
             // The record's bytes are the quarantine's: the batch's may have expired.
             try await fixture.pool.run("delete from landing.payload")
             _ = try await fixture.heal()
-            #expect(try await fixture.chunks() == ["{1,2,3,4} 4 2 1 1 {3} {0,0,0,1,1,0}: [1, 4]"])
+            #expect(try await fixture.healedChunks() == ["{1,2,3,4} 4 2 1 1 {3} {0,0,0,1,1,0}: [1, 4]"])
             let job = try await fixture.pool.texts(
                 "select arguments ->> 'ordinal' || priority from queue.job where kind = 'heal'")
             #expect(job == ["0-1"])
@@ -113,7 +113,7 @@ struct HealTests {
                     else stage end, raw = case row when 2 then '' else raw end
                 """)
             _ = try await fixture.heal(codes: ["first", "more"])
-            #expect(try await fixture.chunks() == ["{1,3} 2 2 0 0 {}: [1, 3]"])
+            #expect(try await fixture.healedChunks() == ["{1,3} 2 2 0 0 {}: [1, 3]"])
         }
     }
 
@@ -122,11 +122,11 @@ struct HealTests {
         try await TransformFixture.run { fixture in
             _ = try await fixture.quarantine(["1,a", "2,b"], bad: [1], format: "csv", header: "n,name")
             _ = try await fixture.heal()
-            #expect(try await fixture.chunks() == ["{1} 1 1 0 0 {}: [1]"])
+            #expect(try await fixture.healedChunks() == ["{1} 1 1 0 0 {}: [1]"])
             try await fixture.pool.run("update millrace.run set state = 'cancelled'")
             try await fixture.pool.run("delete from landing.payload")
             _ = try await fixture.heal()
-            #expect(try await fixture.chunks().count == 1)
+            #expect(try await fixture.healedChunks().count == 1)
             let state = try await fixture.pool.texts(
                 "select left(error, 11) from millrace.run_batch where state = 'dead'")
             #expect(state == ["raw_expired"])
@@ -147,7 +147,7 @@ struct HealTests {
                 try await fixture.pool.wait(
                     until: "select count(*) from millrace.run_batch where state = 'queued'", is: 0)
             }
-            #expect(try await fixture.chunks() == [])
+            #expect(try await fixture.healedChunks() == [])
             let run = try await fixture.pool.texts("select concat_ws(' ', state, done, dead) from millrace.run_report")
             #expect(run == ["succeeded 1 0"])
         }
