@@ -66,12 +66,15 @@ extension TransformFixture {
     /// The chunks of runs: what was tried, what became of it, and the ordinals of its rows.
     func healedChunks() async throws -> [String] {
         let found = try await pool.withConnection { connection in
-            try await connection.query(
+            let result: PostgresResult = try await connection.query(
                 """
                 select concat_ws(' ', tried::text, received, rows, filtered, quarantined, fault_rows::text,
                     receipt_counts::text), body, raw_bytes from landing.chunk where run is not null order by id
                 """
-            ).map { (try $0.text(0), try $0.bytes(1), try $0.int4(2)) }
+            )
+            return try (0..<result.rowCount).map {
+                (try result[$0].text(0), try result[$0].bytes(1), try result[$0].int4(2))
+            }
         }
         return try found.map { text, body, size in
             let rows = try CopyBinaryRows(try Zstd.decompress(body, limit: Int(size)))
