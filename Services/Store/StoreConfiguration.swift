@@ -14,6 +14,7 @@ public import Queue
 /// | `MILLRACE_IDEMPOTENCY_RETENTION` | `48h` | how long an `Idempotency-Key` is remembered; as ingest has it |
 /// | `MILLRACE_STREAM_RETENTION` | `7d` | how long a stream is remembered that nobody uses |
 /// | `MILLRACE_RAW_RETENTION` | `7d` | how long raw batches are kept where their source does not say; as ingest |
+/// | `MILLRACE_DELETION_RETENTION` | `30d` | how long a dataset remembers that `delete_when` deleted a key |
 /// | `MILLRACE_QUARANTINE_RETENTION` | `30d` | how long quarantined records and dead letters' batches are kept |
 public struct StoreConfiguration: Sendable {
     public var service: ServiceSettings
@@ -26,6 +27,7 @@ public struct StoreConfiguration: Sendable {
     public var idempotencyRetention: Duration
     public var streamRetention: Duration
     public var rawRetention: Duration
+    public var deletionRetention: Duration
     public var quarantineRetention: Duration
     public var leader: LeaderConfiguration
 
@@ -47,6 +49,9 @@ public struct StoreConfiguration: Sendable {
             in: .seconds(86_400) ... .seconds(86_400 * 3650))
         rawRetention = settings.duration(
             "MILLRACE_RAW_RETENTION", default: .seconds(86_400 * 7), in: .seconds(3600) ... .seconds(86_400 * 3650))
+        deletionRetention = settings.duration(
+            "MILLRACE_DELETION_RETENTION", default: .seconds(86_400 * 30),
+            in: .seconds(3600) ... .seconds(86_400 * 3650))
         quarantineRetention = settings.duration(
             "MILLRACE_QUARANTINE_RETENTION", default: .seconds(86_400 * 30),
             in: .seconds(3600) ... .seconds(86_400 * 3650))

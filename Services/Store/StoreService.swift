@@ -45,6 +45,7 @@ public struct StoreService: Sendable {
         settings.uploadPatience = configuration.uploadPatience
         settings.keyRetention = configuration.idempotencyRetention
         settings.streamRetention = configuration.streamRetention
+        settings.deletionRetention = configuration.deletionRetention
         return LandingMaintenance(
             pool: platform.pool, retirement: retirement, settings: settings, logger: platform.logger)
     }
@@ -73,6 +74,8 @@ public struct StoreService: Sendable {
         }
         return KindDispatch([
             "load": handler(LoadLedger()), "replace": handler(ReplaceLedger()), "heal": handler(HealLedger()),
+            "rebuild": handler(RebuildLedger()),
+            "swap": SwapHandler(pool: pool, tables: tables, wakeup: wakeup, logger: logger),
         ])
     }
 }

@@ -45,7 +45,7 @@ public struct TransformService: Sendable {
         pool: PostgresPool, wakeup: Wakeup, logger: Logger, metrics: MetricsRegistry
     ) -> KindDispatch {
         let lookups = Lookups(pool: pool)
-        let pipelines = PipelineCache(lookups: lookups)
+        let pipelines = PipelineCache(lookups: lookups, salts: WorkspaceSalts(pool: pool))
         let transformer = BatchTransformer(schemas: SchemaRegistry(pool: pool), lookups: lookups)
         let counts = TransformMetrics(metrics)
         func runs(_ kind: RunKind) -> ReplayHandler {
@@ -67,7 +67,7 @@ public struct TransformService: Sendable {
         let lookups = Lookups(pool: platform.pool)
         let pipelines = PipelineRouteTable(
             pipelines: PipelineRoutes(store: store, lookups: lookups),
-            dryRun: DryRunRoute(store: store, lookups: lookups))
+            dryRun: DryRunRoute(store: store, salts: WorkspaceSalts(pool: platform.pool), lookups: lookups))
         let queues = QueueRoutes(inspector: QueueInspector(pool: platform.pool), wakeup: platform.wakeup)
         let jobs = JobRoutes(inspector: queues.inspector, wakeup: platform.wakeup)
         let schedules = ScheduleRoutes(store: ScheduleStore(pool: platform.pool), wakeup: platform.wakeup)

@@ -45,8 +45,16 @@ static const uint8_t schedules_0011[] = {
 #embed "../Migrations/SQL/0011_schedules.sql"
 };
 
+static const uint8_t steps_0012[] = {
+#embed "../Migrations/SQL/0012_steps.sql"
+};
+
 static const uint8_t outputs_0013[] = {
 #embed "../Migrations/SQL/0013_outputs.sql"
+};
+
+static const uint8_t dataset_modes_0014[] = {
+#embed "../Migrations/SQL/0014_dataset_modes.sql"
 };
 
 static const uint8_t queue_speed_0016[] = {
@@ -69,7 +77,9 @@ static const struct millrace_migration_file files[] = {
     {"0009_queue_retention.sql", queue_retention_0009, sizeof queue_retention_0009},
     {"0010_runs.sql", runs_0010, sizeof runs_0010},
     {"0011_schedules.sql", schedules_0011, sizeof schedules_0011},
+    {"0012_steps.sql", steps_0012, sizeof steps_0012},
     {"0013_outputs.sql", outputs_0013, sizeof outputs_0013},
+    {"0014_dataset_modes.sql", dataset_modes_0014, sizeof dataset_modes_0014},
     {"0016_queue_speed.sql", queue_speed_0016, sizeof queue_speed_0016},
     {"0018_heal.sql", heal_0018, sizeof heal_0018},
 };

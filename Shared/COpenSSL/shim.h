@@ -49,3 +49,18 @@ static inline int64_t copenssl_expiry(const X509 *certificate) {
     struct tm time;
     return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) == 1 ? (int64_t)timegm(&time) : 0;
 }
+
+// SHA-256 whose state is a plain value: OpenSSL 3 prefers contexts on the heap, one allocation a hash at least.
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+static inline void copenssl_sha256_begin(SHA256_CTX *context) { SHA256_Init(context); }
+
+static inline void copenssl_sha256_update(SHA256_CTX *context, const void *bytes, size_t count) {
+    SHA256_Update(context, bytes, count);
+}
+
+static inline void copenssl_sha256_end(SHA256_CTX *context, void *digest) { SHA256_Final(digest, context); }
+
+#pragma GCC diagnostic pop

@@ -2,10 +2,10 @@ public import Records
 
 /// SQL scalar expressions with PostgreSQL's meaning, in time zone UTC and collation "C".
 ///
-/// What differs from PostgreSQL is listed in the module's README; above all, all integers are bigint, patterns of regular
-/// expressions are literals, functions that depend on the moment or the session do not exist, and constant parts are
-/// computed only for rows that need them. A field of unknown type behaves as a quoted literal does: it takes the type its
-/// context gives it, and is text where nothing does.
+/// What differs from PostgreSQL is listed in the module's README; above all, all integers are bigint, patterns of
+/// regular expressions are literals, functions that depend on the moment or the session do not exist, and constant
+/// parts are computed only for rows that need them. A field of unknown type behaves as a quoted literal does: it takes
+/// the type its context gives it, and is text where nothing does.
 public enum Expression {
     /// Parses and type-checks an expression.
     ///

@@ -50,7 +50,7 @@ private struct SQLWriter {
         case .cast(let operand, let type):
             try enclose { (writer) throws(ExpressionError) in
                 try writer.write(operand)
-                writer.put("::\(type.sqlName)")
+                writer.put(writer.cast(operand, to: type))
             }
         case .call(let name, let arguments): try call(name, arguments, at: node.position)
         case .conditional(let operand, let branches, let otherwise):
@@ -103,6 +103,16 @@ private struct SQLWriter {
                 try write(escape)
             }
         default: throw ExpressionError("this cannot be used here", position: node.position)
+        }
+    }
+
+    /// What follows the operand of a cast. PostgreSQL converts booleans from and to int4 alone.
+    private func cast(_ operand: SyntaxNode, to type: TypeName) -> String {
+        var checker = Checker(schema: schema)
+        switch (try? checker.check(operand).type, type.type) {
+        case (.int8, .bool): return " <> 0"
+        case (.bool, .int8): return "::int4::\(type.sqlName)"
+        default: return "::\(type.sqlName)"
         }
     }
 
@@ -161,7 +171,8 @@ private struct SQLWriter {
         // PostgreSQL's functions take int4 where this language has int8 only.
         let known = (OperatorCatalog.functions[name] ?? []).filter { $0.arguments.count == arguments.count }
         let narrow = known.first { !$0.narrow.isEmpty }?.narrow ?? []
-        try list(arguments, casts: arguments.indices.map { narrow.contains($0) ? "int4" : nil })
+        let isNarrow = { place in narrow.contains(place) && !arguments[place].isString }
+        try list(arguments, casts: arguments.indices.map { isNarrow($0) ? "int4" : nil })
         put(")")
     }
 

@@ -1,9 +1,9 @@
 /// The proleptic Gregorian calendar as PostgreSQL counts it: days from 2000-01-01, years astronomically (0 is 1 BC).
-enum CivilDate {
-    static let microsecondsPerDay: Int64 = 86_400_000_000
+public enum CivilDate {
+    public static let microsecondsPerDay: Int64 = 86_400_000_000
 
     /// The day number. Month from 1 to 12; the day may be any number.
-    static func days(year: Int, month: Int, day: Int) -> Int {
+    public static func days(year: Int, month: Int, day: Int) -> Int {
         // Years begin in March, so that the leap day is the last: Howard Hinnant, "chrono-compatible low-level date
         // algorithms".
         let shifted = month <= 2 ? year - 1 : year
@@ -14,7 +14,7 @@ enum CivilDate {
         return era * 146_097 + dayOfEra - 730_425
     }
 
-    static func civil(days: Int) -> (year: Int, month: Int, day: Int) {
+    public static func civil(days: Int) -> (year: Int, month: Int, day: Int) {
         let shifted = days + 730_425
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
         let dayOfEra = shifted - era * 146_097
@@ -26,7 +26,7 @@ enum CivilDate {
         return (year, month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
     }
 
-    static func daysInMonth(year: Int, month: Int) -> Int {
+    public static func daysInMonth(year: Int, month: Int) -> Int {
         switch month {
         case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
         case 4, 6, 9, 11: 30

@@ -6,7 +6,7 @@ public struct CopyBinaryRows: Sendable {
     public let offsets: [Int]
 
     /// Where a row came from.
-    public struct Lineage: Sendable, Equatable {
+    public struct Lineage: Sendable, Hashable {
         public var batch: Int64
         /// The record's ordinal in the batch.
         public var row: Int32

@@ -28,9 +28,10 @@ extension QueryServiceTests {
 
         @Test func withIsolationAllAreServed() async throws {
             try await QueryServer.run { server in
+                // It waits for a connection, which there may not be yet.
+                #expect(try await server.query("select 1").status == 200)
                 let ready = try await server.get("/readyz")
                 #expect(ready.text == #"{"status":"ready"}"#)
-                #expect(try await server.query("select 1").status == 200)
             }
         }
 

@@ -46,6 +46,14 @@ class DataPath(unittest.TestCase):
         self.assertEqual(status, 200, answer)
         return answer
 
+    def text(self, path):
+        connection = platform.connect()
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {platform.key}"})
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
     def query(self, sql, *params):
         answer = platform.must("POST", "/v1/query", json.dumps({"sql": sql, "params": list(params)}))
         return [tuple(row) for row in answer["rows"]]
@@ -69,6 +77,27 @@ class DataPath(unittest.TestCase):
             (1, 'a "quoted" name', "two\nlines"), (2, "plain", None), (3, "", "x")])
         self.assertEqual(self.store("lines", "one\n\ntwo\nthree", TEXT)["stored"], 3)
         self.assertEqual(self.query("select line from lines order by line"), [("one",), ("three",), ("two",)])
+
+    def test_numbers_keep_their_digits(self):
+        numbers = {
+            "i": [9223372036854775807, -9223372036854775808, 0, -1],
+            "n": ["1" * 100, "-" + "9" * 60 + "." + "8" * 40, "0." + "0" * 30 + "7", "12345678901234567890.50"],
+            "f": ["0.1", "5e-324", "1.7976931348623157e+308", "123456.789"],
+        }
+        for format_ in (NDJSON, CSV):
+            name = "digits_" + format_[-3:]
+            rows = [dict(zip(numbers, values)) for values in zip(*numbers.values())]
+            if format_ == CSV:
+                body = "i,n,f\n" + "".join(f"{row['i']},{row['n']},{row['f']}\n" for row in rows)
+            else:
+                body = "".join('{"i":%s,"n":%s,"f":%s}\n' % (row["i"], row["n"], row["f"]) for row in rows)
+            self.assertEqual(self.store(name, body, format_)["stored"], 4)
+            items = json.loads(self.text(f"/v1/datasets/{name}/rows?limit=10"), parse_int=str, parse_float=str)["items"]
+            self.assertEqual({item["i"] for item in items}, {str(value) for value in numbers["i"]})
+            self.assertEqual({item["n"] for item in items}, set(numbers["n"]))
+            self.assertEqual({float(item["f"]) for item in items}, {float(value) for value in numbers["f"]})
+            types = platform.must("GET", f"/v1/datasets/{name}")["columns"]
+            self.assertEqual([column["type"] for column in types], ["int8", "numeric", "float8"])
 
     def test_compressed_bodies(self):
         body = gzip.compress(b'{"n":1}\n{"n":2}\n')

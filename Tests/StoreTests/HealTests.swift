@@ -234,14 +234,19 @@ struct HealTests {
                 ])
             #expect(try await pool.texts("select batch::text from millrace.run_batch") == ["\(batches[2])"])
             #expect(
-                try await pool.texts("select kind || items from queue.job where kind = 'run.heal'") == ["run.heal1"])
+                try await pool.texts(
+                    """
+                    select concat_ws(' ', kind, priority, limit_key = 'parallel_8:' || (arguments ->> 'run'),
+                        arguments - 'run') from queue.job where kind = 'run.heal'
+                    """) == [#"run.heal -1 t {"count": 1, "first": 0}"#])
             let again = try await client.post(target, [:])
             #expect(again.code == "conflict")
             #expect(again.json["run"] == made.json["run"])
             #expect(try await pool.int("select count(*) from millrace.run") == 1)
             let faulty: [(JSONValue, String)] = [
                 (["batches": []], "batches"), (["batches": ["01"]], "batches"), (["codes": []], "codes"),
-                (["pipeline": "No"], "pipeline"), (["dry": true], "dry"),
+                (["pipeline": "No"], "pipeline"), (["dry": true], "dry"), (["max_parallel": 0], "max_parallel"),
+                (["max_parallel": 65], "max_parallel"),
             ]
             for (body, path) in faulty {
                 let refused = try await client.post(target, body)

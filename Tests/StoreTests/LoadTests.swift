@@ -139,6 +139,40 @@ struct LoadTests {
         }
     }
 
+    @Test("Of a record with several rows, one of them refused, none is loaded; another batch's rows of that place stay")
+    func refusesWholeRecords() async throws {
+        let database = try await StoreDatabase.make()
+        try await database.withPool(size: 6) { pool in
+            try await pool.run(
+                """
+                insert into millrace.dataset (workspace_id, name, definition, declared)
+                values (1, 'orders', '{"primary_key": ["id"]}', true)
+                """)
+            try await pool.handOver(HandedOver(ids: [1, 2, 3]))
+            try await LoadWorker().run(pool) {
+                try await pool.wait(until: self.allStored, is: 0)
+                // Records 0 (ids 10, 11), 1 (12, 2, 13), 2 (14), 3 (15, 15), of requests with 1, 2 and 4 records.
+                try await pool.handOver(
+                    HandedOver(
+                        ids: [10, 11, 12, 2, 13, 14, 15, 15], requests: [1, 2, 4],
+                        records: [0, 0, 1, 1, 1, 2, 3, 3]))
+                try await pool.wait(until: self.allStored, is: 0)
+            }
+            #expect(
+                try await pool.texts("select id::text from ws_default.orders o order by o.id")
+                    == ["1", "2", "3", "10", "11", "14"])
+            let quarantined = try await pool.texts(
+                "select row || ' ' || jsonb_array_length(errors) from landing.quarantine order by row")
+            #expect(quarantined == ["1 1", "3 1"])
+            let ledger = try await pool.texts(
+                """
+                select stored || ' ' || quarantined || ' ' || receipt_counts::text from millrace.application
+                order by batch_id desc limit 1
+                """)
+            #expect(ledger == ["3 2 {0,0,0,0,1,0,0,1,0}"])
+        }
+    }
+
     @Test("Rows sent again as a whole are told from the few new ones among them, in one statement")
     func refusesManyRows() async throws {
         let database = try await StoreDatabase.make()

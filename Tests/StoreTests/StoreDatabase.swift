@@ -54,6 +54,8 @@ struct HandedOver {
     var names: [String]?
     /// Records of each coalesced request.
     var requests: [Int]?
+    /// The record that each row is of; nil for one of its own.
+    var records: [Int32]?
     /// Other bytes than the rows'.
     var body: [UInt8]?
 }
@@ -122,7 +124,7 @@ struct CopyEncoded {
         self.frame = try frame.encode()
         var columns = [NamedColumn("id", Column(.int8, .int64(given.ids)))]
         if let names = given.names { columns.append(NamedColumn("name", Column(.text, .bytes(ByteColumn(names))))) }
-        rows = RecordBatch(rows: (0..<given.ids.count).map { Int32($0) }, columns: columns)
+        rows = RecordBatch(rows: given.records ?? (0..<given.ids.count).map { Int32($0) }, columns: columns)
     }
 
     func encode(batch: Int64) throws -> [UInt8] {

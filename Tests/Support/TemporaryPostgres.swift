@@ -81,7 +81,7 @@ public final class TemporaryPostgres: Sendable {
         var settings = [
             ("listen_addresses", options.tls ? "'127.0.0.1'" : "''"), ("port", "\(port)"),
             ("ssl", options.tls ? "on" : "off"), ("fsync", options.fsync ? "on" : "off"),
-            ("full_page_writes", options.fsync ? "on" : "off"), ("max_connections", "200"),
+            ("full_page_writes", options.fsync ? "on" : "off"), ("max_connections", "400"),
             ("shared_buffers", "'64MB'"), ("max_wal_size", "'2GB'"), ("jit", "off"), ("log_min_messages", "warning"),
             ("logging_collector", "off"), ("timezone", "'UTC'"),
         ]

@@ -63,6 +63,7 @@ enum Fence {
         "Shared/Records/DateTimeParser.swift": "the bytes of static strings",
         "Shared/Records/Decompressor.swift": "zlib's and zstd's streams",
         "Shared/Records/JSONText.swift": "checking text through the C parser",
+        "Shared/Records/KeyedDigest.swift": "OpenSSL's digest",
         "Shared/Records/RecordDecoder.swift": "the C++ shredder and its columns",
         "Shared/Records/RecordSplitter.swift": "scanning a body through the C splitter",
         "Shared/Records/RowGroups.swift": "hashing a span's bytes",

@@ -181,7 +181,7 @@ struct OutputTests {
             #expect(try await pool.withConnection { try await $0.execute(hold) } == 1)
             let update = ApplicationUpdate(
                 batchID: batch, pipelineID: pipeline, output: 1, version: 2, datasetID: 1, isFinished: false,
-                received: 1, filtered: 0, quarantined: 0, receiptReceived: [1], receiptCounts: nil)
+                received: 1, filtered: 0, quarantined: 0, duplicates: 0, receiptReceived: [1], receiptCounts: nil)
             let insert = InsertApplications(updates: [update])
             #expect(try await pool.withConnection { try await $0.execute(insert) } == 1)
             #expect(try await pool.withConnection { try await $0.execute(insert) } == 0)

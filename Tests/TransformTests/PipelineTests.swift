@@ -13,9 +13,23 @@ enum Pipelines {
     }
 
     static func run(_ definition: String, _ frame: BatchFrame) throws -> PipelineOutput {
-        let (_, pipeline) = try PipelineCompiler(salt: "pepper").compile(try JSONValue.parse(definition))
+        let (_, pipeline) = try PipelineCompiler(salt: salt).compile(try JSONValue.parse(definition))
         let (batch, faults) = try RecordDecoder().decode(frame)
-        return pipeline.run(batch, faults: faults)
+        return try pipeline.run(batch, faults: faults, received: received)
+    }
+
+    static let salt = Array("pepper".utf8)
+    /// 2026-06-01 12:00 UTC.
+    static let received: Int64 = (9_648 * 24 + 12) * 3_600_000_000
+
+    /// Records as JSON, one a row.
+    static func run(steps: String, _ records: [String]) throws -> PipelineOutput {
+        try run(Self.steps(steps), frame(.ndjson, records))
+    }
+
+    /// Lines of text.
+    static func run(steps: String, lines: [String]) throws -> PipelineOutput {
+        try run(Self.steps(steps), frame(.text, lines))
     }
 
     static func steps(_ steps: String) -> String {
@@ -141,18 +155,35 @@ enum Pipelines {
 
     @Test func masksHideValues() throws {
         let output = try Pipelines.run(
-            Pipelines.steps(#"{"mask": {"a": "redact", "b": "keep_last_4", "c": "sha256"}}"#),
-            Pipelines.frame(.ndjson, [#"{"a": "x", "b": "4111111111111111", "c": 5}"#, #"{"b": "123"}"#]))
-        // printf 'pepper5' | sha256sum
-        let digest = Pipelines.rows(output.batch)[0].split(separator: "c=").last.map(String.init) ?? ""
-        #expect(digest.count == 64)
-        #expect(Pipelines.rows(output.batch)[0].hasPrefix("a=*** b=************1111 c="))
-        #expect(Pipelines.rows(output.batch)[1] == "a=NULL b=123 c=NULL")
+            Pipelines.steps(
+                #"""
+                {"mask": {"a": "redact", "b": "keep_last_4", "c": "sha256"}},
+                {"cast": {"t": "timestamptz", "n": "numeric", "u": "uuid"}},
+                {"mask": {"t": "keep_last_4", "n": "sha256", "u": "redact"}}
+                """#),
+            Pipelines.frame(
+                .ndjson,
+                [
+                    #"{"a": "x", "b": "4111111111111111", "c": 5, "t": "2026-01-01", "n": "5", "u": null}"#,
+                    #"{"b": "1234", "c": null}"#, #"{"b": "日本語日本語", "c": "5"}"#, #"{"a": [1], "b": "", "c": "50"}"#,
+                ]))
+        let five = Self.hmac5
+        #expect(
+            Pipelines.rows(output.batch) == [
+                "a=*** b=************1111 c=\(five) t=******************0+00 n=\(five) u=NULL",
+                "a=NULL b=**** c=NULL t=NULL n=NULL u=NULL", "a=NULL b=**語日本語 c=\(five) t=NULL n=NULL u=NULL",
+                "a=*** b= c=\(Self.hmac50) t=NULL n=NULL u=NULL",
+            ])
+        #expect(output.batch.columns.allSatisfy { $0.column.type == .typed(.text) })
     }
+
+    // printf 5 | openssl dgst -sha256 -hmac pepper
+    private static let hmac5 = "661f3bd0a7bc1becfb073bd157e673a3f8b03aa40195d8fb30ce95b462bc02d0"
+    private static let hmac50 = "9dc30dc3373687a7edb4094320e73f5011ba8435175e48f19028565209b40153"
 
     @Test func theImplicitPipelinePassesRecordsOn() throws {
         let (batch, faults) = try RecordDecoder().decode(Pipelines.frame(.ndjson, [#"{"a": 1}"#, "x"]))
-        let output = CompiledPipeline.implicit.run(batch, faults: faults)
+        let output = try CompiledPipeline.implicit.run(batch, faults: faults)
         #expect(Pipelines.rows(output.batch) == ["a=1"])
         #expect(output.faults.count == 1)
         #expect(output.filtered.isEmpty)

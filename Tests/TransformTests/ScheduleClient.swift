@@ -66,7 +66,7 @@ struct ScheduleClient: Sendable {
         let lookups = Lookups(pool: pool)
         let pipelines = PipelineRouteTable(
             pipelines: PipelineRoutes(store: store, lookups: lookups),
-            dryRun: DryRunRoute(store: store, lookups: lookups))
+            dryRun: DryRunRoute(store: store, salts: WorkspaceSalts(pool: pool), lookups: lookups))
         let wakeup = Wakeup(pool.configuration, loop: try TestLoops.shared().next(), logger: .silent)
         let schedules = ScheduleRoutes(store: ScheduleStore(pool: pool), wakeup: wakeup)
         let authentication = AuthenticationMiddleware(keys: StoredKeys(pool), metrics: MetricsRegistry())

@@ -80,7 +80,11 @@ struct DatasetCatalog: Sendable {
         let columns = try await connection.query(ListColumns(datasetID: dataset.id))
         let old = try JSONValue.parse(dataset.definition)
         let key = (old["primary_key"]?.array ?? []).compactMap(\.string)
+        try await checkRebuild(dataset, connection)
         let change = DatasetChange(to: definition, from: columns, primaryKey: key)
+        if key != definition.primaryKey { try await checkMergers(dataset, key, connection) }
+        // What deleted a key is ranked by the column.
+        if old["version_column"]?.string != definition.versionColumn { try await forgetDeletions(dataset, connection) }
         try await connection.execute(ReplaceDataset(id: dataset.id, definition: definition.json.serialized()))
         if dataset.hasTable {
             if !change.forbidden.isEmpty {
@@ -104,7 +108,39 @@ struct DatasetCatalog: Sendable {
             throw Problem(.incompatibleChange, "the dataset has rows that forbid the change", errors: forbidden)
         }
         try await connection.query("drop table \(identifier: dataset.schema, dataset.name)")
+        try await forgetDeletions(dataset, connection)
         try await connection.execute(ForgetTable(datasetID: dataset.id))
+    }
+
+    /// Pipelines that merge rows by the key are in its way. Who puts one locks the dataset before.
+    private func checkMergers(
+        _ dataset: StoredDataset, _ key: [String], _ connection: PostgresConnection
+    ) async throws {
+        let mergers = try await connection.query(FindMergers(datasetID: dataset.id))
+        guard !mergers.isEmpty else { return }
+        let fault = FieldFault(path: "primary_key", message: "is \(key), by which pipelines upsert or ignore rows")
+        throw Problem(
+            .incompatibleChange, "pipelines merge rows by the key: \(mergers.joined(separator: ", "))", errors: [fault])
+    }
+
+    private func checkRebuild(_ dataset: StoredDataset, _ connection: PostgresConnection) async throws {
+        guard let rebuild = try await connection.query(FindRebuild(datasetID: dataset.id)).first, rebuild.isGoingOn
+        else { return }
+        throw Problem(.inUse, "run \(rebuild.run) is rebuilding the dataset")
+    }
+
+    /// What a rebuild that came to nothing has left.
+    private func dropShadow(_ dataset: StoredDataset, _ connection: PostgresConnection) async throws {
+        let shadow = DatasetTable.shadowName(dataset.name)
+        for name in [shadow, DatasetTable.deletedName(shadow)] {
+            try await connection.query("drop table if exists \(identifier: dataset.schema, name)")
+        }
+    }
+
+    private func forgetDeletions(_ dataset: StoredDataset, _ connection: PostgresConnection) async throws {
+        let name = DatasetTable.deletedName(dataset.name)
+        try await connection.query("drop table if exists \(identifier: dataset.schema, name)")
+        try await connection.execute(ForgetDeletions(datasetID: dataset.id))
     }
 
     private func alter(
@@ -137,6 +173,7 @@ struct DatasetCatalog: Sendable {
                 throw Problem(.notFound, "there is no dataset \(name)")
             }
             try check(EntityTag(version: dataset.version))
+            try await checkRebuild(dataset, connection)
             let users = try await connection.query(FindDatasetUse(workspaceID: workspaceID, dataset: name.text))
             guard users.isEmpty else {
                 throw Problem(.inUse, "pipelines use the dataset: \(users.joined(separator: ", "))")
@@ -144,6 +181,8 @@ struct DatasetCatalog: Sendable {
             if dataset.hasTable {
                 try await connection.query("drop table if exists \(identifier: dataset.schema, dataset.name)")
             }
+            try await forgetDeletions(dataset, connection)
+            try await dropShadow(dataset, connection)
             try await connection.execute(DeleteDataset(id: dataset.id))
         }
     }

@@ -32,6 +32,13 @@ enum DatasetSchemas {
     static let heal = Schema.request([
         ("pipeline", ResourceName.schema), ("batches", Schema.array(of: Schema.id, count: 1...HealRoute.batchLimit)),
         ("codes", Schema.array(of: Schema.text, count: 1...HealRoute.codeLimit)),
+        (
+            "max_parallel",
+            [
+                "type": "integer", "minimum": .number(HealRoute.parallels.lowerBound),
+                "maximum": .number(HealRoute.parallels.upperBound), "default": .number(HealRoute.defaultParallel),
+            ]
+        ),
     ])
 
     static let healing = Schema.answer([("run", Schema.id), ("runs", Schema.array(of: Schema.id))])

@@ -11,6 +11,9 @@ struct HealRoute: Sendable {
     /// Batches, or codes, that one request names.
     static let batchLimit = 1_000
     static let codeLimit = 100
+    /// Jobs of one run at a time in each queue, as a replay's.
+    static let parallels = 1...64
+    static let defaultParallel: Int32 = 8
     static let longestWait = Duration.seconds(60)
     /// Between two looks at the runs, from short to long.
     private static let pauses = (first: Duration.milliseconds(20), last: Duration.milliseconds(500))
@@ -57,8 +60,12 @@ struct HealRoute: Sendable {
         if let codes, !(1...codeLimit).contains(codes.count) || codes.contains(where: { $0.utf8.contains(0) }) {
             fields.fault("codes", "expected 1 to \(codeLimit) codes")
         }
+        let parallel = fields.optional("max_parallel", Int.self)
+        if let parallel, !parallels.contains(parallel) { fields.fault("max_parallel", "must be 1 to 64") }
         try fields.finish()
-        return HealRequest(datasetID: datasetID, dataset: dataset, pipeline: pipeline, batches: ids, codes: codes)
+        return HealRequest(
+            datasetID: datasetID, dataset: dataset, pipeline: pipeline, batches: ids, codes: codes,
+            parallel: parallel.map(Int32.init) ?? defaultParallel)
     }
 
     /// What became of the runs; nil when they go on after that time.

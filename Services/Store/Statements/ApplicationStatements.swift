@@ -66,39 +66,48 @@ struct FailLoading: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(chunkID), .text(error)] }
 }
 
-/// The requests of a chunk's batch, and what was counted of each so far.
+/// The requests of chunks' batches, and what was counted of each so far.
 struct FindReceiptCounts: PostgresStatement {
     static let sql = """
-        select b.receipt_ends, coalesce(a.receipt_counts, '{}')
-        from millrace.application a join millrace.batch b on b.id = a.batch_id
-        where a.batch_id = $1 and a.pipeline_id = $2 and a.output = $3
+        select c.place, b.receipt_ends, coalesce(a.receipt_counts, '{}')
+        from unnest($1::int8[], $2::int8[], $3::int2[]) with ordinality as c (batch_id, pipeline_id, output, place)
+        join millrace.application a on a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id
+            and a.output = c.output
+        join millrace.batch b on b.id = a.batch_id
         """
-    var chunk: ChunkHead
+    var chunks: [ChunkHead]
 
-    var parameters: [PostgresValue] { [.int8(chunk.batchID), .int8(chunk.pipelineID), .int2(chunk.output)] }
+    var parameters: [PostgresValue] {
+        [.int8Array(chunks.map(\.batchID)), .int8Array(chunks.map(\.pipelineID)), .int2Array(chunks.map(\.output))]
+    }
 
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> (ends: [Int32], counts: [Int32]) {
-        (try row.int4Array(0), try row.int4Array(1))
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> ReceiptCounts.Found {
+        try ReceiptCounts.Found(row)
     }
 }
 
-/// Takes refused rows from what was stored of a chunk, and counts their records as quarantined.
-struct CountRefused: PostgresStatement {
+/// Takes rows that were lost from what was stored of chunks, and counts their records. The arrays of receipt counts
+/// are passed as text, since an array of arrays must be rectangular.
+struct CountLost: PostgresStatement {
     static let sql = """
-        update millrace.application set stored = stored - $4, quarantined = quarantined + $5,
-            receipt_counts = coalesce($6, receipt_counts)
-        where batch_id = $1 and pipeline_id = $2 and output = $3
+        update millrace.application a set stored = a.stored - c.rows, quarantined = a.quarantined + c.quarantined,
+            duplicates = a.duplicates + c.duplicates,
+            receipt_counts = coalesce(c.receipt_counts::int4[], a.receipt_counts)
+        from unnest($1::int8[], $2::int8[], $3::int2[], $4::int4[], $5::int4[], $6::int4[], $7::text[])
+            as c (batch_id, pipeline_id, output, rows, quarantined, duplicates, receipt_counts)
+        where a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id and a.output = c.output
         """
-    var chunk: ChunkHead
-    var rows: Int32
-    var records: Int32
-    /// As `millrace.application.receipt_counts`; nil where the batch has one request.
-    var receiptCounts: [Int32]?
+    var updates: [LostRows.Update]
 
     var parameters: [PostgresValue] {
         [
-            .int8(chunk.batchID), .int8(chunk.pipelineID), .int2(chunk.output), .int4(rows), .int4(records),
-            .optional(receiptCounts) { .int4Array($0) },
+            .int8Array(updates.map(\.chunk.batchID)), .int8Array(updates.map(\.chunk.pipelineID)),
+            .int2Array(updates.map(\.chunk.output)), .int4Array(updates.map(\.rows)),
+            .int4Array(updates.map(\.quarantined)), .int4Array(updates.map(\.duplicates)),
+            .textArray(
+                updates.map { update in
+                    update.receiptCounts.map { "{" + $0.map(String.init).joined(separator: ",") + "}" }
+                }),
         ]
     }
 }

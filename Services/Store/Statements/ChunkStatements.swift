@@ -26,6 +26,7 @@ struct ChunkHead: Sendable, Equatable {
     var version: Int32
     var output: Int16
     var datasetID: Int64
+    var mode: LoadMode
     var columns: [String]
     var types: [String]
     var rows: Int32
@@ -51,7 +52,7 @@ struct FindChunks: PostgresStatement {
         select c.id, c.batch_id, c.pipeline_id, c.version, c.output, c.dataset_id, c.columns, c.types, c.rows,
             c.raw_bytes, case when a.batch_id is null then 'settled'
                 when not exists (select 1 from millrace.dataset d where d.id = c.dataset_id) then 'homeless'
-                else 'wanted' end
+                else 'wanted' end, coalesce(c.mode, 'append')
         from landing.chunk c
         left join millrace.application a on a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id
             and a.output = c.output and a.version = c.version and a.state in ('transformed', 'failed')
@@ -68,12 +69,11 @@ struct FindChunks: PostgresStatement {
 extension ChunkHead {
     /// Reads the columns that `FindChunks` gives.
     init(_ row: PostgresRow) throws(PostgresError) {
-        guard let standing = Standing(rawValue: try row.text(10)) else {
-            throw PostgresError(.decode, "a chunk's standing is not known here", doing: "find chunks")
-        }
+        guard let standing = Standing(rawValue: try row.text(10)), let mode = LoadMode(rawValue: try row.text(11))
+        else { throw PostgresError(.decode, "a chunk's standing or mode is not known here", doing: "find chunks") }
         self.init(
             id: try row.int8(0), batchID: try row.int8(1), pipelineID: try row.int8(2), version: try row.int4(3),
-            output: try row.int2(4), datasetID: try row.int8(5), columns: try row.textArray(6),
+            output: try row.int2(4), datasetID: try row.int8(5), mode: mode, columns: try row.textArray(6),
             types: try row.textArray(7), rows: try row.int4(8), rawBytes: try row.int4(9), standing: standing)
     }
 }

@@ -155,6 +155,31 @@ struct ForgetTable: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(datasetID)] }
 }
 
+/// Forgets that a dataset has a table of deleted keys.
+struct ForgetDeletions: PostgresStatement {
+    static let sql = "delete from millrace.dataset_deletions where dataset_id = $1"
+    var datasetID: Int64
+
+    var parameters: [PostgresValue] { [.int8(datasetID)] }
+}
+
+/// The pipelines that merge rows into a dataset by its key.
+struct FindMergers: PostgresStatement {
+    static let sql = """
+        select p.name from millrace.dataset d
+        join millrace.pipeline p on p.workspace_id = d.workspace_id and p.active and not p.implicit
+        join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
+        where d.id = $1 and exists (select from millrace.targets(v.definition) t
+            where t.dataset = d.name and t.mode in ('upsert', 'ignore'))
+        order by p.name limit 20
+        """
+    var datasetID: Int64
+
+    var parameters: [PostgresValue] { [.int8(datasetID)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> String { try row.text(0) }
+}
+
 /// The pipelines that were put and write into a dataset or look rows up in it.
 struct FindDatasetUse: PostgresStatement {
     static let sql = """

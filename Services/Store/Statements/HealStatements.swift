@@ -10,6 +10,7 @@ struct HealTry: Sendable {
     var received: Int32
     var filtered: Int32
     var quarantined: Int32
+    var duplicates: Int32
     /// As in `millrace.application`.
     var receiptReceived: [Int32]?
     var receiptCounts: [Int32]?
@@ -18,7 +19,8 @@ struct HealTry: Sendable {
 struct FindTries: PostgresStatement {
     static let sql = """
         select id, batch_id, pipeline_id, coalesce(tried, '{}'), coalesce(received, 0), coalesce(filtered, 0),
-            coalesce(quarantined, 0), coalesce(receipt_received, '{}'), coalesce(receipt_counts, '{}')
+            coalesce(quarantined, 0), coalesce(duplicates, 0), coalesce(receipt_received, '{}'),
+            coalesce(receipt_counts, '{}')
         from landing.chunk where id = any($1)
         """
     var chunks: [ChunkHead]
@@ -29,8 +31,8 @@ struct FindTries: PostgresStatement {
         HealTry(
             chunkID: try row.int8(0), batchID: try row.int8(1), pipelineID: try row.int8(2),
             rows: try row.int4Array(3), received: try row.int4(4), filtered: try row.int4(5),
-            quarantined: try row.int4(6), receiptReceived: try row.filledInt4Array(7),
-            receiptCounts: try row.filledInt4Array(8))
+            quarantined: try row.int4(6), duplicates: try row.int4(7), receiptReceived: try row.filledInt4Array(8),
+            receiptCounts: try row.filledInt4Array(9))
     }
 }
 
@@ -63,17 +65,31 @@ struct LeaveQuarantine: PostgresStatement {
     }
 }
 
-/// Takes the records out of quarantine that passed.
+/// Takes the records out of quarantine that passed, and notes down which version it was where that is not the one that
+/// made the batch.
 struct DeleteHealed: PostgresStatement {
     static let sql = """
-        delete from landing.quarantine q
-        using unnest($1::int8[], $2::int8[]) as c (batch_id, pipeline_id)
-        where q.batch_id = c.batch_id and q.pipeline_id = c.pipeline_id and q.at = '-infinity'
+        with gone as (
+            delete from landing.quarantine q
+            using unnest($1::int8[], $2::int8[], $3::int4[]) as c (batch_id, pipeline_id, version)
+            where q.batch_id = c.batch_id and q.pipeline_id = c.pipeline_id and q.at = '-infinity'
+            returning q.batch_id, q.pipeline_id, q.row, c.version
+        )
+        insert into millrace.healed as h (batch_id, pipeline_id, version, rows)
+        select g.batch_id, g.pipeline_id, g.version, array_agg(distinct g.row)
+        from gone g
+        where g.version > (select min(a.version) from millrace.application a
+                where a.batch_id = g.batch_id and a.pipeline_id = g.pipeline_id)
+            and not exists (select from landing.quarantine o where o.batch_id = g.batch_id
+                and o.pipeline_id = g.pipeline_id and o.row = g.row and o.at > '-infinity')
+        group by g.batch_id, g.pipeline_id, g.version
+        on conflict (batch_id, pipeline_id, version) do update
+            set rows = array(select unnest(h.rows || excluded.rows) order by 1)
         """
     /// One of each batch.
     var chunks: [ChunkHead]
 
-    var parameters: [PostgresValue] { chunks.batchParameters }
+    var parameters: [PostgresValue] { chunks.batchParameters + [.int4Array(chunks.map(\.version))] }
 }
 
 /// What the ledger says of all outputs of batches.
@@ -106,14 +122,14 @@ struct FindOutputCounts: PostgresStatement {
 struct WriteOutputCounts: PostgresStatement {
     static let sql = """
         insert into millrace.application as a (batch_id, pipeline_id, output, source_id, state, version, dataset_id,
-            run_id, received, stored, filtered, quarantined, receipt_received, receipt_counts, transformed_at,
-            stored_at)
-        select $1, $2, $3, b.source_id, 'stored', $4, $5, $6, $7, $8, $9, $10, $11, $12, now(), now()
+            run_id, received, stored, filtered, quarantined, duplicates, receipt_received, receipt_counts,
+            transformed_at, stored_at)
+        select $1, $2, $3, b.source_id, 'stored', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now(), now()
         from millrace.batch b where b.id = $1
         on conflict (batch_id, pipeline_id, output) do update set dataset_id = excluded.dataset_id,
             run_id = excluded.run_id, received = excluded.received, stored = excluded.stored,
             filtered = excluded.filtered, quarantined = excluded.quarantined,
-            receipt_received = excluded.receipt_received, receipt_counts = excluded.receipt_counts
+            duplicates = excluded.duplicates, receipt_received = excluded.receipt_received, receipt_counts = excluded.receipt_counts
         """
     var output: OutputCounts
 
@@ -122,7 +138,8 @@ struct WriteOutputCounts: PostgresStatement {
             .int8(output.place.batchID), .int8(output.place.pipelineID), .int2(output.place.output),
             .int4(output.version), .optional(output.datasetID) { .int8($0) }, .optional(output.run) { .int8($0) },
             .int4(output.received), .int4(output.stored), .int4(output.filtered), .int4(output.quarantined),
-            .optional(output.receiptReceived) { .int4Array($0) }, .optional(output.receiptCounts) { .int4Array($0) },
+            .int4(output.duplicates), .optional(output.receiptReceived) { .int4Array($0) },
+            .optional(output.receiptCounts) { .int4Array($0) },
         ]
     }
 }
@@ -181,6 +198,25 @@ struct EndCounting: PostgresStatement {
     }
 }
 
+/// Whether a pipeline's rows of a batch were merged into a dataset by its key. No row: they were not.
+struct FindMergedOutput: PostgresStatement {
+    static let sql = """
+        select v.version from millrace.pipeline_version v
+        cross join millrace.targets(v.definition) t
+        where v.pipeline_id = $2 and t.dataset = $3 and t.mode in ('upsert', 'ignore') and v.version in (
+            select a.version from millrace.application a where a.batch_id = $1 and a.pipeline_id = $2
+            union all
+            select h.version from millrace.healed h where h.batch_id = $1 and h.pipeline_id = $2)
+        limit 1
+        """
+    var chunk: ChunkHead
+    var table: String
+
+    var parameters: [PostgresValue] { [.int8(chunk.batchID), .int8(chunk.pipelineID), .text(table)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int32 { try row.int4(0) }
+}
+
 extension OutputPlace.Table {
     /// Deletes the rows of records.
     func delete(_ rows: [Int32], of place: ChunkHead.Place) -> PostgresQuery {
@@ -206,6 +242,8 @@ struct HealRequest: Sendable {
     var pipeline: String?
     var batches: [Int64]?
     var codes: [String]?
+    /// How many jobs of each run may be under way at a time in each queue.
+    var parallel: Int32
 }
 
 /// Makes the runs of a heal, one for each pipeline; the one that is in the way comes as `overlap`.
@@ -213,7 +251,7 @@ struct StartHeals: PostgresStatement {
     static let sql = """
         select run, overlap from millrace.start_heals($1, $2, $3, $4,
             jsonb_strip_nulls(jsonb_build_object('dataset', $5::text, 'pipeline', $2::text,
-                'batches', (select jsonb_agg(b::text) from unnest($3::int8[]) b), 'codes', to_jsonb($4::text[]))))
+                'batches', (select jsonb_agg(b::text) from unnest($3::int8[]) b), 'codes', to_jsonb($4::text[]))), $6)
         """
     var request: HealRequest
 
@@ -221,7 +259,7 @@ struct StartHeals: PostgresStatement {
         [
             .int8(request.datasetID), .optional(request.pipeline) { .text($0) },
             .optional(request.batches) { .int8Array($0) }, .optional(request.codes) { .textArray($0) },
-            .text(request.dataset),
+            .text(request.dataset), .int4(request.parallel),
         ]
     }
 

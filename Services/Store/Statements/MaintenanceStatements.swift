@@ -109,3 +109,32 @@ struct SweepOldStreams: PostgresStatement {
 
     var parameters: [PostgresValue] { [.float8(retention), .int4(limit)] }
 }
+
+/// The table of a dataset's deleted keys.
+struct DeletionTable: Sendable {
+    var schema: String
+    var name: String
+
+    /// Forgets up to `limit` keys that were deleted longer ago than this, in seconds. Those that are written at the
+    /// moment are left.
+    func forget(after retention: Double, limit: Int32) -> PostgresQuery {
+        """
+        delete from \(identifier: schema, name) where ctid = any(array(
+            select ctid from \(identifier: schema, name)
+            where _at < now() - make_interval(secs => \(.float8(retention))) limit \(.int4(limit))
+            for update skip locked))
+        """
+    }
+}
+
+struct ListDeletionTables: PostgresStatement {
+    static let sql = """
+        select w.schema_name, d.name from millrace.dataset_deletions k
+        join millrace.dataset d on d.id = k.dataset_id join millrace.workspace w on w.id = d.workspace_id
+        """
+    var parameters: [PostgresValue] { [] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> DeletionTable {
+        DeletionTable(schema: try row.text(0), name: DatasetTable.deletedName(try row.text(1)))
+    }
+}

@@ -11,7 +11,7 @@ struct FindReplacements: PostgresStatement {
                     where a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id
                         and (a.run_id > c.run or a.version > c.version)) then 'superseded'
                 when not exists (select from millrace.dataset d where d.id = c.dataset_id) then 'homeless'
-                else 'wanted' end, c.run, c.ordinal
+                else 'wanted' end, coalesce(c.mode, 'append'), c.run, c.ordinal
         from landing.chunk c
         join millrace.run r on r.id = c.run
         join millrace.run_batch b on b.run = c.run and b.ordinal = c.ordinal
@@ -24,7 +24,7 @@ struct FindReplacements: PostgresStatement {
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> ChunkHead {
         var head = try ChunkHead(row)
-        head.runPlace = ChunkHead.RunPlace(run: try row.int8(11), ordinal: try row.int4(12))
+        head.runPlace = ChunkHead.RunPlace(run: try row.int8(12), ordinal: try row.int4(13))
         return head
     }
 }
@@ -129,9 +129,14 @@ struct FindSharedOutput: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
 }
 
-/// Takes what pipelines quarantined of batches.
+/// Takes what pipelines quarantined of batches, and what is noted down of records that were healed.
 struct DeleteQuarantine: PostgresStatement {
     static let sql = """
+        with forgotten as (
+            delete from millrace.healed h
+            using unnest($1::int8[], $2::int8[]) as c (batch_id, pipeline_id)
+            where h.batch_id = c.batch_id and h.pipeline_id = c.pipeline_id
+        )
         delete from landing.quarantine q
         using unnest($1::int8[], $2::int8[]) as c (batch_id, pipeline_id)
         where q.batch_id = c.batch_id and q.pipeline_id = c.pipeline_id
@@ -163,8 +168,9 @@ struct ReplaceOutputs: PostgresStatement {
     static let sql = """
         update millrace.application a set state = 'stored', version = c.version, dataset_id = c.dataset_id,
             received = coalesce(c.received, a.received), stored = c.rows, filtered = c.filtered,
-            quarantined = c.quarantined, duplicates = 0, receipt_received = c.receipt_received,
-            receipt_counts = c.receipt_counts, error = null, transformed_at = now(), stored_at = now(), run_id = c.run
+            quarantined = c.quarantined, duplicates = coalesce(c.duplicates, 0),
+            receipt_received = c.receipt_received, receipt_counts = c.receipt_counts, error = null,
+            transformed_at = now(), stored_at = now(), run_id = c.run
         from landing.chunk c
         where c.id = any($1) and a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id and a.output = c.output
         """
@@ -231,10 +237,9 @@ struct ReplayAgain: PostgresStatement {
             where b.run = c.run and b.ordinal = c.ordinal and b.state in ('transformed', 'dead')
             returning b.run, b.ordinal
         )
-        select queue.enqueue('transform', $5, $1,
-            array_agg(jsonb_build_object('run', run, 'first', ordinal, 'count', 1) order by run, ordinal),
-            in_priority => (-1)::int2, in_delay => $4)
-        from back having count(*) > 0
+        select millrace.enqueue_jobs(b.run, $1, r.max_parallel, 'transform', $5,
+            array_agg(jsonb_build_object('run', b.run, 'first', b.ordinal, 'count', 1) order by b.ordinal), $4)
+        from back b join millrace.run r on r.id = b.run group by b.run, r.max_parallel
         """
     var workspaceID: Int64
     /// Of transform's jobs.
@@ -269,7 +274,7 @@ struct GiveUpReplacing: PostgresStatement {
 
 /// Locks runs some of whose batches were moved, and moves the runs on. Gives those that are not going on any more.
 struct AdvanceRuns: PostgresStatement {
-    static let sql = "select millrace.advance_runs($1)"
+    static let sql = "select millrace.advance_replays($1)"
     var runs: [Int64]
 
     var parameters: [PostgresValue] { [.int8Array(runs)] }

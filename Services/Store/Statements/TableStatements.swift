@@ -10,6 +10,11 @@ struct DatasetShape: Sendable {
     var hasTable: Bool
     /// The names in the definition's `primary_key`.
     var primaryKey: [String]
+    var versionColumn: String?
+    /// There is a table of deleted keys.
+    var keepsDeletions: Bool
+    /// There is a table that is to take the place of this one.
+    var hasShadow: Bool
 }
 
 /// A column of the catalog.
@@ -30,7 +35,10 @@ struct CatalogColumn: Sendable, Equatable {
 struct LockDatasetShape: PostgresStatement {
     static let sql = """
         select d.id, w.schema_name, d.name, w.query_role, d.table_created,
-            array(select jsonb_array_elements_text(coalesce(d.definition->'primary_key', '[]')))
+            array(select jsonb_array_elements_text(coalesce(d.definition->'primary_key', '[]'))),
+            d.definition->>'version_column',
+            exists (select from millrace.dataset_deletions k where k.dataset_id = d.id),
+            exists (select from millrace.rebuild r where r.dataset_id = d.id and r.made)
         from millrace.dataset d join millrace.workspace w on w.id = d.workspace_id
         where d.id = $1 for no key update of d
         """
@@ -41,7 +49,9 @@ struct LockDatasetShape: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> DatasetShape {
         DatasetShape(
             id: try row.int8(0), schema: try row.text(1), name: try row.text(2), queryRole: try row.text(3),
-            hasTable: try row.bool(4), primaryKey: try row.textArray(5))
+            hasTable: try row.bool(4), primaryKey: try row.textArray(5),
+            versionColumn: try row.optionalText(6), keepsDeletions: try row.bool(7),
+            hasShadow: try row.bool(8))
     }
 }
 
@@ -87,12 +97,17 @@ struct MarkTableCreated: PostgresStatement {
 /// Notes the time of a load, at most once a second; never waits for another load that does the same.
 struct TouchDataset: PostgresStatement {
     static let sql = """
+        with ended as (
+            delete from millrace.rebuild where dataset_id = $1 and $2
+        )
         update millrace.dataset set last_load_at = clock_timestamp()
         where id = (select d.id from millrace.dataset d
             where d.id = $1 and coalesce(d.last_load_at < clock_timestamp() - interval '1 second', true)
             for no key update skip locked)
         """
     var datasetID: Int64
+    /// The rows went into the dataset's table only: what is filled beside it lacks them.
+    var endsRebuild: Bool
 
-    var parameters: [PostgresValue] { [.int8(datasetID)] }
+    var parameters: [PostgresValue] { [.int8(datasetID), .bool(endsRebuild)] }
 }

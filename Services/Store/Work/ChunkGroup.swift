@@ -14,11 +14,19 @@ struct ChunkGroup: Sendable {
         var datasetID: Int64
         var columns: [String]
         var types: [String]
+        var mode: LoadMode
+        /// Where rows are merged: their lineage then names the chunk. Nil where they are appended.
+        var pipelineID: Int64?
+        /// The same of runs: each fills a table of its own.
+        var run: Int64?
 
         init(_ chunk: ChunkHead) {
             datasetID = chunk.datasetID
             columns = chunk.columns
             types = chunk.types
+            mode = chunk.mode
+            pipelineID = mode == .append ? nil : chunk.pipelineID
+            run = mode == .append ? nil : chunk.runPlace?.run
         }
     }
 

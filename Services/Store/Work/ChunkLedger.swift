@@ -7,11 +7,22 @@ protocol ChunkLedger: Sendable {
     /// Of two wanted chunks of one output, the earlier one's job is done; otherwise it is looked at again.
     var settlesEarlier: Bool { get }
 
+    /// The rows go into the table that is to take the place of the dataset's.
+    var fillsShadow: Bool { get }
+
     /// Looks chunks up, bodies left out.
     func find(_ ids: [Int64], _ connection: PostgresConnection) async throws -> [ChunkHead]
     /// Before the rows. Throws ``LoadHandler/overtaken`` when one of the chunks is not waited for any more: its rows
     /// must not be sent.
     func begin(_ chunks: [ChunkHead], _ connection: PostgresConnection) async throws
+    /// Records that the table refused.
+    func quarantine(_ records: [RefusedRecord], of chunk: ChunkHead, _ connection: PostgresConnection) async throws
+    /// Rows that were not stored.
+    func count(_ lost: [LostRows.Update], _ connection: PostgresConnection) async throws
+    /// What was counted of the requests in the chunks' batches so far.
+    func receiptCounts(
+        _ chunks: [ChunkHead], _ connection: PostgresConnection
+    ) async throws -> [ReceiptCounts.Found]
     /// After the rows.
     func finish(_ chunks: [ChunkHead], _ connection: PostgresConnection) async throws
     /// Of chunks that are superseded.
@@ -22,6 +33,24 @@ protocol ChunkLedger: Sendable {
     ) async throws
     /// The chunk's job is a dead letter.
     func giveUp(_ chunkID: Int64, job: Int64, error: String, _ connection: PostgresConnection) async throws
+}
+
+extension ChunkLedger {
+    var fillsShadow: Bool { false }
+
+    func quarantine(_ records: [RefusedRecord], of chunk: ChunkHead, _ connection: PostgresConnection) async throws {
+        try await connection.execute(QuarantineRefused(records: records))
+    }
+
+    func count(_ lost: [LostRows.Update], _ connection: PostgresConnection) async throws {
+        try await connection.execute(CountLost(updates: lost))
+    }
+
+    func receiptCounts(
+        _ chunks: [ChunkHead], _ connection: PostgresConnection
+    ) async throws -> [ReceiptCounts.Found] {
+        try await connection.query(FindReceiptCounts(chunks: chunks))
+    }
 }
 
 /// Chunks that are the first of their outputs: jobs of kind `load`.

@@ -2,8 +2,8 @@ import Postgres
 import Records
 
 /// A table and the columns that rows bring, as COPY writes to it.
-struct CopyTarget: Sendable {
-    typealias Refused = (row: Int, error: PostgresError)
+struct CopyTarget: RowTarget {
+    private typealias Fault = (row: Int, error: PostgresError)
 
     /// From so many rows on that a key excludes, the server is asked for the rest of them in one statement.
     static let denseRefusals = 32
@@ -18,10 +18,26 @@ struct CopyTarget: Sendable {
         """
     }
 
-    /// Loads what the table takes, in the open transaction; gives the rows that it does not, with the reason of each.
-    func load(_ rows: CopyBinaryRows, _ connection: PostgresConnection) async throws -> [Refused] {
+    func load(_ data: [UInt8], of chunks: [ChunkHead], _ connection: PostgresConnection) async throws -> LoadedRows {
+        LoadedRows(sent: try await connection.copyIn(copy) { try await $0.write(data) }, written: nil)
+    }
+
+    func sift(
+        _ rows: CopyBinaryRows, of chunks: [ChunkHead], _ connection: PostgresConnection
+    ) async throws -> (loaded: LoadedRows, refused: [RefusedRow]) {
+        let refused = try await refused(rows, connection)
+        let siblings = rows.siblings(of: refused.map(\.row))
+        if !siblings.isEmpty { try await remove(siblings.map(rows.lineage), connection) }
+        return (
+            LoadedRows(sent: rows.count - refused.count - siblings.count, written: nil),
+            refused.map { ($0.row, $0.error) } + siblings.map { ($0, nil) }
+        )
+    }
+
+    /// Loads what the table takes; gives the rows that it does not, with the reason of each.
+    private func refused(_ rows: CopyBinaryRows, _ connection: PostgresConnection) async throws -> [Fault] {
         var sieve = RowSieve(count: rows.count)
-        var refused: [Refused] = []
+        var refused: [Fault] = []
         var mayStage = true
         while let run = sieve.next {
             try Task.checkCancellation()
@@ -43,20 +59,8 @@ struct CopyTarget: Sendable {
         return refused
     }
 
-    private struct Place: Hashable {
-        let batch: Int64
-        let row: Int32
-        let output: Int32
-
-        init(_ lineage: CopyBinaryRows.Lineage) {
-            batch = lineage.batch
-            row = lineage.row
-            output = lineage.output
-        }
-    }
-
     /// The error that rows refused by a key have in common, without the values; nil where another fault is among them.
-    private static func commonKey(_ refused: [Refused]) -> PostgresError? {
+    private static func commonKey(_ refused: [Fault]) -> PostgresError? {
         guard refused.allSatisfy({ $0.error.sqlstate == .uniqueViolation }), let last = refused.last else { return nil }
         var error = last.error
         error.detail = nil
@@ -76,10 +80,10 @@ struct CopyTarget: Sendable {
         }
         return await withTaskExecutorPreference(globalConcurrentExecutor) {
             // Several rows of one record have the same lineage: as many as were kept count as kept.
-            var kept: [Place: Int] = [:]
-            for place in lineage { kept[Place(place), default: 0] += 1 }
+            var kept: [CopyBinaryRows.Lineage: Int] = [:]
+            for place in lineage { kept[place, default: 0] += 1 }
             return rest.filter { row in
-                let key = Place(rows.lineage(row))
+                let key = rows.lineage(row)
                 guard let count = kept[key], count > 0 else { return true }
                 kept[key] = count - 1
                 return false
@@ -130,6 +134,19 @@ struct CopyTarget: Sendable {
             try await connection.execute(script: "rollback to savepoint run; release savepoint run")
             throw error
         }
+    }
+
+    /// Removes rows that were loaded, in the open transaction.
+    private func remove(_ lineages: [CopyBinaryRows.Lineage], _ connection: PostgresConnection) async throws {
+        let batches = Array(Set(lineages.map(\.batch)))
+        try await connection.query(
+            """
+            delete from \(identifier: table.schema, table.name) t
+            using unnest(\(.int8Array(lineages.map(\.batch))), \(.int4Array(lineages.map(\.row))),
+                \(.int4Array(lineages.map(\.output)))) as r (batch, record, output)
+            where t._batch = any(\(.int8Array(batches))) and t._batch = r.batch and t._row = r.record
+                and t._out = r.output
+            """)
     }
 
     private static func data(_ rows: CopyBinaryRows, _ run: Range<Int>) -> [UInt8] {

@@ -1,5 +1,6 @@
 import Observability
 import Postgres
+import Queue
 import Records
 import Synchronization
 
@@ -10,11 +11,22 @@ struct DatasetTable: Sendable {
     var name: String
     /// The types of the columns that the table has.
     var applied: [String: ColumnType]
+    /// There is a table of deleted keys.
+    var keepsDeletions: Bool
+
+    var deletedName: String { Self.deletedName(name) }
+
+    /// No dataset's name has a dot.
+    static func deletedName(_ dataset: String) -> String { dataset + ".deleted" }
 
     /// Whether rows of these columns, encoded with these types, can be loaded as they are.
     func takes(columns: [String], types: [String]) -> Bool {
         zip(columns, types).allSatisfy { name, type in
-            name == TableDefinition.extra ? type == ColumnType.jsonb.rawValue : applied[name]?.rawValue == type
+            switch name {
+            case TableDefinition.extra: type == ColumnType.jsonb.rawValue
+            case TableDefinition.deleted: keepsDeletions && type == ColumnType.bool.rawValue
+            default: applied[name]?.rawValue == type
+            }
         }
     }
 }
@@ -40,7 +52,7 @@ final class DatasetTables: Sendable {
 
     static let capacity = 10_000
 
-    private let pool: PostgresPool
+    let pool: PostgresPool
     private let patience: Patience
     private let logger: Logger
     private let known = Mutex<[Int64: DatasetTable]>([:])
@@ -56,7 +68,8 @@ final class DatasetTables: Sendable {
         if let table = known.withLock({ $0[datasetID] }), table.takes(columns: columns, types: types) {
             return .table(table)
         }
-        guard let table = try await change(datasetID) else { return .gone }
+        let deletes = columns.contains(TableDefinition.deleted)
+        guard let table = try await change(datasetID, keepingDeletions: deletes) else { return .gone }
         known.withLock { known in
             if known.count >= Self.capacity { known.removeAll() }
             known[datasetID] = table
@@ -69,15 +82,20 @@ final class DatasetTables: Sendable {
         known.withLock { $0[datasetID] = nil }
     }
 
-    private func change(_ datasetID: Int64) async throws -> DatasetTable? {
+    private func change(_ datasetID: Int64, keepingDeletions: Bool) async throws -> DatasetTable? {
         var pause = patience.firstPause
         for attempt in 1... {
             do {
-                return try await pool.withTransaction { try await self.change(datasetID, $0) }
+                return try await pool.withTransaction {
+                    try await self.change(datasetID, keepingDeletions: keepingDeletions, $0)
+                }
             } catch let error as PostgresError where error.sqlstate == .lockNotAvailable {
                 logger.info(
                     "a dataset's table is locked", ["dataset.id": .int(Int(datasetID)), "attempt": .int(attempt)])
-                if attempt >= patience.attempts { break }
+                if attempt >= patience.attempts {
+                    if keepingDeletions { throw error }
+                    break
+                }
             }
             try await Task.sleep(for: pause)
             pause *= 2
@@ -85,22 +103,46 @@ final class DatasetTables: Sendable {
         return try await giveUp(datasetID)
     }
 
-    private func change(_ datasetID: Int64, _ connection: PostgresConnection) async throws -> DatasetTable? {
+    private func change(
+        _ datasetID: Int64, keepingDeletions: Bool, _ connection: PostgresConnection
+    ) async throws -> DatasetTable? {
         try await connection.query("set local lock_timeout = \(literal: "\(patience.lockTimeout.milliseconds)ms")")
-        guard let shape = try await connection.query(LockDatasetShape(datasetID: datasetID)).first else { return nil }
+        guard var shape = try await connection.query(LockDatasetShape(datasetID: datasetID)).first else { return nil }
         let columns = try await connection.query(ListColumns(datasetID: datasetID))
         let missing = columns.filter { $0.state == .agreed }
         if !shape.hasTable {
             for statement in TableDefinition.create(shape, columns: missing) { try await connection.query(statement) }
+            try await connection.query(TableDefinition.grant(shape))
             try await connection.execute(MarkTableCreated(datasetID: datasetID))
         } else if !missing.isEmpty {
             try await connection.query(TableDefinition.add(missing, to: shape))
+            if shape.hasShadow { try await connection.query(TableDefinition.add(missing, to: shape.shadow)) }
         }
         if !missing.isEmpty {
             try await connection.execute(
                 SetColumnStates(datasetID: datasetID, names: missing.map(\.name), state: .applied))
         }
-        return table(shape, columns.filter { $0.state != .extra })
+        let there = columns.filter { $0.state != .extra }
+        if keepingDeletions, !shape.keepsDeletions {
+            guard !shape.primaryKey.isEmpty else { throw JobFailure.noPrimaryKey }
+            try await keepDeletions(of: shape, columns: there, connection)
+            shape.keepsDeletions = true
+        }
+        return table(shape, there)
+    }
+
+    /// Those who merge rows without asking for deleted keys have ended when the lock is had; all others will ask.
+    private func keepDeletions(
+        of shape: DatasetShape, columns: [CatalogColumn], _ connection: PostgresConnection
+    ) async throws {
+        try await connection.query("lock table \(identifier: shape.schema, shape.name) in share mode")
+        let version = shape.versionColumn.flatMap { name in columns.contains { $0.name == name } ? name : nil }
+        for table in [shape] + (shape.hasShadow ? [shape.shadow] : []) {
+            for statement in TableDefinition.createDeletions(table, version: version) {
+                try await connection.query(statement)
+            }
+        }
+        try await connection.execute(MarkDeletionsKept(datasetID: shape.id))
     }
 
     /// What is left where the table's lock cannot be had: the new columns' values go to `_extra`. A table that could
@@ -127,8 +169,16 @@ final class DatasetTables: Sendable {
     private func table(_ shape: DatasetShape, _ columns: [CatalogColumn]) -> DatasetTable {
         DatasetTable(
             datasetID: shape.id, schema: shape.schema, name: shape.name,
-            applied: Dictionary(columns.map { ($0.name, $0.type) }, uniquingKeysWith: { first, _ in first }))
+            applied: Dictionary(columns.map { ($0.name, $0.type) }, uniquingKeysWith: { first, _ in first }),
+            keepsDeletions: shape.keepsDeletions)
     }
+}
+
+extension JobFailure {
+    /// Rows are to be merged by a key, and the dataset has none: it was removed, and made anew without one.
+    static let noPrimaryKey = JobFailure(
+        code: "no_primary_key", message: "rows are merged by the dataset's primary key, and it has none",
+        isPermanent: true)
 }
 
 extension Duration {

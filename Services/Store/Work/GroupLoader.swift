@@ -4,7 +4,7 @@ import Records
 
 /// Loads a group of chunks: rows, ledger and settling in one transaction.
 struct GroupLoader: Sendable {
-    /// Rows that a table refused: the data are at fault.
+    /// Rows that the table refused: the data are at fault.
     private struct RowsRefused: Error {
         let error: PostgresError
     }
@@ -12,19 +12,19 @@ struct GroupLoader: Sendable {
     /// Chunks that go into one table by one COPY.
     struct Part: Sendable {
         var table: DatasetTable
-        var columns: [String]
+        var key: ChunkGroup.Key
         var chunks: [ChunkHead]
         var rows: GroupRows
 
-        fileprivate var target: CopyTarget {
-            CopyTarget(table: table, columns: TableDefinition.lineage + columns)
-        }
+        /// Of all chunks.
+        fileprivate var count: Int { chunks.reduce(0) { $0 + Int($1.rows) } }
     }
 
     /// What was loaded.
     struct Outcome: Sendable {
         var rows = 0
         var refused = 0
+        var duplicates = 0
     }
 
     let raws: RawRecords
@@ -35,18 +35,16 @@ struct GroupLoader: Sendable {
         do {
             return try await transaction(group, lease) { connection in
                 var outcome = Outcome()
-                for part in parts { outcome.rows += try await copy(part, connection) }
+                for part in parts { try await write(part, &outcome, connection) }
                 return outcome
             }
         } catch is RowsRefused {
-            let cut = try parts.map { ($0, try $0.rows.cut()) }
+            var cut: [(part: Part, rows: CutRows)] = []
+            for part in parts { cut.append((part, try await part.rows.cut())) }
+            let all = cut
             return try await transaction(group, lease) { connection in
                 var outcome = Outcome()
-                for (part, rows) in cut {
-                    let refused = try await sift(part, rows, connection)
-                    outcome.rows += rows.count - refused
-                    outcome.refused += refused
-                }
+                for (part, rows) in all { try await sift(part, rows, &outcome, connection) }
                 return outcome
             }
         }
@@ -65,28 +63,59 @@ struct GroupLoader: Sendable {
         }
     }
 
-    private func copy(_ part: Part, _ connection: PostgresConnection) async throws -> Int {
-        let count: Int
+    private func target(_ part: Part) -> any RowTarget {
+        let columns = TableDefinition.lineage + part.key.columns
+        switch part.key.mode {
+        case .append: return CopyTarget(table: part.table, columns: columns)
+        case .upsert, .ignore:
+            return MergeTarget(
+                table: part.table, mode: part.key.mode, columns: columns, isShadow: ledger.fillsShadow)
+        }
+    }
+
+    private func write(_ part: Part, _ outcome: inout Outcome, _ connection: PostgresConnection) async throws {
+        let loaded: LoadedRows
         do {
-            count = try await connection.copyIn(part.target.copy) { try await $0.write(part.rows.copyData) }
+            loaded = try await target(part).load(part.rows.copyData, of: part.chunks, connection)
         } catch let error as PostgresError where error.sqlstate?.isDataFault ?? false {
             throw RowsRefused(error: error)
         }
-        guard count == part.chunks.reduce(0, { $0 + Int($1.rows) }) else {
-            throw JobFailure(code: "row_count", message: "the chunks had \(count) rows, not what they said")
+        guard loaded.sent == part.count else {
+            throw JobFailure(code: "row_count", message: "the chunks had \(loaded.sent) rows, not what they said")
         }
-        try await connection.execute(TouchDataset(datasetID: part.table.datasetID))
-        return count
+        let isWhole = loaded.written.map { $0.reduce(0) { $0 + $1.count } == part.count } ?? true
+        let cut = isWhole ? nil : try await part.rows.cut()
+        try await finish(part, loaded, [], cut, &outcome, connection)
     }
 
-    /// Loads what the table takes, and quarantines the rest; gives how many rows that is.
-    private func sift(_ part: Part, _ rows: CopyBinaryRows, _ connection: PostgresConnection) async throws -> Int {
-        let refused = try await part.target.load(rows, connection)
+    /// Loads what the table takes, and quarantines the rest.
+    private func sift(
+        _ part: Part, _ cut: CutRows, _ outcome: inout Outcome, _ connection: PostgresConnection
+    ) async throws {
+        let (loaded, refused) = try await target(part).sift(cut.rows, of: part.chunks, connection)
         let refusals = refused.map { row, error in
-            Refusal(chunk: part.rows.chunk(of: row, in: rows), row: rows.lineage(row).row, error: error)
+            Refusal(chunk: cut.chunk(of: row), row: cut.rows.lineage(row).row, error: error)
         }
-        try await raws.quarantine(refusals, of: part.chunks, connection)
-        try await connection.execute(TouchDataset(datasetID: part.table.datasetID))
-        return refused.count
+        try await raws.quarantine(refusals, of: part.chunks, in: ledger, connection)
+        try await finish(part, loaded, refusals, cut, &outcome, connection)
+    }
+
+    /// Counts what was not stored. `cut` is nil where all was.
+    private func finish(
+        _ part: Part, _ loaded: LoadedRows, _ refusals: [Refusal], _ cut: CutRows?, _ outcome: inout Outcome,
+        _ connection: PostgresConnection
+    ) async throws {
+        outcome.rows += part.count
+        if let cut {
+            let lost = await withTaskExecutorPreference(globalConcurrentExecutor) {
+                LostRows(refusals, loaded, of: cut)
+            }
+            try await lost.count(part.chunks, in: ledger, connection)
+            outcome.rows -= lost.rows
+            outcome.refused += refusals.count
+            outcome.duplicates += lost.rows - refusals.count
+        }
+        try await connection.execute(
+            TouchDataset(datasetID: part.table.datasetID, endsRebuild: part.key.mode == .append))
     }
 }

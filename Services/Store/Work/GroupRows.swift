@@ -41,14 +41,32 @@ struct GroupRows: Sendable {
     }
 
     /// The rows cut apart.
-    func cut() throws -> CopyBinaryRows {
-        let rows = copyData.dropFirst(CopyBinaryEncoder.header.count).dropLast(CopyBinaryEncoder.trailer.count)
-        return try CopyBinaryRows(Array(rows))
+    func cut() async throws -> CutRows {
+        try await withTaskExecutorPreference(globalConcurrentExecutor) {
+            let rows = copyData.dropFirst(CopyBinaryEncoder.header.count).dropLast(CopyBinaryEncoder.trailer.count)
+            return CutRows(rows: try CopyBinaryRows(Array(rows)), ends: ends)
+        }
+    }
+}
+
+/// The rows of a group one by one, and which chunk each came from.
+struct CutRows: Sendable {
+    let rows: CopyBinaryRows
+    /// For each chunk its rows.
+    let ranges: [Range<Int>]
+
+    /// - Parameter ends: behind the last row of each chunk, in bytes.
+    fileprivate init(rows: CopyBinaryRows, ends: [Int]) {
+        self.rows = rows
+        var ranges: [Range<Int>] = []
+        var row = 0
+        for end in ends {
+            let first = row
+            while row < rows.count, rows.offsets[row] < end { row += 1 }
+            ranges.append(first..<row)
+        }
+        self.ranges = ranges
     }
 
-    /// Which chunk a row came from.
-    func chunk(of row: Int, in rows: CopyBinaryRows) -> Int {
-        let start = rows.offsets[row]
-        return ends.firstIndex { start < $0 } ?? ends.count - 1
-    }
+    func chunk(of row: Int) -> Int { ranges.firstIndex { row < $0.upperBound } ?? ranges.count - 1 }
 }

@@ -22,6 +22,8 @@ struct HealLedger: RunLedger {
         try Self.check(tries, left)
         var ledger = HealedCounts(try await connection.query(FindOutputCounts(batches: batches)))
         ledger.leave(left)
+        // What rebuilds the dataset has read these batches before.
+        try await connection.execute(EndRebuilds(batches: batches))
         for (place, rows) in try await deleteParts(left, places, batches, connection) { ledger.drop(rows, of: place) }
         try await connection.execute(StartCounting(batches: batches, outputs: ledger.outputs, tries: tries))
         for chunk in chunks {
@@ -53,6 +55,8 @@ struct HealLedger: RunLedger {
                 guard let table = place.table else { continue }
                 let count = try await connection.query(table.delete(rows, of: place.place)).affectedRows
                 guard count > 0 else { continue }
+                let merged = FindMergedOutput(chunk: batch, table: table.name)
+                guard try await connection.query(merged).isEmpty else { throw Self.merged(batch.batchID) }
                 if try await connection.query(FindSharedOutput(batches: [batch])).first != nil {
                     throw JobFailure(
                         code: "shared_rows",
@@ -72,6 +76,14 @@ struct HealLedger: RunLedger {
             let found = left.filter { $0.place.batchID == tried.batchID && $0.place.pipelineID == tried.pipelineID }
             guard Set(found.map(\.row)).count == tried.rows.count else { throw gone(tried.batchID) }
         }
+    }
+
+    private static func merged(_ batch: Int64) -> JobFailure {
+        JobFailure(
+            code: "merged_in_part",
+            message: "a dataset has merged rows of a record of batch \(batch) of which another one refused some: what "
+                + "they took the place of cannot be put back",
+            isPermanent: true)
     }
 
     private static func gone(_ batch: Int64) -> JobFailure {

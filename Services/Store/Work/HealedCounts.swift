@@ -61,6 +61,7 @@ struct HealedCounts {
         outputs[number].stored += chunk.rows
         outputs[number].filtered += tried.filtered
         outputs[number].quarantined += tried.quarantined
+        outputs[number].duplicates += tried.duplicates
         if outputs[number].ends.count > 1, let counts = tried.receiptCounts {
             outputs[number].receiptCounts = outputs[number].counts.adding(counts)
         }
@@ -107,13 +108,13 @@ extension OutputCounts {
     fileprivate mutating func count(_ rows: [Int32], as kind: Int, _ step: Int32) {
         guard ends.count > 1 else { return }
         var counts = counts
-        for row in rows { counts[3 * ReceiptCounts.request(of: row, ends) + kind] += step }
+        for row in rows { counts[3 * ReceiptCounts.receipt(of: row, ends) + kind] += step }
         receiptCounts = counts
     }
 
     fileprivate mutating func receive(_ rows: [Int32], _ step: Int32) {
         var received = receiptReceived ?? widths
-        for row in rows { received[ReceiptCounts.request(of: row, ends)] += step }
+        for row in rows { received[ReceiptCounts.receipt(of: row, ends)] += step }
         receiptReceived = received
     }
 }

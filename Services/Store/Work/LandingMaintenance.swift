@@ -5,10 +5,11 @@ import Postgres
 import Synchronization
 
 /// Keeps landing in order under a leader row, one process of all at a time: partitions made ahead and dropped when they
-/// have expired, uploads that broke off or stand still swept, old idempotency keys and streams forgotten.
+/// have expired, uploads that broke off or stand still swept, old idempotency keys, streams and deleted keys forgotten.
 ///
-/// At rest the leader sends one statement each `interval`, one each `retirementInterval` and one each
-/// `streamInterval`, a candidate one at the end of each term that it sees.
+/// At rest the leader sends one statement each `interval`, one each `retirementInterval` and two each
+/// `streamInterval`, with one more for each dataset that keeps deleted keys, a candidate one at the end of each term
+/// that it sees.
 final class LandingMaintenance: Service {
     struct Settings: Sendable {
         var interval = Duration.seconds(30)
@@ -19,8 +20,11 @@ final class LandingMaintenance: Service {
         var uploadPatience = Duration.seconds(3600)
         var keyRetention = Duration.seconds(48 * 3600)
         var streamRetention = Duration.seconds(7 * 86_400)
-        /// How often streams are looked at that may be old. Their times have no index: each commit changes one.
+        /// How often streams and deleted keys are looked at that may be old. Streams' times have no index: each commit
+        /// changes one.
         var streamInterval = Duration.seconds(3600)
+        /// How long a dataset remembers that a key was deleted.
+        var deletionRetention = Duration.seconds(30 * 86_400)
         /// Batches, or keys or streams, that one transaction deletes.
         var batchLimit: Int32 = 200
         var keyLimit: Int32 = 5_000
@@ -34,6 +38,7 @@ final class LandingMaintenance: Service {
     private let holder = UniqueNumber.nextText()
     private let retiresAt = Mutex<ContinuousClock.Instant?>(nil)
     private let sweepsStreamsAt = Mutex<ContinuousClock.Instant?>(nil)
+    private let sweepsDeletionsAt = Mutex<ContinuousClock.Instant?>(nil)
 
     init(pool: PostgresPool, retirement: PartitionRetirement, settings: Settings, logger: Logger) {
         self.pool = pool
@@ -90,6 +95,7 @@ final class LandingMaintenance: Service {
             try await sweep(SweepOldKeys(retention: settings.keyRetention.inSeconds, limit: settings.keyLimit))
         }
         try await sweepStreams()
+        try await sweepDeletions()
         try await retirePartitions()
         return row
     }
@@ -120,12 +126,48 @@ final class LandingMaintenance: Service {
         sweepsStreamsAt.withLock { $0 = .now + settings.streamInterval }
     }
 
-    /// Deletes until less than the limit was left.
+    private func sweepDeletions() async throws {
+        if let due = sweepsDeletionsAt.withLock({ $0 }), due > .now { return }
+        for table in try await pool.withConnection({ try await $0.query(ListDeletionTables()) }) {
+            let query = table.forget(after: settings.deletionRetention.inSeconds, limit: settings.keyLimit)
+            do {
+                try await sweep { try await $0.query(query).affectedRows }
+            } catch let error as PostgresError where error.sqlstate == "42P01" {
+                // The dataset was removed meanwhile.
+            }
+        }
+        try await dropShadows()
+        sweepsDeletionsAt.withLock { $0 = .now + settings.streamInterval }
+    }
+
+    /// What rebuilds that came to nothing have left. A table that somebody has locked is left for the next time.
+    private func dropShadows() async throws {
+        for dataset in try await pool.withConnection({ try await $0.query(ListLeftShadows()) }) {
+            do {
+                try await pool.withTransaction { connection in
+                    try await connection.query("set local lock_timeout = '2s'")
+                    guard let shape = try await connection.query(LockDatasetShape(datasetID: dataset)).first,
+                        try await connection.query(ListLeftShadows()).contains(dataset)
+                    else { return }
+                    for name in [shape.shadow.name, DatasetTable.deletedName(shape.shadow.name)] {
+                        try await connection.query("drop table if exists \(identifier: shape.schema, name)")
+                    }
+                    try await connection.execute(EndRebuild(datasetID: dataset))
+                }
+            } catch let error as PostgresError where error.sqlstate == .lockNotAvailable {}
+        }
+        _ = try await pool.withConnection { try await $0.execute(ForgetEndedParts()) }
+    }
+
     private func sweep(_ statement: some PostgresStatement) async throws {
+        try await sweep { try await $0.execute(statement) }
+    }
+
+    /// Deletes until less than the limit was left.
+    private func sweep(_ delete: @escaping @Sendable (PostgresConnection) async throws -> Int) async throws {
         while true {
             try Task.checkCancellation()
-            let count = try await pool.withConnection { try await $0.execute(statement) }
-            if count < Int(settings.keyLimit) { return }
+            if try await pool.withConnection(delete) < Int(settings.keyLimit) { return }
         }
     }
 }

@@ -8,6 +8,8 @@ import Queue
 struct LoadHandler: JobHandler {
     /// Longer than transform remembers a dataset's schema.
     static let transformDelay = 2.5
+    /// Times that a group may lose against another transaction before its jobs are failed.
+    static let losses = 5
 
     let pool: PostgresPool
     let tables: DatasetTables
@@ -114,7 +116,7 @@ struct LoadHandler: JobHandler {
         for (part, rows) in given {
             let key = part.key
             let answer = try await tables.table(key.datasetID, columns: key.columns, types: key.types)
-            guard case .table(let table) = answer else {
+            guard case .table(var table) = answer else {
                 guard given.count > 1, group.loads.count > 1 else {
                     return try await transformAgain(group.chunks, group.jobs, group.workspaceID, lease)
                 }
@@ -122,16 +124,37 @@ struct LoadHandler: JobHandler {
                 for single in group.singles { await load(single, lease) }
                 return
             }
-            parts.append(GroupLoader.Part(table: table, columns: key.columns, chunks: part.chunks, rows: rows))
+            if ledger.fillsShadow { table = try await tables.shadow(of: table, run: key.run) }
+            parts.append(GroupLoader.Part(table: table, key: key, chunks: part.chunks, rows: rows))
         }
         do {
-            let outcome = try await loader.load(group, parts, lease: lease)
+            let ready = parts
+            let outcome = try await Self.untilItWins { try await loader.load(group, ready, lease: lease) }
             wakeup.notify("stored")
             metrics.loaded(outcome, chunks: group.chunks.count, bytes: group.bytes)
-        } catch let error as PostgresError where error.isStaleTable && mayRepeat {
+        } catch  where mayRepeat && Self.isStaleTable(error) {
             for part in parts { tables.forget(part.table.datasetID) }
             try await load(group, given, lease, mayRepeat: false)
+        } catch let missing as ShadowMissing where mayRepeat {
+            _ = try await tables.shadow(of: missing.table, run: nil)
+            try await load(group, given, lease, mayRepeat: false)
         }
+    }
+
+    /// The table is not what it was remembered as: it, a column or its schema is missing.
+    private static func isStaleTable(_ error: any Error) -> Bool {
+        if error is DeletionsForgotten { return true }
+        return ["42P01", "42703", "3F000"].contains((error as? PostgresError)?.sqlstate?.code ?? "")
+    }
+
+    /// Repeats what lost against another transaction, a few times: no attempt of a job is charged for that.
+    private static func untilItWins<T: Sendable>(_ body: () async throws -> T) async throws -> T {
+        for _ in 0..<losses {
+            do {
+                return try await body()
+            } catch let error as PostgresError where error.sqlstate?.classCode == "40" {}
+        }
+        return try await body()
     }
 
     private func rows(of group: ChunkGroup) async throws -> [(part: ChunkGroup.Part, rows: GroupRows)] {
@@ -177,12 +200,5 @@ extension ChunkLoad {
     fileprivate var standing: ChunkHead.Standing {
         let all = Set(chunks.map(\.standing))
         return [.settled, .superseded, .homeless].first(where: all.contains) ?? .wanted
-    }
-}
-
-extension PostgresError {
-    /// The table is not what it was remembered as: it, a column or its schema is missing.
-    fileprivate var isStaleTable: Bool {
-        ["42P01", "42703", "3F000"].contains(sqlstate?.code ?? "")
     }
 }

@@ -6,6 +6,7 @@ struct LoadMetrics: Sendable {
     let chunks: Counter
     let bytes: Counter
     let refused: Counter
+    let duplicates: Counter
     let sentBack: Counter
     let seconds: Histogram
 
@@ -14,6 +15,8 @@ struct LoadMetrics: Sendable {
         chunks = registry.counter("millrace_store_chunks_total", help: "Chunks loaded.")
         bytes = registry.counter("millrace_store_bytes_total", help: "Bytes of rows loaded, in the COPY format.")
         refused = registry.counter("millrace_store_refused_total", help: "Rows that tables refused.")
+        duplicates = registry.counter(
+            "millrace_store_duplicates_total", help: "Rows that lost against another with their key.")
         sentBack = registry.counter(
             "millrace_store_sent_back_total", help: "Chunks sent back to be transformed again.")
         seconds = registry.histogram("millrace_store_load_seconds", help: "Time to load a group of chunks.")
@@ -24,5 +27,6 @@ struct LoadMetrics: Sendable {
         chunks.add(count)
         bytes.add(size)
         refused.add(outcome.refused)
+        duplicates.add(outcome.duplicates)
     }
 }

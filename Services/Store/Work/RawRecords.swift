@@ -8,17 +8,20 @@ struct Refusal: Sendable {
     var chunk: Int
     /// The ordinal of its record in the batch.
     var row: Int32
-    var error: PostgresError
+    /// Nil of a row that goes because another one of its record was refused.
+    var error: PostgresError?
 }
 
-/// Quarantines what a table refused, with the raw records, and counts it.
+/// Quarantines what a table refused, with the raw records.
 struct RawRecords: Sendable {
     /// The most bytes of a batch that are expanded, and of a record that are kept.
     static let frameLimit = 256 << 20
     static let recordLimit = 1 << 20
 
     /// Works on the transaction that loads the chunks' other rows.
-    func quarantine(_ refusals: [Refusal], of chunks: [ChunkHead], _ connection: PostgresConnection) async throws {
+    func quarantine(
+        _ refusals: [Refusal], of chunks: [ChunkHead], in ledger: any ChunkLedger, _ connection: PostgresConnection
+    ) async throws {
         for (place, refused) in Dictionary(grouping: refusals, by: \.chunk).sorted(by: { $0.key < $1.key }) {
             let chunk = chunks[place]
             // Several rows may come from one record: it is quarantined once, with all reasons.
@@ -28,23 +31,13 @@ struct RawRecords: Sendable {
                 RefusedRecord(
                     batchID: chunk.batchID, row: entry.key, pipelineID: chunk.pipelineID, output: chunk.output,
                     version: chunk.version, datasetID: chunk.datasetID,
-                    errors: JSONValue.array(entry.value.map(\.error.quarantineEntry)).serialized(), raw: raw)
+                    errors: JSONValue.array(entry.value.compactMap(\.error?.quarantineEntry)).serialized(), raw: raw)
             }
             for start in stride(from: 0, to: records.count, by: 500) {
                 let part = records[start..<min(records.count, start + 500)]
-                try await connection.execute(QuarantineRefused(records: Array(part)))
+                try await ledger.quarantine(Array(part), of: chunk, connection)
             }
-            try await count(byRecord.map(\.key), rows: refused.count, chunk, connection)
         }
-    }
-
-    private func count(
-        _ records: [Int32], rows: Int, _ chunk: ChunkHead, _ connection: PostgresConnection
-    ) async throws {
-        let receipts = try await connection.query(FindReceiptCounts(chunk: chunk)).first
-        let counts = receipts.flatMap { ReceiptCounts.adding(quarantined: records, to: $0.counts, ends: $0.ends) }
-        try await connection.execute(
-            CountRefused(chunk: chunk, rows: Int32(rows), records: Int32(records.count), receiptCounts: counts))
     }
 
     /// The raw bytes of records; empty ones where they have expired.
@@ -62,28 +55,6 @@ struct RawRecords: Sendable {
                 return Array(frame.record(Int(row), offsets: offsets).prefix(Self.recordLimit))
             }
         }
-    }
-}
-
-/// The counts of the requests coalesced into a batch: filtered, quarantined, duplicates of each.
-enum ReceiptCounts {
-    /// The counts with quarantined records added; nil for a batch of one request, whose counts are the batch's.
-    static func adding(quarantined rows: [Int32], to counts: [Int32], ends: [Int32]) -> [Int32]? {
-        guard ends.count > 1 else { return nil }
-        var counts = counts.count == ends.count * 3 ? counts : [Int32](repeating: 0, count: ends.count * 3)
-        for row in rows { counts[3 * request(of: row, ends) + 1] += 1 }
-        return counts
-    }
-
-    /// The first request whose end lies past a record.
-    static func request(of row: Int32, _ ends: [Int32]) -> Int {
-        var low = 0
-        var high = ends.count - 1
-        while low < high {
-            let middle = (low + high) / 2
-            if ends[middle] > row { high = middle } else { low = middle + 1 }
-        }
-        return low
     }
 }
 

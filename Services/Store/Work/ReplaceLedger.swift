@@ -27,6 +27,7 @@ struct ReplaceLedger: RunLedger {
                 try await connection.query(table.delete(batches: old.map(\.place.batchID), output: output))
             }
         }
+        try await connection.execute(EndRebuilds(batches: batches))
         // Not before: what of another pipeline became visible meanwhile may have been deleted, too.
         if let shared = try await connection.query(FindSharedOutput(batches: batches)).first {
             throw JobFailure(

@@ -7,6 +7,8 @@ enum TableDefinition {
     /// The columns of every table beside those of its dataset.
     static let lineage = CopyBinaryEncoder.lineageColumns
     static let extra = "_extra"
+    /// Not of a table: in chunks whose rows are upserted it says which of them delete.
+    static let deleted = "_deleted"
 
     static func create(_ shape: DatasetShape, columns: [CatalogColumn]) -> [PostgresQuery] {
         var parts = columns.map(column)
@@ -23,7 +25,32 @@ enum TableDefinition {
             create index \(identifier: shape.name + ".batch") on \(identifier: shape.schema, shape.name)
             using brin (_batch) with (pages_per_range = 32, autosummarize = on)
             """,
-            "grant select on \(identifier: shape.schema, shape.name) to \(identifier: shape.queryRole)",
+        ]
+    }
+
+    /// Lets the workspace read the table.
+    static func grant(_ shape: DatasetShape) -> PostgresQuery {
+        "grant select on \(identifier: shape.schema, shape.name) to \(identifier: shape.queryRole)"
+    }
+
+    /// The table of deleted keys, with the rank of what deleted them and the time when it was loaded.
+    static func createDeletions(_ shape: DatasetShape, version: String?) -> [PostgresQuery] {
+        let kept = shape.primaryKey + (version.map { [$0] } ?? []) + lineage
+        let key = shape.primaryKey.map(PostgresQuery.quoted(identifier:)).joined(separator: ", ")
+        let name = DatasetTable.deletedName(shape.name)
+        return [
+            """
+            create table \(identifier: shape.schema, name) as
+            select \(identifiers: kept) from \(identifier: shape.schema, shape.name) with no data
+            """,
+            """
+            alter table \(identifier: shape.schema, name) add column _at timestamptz not null default now(),
+            add constraint \(identifier: name + ".key") primary key (\(unsafeText: key))
+            """,
+            """
+            create index \(identifier: name + ".at") on \(identifier: shape.schema, name) using brin (_at)
+            with (pages_per_range = 32, autosummarize = on)
+            """,
         ]
     }
 

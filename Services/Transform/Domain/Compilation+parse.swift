@@ -9,8 +9,10 @@ extension Compilation {
             return nil
         }
         let step = ParseStep(reader: reader, from: parse.from)
-        if parse.from == "line" { reset(isOpen: parse.format == .json) } else { schema[parse.from] = nil }
-        if parse.format == .json { schema.isOpen = true }
+        // Which fields there will be is not known, as with the records themselves.
+        let isOpen = [.json, .logfmt, .queryString].contains(parse.format)
+        if parse.from == "line" { reset(isOpen: isOpen) } else { schema[parse.from] = nil }
+        if isOpen { schema.isOpen = true }
         for (name, kind) in step.columns ?? parse.columns.map({ ($0, .untyped) }) { schema[name] = kind }
         return step
     }
@@ -19,11 +21,15 @@ extension Compilation {
         switch parse.format {
         case .combined: return .log(.combined)
         case .common: return .log(.common)
+        case .syslog: return .syslog
+        case .url: return .url
+        case .logfmt: return .pairs(.logfmt)
+        case .queryString: return .pairs(.queryString)
         case .json: return .records(.ndjson, header: [])
         case .csv:
-            let valid = parse.columns.enumerated().map { checkName($1, at: "columns[\($0)]") }
+            let isValid = checkList(parse.columns, in: "columns") { $0.checkName($1, at: $2) }
             if Set(parse.columns).count < parse.columns.count { fault("columns", "names a column twice") }
-            guard !valid.contains(false) else { return nil }
+            guard isValid else { return nil }
             let names = parse.columns.map { "\"" + $0.replacing("\"", with: "\"\"") + "\"" }
             return .records(.csv, header: Array(names.joined(separator: ",").utf8))
         case .regex:

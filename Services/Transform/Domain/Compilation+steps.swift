@@ -29,11 +29,13 @@ extension Compilation {
         return DeriveStep(derivations: compiled)
     }
 
-    mutating func compile(expectations: [(name: String, condition: String)]) -> any PipelineStep {
+    mutating func compile(
+        expectations: [(name: String, condition: String)], _ limit: FailureLimit?
+    ) -> any PipelineStep {
         let compiled = expectations.compactMap { name, text in
             condition(text, at: name, purpose: "expect").map { ExpectStep.Expectation(name: name, condition: $0) }
         }
-        return ExpectStep(expectations: compiled)
+        return ExpectStep(expectations: compiled, limit: limit)
     }
 
     mutating func compile(select names: [String]) -> any PipelineStep {
@@ -85,21 +87,10 @@ extension Compilation {
     }
 
     mutating func compile(masks: [(column: String, masking: StepDefinition.Masking)]) -> any PipelineStep {
-        var compiled: [DeriveStep.Derivation] = []
-        for (column, masking) in masks where checkKnown(column, at: column) && checkName(column, at: column) {
-            let name = "(\"" + column.replacing("\"", with: "\"\"") + "\")::text"
-            let salted = salt.isEmpty ? name : "'" + salt.replacing("'", with: "''") + "' || " + name
-            let text =
-                switch masking {
-                case .sha256: "encode(sha256(\(salted)), 'hex')"
-                case .redact: "case when \(name) is not null then '***' end"
-                case .keepLast4: "repeat('*', greatest(length(\(name)) - 4, 0)) || right(\(name), 4)"
-                }
-            guard let expression = expression(text, at: column) else { continue }
+        for (column, _) in masks where checkKnown(column, at: column) && checkName(column, at: column) {
             schema[column] = .typed(.text)
-            compiled.append(DeriveStep.Derivation(column: column, expression: expression))
         }
-        return DeriveStep(derivations: compiled)
+        return MaskStep(masks: masks, digest: KeyedDigest(key: salt))
     }
 
     mutating func compile(flatten names: [String]) -> any PipelineStep {
@@ -113,5 +104,41 @@ extension Compilation {
         // Which fields the objects have is not known, as with the records themselves.
         schema.isOpen = true
         return FlattenStep(names: names)
+    }
+
+    mutating func compile(_ explode: StepDefinition.Explode) -> any PipelineStep {
+        let step = ExplodeStep(
+            column: explode.column, position: explode.position, skipsEmpty: explode.empty == .filter)
+        let place = explode.isNameAlone ? "" : "column"
+        if checkKnown(explode.column, at: place), checkName(explode.column, at: place),
+            case .typed(let type)? = schema[explode.column], type != .jsonb, type != .text
+        {
+            fault(place, "column \"\(explode.column)\" holds no arrays")
+        }
+        schema[explode.column] = .untyped
+        if let position = explode.position, checkName(position, at: "position") {
+            if position == explode.column { fault("position", "is the array's column") }
+            schema[position] = .typed(.int8)
+        }
+        return step
+    }
+
+    mutating func compile(dedupe columns: [String], _ keep: StepDefinition.Keep) -> any PipelineStep {
+        _ = checkList(columns, in: "by") { $0.checkKnown($1, at: $2) }
+        return DedupeStep(columns: columns, keep: keep)
+    }
+
+    mutating func compile(_ outliers: StepDefinition.Outliers) -> any PipelineStep {
+        if checkKnown(outliers.column, at: "column") {
+            switch schema[outliers.column] {
+            case .typed(.int8), .typed(.float8), .typed(.numeric): break
+            default:
+                fault("column", "column \"\(outliers.column)\" is not known to hold numbers: cast it first")
+            }
+        }
+        _ = checkList(outliers.by, in: "by") { $0.checkKnown($1, at: $2) }
+        return OutliersStep(
+            column: outliers.column, method: outliers.method, threshold: outliers.threshold,
+            action: outliers.action, groupColumns: outliers.by)
     }
 }

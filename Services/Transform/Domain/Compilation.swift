@@ -5,7 +5,7 @@ import Records
 /// A compilation in progress: the columns known so far, and what has been found wrong.
 struct Compilation {
     var schema: ExpressionSchema
-    let salt: String
+    let salt: [UInt8]
     let lookups: LookupSchema
     /// The path of the step at hand.
     var path = ""
@@ -13,7 +13,7 @@ struct Compilation {
     /// Of each branch of the `route` steps so far, the condition under which its row deletes.
     var routedDeletions: [CompiledExpression?] = []
 
-    init(schema: ExpressionSchema, salt: String, lookups: LookupSchema) {
+    init(schema: ExpressionSchema, salt: [UInt8], lookups: LookupSchema) {
         self.schema = schema
         self.salt = salt
         self.lookups = lookups
@@ -29,6 +29,16 @@ struct Compilation {
         if name.isEmpty || name.hasPrefix("[") { return path + name }
         let isPlain = name.utf8.allSatisfy { $0 == 0x5F || $0 &- 0x30 < 10 || ($0 | 0x20) &- 0x61 < 26 }
         return isPlain ? "\(path).\(name)" : "\(path)[\"\(name)\"]"
+    }
+
+    /// Checks the items of a list that a field of the step holds: faults name both.
+    mutating func checkList<Item>(_ items: [Item], in field: String, _ check: (inout Compilation, Item, String) -> Bool)
+        -> Bool
+    {
+        let step = path
+        path += ".\(field)"
+        defer { path = step }
+        return items.enumerated().map { check(&self, $1, "[\($0)]") }.allSatisfy { $0 }
     }
 
     /// Whether a column may have this name; if not, that is a fault.
@@ -84,13 +94,16 @@ struct Compilation {
         case .derive(let columns): return compile(derivations: columns)
         case .filter(let text):
             return condition(text, at: "", purpose: "filter").map { FilterStep(condition: $0) }
-        case .expect(let expectations): return compile(expectations: expectations)
+        case .expect(let expectations, let limit): return compile(expectations: expectations, limit)
         case .select(let names): return compile(select: names)
         case .rename(let renames): return compile(renames: renames)
         case .drop(let names): return compile(drop: names)
         case .fill(let fills): return compile(fills: fills)
         case .mask(let masks): return compile(masks: masks)
         case .flatten(let names): return compile(flatten: names)
+        case .explode(let explode): return compile(explode)
+        case .dedupe(let columns, let keep): return compile(dedupe: columns, keep)
+        case .outliers(let outliers): return compile(outliers)
         case .route(let branches): return compile(route: branches)
         case .lookup(let lookup): return compile(lookup)
         }

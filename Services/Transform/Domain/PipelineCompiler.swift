@@ -4,18 +4,18 @@ public import JSON
 /// Checks a pipeline's definition and makes it ready to run.
 ///
 /// **Which columns exist.** What fields JSON and CSV records have is not known when a pipeline is put. So at first any
-/// name is an untyped field, NULL where a record lacks it; it takes the type its context gives it. A `cast` or `derive`
-/// makes a column known, with its type. The set of names is closed, so that an unknown one is a mistake, by `select`,
-/// and by a `parse` of `line` with a format of fixed columns (all but json), which replaces the whole record by what it
-/// parsed; a `parse` from another column adds to what is there.
+/// name is an untyped field, NULL where a record lacks it; it takes the type its context gives it. A `cast` or
+/// `derive` makes a column known, with its type. The set of names is closed, so that an unknown one is a mistake, by
+/// `select`, and by a `parse` of `line` with a format of fixed columns (all but json, logfmt and query_string), which
+/// replaces the whole record by what it parsed; a `parse` from another column adds to what is there.
 public struct PipelineCompiler {
-    /// The salt that `mask` puts before what it hashes.
-    public var salt: String
+    /// The workspace's salt: the key under which `mask` hashes.
+    public var salt: [UInt8]
 
     /// The datasets that `lookup` may name, by then.
     public var lookups: LookupSchema
 
-    public init(salt: String = "", lookups: LookupSchema = LookupSchema()) {
+    public init(salt: [UInt8] = [], lookups: LookupSchema = LookupSchema()) {
         self.salt = salt
         self.lookups = lookups
     }
@@ -50,6 +50,15 @@ public struct PipelineCompiler {
     }
 }
 
+extension PipelineDefinition {
+    /// Whether what it makes depends on the workspace's salt.
+    var needsSalt: Bool {
+        steps.contains { step in
+            if case .mask(let masks) = step { masks.contains { $0.masking == .sha256 } } else { false }
+        }
+    }
+}
+
 extension StepDefinition {
     /// The key that introduces the step.
     public var name: String {
@@ -65,6 +74,9 @@ extension StepDefinition {
         case .fill: "fill"
         case .mask: "mask"
         case .flatten: "flatten"
+        case .explode: "explode"
+        case .dedupe: "dedupe"
+        case .outliers: "outliers"
         case .route: "route"
         case .lookup: "lookup"
         }

@@ -47,16 +47,21 @@ extension PipelineDefinition.Target {
 
 extension StepDefinition {
     private enum Kind: String, CaseIterable {
-        case parse, cast, derive, filter, expect, select, rename, drop, fill, mask, flatten, route, lookup
+        case parse, cast, derive, filter, expect, select, rename, drop, fill, mask, flatten, explode, dedupe, outliers
+        case route, lookup
     }
 
-    /// Reads a step: an object with one key, which says what it does. Nil if it is wrong, which `fields` then knows.
+    /// What may stand beside `expect`.
+    private static let limitName = "max_failed"
+
+    /// Reads a step: an object with one key, which says what it does; `expect` may have a limit beside it. Nil if it is
+    /// wrong, which `fields` then knows.
     static func decode(_ fields: JSONFields) -> StepDefinition? {
-        let keys = fields.keys
+        let keys = fields.keys.filter { $0 != limitName || !fields.keys.contains(Kind.expect.rawValue) }
         let known = Kind.allCases.map(\.rawValue).joined(separator: ", ")
         guard keys.count == 1 else {
             fields.fault("", "a step is an object with one of: \(known)")
-            for key in keys { _ = fields.optional(key, JSONValue.self) }
+            for key in fields.keys { _ = fields.optional(key, JSONValue.self) }
             return nil
         }
         guard let kind = Kind(rawValue: keys[0]) else {
@@ -78,7 +83,14 @@ extension StepDefinition {
         case .route: return .route(branches(fields))
         case .lookup: return .lookup(lookup(fields.object(name)))
         case .derive: return .derive(texts(fields.object(name)).map { (column: $0, expression: $1) })
-        case .expect: return .expect(texts(fields.object(name)).map { (name: $0, condition: $1) })
+        case .expect:
+            return .expect(texts(fields.object(name)).map { (name: $0, condition: $1) }, limit: limit(fields))
+        case .explode: return .explode(explode(fields))
+        case .dedupe:
+            let dedupe = fields.object(name)
+            return .dedupe(
+                by: names(dedupe, "by"), keep: dedupe.optional("keep", oneOf: Keep.self) ?? .first)
+        case .outliers: return .outliers(outliers(fields.object(name)))
         case .rename: return .rename(texts(fields.object(name)).map { (from: $0, to: $1) })
         case .cast:
             let map = fields.object(name)
@@ -90,6 +102,41 @@ extension StepDefinition {
             let map = fields.object(name)
             return .fill(entries(map).map { (column: $0, value: map.required($0, JSONValue.self)) })
         }
+    }
+
+    private static func limit(_ fields: JSONFields) -> FailureLimit? {
+        guard let value = fields.optional(limitName, JSONValue.self) else { return nil }
+        if let rows = value.int, rows >= 0 { return .rows(rows) }
+        if let limit = value.string.flatMap(FailureLimit.init(percent:)) { return limit }
+        fields.fault(limitName, "expected a number of rows, or a share of them as \"5%\"")
+        return nil
+    }
+
+    /// A column's name, or an object with more.
+    private static func explode(_ fields: JSONFields) -> Explode {
+        let name = Kind.explode.rawValue
+        let value = fields.required(name, JSONValue.self)
+        if let column = value.string { return Explode(column: column, isNameAlone: true) }
+        guard value.object != nil else {
+            if !value.isNull {
+                fields.fault(name, "expected a column's name or {\"column\": …}, found \(value.kind)")
+            }
+            return Explode(column: "")
+        }
+        let explode = fields.object(name)
+        return Explode(
+            column: explode.required("column", String.self), position: explode.optional("position", String.self),
+            empty: explode.optional("empty", oneOf: Explode.Empty.self) ?? .null)
+    }
+
+    private static func outliers(_ fields: JSONFields) -> Outliers {
+        let method = fields.optional("method", oneOf: Outliers.Method.self) ?? .zscore
+        let threshold = fields.optional("threshold", Double.self) ?? method.defaultThreshold
+        if !(threshold > 0 && threshold.isFinite) { fields.fault("threshold", "expected a number above 0") }
+        return Outliers(
+            column: fields.required("column", String.self), method: method, threshold: threshold,
+            action: fields.optional("action", oneOf: Outliers.Action.self) ?? .quarantine,
+            by: fields.has("by") ? names(fields, "by") : [])
     }
 
     private static func branches(_ fields: JSONFields) -> [Branch] {

@@ -75,7 +75,10 @@ public struct PipelineDefinition: Sendable {
 /// One step. Maps keep the order in which they were written.
 public enum StepDefinition: Sendable {
     public struct Parse: Sendable {
-        public enum Format: String, Sendable, CaseIterable { case json, csv, combined, common, regex }
+        public enum Format: String, Sendable, CaseIterable {
+            case json, csv, combined, common, syslog, logfmt, url, regex
+            case queryString = "query_string"
+        }
 
         public var format: Format
         /// The text column that is read; `line` if not said.
@@ -91,6 +94,41 @@ public enum StepDefinition: Sendable {
         case sha256, redact
         case keepLast4 = "keep_last_4"
     }
+
+    /// An array whose elements become rows.
+    public struct Explode: Sendable {
+        /// An array.
+        public var column: String
+        /// A column for the element's place, from 1.
+        public var position: String?
+        /// What becomes of a record without elements.
+        public var empty = Empty.null
+        /// It was written as the column's name alone.
+        var isNameAlone = false
+
+        public enum Empty: String, Sendable, CaseIterable { case null, filter }
+    }
+
+    /// Numbers far from the others.
+    public struct Outliers: Sendable {
+        public enum Method: String, Sendable, CaseIterable {
+            case zscore, iqr
+
+            var defaultThreshold: Double { self == .zscore ? 3 : 1.5 }
+        }
+
+        public enum Action: String, Sendable, CaseIterable { case quarantine, null, clip }
+
+        public var column: String
+        public var method: Method
+        public var threshold: Double
+        public var action: Action
+        /// The columns whose equal values make a group; empty for the whole batch.
+        public var by: [String]
+    }
+
+    /// Which of the rows with one key stays.
+    public enum Keep: String, Sendable, CaseIterable { case first, last }
 
     /// Rows that a `route` step takes out of the pipeline, and where they go.
     public struct Branch: Sendable {
@@ -112,13 +150,17 @@ public enum StepDefinition: Sendable {
     case cast([(column: String, type: ColumnType)])
     case derive([(column: String, expression: String)])
     case filter(String)
-    case expect([(name: String, condition: String)])
+    /// When more rows than `limit` fail, the batch does.
+    case expect([(name: String, condition: String)], limit: FailureLimit?)
     case select([String])
     case rename([(from: String, to: String)])
     case drop([String])
     case fill([(column: String, value: JSONValue)])
     case mask([(column: String, masking: Masking)])
     case flatten([String])
+    case explode(Explode)
+    case dedupe(by: [String], keep: Keep)
+    case outliers(Outliers)
     case route([Branch])
     case lookup(Lookup)
 }

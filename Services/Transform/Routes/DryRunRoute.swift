@@ -3,11 +3,13 @@ import Catalog
 import HTTP
 import HTTPServer
 import JSON
+import Postgres
 import Records
 
 /// `POST /v1/pipelines/{name}/dry-run`: what a pipeline would make of records, with nothing stored.
 struct DryRunRoute: Sendable {
     let store: PipelineStore
+    let salts: WorkspaceSalts
     let lookups: Lookups
 
     /// Records of one dry run.
@@ -32,10 +34,12 @@ struct DryRunRoute: Sendable {
                 await store.find(name, workspaceID: principal.workspaceID).definition)
         }
         let workspaceID = principal.workspaceID
-        let compiled = try await PipelineProblems.compile(definition, lookups, workspaceID: workspaceID)
+        let compiled = try await PipelineProblems.compile(
+            definition, lookups, workspaceID: workspaceID, salts: salts)
+        let received = try await store.pool.withConnection { try await $0.query(ReadClock()).first } ?? 0
         let outputs = compiled.definition.outputs
         let result = try await withTaskExecutorPreference(globalConcurrentExecutor) { [pipeline = compiled.pipeline] in
-            try await DryRun(records: records, pipeline: pipeline, outputs: outputs) { request in
+            try await DryRun(records: records, pipeline: pipeline, outputs: outputs, received: received) { request in
                 try await lookups.find(request, workspaceID: workspaceID)
             }
         }
@@ -47,8 +51,9 @@ struct DryRunRoute: Sendable {
 struct DryRun: Sendable {
     let json: [UInt8]
 
+    /// - Parameter received: when the records came, in µs since 2000-01-01 UTC.
     init(
-        records: [JSONValue], pipeline: CompiledPipeline, outputs: [PipelineDefinition.Target],
+        records: [JSONValue], pipeline: CompiledPipeline, outputs: [PipelineDefinition.Target], received: Int64,
         lookup: (LookupRequest) async throws -> LookupAnswer
     ) async throws {
         // A list of strings is lines of text; anything else is JSON records.
@@ -58,9 +63,16 @@ struct DryRun: Sendable {
             frame.append(record: isText ? Array((record.string ?? "").utf8) : record.serialized())
         }
         let decoded = try RecordDecoder().decode(frame)
-        var run = PipelineRun(pipeline, decoded.batch, faults: decoded.faults)
-        while let request = run.advance() { run.supply(try await lookup(request)) }
-        let output = run.output
+        var run = PipelineRun(pipeline, decoded.batch, faults: decoded.faults, received: received)
+        var failure: BatchFailure?
+        do {
+            while let request = try run.advance() { run.supply(try await lookup(request)) }
+        } catch let error as BatchFailure {
+            failure = error
+        }
+        // Of a batch that is turned down nothing is left.
+        let none = PipelineOutput(batch: RecordBatch(rows: []), faults: failure?.faults ?? [])
+        let output = failure == nil ? run.output : none
         var writer = JSONWriter()
         writer.object { writer in
             writer.key("rows")
@@ -77,13 +89,30 @@ struct DryRun: Sendable {
                 }
             }
             writer.key("filtered")
-            writer.array { writer in
-                for row in output.filtered.sorted() { writer.value(records[Int(row)]) }
-            }
+            Self.write(output.filtered, of: records, &writer)
+            writer.key("duplicates")
+            Self.write(output.duplicates, of: records, &writer)
             writer.key("quarantined")
             Self.write(output.faults, of: records, &writer)
+            writer.key("failed")
+            Self.write(failure, &writer)
         }
         json = writer.bytes
+    }
+
+    private static func write(_ rows: [Int32], of records: [JSONValue], _ writer: inout JSONWriter) {
+        writer.array { writer in
+            for row in rows.sorted() { writer.value(records[Int(row)]) }
+        }
+    }
+
+    private static func write(_ failure: BatchFailure?, _ writer: inout JSONWriter) {
+        guard let failure else { return writer.value(JSONValue.null) }
+        writer.object { writer in
+            writer.member("code", failure.code)
+            writer.member("step", failure.step)
+            writer.member("message", failure.message)
+        }
     }
 
     private static func write(_ batch: RecordBatch, _ writer: inout JSONWriter) {

@@ -5,14 +5,17 @@ import JSON
 enum PipelineProblems {
     /// Compiles the body of a PUT or a dry run, with what its lookups read as it is now. Throws `invalid_pipeline` with
     /// every mistake and its path.
+    ///
+    /// - Parameter salts: the workspaces', for a pipeline that is run.
     static func compile(
-        _ body: JSONValue, _ lookups: Lookups, workspaceID: Int64
+        _ body: JSONValue, _ lookups: Lookups, workspaceID: Int64, salts: WorkspaceSalts? = nil
     ) async throws -> (definition: PipelineDefinition, pipeline: CompiledPipeline) {
         do {
             let definition = try PipelineDefinition.decode(body)
             let schema = try await lookups.schema(
                 definition.lookupDatasets, workspaceID: workspaceID, isFresh: true)
-            return (definition, try PipelineCompiler(lookups: schema).compile(definition))
+            let salt = definition.needsSalt ? try await salts?.salt(of: workspaceID) ?? [] : []
+            return (definition, try PipelineCompiler(salt: salt, lookups: schema).compile(definition))
         } catch let error as FieldFaults {
             let first = error.faults.first?.description ?? "the definition is not valid"
             let more = error.faults.count > 1 ? " (and \(error.faults.count - 1) more)" : ""

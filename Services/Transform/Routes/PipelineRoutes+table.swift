@@ -40,7 +40,12 @@ struct PipelineRouteTable: Sendable {
             operation: Operation(
                 id: "putPipeline", summary: "Create a pipeline, or give it a new version",
                 description: """
-                    An identical definition makes no new version. A mistake is answered with its path.
+                    An identical definition makes no new version. A mistake is answered with its path. `target.mode` \
+                    says how rows meet those with their key: `append` adds them, `upsert` keeps the latest by the \
+                    dataset's `version_column`, then by batch and record, `ignore` the earliest by batch and record, \
+                    whatever the order of loading; both need a dataset with a `primary_key`, and all pipelines that \
+                    fill it have one mode. With `upsert` a row for which `delete_when` holds deletes what is older.
+
 
                     `route` takes rows out of the pipeline for other datasets: a row goes to the first branch whose \
                     condition is true for it, and later steps are not run for it. Rows that no branch takes, those for \
@@ -144,7 +149,8 @@ struct PipelineRouteTable: Sendable {
                 description: """
                     `records` are JSON records, or strings: lines of text. With `definition` that one is run instead \
                     of the stored one, which need not exist then. `rows` are the target's, `routed` those of the \
-                    branches of `route` steps.
+                    branches of `route` steps. `failed` says which step would turn down the whole batch; there are no \
+                    rows then.
                     """,
                 tag: "pipelines", parameters: [Self.name],
                 requestBody: [
@@ -161,7 +167,7 @@ struct PipelineRouteTable: Sendable {
                                 example: [
                                     "rows": [["status": 200]],
                                     "routed": [["output": 1, "dataset": "web_errors", "rows": [["status": 503]]]],
-                                    "filtered": [], "quarantined": [],
+                                    "filtered": [], "duplicates": [], "quarantined": [], "failed": nil,
                                 ])
                         ])
                 ],

@@ -20,14 +20,15 @@ struct PipelineRoutes: Sendable {
         }
         let source = try ResourceName(checking: sourceName)
         for output in compiled.definition.outputs {
-            guard output.mode == .append else {
-                throw Problem(.invalidPipeline, "target.mode: only append is supported")
+            guard output.mode != .replace else {
+                throw Problem(.invalidPipeline, "target.mode: replace is for pipelines that read a dataset")
             }
             _ = try ResourceName(checking: output.dataset)
         }
         let head = request.head
         let put = try await store.put(
-            name, source: source, definition: body.serialized(), workspaceID: principal.workspaceID
+            name, source: source, targets: compiled.definition.outputs, definition: body.serialized(),
+            workspaceID: principal.workspaceID
         ) { try EntityTag.check(head, current: $0) }
         return Self.answer(put.created ? .created : .ok, put.pipeline)
     }

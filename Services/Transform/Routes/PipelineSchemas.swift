@@ -7,9 +7,10 @@ import Records
 enum PipelineSchemas {
     private typealias Definition = PipelineDefinition
 
-    /// A PUT's body: appends a source's records to a dataset.
+    /// A PUT's body: a source's records go into a dataset.
     static let definition = definition(
-        source: ResourceName.schema, dataset: ResourceName.schema, mode: ["type": "string", "enum": ["append"]])
+        source: ResourceName.schema, dataset: ResourceName.schema,
+        mode: ["type": "string", "enum": ["append", "upsert", "ignore"]])
 
     static let dryRun = Schema.request(
         [
@@ -38,13 +39,15 @@ enum PipelineSchemas {
             ], required: ["source", "target"])
     }
 
-    /// Each is an object with one member, which says what it does.
+    /// Each is an object with one member, which says what it does, and rarely a second.
     private static let steps: [JSONValue] = [
         step("parse", parse), step("cast", Schema.map(of: Schema.oneOf(ColumnType.self), atLeast: 1)),
-        step("derive", expressions), step("filter", Schema.text), step("expect", expressions),
-        step("select", names), step("rename", expressions), step("drop", names),
-        step("fill", Schema.map(of: ["type": ["string", "number", "boolean", "array", "object"]], atLeast: 1)),
+        step("derive", expressions), step("filter", Schema.text),
+        step("expect", expressions, beside: [("max_failed", failureLimit)]), step("select", names),
+        step("rename", expressions), step("drop", names),
+        step("fill", Schema.map(of: ["type": ["string", "number", "boolean"]], atLeast: 1)),
         step("mask", Schema.map(of: Schema.oneOf(StepDefinition.Masking.self), atLeast: 1)), step("flatten", names),
+        step("explode", explode), step("dedupe", dedupe), step("outliers", outliers),
         step(
             "route",
             ["type": "array", "items": branch, "minItems": 1, "maxItems": .number(Definition.maximumOutputs - 1)]),
@@ -72,13 +75,48 @@ enum PipelineSchemas {
             ("columns", Schema.array(of: Schema.text)), ("pattern", Schema.text),
         ], required: ["format"])
 
+    private static let explode: JSONValue = [
+        "anyOf": [
+            Schema.text,
+            Schema.request(
+                [
+                    ("column", Schema.text), ("position", Schema.text),
+                    ("empty", Schema.oneOf(StepDefinition.Explode.Empty.self)),
+                ], required: ["column"]),
+        ]
+    ]
+
+    private static let dedupe = Schema.request(
+        [("by", names), ("keep", Schema.oneOf(StepDefinition.Keep.self))], required: ["by"])
+
+    private static let outliers = Schema.request(
+        [
+            ("column", Schema.text), ("method", Schema.oneOf(StepDefinition.Outliers.Method.self)),
+            ("threshold", ["type": "number", "exclusiveMinimum": 0]),
+            ("action", Schema.oneOf(StepDefinition.Outliers.Action.self)), ("by", names),
+        ], required: ["column"])
+
+    /// A number of rows, or a share of them.
+    private static let failureLimit: JSONValue = [
+        "anyOf": [
+            ["type": "integer", "minimum": 0],
+            ["type": "string", "pattern": #"^(100(\.0{1,4})?|[0-9]{1,2}(\.[0-9]{1,4})?)%$"#],
+        ]
+    ]
+
     private static let expressions = Schema.map(of: Schema.text, atLeast: 1)
     private static let names: JSONValue = [
         "type": "array", "items": Schema.text, "minItems": 1, "uniqueItems": true,
     ]
 
-    private static func step(_ name: String, _ value: JSONValue) -> JSONValue {
-        Schema.request([(name, value)], required: [name])
+    private static func step(
+        _ name: String, _ value: JSONValue, beside more: [(String, JSONValue)] = []
+    ) -> JSONValue {
+        let examples = StepExample.of(name)
+        guard var schema = Schema.request([(name, value)] + more, required: [name]).object else { return nil }
+        schema["description"] = .string(examples.map(\.description).joined(separator: "\n\n"))
+        schema["examples"] = .array(examples.map(\.step))
+        return .object(schema)
     }
 
     static let pipeline = Schema.answer([
@@ -100,12 +138,17 @@ enum PipelineSchemas {
                 ]))
         ),
         ("filtered", Schema.array(of: [:])),
+        ("duplicates", Schema.array(of: [:])),
         (
             "quarantined",
             Schema.array(
                 of: Schema.answer([
                     ("row", Schema.count), ("raw", [:]), ("errors", Schema.array(of: ["type": "object"])),
                 ]))
+        ),
+        (
+            "failed",
+            Schema.nullable(Schema.answer([("code", Schema.text), ("step", Schema.text), ("message", Schema.text)]))
         ),
     ])
 }

@@ -40,6 +40,8 @@ struct ReplayRoute: Sendable {
         let fields = JSONFields(body)
         let timeout = fields.optional("timeout", Duration.self)
         if let timeout, !timeouts.contains(timeout) { fields.fault("timeout", "must be 1s to 30d") }
+        let parallel = fields.optional("max_parallel", Int.self)
+        if let parallel, !RunStarter.parallels.contains(parallel) { fields.fault("max_parallel", "must be 1 to 64") }
         var ids: [String]?
         var span: Range<Int64> = 0..<0
         if fields.has("batches") {
@@ -59,7 +61,8 @@ struct ReplayRoute: Sendable {
         }
         try fields.finish()
         return ReplayRequest(
-            batches: try ids.map { .named(try batches($0)) } ?? .received(span), json: body, timeout: timeout)
+            batches: try ids.map { .named(try batches($0)) } ?? .received(span), json: body, timeout: timeout,
+            parallel: parallel.map(Int32.init) ?? RunStarter.defaultParallel)
     }
 
     private static func batches(_ ids: [String]) throws -> [Int64] {
@@ -83,7 +86,7 @@ struct ReplayRoute: Sendable {
         }
         switch refusal {
         case .noPipeline: return Problem(.notFound, refusal.description)
-        case .mode, .sharedRows: return Problem(.conflict, refusal.description)
+        case .mode, .sharedRows, .notRebuilt: return Problem(.conflict, refusal.description)
         case .unknownBatches(let ids):
             return Problem(
                 .invalidRequest, refusal.description, errors: faults(ids, "there is no such batch of the source"))

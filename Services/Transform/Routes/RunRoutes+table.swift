@@ -30,7 +30,10 @@ extension RunRoutes {
                     named. What the pipeline made of a batch before (rows, quarantine, counts) is replaced by what its \
                     current version makes of it, all at once, batch by batch. A receipt stays `stored` meanwhile, and \
                     shows the old version and counts until its batch is replaced. 409 `raw_expired` names batches that \
-                    cannot be read again; 409 `conflict` a run of the pipeline that is going on over some of them.
+                    cannot be read again; 409 `conflict` a run of the pipeline that is going on over some of them. \
+                    Where the pipeline's mode is `upsert` or `ignore` the dataset is filled anew as a whole, from all \
+                    batches of all pipelines that are in it, beside the one that is there, and the two are exchanged \
+                    at once at the end; 409 `conflict` says what of the dataset would be lost.
                     """,
                 tag: "runs",
                 parameters: [.init("name", .path, "The pipeline.", schema: ResourceName.schema, example: "web")],

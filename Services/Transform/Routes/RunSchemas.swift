@@ -7,18 +7,23 @@ enum RunSchemas {
     /// Of a member that goes with the other form only: `Schema.request` lets it be null.
     private static let nothing: JSONValue = ["const": nil]
 
+    private static let maxParallel: JSONValue = [
+        "type": "integer", "minimum": .number(RunStarter.parallels.lowerBound),
+        "maximum": .number(RunStarter.parallels.upperBound), "default": .number(RunStarter.defaultParallel),
+    ]
+
     /// A span of time, or batches by their ids; not both.
     static let replay: JSONValue = [
         "oneOf": [
             Schema.request(
                 [
                     ("from", Schema.timestamp), ("to", Schema.timestamp), ("batches", nothing),
-                    ("timeout", Schema.duration),
+                    ("timeout", Schema.duration), ("max_parallel", maxParallel),
                 ], required: ["from", "to"]),
             Schema.request(
                 [
                     ("batches", Schema.array(of: Schema.id, count: 1...ReplayRoute.batchLimit)),
-                    ("from", nothing), ("to", nothing), ("timeout", Schema.duration),
+                    ("from", nothing), ("to", nothing), ("timeout", Schema.duration), ("max_parallel", maxParallel),
                 ], required: ["batches"]),
         ]
     ]

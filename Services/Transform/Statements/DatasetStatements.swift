@@ -24,6 +24,54 @@ struct EnsureDataset: PostgresStatement {
     }
 }
 
+/// A dataset as a pipeline's target needs it; locked until the transaction ends.
+struct HoldDataset: PostgresStatement {
+    static let sql = """
+        select coalesce(jsonb_array_length(definition->'primary_key') > 0, false) from millrace.dataset
+        where workspace_id = $1 and name = $2 for no key update
+        """
+    var workspaceID: Int64
+    var name: String
+
+    var parameters: [PostgresValue] { [.int8(workspaceID), .text(name)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> HeldDataset {
+        HeldDataset(hasPrimaryKey: try row.bool(0))
+    }
+}
+
+struct HeldDataset: Sendable {
+    var hasPrimaryKey: Bool
+}
+
+/// A pipeline whose mode does not go together with that of another one for the same dataset. The implicit pipeline of
+/// the other's own source leaves when that is put.
+struct FindOtherModes: PostgresStatement {
+    static let sql = """
+        select p.name, t.mode
+        from millrace.pipeline p
+        join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
+        cross join millrace.targets(v.definition) t
+        where p.workspace_id = $1 and p.active and t.dataset = $2
+            and case when p.implicit then p.source_id <> $4 else p.name <> $3 end
+            and t.mode <> $5 and (t.mode in ('upsert', 'ignore') or $5 in ('upsert', 'ignore'))
+        order by p.name limit 1
+        """
+    var workspaceID: Int64
+    var dataset: String
+    var pipeline: String
+    var sourceID: Int64
+    var mode: String
+
+    var parameters: [PostgresValue] {
+        [.int8(workspaceID), .text(dataset), .text(pipeline), .int8(sourceID), .text(mode)]
+    }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> (name: String, mode: String) {
+        (try row.text(0), try row.text(1))
+    }
+}
+
 struct DatasetHead: Sendable {
     var id: Int64
     var definition: [UInt8]

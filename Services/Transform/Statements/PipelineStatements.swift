@@ -169,3 +169,10 @@ struct StoredPipelineVersion: Sendable {
     var definition: [UInt8]
     var createdAt: Int64
 }
+
+/// The database's time, in µs since 2000-01-01 UTC.
+struct ReadClock: PostgresStatement {
+    static let sql = "select now()"
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.timestamp(0) }
+}

@@ -6,6 +6,10 @@ struct ReplayInput: Sendable {
     var input: TransformInput
     /// The run is not `running` yet.
     var isFirst: Bool
+    /// The run fills a table beside the dataset's.
+    var rebuilds: Bool
+    /// Ordinals of the records that are read under this version, ascending; nil: all.
+    var records: [Int32]?
 }
 
 /// What a run takes again.
@@ -16,21 +20,29 @@ enum RunKind: String, Sendable {
     case heal
 
     /// The kind of store's jobs.
-    var storeJob: String { self == .replay ? "replace" : "heal" }
+    ///
+    /// - Parameter rebuilds: the run fills a table beside the dataset's.
+    func storeJob(rebuilds: Bool) -> String {
+        switch self {
+        case .replay: rebuilds ? "rebuild" : "replace"
+        case .heal: "heal"
+        }
+    }
 }
 
-/// The batches among a range of a run's that are still to be transformed, with the version that the run is bound to. No
-/// row where the run has ended.
+/// The batches among a range of a run's that are still to be transformed, with the version that the run is bound to; in
+/// a rebuilding run, with the pipeline and the version of each. No row where the run has ended.
 struct FindReplayInputs: PostgresStatement {
     static let sql = """
-        select n.ordinal, b.id, p.id, p.name, p.workspace_id, s.name, r.version, v.definition, b.receipt_ends,
-            b.raw_bytes, r.state <> 'running'
+        select n.ordinal, b.id, p.id, p.name, p.workspace_id, s.name, v.version, v.definition, b.receipt_ends,
+            b.raw_bytes, b.received_at, r.state <> 'running', x.run is not null, x.records
         from millrace.run r
         join millrace.run_batch n on n.run = r.id
+        left join millrace.rebuild_part x on x.run = n.run and x.ordinal = n.ordinal
         join millrace.batch b on b.id = n.batch
         join millrace.source s on s.id = b.source_id
-        join millrace.pipeline p on p.id = r.pipeline_id
-        join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = r.version
+        join millrace.pipeline p on p.id = coalesce(x.pipeline_id, r.pipeline_id)
+        join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = coalesce(x.version, r.version)
         where r.id = $1 and n.ordinal >= $2 and n.ordinal < $3 and n.state in ('queued', 'dead')
             and millrace.is_going_on(r.state, r.deadline)
         order by n.ordinal
@@ -47,8 +59,9 @@ struct FindReplayInputs: PostgresStatement {
                 batchID: try row.int8(1), pipelineID: try row.int8(2), pipeline: try row.text(3),
                 workspaceID: try row.int8(4), source: try row.text(5), version: try row.int4(6),
                 definition: try row.json(7), receiptEnds: try row.int4Array(8), rawBytes: try row.int8(9),
-                isOpen: true),
-            isFirst: try row.bool(10))
+                receivedAt: try row.timestamp(10), isOpen: true),
+            isFirst: try row.bool(11), rebuilds: try row.bool(12),
+            records: row.isNull(13) ? nil : try row.int4Array(13))
     }
 }
 
@@ -79,9 +92,9 @@ struct InsertReplacement: PostgresStatement {
     static let sql = """
         insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
             raw_bytes, body, run, ordinal, received, filtered, quarantined, receipt_received, receipt_counts,
-            fault_rows, fault_stages, fault_errors, fault_raws, tried)
+            fault_rows, fault_stages, fault_errors, fault_raws, mode, duplicates, tried)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-            $23)
+            nullif($23, 'append'), $24, $25)
         """
     var id: Int64
     var run: Int64
@@ -104,7 +117,8 @@ struct InsertReplacement: PostgresStatement {
             .int4(ordinal), .int4(ledger.received), .int4(ledger.filtered), .int4(ledger.quarantined),
             .optional(ledger.receiptReceived) { .int4Array($0) }, .optional(ledger.receiptCounts) { .int4Array($0) },
             .int4Array(faults.map(\.row)), .textArray(faults.map(\.stage)), .jsonArray(faults.map(\.errors)),
-            .byteaArray(faults.map(\.raw)), .optional(tried) { .int4Array($0) },
+            .byteaArray(faults.map(\.raw)), .optional(chunk?.mode) { .text($0.rawValue) },
+            .int4(ledger.duplicates), .optional(tried) { .int4Array($0) },
         ]
     }
 }
@@ -112,7 +126,8 @@ struct InsertReplacement: PostgresStatement {
 /// Enqueues the jobs that store what became of batches of a run, one for each with all its outputs' chunks.
 struct EnqueueReplacements: PostgresStatement {
     static let sql = """
-        select queue.enqueue('store', $5, $1, array_agg(job order by ordinal), in_priority => (-1)::int2)
+        select millrace.enqueue_jobs($2, $1, (select r.max_parallel from millrace.run r where r.id = $2), 'store', $5,
+            array_agg(job order by ordinal))
         from (
             select c.ordinal, jsonb_build_object('chunks', jsonb_agg(c.id order by c.place), 'run', $2::int8,
                 'ordinal', c.ordinal) as job
@@ -120,14 +135,15 @@ struct EnqueueReplacements: PostgresStatement {
         ) batch
         """
     var workspaceID: Int64
-    var kind: RunKind
+    /// Of store's jobs.
+    var kind: String
     /// Of one run.
     var chunks: [InsertReplacement]
 
     var parameters: [PostgresValue] {
         [
             .int8(workspaceID), .int8(chunks[0].run), .int8Array(chunks.map(\.id)), .int4Array(chunks.map(\.ordinal)),
-            .text(kind.storeJob),
+            .text(kind),
         ]
     }
 

@@ -114,6 +114,27 @@ struct FindOverlap: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
 }
 
+/// How rows of one of the run's batches met those with their key, if it was by the key.
+struct FindMergedMode: PostgresStatement {
+    static let sql = """
+        select t.mode
+        from (
+            select distinct a.version from millrace.run_batch n
+            join millrace.application a on a.batch_id = n.batch and a.pipeline_id = $2
+            where n.run = $1 and a.version is not null
+        ) a
+        join millrace.pipeline_version v on v.pipeline_id = $2 and v.version = a.version
+        cross join millrace.targets(v.definition) t
+        where t.mode in ('upsert', 'ignore') limit 1
+        """
+    var run: Int64
+    var pipelineID: Int64
+
+    var parameters: [PostgresValue] { [.int8(run), .int8(pipelineID)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> String { try row.text(0) }
+}
+
 /// A batch of the run of which another pipeline has rows in the same dataset: theirs cannot be told apart.
 struct FindSharedRows: PostgresStatement {
     static let sql = """
@@ -146,9 +167,10 @@ struct SharedRows: Sendable {
 struct InsertRun: PostgresStatement {
     static let sql = """
         insert into millrace.run (id, workspace_id, kind, pipeline_id, version, state, request, schedule, job,
-            batches, skipped, deadline, done, dead, stored, filtered, quarantined, duplicates, started_at, finished_at)
+            batches, skipped, deadline, max_parallel, done, dead, stored, filtered, quarantined, duplicates, started_at,
+            finished_at)
         select $1, p.workspace_id, 'replay', p.id, $3, case when $6 > 0 then 'queued' else 'succeeded' end, $4, $5, $8,
-            $6, $7, now() + make_interval(secs => $9), z.zero, z.zero, z.zero, z.zero, z.zero, z.zero, z.at, z.at
+            $6, $7, now() + make_interval(secs => $9), $10, z.zero, z.zero, z.zero, z.zero, z.zero, z.zero, z.at, z.at
         from millrace.pipeline p
         cross join (select case when $6 = 0 then 0 end as zero, case when $6 = 0 then now() end as at) z
         where p.id = $2
@@ -162,27 +184,29 @@ struct InsertRun: PostgresStatement {
     var skipped: Int32
     var job: Int64?
     var timeout: Double?
+    var parallel: Int32
 
     var parameters: [PostgresValue] {
         [
             .int8(id), .int8(pipelineID), .int4(version), .json(request), .optional(schedule) { .json($0) },
             .int4(batches), .int4(skipped), .optional(job) { .int8($0) }, .optional(timeout) { .float8($0) },
+            .int4(parallel),
         ]
     }
 }
 
-/// Enqueues a run's work: a job array with an item for each batch. Gives its id.
+/// Enqueues a run's work: jobs with slices of its batches. Gives the first one's id.
 struct EnqueueReplay: PostgresStatement {
     static let sql = """
-        select (queue.enqueue('transform', 'run.replay', p.workspace_id, array[jsonb_build_object('run', $1)],
-            in_priority => (-1)::int2, in_items => $3))[1]
-        from millrace.pipeline p where p.id = $2
+        select millrace.enqueue_slices($1, p.workspace_id, $4, 'run.replay', $3) from millrace.pipeline p where p.id = $2
         """
     var run: Int64
     var pipelineID: Int64
     var batches: Int32
+    /// Jobs at a time.
+    var parallel: Int32
 
-    var parameters: [PostgresValue] { [.int8(run), .int8(pipelineID), .int4(batches)] }
+    var parameters: [PostgresValue] { [.int8(run), .int8(pipelineID), .int4(batches), .int4(parallel)] }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
 }

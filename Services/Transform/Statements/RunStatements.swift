@@ -139,7 +139,7 @@ struct ExpireRun: PostgresStatement {
 
 /// Locks runs some of whose batches were moved, and moves the runs on. Gives those that are not going on any more.
 struct AdvanceRuns: PostgresStatement {
-    static let sql = "select millrace.advance_runs($1)"
+    static let sql = "select millrace.advance_replays($1)"
     var runs: [Int64]
 
     var parameters: [PostgresValue] { [.int8Array(runs)] }

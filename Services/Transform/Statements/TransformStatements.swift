@@ -12,6 +12,8 @@ struct TransformInput: Sendable {
     var definition: [UInt8]
     var receiptEnds: [Int32]
     var rawBytes: Int64
+    /// When the records came, in µs since 2000-01-01 UTC.
+    var receivedAt: Int64
     /// An output is still to be made; false when a repeated job finds all done.
     var isOpen: Bool
     /// The batch was transformed before: chunks of it did not fit their tables.
@@ -38,7 +40,8 @@ struct StandingOutput: Sendable {
 struct FindTransformInputs: PostgresStatement {
     static let sql = """
         select j.batch, j.pipeline, p.name, p.workspace_id, s.name, v.version, v.definition, b.receipt_ends,
-            b.raw_bytes, coalesce(a.is_open, false), coalesce(a.is_repeated, false), coalesce(a.closed, '{}')
+            b.raw_bytes, b.received_at, coalesce(a.is_open, false), coalesce(a.is_repeated, false),
+            coalesce(a.closed, '{}')
         from unnest($1::int8[], $2::int8[]) as j (batch, pipeline)
         join millrace.batch b on b.id = j.batch
         join millrace.pipeline p on p.id = j.pipeline
@@ -61,7 +64,8 @@ struct FindTransformInputs: PostgresStatement {
             batchID: try row.int8(0), pipelineID: try row.int8(1), pipeline: try row.text(2),
             workspaceID: try row.int8(3), source: try row.text(4), version: try row.int4(5),
             definition: try row.json(6), receiptEnds: try row.int4Array(7), rawBytes: try row.int8(8),
-            isOpen: try row.bool(9), isRepeated: try row.bool(10), closed: try row.int4Array(11).map { Int16($0) })
+            receivedAt: try row.timestamp(9), isOpen: try row.bool(10), isRepeated: try row.bool(11),
+            closed: try row.int4Array(12).map { Int16($0) })
     }
 }
 
@@ -90,6 +94,7 @@ struct ApplicationUpdate: Sendable {
     var received: Int32
     var filtered: Int32
     var quarantined: Int32
+    var duplicates: Int32
     /// As in `millrace.application`.
     var receiptReceived: [Int32]?
     var receiptCounts: [Int32]?
@@ -103,15 +108,16 @@ extension [ApplicationUpdate] {
             .int8Array(map(\.batchID)), .int8Array(map(\.pipelineID)), .int2Array(map(\.output)),
             .int4Array(map(\.version)), .int8Array(map(\.datasetID)), .boolArray(map(\.isFinished)),
             .int4Array(map(\.received)), .int4Array(map(\.filtered)), .int4Array(map(\.quarantined)),
-            .textArray(map { Self.literal($0.receiptReceived) }), .textArray(map { Self.literal($0.receiptCounts) }),
+            .int4Array(map(\.duplicates)), .textArray(map { Self.literal($0.receiptReceived) }),
+            .textArray(map { Self.literal($0.receiptCounts) }),
         ]
     }
 
     fileprivate static let rows = """
         unnest($1::int8[], $2::int8[], $3::int2[], $4::int4[], $5::int8[], $6::bool[], $7::int4[], $8::int4[],
-            $9::int4[], $10::text[], $11::text[])
+            $9::int4[], $10::int4[], $11::text[], $12::text[])
             as u (batch_id, pipeline_id, output, version, dataset_id, finished, received, filtered, quarantined,
-                receipt_received, receipt_counts)
+                duplicates, receipt_received, receipt_counts)
         """
 
     private static func literal(_ counts: [Int32]?) -> String? {
@@ -126,7 +132,7 @@ struct UpdateApplications: PostgresStatement {
         update millrace.application a
         set state = case when u.finished then 'stored' else 'transformed' end, version = u.version,
             dataset_id = u.dataset_id, received = u.received, stored = 0, filtered = u.filtered,
-            quarantined = u.quarantined, duplicates = 0, receipt_received = u.receipt_received::int4[],
+            quarantined = u.quarantined, duplicates = u.duplicates, receipt_received = u.receipt_received::int4[],
             receipt_counts = u.receipt_counts::int4[], error = null, transformed_at = now(),
             stored_at = case when u.finished then now() end
         from \([ApplicationUpdate].rows)
@@ -143,11 +149,11 @@ struct UpdateApplications: PostgresStatement {
 struct InsertApplications: PostgresStatement {
     static let sql = """
         insert into millrace.application (batch_id, pipeline_id, output, source_id, state, version, dataset_id,
-            received, filtered, quarantined, receipt_received, receipt_counts, transformed_at, stored_at)
+            received, filtered, quarantined, duplicates, receipt_received, receipt_counts, transformed_at, stored_at)
         select u.batch_id, u.pipeline_id, u.output, b.source_id,
-            case when u.finished then 'stored' else 'transformed' end, u.version, u.dataset_id,
-            u.received, u.filtered, u.quarantined, u.receipt_received::int4[],
-            u.receipt_counts::int4[], now(), case when u.finished then now() end
+            case when u.finished then 'stored' else 'transformed' end, u.version, u.dataset_id, u.received, u.filtered,
+            u.quarantined, u.duplicates, u.receipt_received::int4[], u.receipt_counts::int4[], now(),
+            case when u.finished then now() end
         from \([ApplicationUpdate].rows)
         join millrace.batch b on b.id = u.batch_id
         order by u.batch_id, u.pipeline_id, u.output
@@ -211,6 +217,7 @@ struct NewChunk: Sendable {
     var output: Int16
     var version: Int32
     var datasetID: Int64
+    var mode: PipelineDefinition.Mode
     var columns: [String]
     var types: [String]
     var rows: Int32
@@ -219,14 +226,14 @@ struct NewChunk: Sendable {
     var body: [UInt8]
 }
 
-/// Inserts chunks of one workspace that have the same columns, and a job for each that loads it.
+/// Inserts chunks of one workspace that have the same columns and mode, and a job for each that loads it.
 struct InsertChunks: PostgresStatement {
     static let sql = """
         with chunk as (
             insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
-                raw_bytes, body)
+                raw_bytes, body, mode)
             select nextval('landing.chunk_id'), c.batch_id, c.pipeline_id, c.version, c.output, c.dataset_id, $2, $3,
-                c.rows, c.raw_bytes, c.body
+                c.rows, c.raw_bytes, c.body, nullif($12, 'append')
             from unnest($4::int8[], $5::int8[], $6::int2[], $7::int4[], $8::int8[], $9::int4[], $10::int4[],
                 $11::bytea[]) as c (batch_id, pipeline_id, output, version, dataset_id, rows, raw_bytes, body)
             returning id
@@ -255,7 +262,7 @@ struct InsertChunks: PostgresStatement {
             .int8Array(chunks.map(\.batchID)), .int8Array(chunks.map(\.pipelineID)),
             .int2Array(chunks.map(\.output)), .int4Array(chunks.map(\.version)),
             .int8Array(chunks.map(\.datasetID)), .int4Array(chunks.map(\.rows)), .int4Array(chunks.map(\.rawBytes)),
-            .byteaArray(chunks.map(\.body)),
+            .byteaArray(chunks.map(\.body)), .text(chunks[0].mode.rawValue),
         ]
     }
 
@@ -264,7 +271,7 @@ struct InsertChunks: PostgresStatement {
 
 extension NewChunk {
     fileprivate func fits(with other: NewChunk) -> Bool {
-        workspaceID == other.workspaceID && columns == other.columns && types == other.types
+        workspaceID == other.workspaceID && columns == other.columns && types == other.types && mode == other.mode
     }
 }
 

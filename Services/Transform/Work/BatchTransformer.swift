@@ -1,4 +1,5 @@
 import JSON
+import Queue
 import Records
 
 /// What a batch became under a pipeline: what is to be written in one transaction.
@@ -51,17 +52,17 @@ struct BatchTransformer: Sendable {
         _ input: TransformInput, _ pipeline: BoundPipeline, _ given: BatchRecords
     ) async throws -> TransformedBatch {
         let decoded = try given.decode()
-        var run = PipelineRun(pipeline.steps, decoded.batch)
-        while let request = run.advance() {
-            run.supply(try await lookups.find(request, workspaceID: input.workspaceID))
-        }
-        let outcome = run.output
+        var run = PipelineRun(
+            pipeline.steps, decoded.batch, received: input.receivedAt, isWhole: given.ordinals == nil)
+        let outcome = try await finish(&run, input)
         let shares = RecordShares(
             records: given.ordinals == nil ? given.frame.recordCount : Int(input.receiptEnds.last ?? 0),
             outputs: outcome.outputs, chosen: given.ordinals)
         var fitted: [FittedOutput] = []
-        for (rows, target) in zip(outcome.outputs, pipeline.outputs) {
-            fitted.append(try await fit(rows, target.dataset, input.workspaceID))
+        for (number, target) in pipeline.outputs.enumerated() {
+            fitted.append(
+                try await fit(
+                    outcome.outputs[number], outcome.deletes[number], target.dataset, input.workspaceID))
         }
         let faults = StagedFaults(decode: decoded.faults, transform: outcome.faults + fitted.flatMap(\.faults))
         if fitted.count > 1, !faults.isEmpty {
@@ -70,18 +71,21 @@ struct BatchTransformer: Sendable {
         }
         let turnedDown = shares.split(faults.rows)
         let filtered = shares.split(outcome.filtered)
+        let duplicates = shares.split(outcome.duplicates)
         let outputs = try fitted.indices.filter { !input.closed.contains(Int16($0)) }.map { number in
             let output = fitted[number]
-            let chunk = try encode(output.batch, input, output.schema, Int16(number))
+            let chunk = try encode(
+                output.batch, input, output.schema, Int16(number), pipeline.outputs[number].mode)
             return TransformedOutput(
                 application: ApplicationUpdate(
                     batchID: input.batchID, pipelineID: input.pipelineID, output: Int16(number),
                     version: input.version, datasetID: output.schema.id, isFinished: chunk == nil,
                     received: shares.received[number], filtered: Int32(filtered[number].count),
-                    quarantined: Int32(turnedDown[number].count),
+                    quarantined: Int32(turnedDown[number].count), duplicates: Int32(duplicates[number].count),
                     receiptReceived: ReceiptTally.received(ends: input.receiptEnds, shares, output: number),
                     receiptCounts: ReceiptTally.counts(
-                        ends: input.receiptEnds, filtered: filtered[number], quarantined: turnedDown[number])),
+                        ends: input.receiptEnds, filtered: filtered[number], quarantined: turnedDown[number],
+                        duplicates: duplicates[number])),
                 chunk: chunk)
         }
         return TransformedBatch(
@@ -90,11 +94,25 @@ struct BatchTransformer: Sendable {
             isRepeated: input.isRepeated, standing: input.standing, chosen: given.ordinals)
     }
 
+    /// A step that turns the whole batch down does so each time: the job is given up.
+    private func finish(_ run: inout PipelineRun, _ input: TransformInput) async throws -> PipelineOutput {
+        do {
+            while let request = try run.advance() {
+                run.supply(try await lookups.find(request, workspaceID: input.workspaceID))
+            }
+        } catch let error as BatchFailure {
+            throw JobFailure(code: error.code, message: error.description, isPermanent: true)
+        }
+        return run.output
+    }
+
     /// Fits rows to a dataset; none need no agreement.
-    private func fit(_ rows: RecordBatch, _ dataset: String, _ workspaceID: Int64) async throws -> FittedOutput {
+    private func fit(
+        _ rows: RecordBatch, _ deletes: [UInt8]?, _ dataset: String, _ workspaceID: Int64
+    ) async throws -> FittedOutput {
         let schema = try await schemas.schema(dataset, workspaceID: workspaceID)
         guard rows.rowCount > 0 else { return FittedOutput(schema: schema, batch: rows) }
-        var fitter = OutputFitter(rows, to: schema)
+        var fitter = OutputFitter(rows, deletes: deletes, to: schema)
         for _ in 0..<Self.agreementRounds {
             let wanted = fitter.plan()
             if wanted.isEmpty { break }
@@ -107,14 +125,15 @@ struct BatchTransformer: Sendable {
     }
 
     private func encode(
-        _ batch: RecordBatch, _ input: TransformInput, _ schema: DatasetSchema, _ output: Int16
+        _ batch: RecordBatch, _ input: TransformInput, _ schema: DatasetSchema, _ output: Int16,
+        _ mode: PipelineDefinition.Mode
     ) throws -> NewChunk? {
         guard batch.rowCount > 0 else { return nil }
         let encoder = CopyBinaryEncoder(batch: input.batchID, output: Int32(output), pieceBytes: 64 << 20)
         let rows = try encoder.encode(batch)
         return NewChunk(
             workspaceID: input.workspaceID, batchID: input.batchID, pipelineID: input.pipelineID, output: output,
-            version: input.version, datasetID: schema.id, columns: batch.columns.map(\.name),
+            version: input.version, datasetID: schema.id, mode: mode, columns: batch.columns.map(\.name),
             types: batch.columns.map { named in
                 if case .typed(let type) = named.column.type { type.rawValue } else { ColumnType.text.rawValue }
             },

@@ -7,6 +7,7 @@ import Synchronization
 struct DatasetSchema: Sendable {
     var id: Int64
     var settings: DatasetSettings
+    var primaryKey: [String]
     /// In the table's order.
     var columns: [AgreedColumn]
 
@@ -50,7 +51,7 @@ final class SchemaRegistry: Sendable {
             let columns = try await connection.query(AgreeColumns(datasetID: head.id, names: [], types: []))
             return DatasetSchema(
                 id: head.id, settings: DatasetSettings(definition: definition, declared: head.declared),
-                columns: columns)
+                primaryKey: (definition["primary_key"]?.array ?? []).compactMap(\.string), columns: columns)
         }
         remember(schema, name, now)
         return schema

@@ -10,7 +10,8 @@ import Records
 struct OutputFitter {
     /// Rows as the dataset takes them.
     struct Fitted {
-        /// Columns in the dataset's order, all typed; `_extra` last, where a row has any.
+        /// Columns in the dataset's order, all typed; then `_extra` where a row has any, and `_deleted` where one
+        /// deletes.
         var batch: RecordBatch
         var faults: [RowFault]
     }
@@ -19,15 +20,19 @@ struct OutputFitter {
     static func variantName(_ column: String, _ type: ColumnType) -> String { "\(column)__\(type.rawValue)" }
 
     static let extraColumn = "_extra"
+    static let deletedColumn = "_deleted"
     static let longestName = 63
 
     /// What all agree on; set anew after an agreement.
     var schema: DatasetSchema
     private let batch: RecordBatch
+    /// For each row whether it deletes: then it needs no more than the key. Nil where none does.
+    private let deletes: [UInt8]?
     private var casts: [String: (type: ColumnType, result: CastResult)] = [:]
 
-    init(_ batch: RecordBatch, to schema: DatasetSchema) {
+    init(_ batch: RecordBatch, deletes: [UInt8]? = nil, to schema: DatasetSchema) {
         self.batch = batch
+        self.deletes = deletes
         self.schema = schema
     }
 
@@ -93,7 +98,8 @@ struct OutputFitter {
         for column in schema.columns where column.state != .extra {
             let values = typed[column.name] ?? .nulls(column.type, count: batch.rowCount)
             if !column.nullable {
-                for row in 0..<batch.rowCount where !values.isPresent(row) {
+                let excused = schema.primaryKey.contains(column.name) ? nil : deletes
+                for row in 0..<batch.rowCount where !values.isPresent(row) && excused?[row] != 1 {
                     faults.append(
                         RowFault(
                             row: batch.rows[row], code: "not_null", column: column.name,
@@ -103,6 +109,7 @@ struct OutputFitter {
             columns.append(NamedColumn(column.name, values))
         }
         if let extra { columns.append(NamedColumn(Self.extraColumn, extra)) }
+        if let deletes { columns.append(NamedColumn(Self.deletedColumn, Column(.bool, .bool(deletes)))) }
         var fitted = RecordBatch(rows: batch.rows, columns: columns)
         if !faults.isEmpty {
             let bad = Set(faults.map(\.row))

@@ -28,10 +28,12 @@ final class PipelineCache: Sendable {
     static let capacity = 1_000
 
     private let lookups: Lookups
+    private let salts: WorkspaceSalts
     private let compiled = Mutex<[Version: Entry]>([:])
 
-    init(lookups: Lookups) {
+    init(lookups: Lookups, salts: WorkspaceSalts) {
         self.lookups = lookups
+        self.salts = salts
     }
 
     /// The pipeline that the job runs. Errors: those of the compiler, for a definition that an earlier release took;
@@ -49,7 +51,8 @@ final class PipelineCache: Sendable {
         if let known, datasets.isEmpty { return known.pipeline }
         let schema = try await lookups.schema(datasets, workspaceID: input.workspaceID)
         if let known, known.lookups == schema { return known.pipeline }
-        let steps = try Self.compile(definition, schema)
+        let salt = definition.needsSalt ? try await salts.salt(of: input.workspaceID) : []
+        let steps = try Self.compile(definition, schema, salt)
         let pipeline = BoundPipeline(
             outputs: definition.outputs, steps: steps, hasLookups: !datasets.isEmpty)
         compiled.withLock { compiled in
@@ -60,10 +63,10 @@ final class PipelineCache: Sendable {
     }
 
     private static func compile(
-        _ definition: PipelineDefinition, _ schema: LookupSchema
+        _ definition: PipelineDefinition, _ schema: LookupSchema, _ salt: [UInt8]
     ) throws -> CompiledPipeline {
         do {
-            return try PipelineCompiler(lookups: schema).compile(definition)
+            return try PipelineCompiler(salt: salt, lookups: schema).compile(definition)
         } catch {
             guard !definition.lookupDatasets.isEmpty else { throw error }
             throw JobFailure(code: "lookup_failed", message: error.faults.map(\.description).joined(separator: "; "))

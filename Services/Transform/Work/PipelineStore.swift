@@ -22,8 +22,11 @@ struct PipelineStore: Sendable {
 
     /// Creates the pipeline or gives it a new version; a definition that is the current one changes nothing.
     /// `definition` is canonical JSON. `check` sees the current version's tag before anything is written.
+    /// Throws `invalid_pipeline` where the dataset lacks what the mode needs, `conflict` where another pipeline's mode
+    /// is in the way.
     func put(
-        _ name: ResourceName, source: ResourceName, definition: [UInt8], workspaceID: Int64,
+        _ name: ResourceName, source: ResourceName, targets: [PipelineDefinition.Target], definition: [UInt8],
+        workspaceID: Int64,
         check: @escaping @Sendable (EntityTag?) throws -> Void
     ) async throws -> Put {
         var digest = SHA256Digest()
@@ -38,6 +41,12 @@ struct PipelineStore: Sendable {
             let current = try await connection.query(LockPipeline(workspaceID: workspaceID, name: name.text)).first
             try check(current.map { EntityTag(version: $0.version) })
             if let current, current.fingerprint == fingerprint { return Put(pipeline: current, created: false) }
+            for (number, target) in targets.enumerated().sorted(by: { $0.element.dataset < $1.element.dataset }) {
+                try await TargetCheck(
+                    pipeline: name.text, sourceID: source.id, target: target, others: targets, number: number,
+                    workspaceID: workspaceID
+                ).run(connection)
+            }
             if let current {
                 try await connection.execute(
                     ReplacePipeline(

@@ -86,13 +86,13 @@ struct ReplayHandler: JobHandler {
         let records = try await RunRecords(pool: pool, kind: kind).find(group, of: run)
         var transformed: [(ordinal: Int32, batch: TransformedBatch)] = []
         for item in group {
-            guard let given = records[item.input.batchID] else { continue }
+            guard let given = records[item.ordinal] else { continue }
             let pipeline = try await pipelines.pipeline(item.input)
-            if kind == .heal { try Self.checkMode(pipeline, item.input.batchID) }
             transformed.append((item.ordinal, try await transformer.transform(item.input, pipeline, given)))
         }
         let (batches, isFirst) = (transformed, group.contains(where: \.isFirst))
-        let left = group.filter { records[$0.input.batchID] == nil }.map(\.ordinal)
+        let left = group.filter { records[$0.ordinal] == nil }.map(\.ordinal)
+        let job = kind.storeJob(rebuilds: group[0].rebuilds)
         let (nothing, workspaceID) = (try Zstd.compress([]), group[0].input.workspaceID)
         try await lease.transaction(settling: []) { connection in
             let mark = MarkTransformed(run: run, ordinals: batches.map(\.ordinal))
@@ -105,7 +105,7 @@ struct ReplayHandler: JobHandler {
                 let count = batches.reduce(0) { $0 + $1.batch.outputs.count }
                 let ids = try await connection.query(NextChunkIDs(count: Int32(count)))
                 let chunks = Self.replacements(batches, of: run, ids, emptyBody: nothing)
-                let work = EnqueueReplacements(workspaceID: workspaceID, kind: kind, chunks: chunks)
+                let work = EnqueueReplacements(workspaceID: workspaceID, kind: job, chunks: chunks)
                 try await connection.run(chunks + [work])
             }
             // Only the first ones, and what may be the last, lock the run: what matters is asked again where rows are
@@ -114,15 +114,6 @@ struct ReplayHandler: JobHandler {
         }
         wakeup.notify("store")
         metrics.transformed(batches.map(\.batch))
-    }
-
-    /// What an upsert would do depends on the rows that are there, which a heal does not look at.
-    private static func checkMode(_ pipeline: BoundPipeline, _ batch: Int64) throws(JobFailure) {
-        guard let other = pipeline.outputs.first(where: { $0.mode != .append }) else { return }
-        throw JobFailure(
-            code: "mode",
-            message: "target.mode is \(other.mode.rawValue): batch \(batch) cannot be healed, only replayed",
-            isPermanent: true)
     }
 
     private static func replacements(
@@ -141,8 +132,7 @@ struct ReplayHandler: JobHandler {
     }
 }
 
-/// What a replay's job is about: batches of a run, by their ordinals. They are the items of the run's job array; a job
-/// that store sends back has them in its arguments, as `first` and `count`.
+/// What a replay's job is about: batches of a run, by their ordinals, `first` and `count`.
 struct ReplayArguments: Sendable {
     static let invalid = JobFailure(
         code: "invalid_arguments", message: "no run is named, or no batches of it", isPermanent: true)
@@ -154,10 +144,6 @@ struct ReplayArguments: Sendable {
     init?(_ job: Job) {
         guard let value = try? JSONValue.parse(job.arguments), let run = value["run"]?.int else { return nil }
         self.run = Int64(run)
-        if let items = job.items {
-            ordinals = items
-            return
-        }
         guard let first = value["first"]?.int.flatMap(Int32.init(exactly:)),
             let count = value["count"]?.int.flatMap(Int32.init(exactly:)), first >= 0, count >= 0,
             case (let end, false) = first.addingReportingOverflow(count)

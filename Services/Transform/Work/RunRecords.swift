@@ -7,19 +7,21 @@ struct RunRecords: Sendable {
     let pool: PostgresPool
     let kind: RunKind
 
-    /// By batch; without those of which nothing is left to heal. Errors: `raw_expired` where the raw bytes are needed and
-    /// gone; those of reading a frame.
-    func find(_ group: [ReplayInput], of run: Int64) async throws -> [Int64: BatchRecords] {
-        var found: [Int64: BatchRecords] = [:]
+    /// By the ordinals of a run's batches; without those of which nothing is left to heal. Errors: `raw_expired` where the
+    /// raw bytes are needed and gone; those of reading a frame.
+    func find(_ group: [ReplayInput], of run: Int64) async throws -> [Int32: BatchRecords] {
+        var found: [Int32: BatchRecords] = [:]
         switch kind {
         case .replay:
-            let batches = group.map(\.input.batchID)
-            let payloads = try await payloads(of: batches)
-            for batch in batches { found[batch] = BatchRecords(frame: try frame(of: batch, payloads)) }
+            let payloads = try await payloads(of: group.map(\.input.batchID))
+            for item in group {
+                let frame = try frame(of: item.input.batchID, payloads)
+                found[item.ordinal] = item.records.map { frame.chosen($0) } ?? BatchRecords(frame: frame)
+            }
         case .heal:
             for item in group {
                 let records = try await failed(item.input.batchID, run)
-                if records.frame.recordCount > 0 { found[item.input.batchID] = records }
+                if records.frame.recordCount > 0 { found[item.ordinal] = records }
             }
         }
         return found
@@ -49,5 +51,15 @@ struct RunRecords: Sendable {
                 code: "raw_expired", message: "the raw bytes of batch \(batch) have expired", isPermanent: true)
         }
         return try BatchFrame(decoding: payload, limit: BatchTransformer.frameLimit)
+    }
+}
+
+extension BatchFrame {
+    /// Some of the records.
+    fileprivate func chosen(_ ordinals: [Int32]) -> BatchRecords {
+        var part = BatchFrame(format: format, header: header)
+        let offsets = offsets()
+        for ordinal in ordinals { part.append(record: Array(record(Int(ordinal), offsets: offsets))) }
+        return BatchRecords(frame: part, ordinals: ordinals)
     }
 }

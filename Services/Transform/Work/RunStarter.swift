@@ -16,6 +16,8 @@ struct ReplayRequest: Sendable {
     var schedule: JSONValue?
     /// Nil: it may take as long as it likes.
     var timeout: Duration?
+    /// How many of its jobs may be under way at a time in each queue.
+    var parallel = RunStarter.defaultParallel
     /// Batches whose raw bytes have expired are left out and counted, not refused.
     var skipsExpired = false
 }
@@ -23,7 +25,7 @@ struct ReplayRequest: Sendable {
 /// Why a run is not made.
 enum RunRefusal: Error, Sendable {
     case noPipeline
-    /// The current version does not append to its dataset.
+    /// The current version does not append to its dataset, or the one that made one of the batches did not.
     case mode(PipelineDefinition.Mode)
     /// These are no batches of the pipeline's source.
     case unknownBatches([Int64])
@@ -32,6 +34,8 @@ enum RunRefusal: Error, Sendable {
     /// Another run is going on over one of the batches.
     case overlap(run: Int64)
     case sharedRows(SharedRows)
+    /// A dataset that is rebuilt has something that the run would lose, or is in use.
+    case notRebuilt(String)
     case tooMany
 }
 
@@ -39,6 +43,9 @@ enum RunRefusal: Error, Sendable {
 struct RunStarter: Sendable {
     /// Batches of one run.
     static let batchLimit: Int64 = 1_000_000
+    /// Jobs of one run at a time.
+    static let parallels = 1...64
+    static let defaultParallel: Int32 = 8
 
     /// Makes a run of a pipeline at its current version. After the commit, queue `transform` is to be notified.
     ///
@@ -50,9 +57,16 @@ struct RunStarter: Sendable {
             throw RunRefusal.noPipeline
         }
         let definition = try PipelineDefinition.decode(JSONValue.parse(pipeline.definition))
-        // Rows of other modes cannot be replaced batch by batch: a winner that is removed would have to be put back.
-        if let other = definition.outputs.first(where: { $0.mode != .append }) { throw RunRefusal.mode(other.mode) }
         guard let run = try await connection.query(NextRunID()).first else { throw RunRefusal.noPipeline }
+        // Rows of other modes cannot be replaced batch by batch: a winner that is removed would have to be put back.
+        if let other = definition.outputs.first(where: { $0.mode != .append }) {
+            guard other.mode.merges else { throw RunRefusal.mode(other.mode) }
+            guard definition.outputs.count == 1 else {
+                throw RunRefusal.notRebuilt("a pipeline that routes rows and merges some by a key is not replayed yet")
+            }
+            try await rebuild(request, run, pipeline, definition.target, connection)
+            return run
+        }
         let chosen = try await choose(request, run, pipeline, connection)
         guard chosen.count + chosen.expired <= Self.batchLimit else { throw RunRefusal.tooMany }
         if !request.skipsExpired, chosen.expired > 0 {
@@ -61,19 +75,25 @@ struct RunStarter: Sendable {
         if let other = try await connection.query(FindOverlap(run: run, pipelineID: pipelineID)).first {
             throw RunRefusal.overlap(run: other)
         }
+        let merged = FindMergedMode(run: run, pipelineID: pipelineID)
+        if let mode = try await connection.query(merged).first.flatMap(PipelineDefinition.Mode.init) {
+            throw RunRefusal.mode(mode)
+        }
         if let shared = try await connection.query(FindSharedRows(run: run, pipelineID: pipelineID)).first {
             throw RunRefusal.sharedRows(shared)
         }
         var job: Int64?
         if chosen.count > 0 {
-            let work = EnqueueReplay(run: run, pipelineID: pipelineID, batches: Int32(chosen.count))
+            let work = EnqueueReplay(
+                run: run, pipelineID: pipelineID, batches: Int32(chosen.count), parallel: request.parallel)
             job = try await connection.query(work).first
         }
         try await connection.execute(
             InsertRun(
                 id: run, pipelineID: pipelineID, version: pipeline.version, request: request.json.serialized(),
                 schedule: request.schedule?.serialized(), batches: Int32(chosen.count),
-                skipped: Int32(chosen.expired), job: job, timeout: request.timeout?.wholeSeconds))
+                skipped: Int32(chosen.expired), job: job, timeout: request.timeout?.wholeSeconds,
+                parallel: request.parallel))
         return run
     }
 
@@ -96,7 +116,7 @@ struct RunStarter: Sendable {
 
 extension Duration {
     /// As PostgreSQL's intervals are made.
-    fileprivate var wholeSeconds: Double {
+    var wholeSeconds: Double {
         Double(components.seconds) + Double(components.attoseconds) / 1e18
     }
 }
@@ -105,7 +125,9 @@ extension RunRefusal: CustomStringConvertible {
     var description: String {
         switch self {
         case .noPipeline: "the pipeline is not there any more"
-        case .mode(let mode): "target.mode is \(mode.rawValue); only pipelines that append can be replayed"
+        case .mode(let mode):
+            "rows were stored with target.mode \(mode.rawValue); only what was appended can be replayed, since a row "
+                + "that took another one's place cannot be taken back"
         case .unknownBatches(let ids): "no batches of the pipeline's source: \(Self.list(ids))"
         case .rawExpired(let ids, let count):
             "the raw bytes of \(count) \(count == 1 ? "batch has" : "batches have") expired: \(Self.list(ids))"
@@ -114,6 +136,7 @@ extension RunRefusal: CustomStringConvertible {
         case .sharedRows(let shared):
             "the pipeline \(shared.pipeline) has rows of batch \(shared.batch) in the dataset \(shared.dataset), too: "
                 + "they cannot be told apart"
+        case .notRebuilt(let reason): reason
         case .tooMany: "more than \(RunStarter.batchLimit) batches"
         }
     }

@@ -6,12 +6,15 @@ struct TransformMetrics: Sendable {
     private let rows: Counter
     private let quarantined: Counter
     private let filtered: Counter
+    private let duplicates: Counter
 
     init(_ registry: MetricsRegistry) {
         batches = registry.counter("millrace_transform_batches_total", help: "Batches transformed.")
         rows = registry.counter("millrace_transform_rows_total", help: "Rows handed to store.")
         quarantined = registry.counter("millrace_transform_quarantined_total", help: "Records quarantined.")
         filtered = registry.counter("millrace_transform_filtered_total", help: "Records filtered out.")
+        duplicates = registry.counter(
+            "millrace_transform_duplicates_total", help: "Records left out because another one stands for them.")
     }
 
     func transformed(_ results: [TransformedBatch]) {
@@ -20,5 +23,6 @@ struct TransformMetrics: Sendable {
         rows.add(outputs.reduce(0) { $0 + Int($1.chunk?.rows ?? 0) })
         quarantined.add(outputs.reduce(0) { $0 + Int($1.application.quarantined) })
         filtered.add(outputs.reduce(0) { $0 + Int($1.application.filtered) })
+        duplicates.add(outputs.reduce(0) { $0 + Int($1.application.duplicates) })
     }
 }

@@ -20,7 +20,7 @@ import Transform
         }
         let body = Array(try Data(contentsOf: URL(fileURLWithPath: arguments[0])))
         let definition = try JSONValue.parse(Array(arguments[2].utf8))
-        let pipeline = try PipelineCompiler(salt: "bench").compile(definition).pipeline
+        let pipeline = try PipelineCompiler(salt: Array("bench".utf8)).compile(definition).pipeline
         let frames = try frames(of: body, format)
         var best = try run(frames, pipeline)
         for _ in 1..<max(1, arguments.dropFirst(3).first.flatMap { Int($0) } ?? 3) {
@@ -69,7 +69,7 @@ import Transform
             let start = cpuTime()
             let decoded = try decoder.decode(frame)
             let middle = cpuTime()
-            let output = pipeline.run(decoded.batch, faults: decoded.faults)
+            let output = try pipeline.run(decoded.batch, faults: decoded.faults)
             round.steps += cpuTime() - middle
             round.read += middle - start
             round.records += frame.lengths.count

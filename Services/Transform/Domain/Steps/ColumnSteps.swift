@@ -5,13 +5,13 @@ import Records
 struct CastStep: PipelineStep {
     let casts: [(column: String, type: ColumnType)]
 
-    func apply(_ batch: RecordBatch, place: String) -> StepResult {
+    func apply(_ batch: RecordBatch, _ context: StepContext) -> StepResult {
         var batch = batch
         var failed: [UInt8] = []
         var faults: [RowFault] = []
         for (name, type) in casts {
             let column = batch[name] ?? batch.missingColumn
-            let result = column.cast(to: type, rows: batch.rows, name: name, step: place)
+            let result = column.cast(to: type, rows: batch.rows, name: name, step: context.place)
             batch.set(name, result.column)
             guard !result.failed.isEmpty else { continue }
             if failed.isEmpty { failed = [UInt8](repeating: 0, count: batch.rowCount) }
@@ -28,33 +28,85 @@ struct CastStep: PipelineStep {
 struct SelectStep: PipelineStep {
     let names: [String]
 
-    func apply(_ batch: RecordBatch, place: String) -> StepResult {
+    func apply(_ batch: RecordBatch, _ context: StepContext) -> StepResult {
         let columns = names.map { NamedColumn($0, batch[$0] ?? batch.missingColumn) }
         return StepResult(RecordBatch(rows: batch.rows, columns: columns))
     }
 }
 
+/// Gives columns other names. Where a record lacks the column, what it has under the new name stays; one that has both
+/// is turned down.
 struct RenameStep: PipelineStep {
     let renames: [(from: String, to: String)]
 
-    func apply(_ batch: RecordBatch, place: String) -> StepResult {
+    func apply(_ batch: RecordBatch, _ context: StepContext) -> StepResult {
         var batch = batch
-        let targets = Dictionary(renames.map { ($0.from, $0.to) }) { first, _ in first }
-        // A column in the way gives way, if what takes its name is there.
-        let present = renames.filter { batch.index(of: $0.from) != nil }
-        let taken = Set(present.map(\.to)).subtracting(targets.keys)
-        batch.columns.removeAll { taken.contains($0.name) }
-        for index in batch.columns.indices {
-            if let name = targets[batch.columns[index].name] { batch.columns[index].name = name }
+        let sources = Set(renames.map(\.from))
+        var failed: [UInt8] = []
+        var faults: [RowFault] = []
+        var columns = batch.columns.filter { !sources.contains($0.name) }
+        for (from, to) in renames {
+            guard let place = batch.index(of: from) else { continue }
+            var column = batch.columns[place].column
+            if let other = columns.firstIndex(where: { $0.name == to }) {
+                let there = columns.remove(at: other).column
+                if failed.isEmpty { failed = [UInt8](repeating: 0, count: batch.rowCount) }
+                let joined = Self.join(column, there, batch.rows, to, context, &failed)
+                column = joined.column
+                faults += joined.faults
+            }
+            columns.append(NamedColumn(to, column))
         }
-        return StepResult(batch)
+        batch.columns = Self.inOrder(columns, of: batch, renames)
+        return StepResult(batch, removing: failed, faults: faults)
+    }
+
+    /// The values of one column, and where it has none those of another.
+    private static func join(
+        _ column: Column, _ other: Column, _ rows: [Int32], _ name: String, _ context: StepContext,
+        _ failed: inout [UInt8]
+    ) -> CastResult {
+        var other = other
+        var faults: [RowFault] = []
+        if case .typed(let type) = column.type, other.type != column.type {
+            let cast = other.cast(to: type, rows: rows, name: name, step: context.place)
+            for (row, fault) in zip(cast.failed, cast.faults) where failed[row] == 0 {
+                failed[row] = 1
+                faults.append(fault)
+            }
+            other = cast.column
+        }
+        for row in 0..<column.count where column.isPresent(row) && other.isPresent(row) && failed[row] == 0 {
+            failed[row] = 1
+            faults.append(
+                RowFault(
+                    row: rows[row], code: "column_exists", step: context.place, column: name,
+                    message: "there is a column \"\(name)\" already"))
+        }
+        var both = column
+        let count = column.count
+        guard both.append(other) else { return CastResult(column: column, faults: faults) }
+        let places = (0..<count).map { column.isPresent($0) ? $0 : count + $0 }
+        return CastResult(column: both.gathered(places), faults: faults)
+    }
+
+    /// Renamed columns where they were, the others as they come.
+    private static func inOrder(
+        _ columns: [NamedColumn], of batch: RecordBatch, _ renames: [(from: String, to: String)]
+    ) -> [NamedColumn] {
+        let targets = Dictionary(renames.map { ($0.from, $0.to) }) { first, _ in first }
+        var left = columns
+        return batch.columns.compactMap { named in
+            let name = targets[named.name] ?? named.name
+            return left.firstIndex { $0.name == name }.map { left.remove(at: $0) }
+        }
     }
 }
 
 struct DropStep: PipelineStep {
     let names: Set<String>
 
-    func apply(_ batch: RecordBatch, place: String) -> StepResult {
+    func apply(_ batch: RecordBatch, _ context: StepContext) -> StepResult {
         var batch = batch
         batch.columns.removeAll { names.contains($0.name) }
         return StepResult(batch)
@@ -88,7 +140,7 @@ struct FillStep: PipelineStep {
         return Column(untyped: variants)
     }
 
-    func apply(_ batch: RecordBatch, place: String) -> StepResult {
+    func apply(_ batch: RecordBatch, _ context: StepContext) -> StepResult {
         var batch = batch
         var result = StepResult(batch)
         for filling in fillings {

@@ -10,11 +10,11 @@ struct DeriveStep: PipelineStep {
 
     let derivations: [Derivation]
 
-    func apply(_ batch: RecordBatch, place: String) -> StepResult {
+    func apply(_ batch: RecordBatch, _ context: StepContext) -> StepResult {
         var batch = batch
         var failed: [UInt8] = []
         var faults: [RowFault] = []
-        var run = ExpressionRun(batch, step: place)
+        var run = ExpressionRun(batch, step: context.place)
         var changed: Set<String> = []
         func settle(_ run: ExpressionRun) {
             let rows = run.failedRows
@@ -27,7 +27,7 @@ struct DeriveStep: PipelineStep {
         for derivation in derivations {
             if derivation.expression.fields.contains(where: changed.contains) {
                 settle(run)
-                run = ExpressionRun(batch, step: place)
+                run = ExpressionRun(batch, step: context.place)
                 changed = []
             }
             batch.set(derivation.column, run.evaluate(derivation.expression, column: derivation.column))
@@ -42,8 +42,8 @@ struct DeriveStep: PipelineStep {
 struct FilterStep: PipelineStep {
     let condition: CompiledExpression
 
-    func apply(_ batch: RecordBatch, place: String) -> StepResult {
-        var run = ExpressionRun(batch, step: place)
+    func apply(_ batch: RecordBatch, _ context: StepContext) -> StepResult {
+        var run = ExpressionRun(batch, step: context.place)
         let mask = run.mask(condition)
         let failed = run.failedRows
         var result = StepResult(batch)
@@ -57,7 +57,8 @@ struct FilterStep: PipelineStep {
     }
 }
 
-/// Rejects the rows for which a condition is false. As with a CHECK constraint, NULL passes.
+/// Rejects the rows for which a condition is false. As with a CHECK constraint, NULL passes. When more rows than a
+/// limit fail, a condition or its computation, the batch is turned down as a whole.
 struct ExpectStep: PipelineStep {
     struct Expectation: Sendable {
         let name: String
@@ -65,9 +66,10 @@ struct ExpectStep: PipelineStep {
     }
 
     let expectations: [Expectation]
+    let limit: FailureLimit?
 
-    func apply(_ batch: RecordBatch, place: String) -> StepResult {
-        var run = ExpressionRun(batch, step: place)
+    func apply(_ batch: RecordBatch, _ context: StepContext) -> StepResult {
+        var run = ExpressionRun(batch, step: context.place)
         var faults: [RowFault] = []
         var failed = [UInt8](repeating: 0, count: batch.rowCount)
         for expectation in expectations {
@@ -77,7 +79,8 @@ struct ExpectStep: PipelineStep {
                 failed[row] = 1
                 faults.append(
                     RowFault(
-                        row: batch.rows[row], code: "expectation_failed", step: place, column: expectation.name,
+                        row: batch.rows[row], code: "expectation_failed", step: context.place,
+                        column: expectation.name,
                         message: "\(expectation.name) does not hold: \(expectation.condition.text)"))
             }
         }
@@ -87,6 +90,60 @@ struct ExpectStep: PipelineStep {
             faults += run.faults.filter { !known.contains($0.row) }
             for row in broken.indices { failed[row] |= broken[row] }
         }
-        return StepResult(batch, removing: failed, faults: faults)
+        var result = StepResult(batch, removing: failed, faults: faults)
+        let count = failed.reduce(into: 0) { $0 += Int($1) }
+        if let limit, limit.isExceeded(by: count, of: batch.rowCount) {
+            result.failure = BatchFailure(
+                code: "too_many_failed", step: context.place,
+                message: "\(count) of \(batch.rowCount) rows fail, more than max_failed \(limit); "
+                    + Self.summary(faults))
+        }
+        return result
+    }
+
+    /// How many rows each expectation turned down.
+    private static func summary(_ faults: [RowFault]) -> String {
+        let counts = Dictionary(grouping: faults) { $0.column ?? "" }.mapValues(\.count)
+        let names = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(5)
+        return names.map { "\($0.key): \($0.value)" }.joined(separator: ", ")
+    }
+}
+
+/// How many rows of a batch may fail: so many, or a share of those that come to the step.
+public enum FailureLimit: Sendable, Hashable, CustomStringConvertible {
+    case rows(Int)
+    /// In millionths.
+    case share(Int)
+
+    /// Reads `5%` or `0.25%`: at most four digits behind the point.
+    init?(percent text: String) {
+        guard text.hasSuffix("%") else { return nil }
+        let parts = text.dropLast().split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        let fraction = parts.count == 2 ? parts[1] : ""
+        guard parts.count == 1 || !fraction.isEmpty, (1...3).contains(parts[0].count), fraction.count <= 4,
+            parts.allSatisfy({ $0.utf8.allSatisfy(TextScan.isDigit) }),
+            let whole = Int(parts[0]), let part = Int(fraction + String(repeating: "0", count: 4 - fraction.count)),
+            whole * 10_000 + part <= 1_000_000
+        else { return nil }
+        self = .share(whole * 10_000 + part)
+    }
+
+    func isExceeded(by count: Int, of rows: Int) -> Bool {
+        switch self {
+        case .rows(let limit): count > limit
+        case .share(let millionths): count * 1_000_000 > millionths * rows
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .rows(let count): return String(count)
+        case .share(let millionths):
+            let (whole, part) = millionths.quotientAndRemainder(dividingBy: 10_000)
+            guard part > 0 else { return "\(whole)%" }
+            var digits = String(part + 10_000).dropFirst()
+            while digits.last == "0" { digits.removeLast() }
+            return "\(whole).\(digits)%"
+        }
     }
 }

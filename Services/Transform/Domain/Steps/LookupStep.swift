@@ -2,8 +2,8 @@ import Records
 
 /// Joins columns of another dataset to the rows, by a key.
 ///
-/// The step runs in two parts, since rows of the other dataset are fetched between them: ``request(_:place:)`` says
-/// which keys occur, ``apply(_:place:found:)`` joins what was found for them. Both are pure.
+/// The step runs in two parts, since rows of the other dataset are fetched between them: ``request(_:_:)`` says
+/// which keys occur, ``apply(_:_:found:)`` joins what was found for them. Both are pure.
 struct LookupStep: PipelineStep {
     /// What becomes of a row whose key is not found.
     enum Missing: String, Sendable, CaseIterable {
@@ -29,13 +29,13 @@ struct LookupStep: PipelineStep {
     let columns: [Joined]
     let missing: Missing
 
-    func request(_ batch: RecordBatch, place: String) -> LookupRequest? {
+    func request(_ batch: RecordBatch, _ context: StepContext) -> LookupRequest? {
         var typed: [Column] = []
         var failed: [UInt8] = []
         var faults: [RowFault] = []
         for key in keys {
             let column = batch[key.column] ?? batch.missingColumn
-            let cast = column.cast(to: key.type, rows: batch.rows, name: key.column, step: place)
+            let cast = column.cast(to: key.type, rows: batch.rows, name: key.column, step: context.place)
             typed.append(cast.column)
             if failed.isEmpty, !cast.failed.isEmpty { failed = [UInt8](repeating: 0, count: batch.rowCount) }
             for (row, fault) in zip(cast.failed, cast.faults) where failed[row] == 0 {
@@ -63,12 +63,12 @@ struct LookupStep: PipelineStep {
     }
 
     /// Without an answer nothing is found.
-    func apply(_ batch: RecordBatch, place: String) -> StepResult {
-        guard let request = request(batch, place: place) else { return StepResult(batch) }
-        return apply(batch, place: place, found: LookupAnswer(to: request))
+    func apply(_ batch: RecordBatch, _ context: StepContext) -> StepResult {
+        guard let request = request(batch, context) else { return StepResult(batch) }
+        return apply(batch, context, found: LookupAnswer(to: request))
     }
 
-    func apply(_ batch: RecordBatch, place: String, found: LookupAnswer) -> StepResult {
+    func apply(_ batch: RecordBatch, _ context: StepContext, found: LookupAnswer) -> StepResult {
         let request = found.request
         var batch = batch
         let rows = request.places.map { $0 < 0 ? found.missing : Int(found.rows[Int($0)]) }
@@ -81,7 +81,7 @@ struct LookupStep: PipelineStep {
                 failed[row] = 1
                 faults.append(
                     RowFault(
-                        row: batch.rows[row], code: "lookup_missing", step: place, column: keys[0].column,
+                        row: batch.rows[row], code: "lookup_missing", step: context.place, column: keys[0].column,
                         message: "the dataset \(dataset) has no row with this key"))
             }
         }

@@ -7,10 +7,10 @@ struct RouteStep: PipelineStep {
     /// Of the branches, in their order.
     let conditions: [CompiledExpression]
 
-    func apply(_ batch: RecordBatch, place: String) -> StepResult {
+    func apply(_ batch: RecordBatch, _ context: StepContext) -> StepResult {
         var result = StepResult(batch)
         for condition in conditions {
-            var run = ExpressionRun(result.batch, step: place)
+            var run = ExpressionRun(result.batch, step: context.place)
             let matches = run.mask(condition)
             let failed = run.failedRows
             result.faults += run.faults
