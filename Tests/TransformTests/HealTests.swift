@@ -55,7 +55,7 @@ extension TransformFixture {
             """
             select run from millrace.start_heals((select id from millrace.dataset where name = 'web'), null, null,
                 \(.optional(codes) { .textArray($0) }), jsonb_strip_nulls(jsonb_build_object('dataset', 'web',
-                    'codes', to_jsonb(\(.optional(codes) { .textArray($0) })::text[]))), 8)
+                    'codes', to_jsonb(\(.optional(codes) { .textArray($0) })::text[]))), 8, false)
             """)
         try await work {
             try await pool.wait(until: "select count(*) from millrace.run_batch where state = 'queued'", is: 0)
@@ -143,7 +143,7 @@ struct HealTests {
             try await fixture.pool.run(
                 """
                 select run from millrace.start_heals((select id from millrace.dataset where name = 'web'), null, null,
-                    null, '{"dataset": "web"}', 8)
+                    null, '{"dataset": "web"}', 8, false)
                 """)
             try await fixture.pool.run("delete from landing.quarantine")
             try await fixture.work {

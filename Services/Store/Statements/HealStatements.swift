@@ -251,7 +251,7 @@ struct StartHeals: PostgresStatement {
     static let sql = """
         select run, overlap from millrace.start_heals($1, $2, $3, $4,
             jsonb_strip_nulls(jsonb_build_object('dataset', $5::text, 'pipeline', $2::text,
-                'batches', (select jsonb_agg(b::text) from unnest($3::int8[]) b), 'codes', to_jsonb($4::text[]))), $6)
+                'batches', (select jsonb_agg(b::text) from unnest($3::int8[]) b), 'codes', to_jsonb($4::text[]))), $6, false)
         """
     var request: HealRequest
 

@@ -151,7 +151,7 @@ struct CheckRebuild: PostgresStatement {
             (select a.batch_id from part p join millrace.application a on a.batch_id = p.batch_id
                     and a.pipeline_id = p.pipeline_id and a.output > 0 limit 1),
             (select r.id from millrace.run r
-                where r.id <> $1 and r.state in ('queued', 'running')
+                where r.id <> $1 and r.state in ('queued', 'running') and not r.dry_run
                     and coalesce(r.deadline > clock_timestamp(), true) and exists (
                         select from millrace.run_batch o join part p on p.batch_id = o.batch
                         where o.run = r.id and p.pipeline_id = r.pipeline_id)

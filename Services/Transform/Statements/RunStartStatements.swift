@@ -100,7 +100,7 @@ struct ChooseBatchesByID: PostgresStatement {
 struct FindOverlap: PostgresStatement {
     static let sql = """
         select r.id from millrace.run r
-        where r.pipeline_id = $2 and r.id <> $1 and r.state in ('queued', 'running')
+        where r.pipeline_id = $2 and r.id <> $1 and r.state in ('queued', 'running') and not r.dry_run
             and coalesce(r.deadline > clock_timestamp(), true)
             and exists (select from millrace.run_batch o join millrace.run_batch n on n.batch = o.batch
                 where o.run = r.id and n.run = $1)

@@ -33,7 +33,8 @@ extension RunStarter {
         let job: Int64? =
             chosen.parts > 0
             ? try await connection.query(
-                EnqueueReplay(run: run, pipelineID: pipeline.id, batches: Int32(chosen.parts), parallel: request.parallel)
+                EnqueueReplay(
+                    run: run, pipelineID: pipeline.id, batches: Int32(chosen.parts), parallel: request.parallel)
             ).first : nil
         try await connection.execute(
             InsertRun(

@@ -23,8 +23,14 @@ create table millrace.healed (
 -- healed has a part for each version.
 alter table millrace.rebuild_part add column records int4[];
 
--- How many of the run's jobs may be under way at a time, in each queue. Null: as many as there are.
-alter table millrace.run add column max_parallel int4;
+alter table millrace.run
+    -- How many of the run's jobs may be under way at a time, in each queue. Null: as many as there are.
+    add column max_parallel int4,
+    -- It says what it would change, and changes nothing.
+    add column dry_run      bool not null default false,
+    -- Of a dry run: rows are merged by a key, so they are compared once all of them are there. The run's last row of
+    -- run_batch, of batch 0, stands for that.
+    add column compares     bool not null default false;
 
 -- Enqueues jobs of a run: behind what comes in, and no more at a time than the run may have. Answers their ids.
 create function millrace.enqueue_jobs(
@@ -78,10 +84,11 @@ return in_codes is null
 -- which these are: those whose outputs are all stored, a million at most. Null for in_pipeline, in_batches, in_codes:
 -- all.
 -- Where a run is going on over one of the batches for the pipeline, its own or one that rebuilds a dataset, that run
--- comes back as `overlap`, and the transaction is to be rolled back. Locks the pipelines, in the order of their ids,
+-- comes back as `overlap`, and the transaction is to be rolled back; dry runs are in nobody's way. Locks the pipelines, in the order of their ids,
 -- against changes and other runs, and after them the dataset against rebuilds.
 create function millrace.start_heals(
-    in_dataset int8, in_pipeline text, in_batches int8[], in_codes text[], in_request jsonb, in_parallel int4
+    in_dataset int8, in_pipeline text, in_batches int8[], in_codes text[], in_request jsonb, in_parallel int4,
+    in_dry bool
 ) returns table (run int8, overlap int8) language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -95,6 +102,7 @@ declare
     made      int8;
     other     int8;
     total     int4;
+    merges    bool;
 begin
     perform from millrace.dataset d where d.id = in_dataset for share;
     for one in select * from millrace.pipeline p where p.id = any(pipelines) and p.active order by p.id loop
@@ -112,7 +120,8 @@ begin
         get diagnostics total = row_count;
         continue when total = 0;
         select r.id into other from millrace.run r
-        where r.id <> made and r.state in ('queued', 'running') and coalesce(r.deadline > clock_timestamp(), true)
+        where not in_dry and not r.dry_run and r.state in ('queued', 'running') and r.id <> made
+            and coalesce(r.deadline > clock_timestamp(), true)
             and (r.pipeline_id = one.id and exists (
                     select from millrace.run_batch o join millrace.run_batch n on n.batch = o.batch
                     where o.run = r.id and n.run = made)
@@ -124,9 +133,15 @@ begin
             return query select null::int8, other;
             return;
         end if;
+        merges := in_dry and exists (select from millrace.pipeline_version v cross join millrace.targets(v.definition) t
+            where v.pipeline_id = one.id and v.version = one.version and t.mode in ('upsert', 'ignore'));
+        if merges then
+            insert into millrace.run_batch (run, ordinal, batch, state) values (made, total, 0, 'queued');
+        end if;
         insert into millrace.run (id, workspace_id, kind, pipeline_id, version, state, request, batches, max_parallel,
-            job)
-        values (made, one.workspace_id, 'heal', one.id, one.version, 'queued', in_request, total, in_parallel,
+            dry_run, compares, job)
+        values (made, one.workspace_id, 'heal', one.id, one.version, 'queued', in_request, total + merges::int4,
+            in_parallel, in_dry, merges,
             millrace.enqueue_slices(made, one.workspace_id, in_parallel, 'run.heal', total));
         return query select made, null::int8;
     end loop;
