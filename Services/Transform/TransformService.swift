@@ -58,6 +58,7 @@ public struct TransformService: Sendable {
                 pool: pool, pipelines: pipelines, transformer: transformer, wakeup: wakeup, logger: logger,
                 metrics: counts),
             "run.replay": runs(.replay), "run.heal": runs(.heal),
+            "run.compare": CompareHandler(logger: logger),
             "run.start": RunStartHandler(starter: RunStarter(), wakeup: wakeup, logger: logger),
         ])
     }

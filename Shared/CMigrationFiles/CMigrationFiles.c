@@ -65,6 +65,10 @@ static const uint8_t heal_0018[] = {
 #embed "../Migrations/SQL/0018_heal.sql"
 };
 
+static const uint8_t dry_runs_0019[] = {
+#embed "../Migrations/SQL/0019_dry_runs.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -82,6 +86,7 @@ static const struct millrace_migration_file files[] = {
     {"0014_dataset_modes.sql", dataset_modes_0014, sizeof dataset_modes_0014},
     {"0016_queue_speed.sql", queue_speed_0016, sizeof queue_speed_0016},
     {"0018_heal.sql", heal_0018, sizeof heal_0018},
+    {"0019_dry_runs.sql", dry_runs_0019, sizeof dry_runs_0019},
 };
 
 size_t millrace_migration_count(void) {

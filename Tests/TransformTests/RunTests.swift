@@ -160,7 +160,7 @@ struct RunTests {
                     try await pool.wait(until: "select count(*) from queue.blocked", is: 5)
                     try await pool.wait(
                         until: """
-                            select sign(count(*)) from pg_locks where not granted
+                            select least(count(*), 1) from pg_locks where not granted
                                 and relation = 'landing.payload'::regclass
                             """, is: 1)
                     #expect(try await pool.int("select count(*) from queue.permit") == 2)

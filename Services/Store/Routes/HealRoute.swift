@@ -26,10 +26,11 @@ struct HealRoute: Sendable {
         let name = try ResourceName(checking: request.parameter("name"))
         let query = try request.query()
         let wait = query.duration("wait", maximum: Self.longestWait)
+        let isDry = query.bool("dry_run") ?? false
         try query.finish()
         let body = request.body.contentLength == 0 ? .object([:]) : try await request.json()
         let dataset = try await catalog.find(name, workspaceID: principal.workspaceID).dataset
-        let start = StartHeals(request: try Self.decode(body, dataset.id, name.text))
+        let start = StartHeals(request: try Self.decode(body, dataset.id, name.text, isDry: isDry))
         let runs = try await catalog.pool.withTransaction { connection in
             let made = try await connection.query(start)
             if let other = made.compactMap(\.overlap).first {
@@ -47,7 +48,9 @@ struct HealRoute: Sendable {
         return .json(.accepted, ["run": .string(String(first)), "runs": .array(runs.map { .string(String($0)) })])
     }
 
-    static func decode(_ body: JSONValue, _ datasetID: Int64, _ dataset: String) throws -> HealRequest {
+    static func decode(
+        _ body: JSONValue, _ datasetID: Int64, _ dataset: String, isDry: Bool
+    ) throws -> HealRequest {
         let fields = JSONFields(body)
         let pipeline = fields.optional("pipeline", String.self)
         if let pipeline, ResourceName(pipeline) == nil { fields.fault("pipeline", "expected a pipeline's name") }
@@ -65,7 +68,7 @@ struct HealRoute: Sendable {
         try fields.finish()
         return HealRequest(
             datasetID: datasetID, dataset: dataset, pipeline: pipeline, batches: ids, codes: codes,
-            parallel: parallel.map(Int32.init) ?? defaultParallel)
+            parallel: parallel.map(Int32.init) ?? defaultParallel, isDry: isDry)
     }
 
     /// What became of the runs; nil when they go on after that time.

@@ -6,6 +6,8 @@ extension StoreRoutes {
     var healRoute: Route {
         let wait = Operation.Parameter(
             "wait", .query, "How long to wait for the outcome, at most 60 s.", schema: Schema.duration)
+        let dryRun = Operation.Parameter(
+            "dry_run", .query, "Only say what would change.", schema: Schema.boolean)
         let link = { (id: String) in Operation.Link(id, [("id", "$response.body#/run")]) }
         return Route(
             .post, "/v1/datasets/{name}/quarantine/replay", scope: "pipelines:write",
@@ -19,9 +21,12 @@ extension StoreRoutes {
                     batch), those of batches that are not stored yet, and those of pipelines that are not in service \
                     any more. Nothing to do, or with `wait` the runs' end in time, is 200: `healed` and `failing` \
                     count records, `failed_batches` those whose records could not be tried. 409 `conflict` names a run \
-                    that is going on over some of the batches.
+                    that is going on over some of the batches. With `dry_run=true` the runs find out what they would \
+                    change, and change nothing: `healed` and `failing` say what would become of the records, \
+                    `changes` of each run (`GET /v1/runs/{id}`) what would become of the rows. At most `max_parallel` \
+                    of a run's jobs are under way at a time, behind all that comes in.
                     """,
-                tag: "runs", parameters: [Self.name, wait],
+                tag: "runs", parameters: [Self.name, wait, dryRun],
                 requestBody: [.json(schema: DatasetSchemas.heal, example: ["codes": ["invalid_cast"]])],
                 answers: [
                     .init(

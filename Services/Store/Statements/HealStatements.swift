@@ -129,7 +129,8 @@ struct WriteOutputCounts: PostgresStatement {
         on conflict (batch_id, pipeline_id, output) do update set dataset_id = excluded.dataset_id,
             run_id = excluded.run_id, received = excluded.received, stored = excluded.stored,
             filtered = excluded.filtered, quarantined = excluded.quarantined,
-            duplicates = excluded.duplicates, receipt_received = excluded.receipt_received, receipt_counts = excluded.receipt_counts
+            duplicates = excluded.duplicates, receipt_received = excluded.receipt_received,
+            receipt_counts = excluded.receipt_counts
         """
     var output: OutputCounts
 
@@ -244,6 +245,8 @@ struct HealRequest: Sendable {
     var codes: [String]?
     /// How many jobs of each run may be under way at a time in each queue.
     var parallel: Int32
+    /// What would become of the records is found out, and nothing changes.
+    var isDry: Bool
 }
 
 /// Makes the runs of a heal, one for each pipeline; the one that is in the way comes as `overlap`.
@@ -251,7 +254,8 @@ struct StartHeals: PostgresStatement {
     static let sql = """
         select run, overlap from millrace.start_heals($1, $2, $3, $4,
             jsonb_strip_nulls(jsonb_build_object('dataset', $5::text, 'pipeline', $2::text,
-                'batches', (select jsonb_agg(b::text) from unnest($3::int8[]) b), 'codes', to_jsonb($4::text[]))), $6, false)
+                'batches', (select jsonb_agg(b::text) from unnest($3::int8[]) b), 'codes', to_jsonb($4::text[]))),
+            $6, $7)
         """
     var request: HealRequest
 
@@ -259,7 +263,7 @@ struct StartHeals: PostgresStatement {
         [
             .int8(request.datasetID), .optional(request.pipeline) { .text($0) },
             .optional(request.batches) { .int8Array($0) }, .optional(request.codes) { .textArray($0) },
-            .text(request.dataset), .int4(request.parallel),
+            .text(request.dataset), .int4(request.parallel), .bool(request.isDry),
         ]
     }
 

@@ -71,8 +71,8 @@ struct LineageEntry: Sendable {
 /// or has no such record.
 struct FindLineage: PostgresStatement {
     static let sql = """
-        select p.name, coalesce(h.version, a.version), a.output, a.state, s.name, b.request_ids[o.place], o.place - 1, b.upload_id,
-            b.received_at, a.stored_at
+        select p.name, coalesce(h.version, a.version), a.output, a.state, s.name, b.request_ids[o.place], o.place - 1,
+            b.upload_id, b.received_at, a.stored_at
         from millrace.batch b
         join millrace.source s on s.id = b.source_id
         join millrace.application a on a.batch_id = b.id

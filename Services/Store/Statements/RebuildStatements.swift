@@ -203,8 +203,8 @@ struct EnsurePartOutputs: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(run)] }
 }
 
-/// Writes what a rebuild has counted into the ledger. Affects fewer rows than there are outputs when one of them has not
-/// been loaded, or is a later version's by now.
+/// Writes what a rebuild has counted into the ledger. Affects fewer rows than there are outputs when one of them has
+/// not been loaded, or is a later version's by now.
 struct ReplacePartOutputs: PostgresStatement {
     static let sql = """
         update millrace.application a set state = 'stored', version = p.version, dataset_id = $2, stored = p.stored,
@@ -242,7 +242,8 @@ struct CountPartOutputs: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
 }
 
-/// Takes what is quarantined of a rebuild's outputs, and out of the records that were healed those that are not any more.
+/// Takes what is quarantined of a rebuild's outputs, and out of the records that were healed those that are not any
+/// more.
 struct DeletePartQuarantine: PostgresStatement {
     static let sql = """
         with forgotten as (

@@ -14,8 +14,8 @@ struct RefusedRecord: Sendable {
     var raw: [UInt8]
 }
 
-/// Quarantines records at the stage `store`. Where the raw bytes have expired, a record that was quarantined before, and
-/// is being healed, keeps those that it had.
+/// Quarantines records at the stage `store`. Where the raw bytes have expired, a record that was quarantined before,
+/// and is being healed, keeps those that it had.
 struct QuarantineRefused: PostgresStatement {
     static let sql = """
         insert into landing.quarantine (batch_id, row, pipeline_id, output, version, dataset_id, stage, errors, raw)

@@ -227,8 +227,8 @@ struct CountRunBatches: PostgresStatement {
     }
 }
 
-/// Sends batches of runs of one kind back to transform, each with a job of its own after a delay, in which what transform
-/// remembers of the dataset's schema runs out.
+/// Sends batches of runs of one kind back to transform, each with a job of its own after a delay, in which what
+/// transform remembers of the dataset's schema runs out.
 struct ReplayAgain: PostgresStatement {
     static let sql = """
         with back as (

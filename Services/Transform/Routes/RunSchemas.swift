@@ -41,6 +41,23 @@ enum RunSchemas {
                     of: Schema.answer([
                         ("batch", Schema.id), ("message", Schema.string), ("job", Schema.nullable(Schema.id)),
                     ]))
+            ), ("changes", Schema.nullable(changes)),
+        ])
+
+    private static let counts: [(String, JSONValue)] = [
+        ("added", Schema.count), ("removed", Schema.count), ("changed", Schema.count),
+    ]
+
+    /// Of a dry run.
+    private static let changes = Schema.answer(
+        [("complete", Schema.boolean)] + counts + [
+            (
+                "datasets",
+                Schema.array(
+                    of: Schema.answer(
+                        [("dataset", ResourceName.schema)] + counts + [
+                            ("columns", ["type": "object", "additionalProperties": Schema.count])
+                        ]))
             )
         ])
 
@@ -65,5 +82,6 @@ enum RunSchemas {
         ("error", Schema.nullable(Schema.string)), ("job", Schema.nullable(Schema.id)),
         ("created_at", Schema.timestamp), ("started_at", Schema.nullable(Schema.timestamp)),
         ("finished_at", Schema.nullable(Schema.timestamp)), ("deadline", Schema.nullable(Schema.timestamp)),
+        ("dry_run", Schema.boolean),
     ]
 }

@@ -48,8 +48,8 @@ struct ForgetRebuild: PostgresStatement {
 }
 
 /// Notes down what a rebuilding run works on: the batches of the replayed pipeline's source that were asked for, unless
-/// they are on their way or have failed, and whatever other pipelines have stored in the dataset, records that were healed
-/// under the version that healed them.
+/// they are on their way or have failed, and whatever other pipelines have stored in the dataset; records that were
+/// healed under the version that healed them.
 struct ChooseRebuildParts: PostgresStatement {
     static let sql = """
         with healed as materialized (
@@ -172,6 +172,23 @@ struct CheckRebuild: PostgresStatement {
         if let name = try row.optionalText(5), let mode = try row.optionalText(6) { check.otherMode = (name, mode) }
         return check
     }
+}
+
+/// Enters the comparison that a dry run's last batch stands for. Where nothing was read before, it is next.
+struct InsertComparison: PostgresStatement {
+    static let sql = """
+        with last as (
+            insert into millrace.run_batch (run, ordinal, batch, state)
+            values ($1, $2, 0, case when $2 > 0 then 'queued' else 'transformed' end)
+        )
+        select queue.enqueue('transform', 'run.compare', r.workspace_id, array[jsonb_build_object('run', $1)],
+            in_priority => (-1)::int2)
+        from millrace.run r where r.id = $1 and $2 = 0
+        """
+    var run: Int64
+    var ordinal: Int32
+
+    var parameters: [PostgresValue] { [.int8(run), .int4(ordinal)] }
 }
 
 /// Enters a rebuild whose parts and run are there; the exchange of the tables is the run's last batch. Where there are

@@ -10,6 +10,8 @@ struct ReplayInput: Sendable {
     var rebuilds: Bool
     /// Ordinals of the records that are read under this version, ascending; nil: all.
     var records: [Int32]?
+    /// What would change is found out, and nothing does.
+    var isDry: Bool
 }
 
 /// What a run takes again.
@@ -35,7 +37,7 @@ enum RunKind: String, Sendable {
 struct FindReplayInputs: PostgresStatement {
     static let sql = """
         select n.ordinal, b.id, p.id, p.name, p.workspace_id, s.name, v.version, v.definition, b.receipt_ends,
-            b.raw_bytes, b.received_at, r.state <> 'running', x.run is not null, x.records
+            b.raw_bytes, b.received_at, r.state <> 'running', x.run is not null, x.records, r.dry_run
         from millrace.run r
         join millrace.run_batch n on n.run = r.id
         left join millrace.rebuild_part x on x.run = n.run and x.ordinal = n.ordinal
@@ -61,7 +63,7 @@ struct FindReplayInputs: PostgresStatement {
                 definition: try row.json(7), receiptEnds: try row.int4Array(8), rawBytes: try row.int8(9),
                 receivedAt: try row.timestamp(10), isOpen: true),
             isFirst: try row.bool(11), rebuilds: try row.bool(12),
-            records: row.isNull(13) ? nil : try row.int4Array(13))
+            records: row.isNull(13) ? nil : try row.int4Array(13), isDry: try row.bool(14))
     }
 }
 

@@ -167,10 +167,11 @@ struct SharedRows: Sendable {
 struct InsertRun: PostgresStatement {
     static let sql = """
         insert into millrace.run (id, workspace_id, kind, pipeline_id, version, state, request, schedule, job,
-            batches, skipped, deadline, max_parallel, done, dead, stored, filtered, quarantined, duplicates, started_at,
-            finished_at)
+            batches, skipped, deadline, max_parallel, dry_run, compares, done, dead, stored, filtered, quarantined,
+            duplicates, started_at, finished_at)
         select $1, p.workspace_id, 'replay', p.id, $3, case when $6 > 0 then 'queued' else 'succeeded' end, $4, $5, $8,
-            $6, $7, now() + make_interval(secs => $9), $10, z.zero, z.zero, z.zero, z.zero, z.zero, z.zero, z.at, z.at
+            $6, $7, now() + make_interval(secs => $9), $10, $11, $12, z.zero, z.zero, z.zero, z.zero, z.zero,
+            z.zero, z.at, z.at
         from millrace.pipeline p
         cross join (select case when $6 = 0 then 0 end as zero, case when $6 = 0 then now() end as at) z
         where p.id = $2
@@ -185,12 +186,15 @@ struct InsertRun: PostgresStatement {
     var job: Int64?
     var timeout: Double?
     var parallel: Int32
+    var isDry: Bool
+    /// Rows are compared once all of them are there.
+    var compares = false
 
     var parameters: [PostgresValue] {
         [
             .int8(id), .int8(pipelineID), .int4(version), .json(request), .optional(schedule) { .json($0) },
             .int4(batches), .int4(skipped), .optional(job) { .int8($0) }, .optional(timeout) { .float8($0) },
-            .int4(parallel),
+            .int4(parallel), .bool(isDry), .bool(compares),
         ]
     }
 }
@@ -198,7 +202,8 @@ struct InsertRun: PostgresStatement {
 /// Enqueues a run's work: jobs with slices of its batches. Gives the first one's id.
 struct EnqueueReplay: PostgresStatement {
     static let sql = """
-        select millrace.enqueue_slices($1, p.workspace_id, $4, 'run.replay', $3) from millrace.pipeline p where p.id = $2
+        select millrace.enqueue_slices($1, p.workspace_id, $4, 'run.replay', $3)
+        from millrace.pipeline p where p.id = $2
         """
     var run: Int64
     var pipelineID: Int64

@@ -27,10 +27,11 @@ struct RunReport: Sendable {
     var startedAt: Int64?
     var finishedAt: Int64?
     var deadline: Int64?
+    var isDry: Bool
 
     static let columns = """
         id, kind, pipeline, version, state, request, schedule, job, batches, skipped, done, dead, stored, filtered,
-        quarantined, duplicates, error, created_at, started_at, finished_at, deadline
+        quarantined, duplicates, error, created_at, started_at, finished_at, deadline, dry_run
         """
 
     init(_ row: PostgresRow) throws(PostgresError) {
@@ -57,6 +58,7 @@ struct RunReport: Sendable {
         startedAt = try row.optionalTimestamp(18)
         finishedAt = try row.optionalTimestamp(19)
         deadline = try row.optionalTimestamp(20)
+        isDry = try row.bool(21)
     }
 }
 

@@ -48,8 +48,9 @@ struct BatchTransformer: Sendable {
         return try await transform(input, pipeline, BatchRecords(frame: frame))
     }
 
+    /// - Parameter isDry: no dataset is made, and nothing is agreed on: what has no column yet comes in `_extra`.
     func transform(
-        _ input: TransformInput, _ pipeline: BoundPipeline, _ given: BatchRecords
+        _ input: TransformInput, _ pipeline: BoundPipeline, _ given: BatchRecords, isDry: Bool = false
     ) async throws -> TransformedBatch {
         let decoded = try given.decode()
         var run = PipelineRun(
@@ -62,7 +63,8 @@ struct BatchTransformer: Sendable {
         for (number, target) in pipeline.outputs.enumerated() {
             fitted.append(
                 try await fit(
-                    outcome.outputs[number], outcome.deletes[number], target.dataset, input.workspaceID))
+                    outcome.outputs[number], outcome.deletes[number], target.dataset, input.workspaceID,
+                    isDry: isDry))
         }
         let faults = StagedFaults(decode: decoded.faults, transform: outcome.faults + fitted.flatMap(\.faults))
         if fitted.count > 1, !faults.isEmpty {
@@ -108,12 +110,13 @@ struct BatchTransformer: Sendable {
 
     /// Fits rows to a dataset; none need no agreement.
     private func fit(
-        _ rows: RecordBatch, _ deletes: [UInt8]?, _ dataset: String, _ workspaceID: Int64
+        _ rows: RecordBatch, _ deletes: [UInt8]?, _ dataset: String, _ workspaceID: Int64, isDry: Bool
     ) async throws -> FittedOutput {
-        let schema = try await schemas.schema(dataset, workspaceID: workspaceID)
+        let schema = try await schemas.schema(dataset, workspaceID: workspaceID, isDry: isDry)
         guard rows.rowCount > 0 else { return FittedOutput(schema: schema, batch: rows) }
         var fitter = OutputFitter(rows, deletes: deletes, to: schema)
-        for _ in 0..<Self.agreementRounds {
+        if isDry { fitter.schema.columns += fitter.plan().map(AgreedColumn.init(extra:)) }
+        for _ in 0..<(isDry ? 0 : Self.agreementRounds) {
             let wanted = fitter.plan()
             if wanted.isEmpty { break }
             let before = fitter.schema

@@ -7,8 +7,8 @@ struct RunRecords: Sendable {
     let pool: PostgresPool
     let kind: RunKind
 
-    /// By the ordinals of a run's batches; without those of which nothing is left to heal. Errors: `raw_expired` where the
-    /// raw bytes are needed and gone; those of reading a frame.
+    /// By the ordinals of a run's batches; without those of which nothing is left to heal. Errors: `raw_expired` where
+    /// the raw bytes are needed and gone; those of reading a frame.
     func find(_ group: [ReplayInput], of run: Int64) async throws -> [Int32: BatchRecords] {
         var found: [Int32: BatchRecords] = [:]
         switch kind {

@@ -18,6 +18,8 @@ struct ReplayRequest: Sendable {
     var timeout: Duration?
     /// How many of its jobs may be under way at a time in each queue.
     var parallel = RunStarter.defaultParallel
+    /// The run says what it would change, and changes nothing.
+    var isDry = false
     /// Batches whose raw bytes have expired are left out and counted, not refused.
     var skipsExpired = false
 }
@@ -72,7 +74,7 @@ struct RunStarter: Sendable {
         if !request.skipsExpired, chosen.expired > 0 {
             throw RunRefusal.rawExpired(chosen.firstExpired, count: chosen.expired)
         }
-        if let other = try await connection.query(FindOverlap(run: run, pipelineID: pipelineID)).first {
+        if !request.isDry, let other = try await connection.query(FindOverlap(run: run, pipelineID: pipelineID)).first {
             throw RunRefusal.overlap(run: other)
         }
         let merged = FindMergedMode(run: run, pipelineID: pipelineID)
@@ -93,7 +95,7 @@ struct RunStarter: Sendable {
                 id: run, pipelineID: pipelineID, version: pipeline.version, request: request.json.serialized(),
                 schedule: request.schedule?.serialized(), batches: Int32(chosen.count),
                 skipped: Int32(chosen.expired), job: job, timeout: request.timeout?.wholeSeconds,
-                parallel: request.parallel))
+                parallel: request.parallel, isDry: request.isDry))
         return run
     }
 

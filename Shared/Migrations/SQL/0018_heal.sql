@@ -1,7 +1,7 @@
 -- Healing: quarantined records are run through the current versions of their pipelines again. Services/README.md,
 -- "Heal", says the rules.
--- Locks: columns that may be null are added to landing.chunk, millrace.run, run_batch and rebuild_part, exclusively for a
--- moment and without a rewrite; one new table.
+-- Locks: columns that may be null or have a constant default are added to landing.chunk, millrace.run, run_batch and
+-- rebuild_part, exclusively for a moment and without a rewrite; one new table.
 
 -- Ordinals of the records that a heal has tried. Null in chunks of other kinds.
 alter table landing.chunk add column tried int4[];
@@ -84,8 +84,8 @@ return in_codes is null
 -- which these are: those whose outputs are all stored, a million at most. Null for in_pipeline, in_batches, in_codes:
 -- all.
 -- Where a run is going on over one of the batches for the pipeline, its own or one that rebuilds a dataset, that run
--- comes back as `overlap`, and the transaction is to be rolled back; dry runs are in nobody's way. Locks the pipelines, in the order of their ids,
--- against changes and other runs, and after them the dataset against rebuilds.
+-- comes back as `overlap`, and the transaction is to be rolled back; dry runs are in nobody's way. Locks the pipelines,
+-- in the order of their ids, against changes and other runs, and after them the dataset against rebuilds.
 create function millrace.start_heals(
     in_dataset int8, in_pipeline text, in_batches int8[], in_codes text[], in_request jsonb, in_parallel int4,
     in_dry bool
