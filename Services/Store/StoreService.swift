@@ -75,7 +75,10 @@ public struct StoreService: Sendable {
         return KindDispatch([
             "load": handler(LoadLedger()), "replace": handler(ReplaceLedger()), "heal": handler(HealLedger()),
             "rebuild": handler(RebuildLedger()),
+            "run.load": handler(SliceLedger()),
             "swap": SwapHandler(pool: pool, tables: tables, wakeup: wakeup, logger: logger),
+            "run.replace": TableReplacement(
+                pool: pool, tables: tables, wakeup: wakeup, groupBytes: groupBytes, metrics: metrics, logger: logger),
         ])
     }
 }

@@ -42,7 +42,8 @@ public struct TransformService: Sendable {
 
     /// What does the jobs of queue `transform`, by their kinds.
     static func handlers(
-        pool: PostgresPool, wakeup: Wakeup, logger: Logger, metrics: MetricsRegistry
+        pool: PostgresPool, wakeup: Wakeup, logger: Logger, metrics: MetricsRegistry,
+        limits: TableRunLimits = TableRunLimits()
     ) -> KindDispatch {
         let lookups = Lookups(pool: pool)
         let pipelines = PipelineCache(lookups: lookups, salts: WorkspaceSalts(pool: pool))
@@ -59,7 +60,12 @@ public struct TransformService: Sendable {
                 metrics: counts),
             "run.replay": runs(.replay), "run.heal": runs(.heal),
             "run.compare": CompareHandler(logger: logger),
-            "run.start": RunStartHandler(starter: RunStarter(), wakeup: wakeup, logger: logger),
+            "run.start": RunStartHandler(
+                starter: RunStarter(), tables: TableRunStarter(), wakeup: wakeup, logger: logger),
+            "run.begin": TableBeginHandler(pool: pool, wakeup: wakeup, logger: logger, limits: limits),
+            "run.slice": TableSliceHandler(
+                pool: pool, pipelines: pipelines, transformer: transformer, wakeup: wakeup, logger: logger,
+                metrics: counts, limits: limits),
         ])
     }
 

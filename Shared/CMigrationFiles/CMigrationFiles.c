@@ -61,6 +61,10 @@ static const uint8_t queue_speed_0016[] = {
 #embed "../Migrations/SQL/0016_queue_speed.sql"
 };
 
+static const uint8_t table_runs_0017[] = {
+#embed "../Migrations/SQL/0017_table_runs.sql"
+};
+
 static const uint8_t heal_0018[] = {
 #embed "../Migrations/SQL/0018_heal.sql"
 };
@@ -85,6 +89,7 @@ static const struct millrace_migration_file files[] = {
     {"0013_outputs.sql", outputs_0013, sizeof outputs_0013},
     {"0014_dataset_modes.sql", dataset_modes_0014, sizeof dataset_modes_0014},
     {"0016_queue_speed.sql", queue_speed_0016, sizeof queue_speed_0016},
+    {"0017_table_runs.sql", table_runs_0017, sizeof table_runs_0017},
     {"0018_heal.sql", heal_0018, sizeof heal_0018},
     {"0019_dry_runs.sql", dry_runs_0019, sizeof dry_runs_0019},
 };

@@ -22,6 +22,13 @@ extension Operation.Parameter {
     public static let ifNoneMatch = Self(
         "If-None-Match", .header, "The `ETag` that is known; 304 when the resource is still at it.", example: "\"v1\"")
 
+    /// What `Request.idempotencyKey` reads.
+    public static func idempotencyKey(_ description: String) -> Self {
+        Self(
+            "Idempotency-Key", .header, description,
+            schema: ["type": "string", "minLength": 1, "maxLength": .number(Request.idempotencyKeyLimit)])
+    }
+
     /// `?confirm=` of what `Request.requireConfirmation` guards.
     public static func confirm(_ kind: String, schema: JSONValue, example: JSONValue) -> Self {
         Self("confirm", .query, "The \(kind)'s name once more.", schema: schema, required: true, example: example)
@@ -30,4 +37,8 @@ extension Operation.Parameter {
 
 extension Operation.Header {
     public static let entityTag = Self("ETag", "The version, for `If-Match`.", example: "\"v1\"")
+
+    public static let idempotentReplayed = Self(
+        "Idempotent-Replayed", "`true` where this is the answer to an earlier request with the same key.",
+        schema: ["type": "string", "const": "true"], required: false)
 }

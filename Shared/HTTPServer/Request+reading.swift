@@ -21,6 +21,18 @@ extension Request {
         }
     }
 
+    /// The most octets of an `Idempotency-Key`.
+    public static let idempotencyKeyLimit = 255
+
+    /// The `Idempotency-Key`, if there is one. Throws `invalid_header` where it is empty or too long.
+    public func idempotencyKey() throws(Problem) -> String? {
+        guard let key = head["idempotency-key"] else { return nil }
+        guard (1...Self.idempotencyKeyLimit).contains(key.utf8.count) else {
+            throw Problem(.invalidHeader, "Idempotency-Key must have 1 to \(Self.idempotencyKeyLimit) bytes")
+        }
+        return key
+    }
+
     /// The body as JSON.
     ///
     /// Throws `unsupported_media_type` unless it is `application/json` in UTF-8 and not compressed, `empty_body`,

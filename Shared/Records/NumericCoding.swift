@@ -66,4 +66,53 @@ enum NumericCoding {
         output.append(UInt8(value >> 8))
         output.append(UInt8(value & 0xFF))
     }
+
+    /// Appends the canonical decimal text of one binary form; false, with anything appended, when it is none.
+    static func decode(_ binary: Span<UInt8>, into output: inout [UInt8]) -> Bool {
+        guard binary.count >= 8 else { return false }
+        let digits = Int(read16(binary, 0))
+        let weight = Int(Int16(bitPattern: read16(binary, 2)))
+        let sign = read16(binary, 4)
+        let scale = Int(read16(binary, 6) & 0x3FFF)
+        switch sign {
+        case notANumber: output.append(contentsOf: "NaN".utf8)
+        case infinity: output.append(contentsOf: "Infinity".utf8)
+        case minusInfinity: output.append(contentsOf: "-Infinity".utf8)
+        case 0, negative:
+            guard binary.count == 8 + digits * 2 else { return false }
+            if sign == negative { output.append(0x2D) }
+            if weight < 0 { output.append(0x30) } else { TextOutput.append(Int64(sent(binary, 0)), into: &output) }
+            if weight > 0 { for index in 1...weight { append4(sent(binary, index), 4, into: &output) } }
+            guard scale > 0 else { return true }
+            output.append(0x2E)
+            // Below 0 for groups of zeros between the point and the first that is sent.
+            var index = weight + 1
+            var left = scale
+            while left > 0 {
+                append4(sent(binary, index), min(4, left), into: &output)
+                left -= 4
+                index += 1
+            }
+        default: return false
+        }
+        return true
+    }
+
+    private static func read16(_ binary: Span<UInt8>, _ at: Int) -> UInt16 {
+        UInt16(binary[at]) << 8 | UInt16(binary[at + 1])
+    }
+
+    /// Group `index` of four digits; those that are not sent are zeros.
+    private static func sent(_ binary: Span<UInt8>, _ index: Int) -> UInt16 {
+        index >= 0 && 10 + index * 2 <= binary.count ? read16(binary, 8 + index * 2) : 0
+    }
+
+    /// Appends the first `count` of a group's four digits.
+    private static func append4(_ group: UInt16, _ count: Int, into output: inout [UInt8]) {
+        var divisor: UInt16 = 1_000
+        for _ in 0..<count {
+            output.append(0x30 + UInt8(truncatingIfNeeded: group / divisor % 10))
+            divisor /= 10
+        }
+    }
 }

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import bench_load
 import records
@@ -25,7 +26,7 @@ PYTHON = Path(os.environ.get("BENCH_PEERS", REPOSITORY / ".build/bench-peers/bin
 PEERS = Path(__file__).with_name("transform_peers.py")
 FOLDER = REPOSITORY / ".build/bench"
 # jq and dlt are slow: they are given a part.
-JQ_SHARE, DLT_RECORDS = 10, 20_000
+JQ_SHARE, DLT_RECORDS = 10, 100_000
 STEPS = [
     {"cast": {"status": "int8", "latency_ms": "float8", "user_id": "int8"}},
     {"derive": {
@@ -134,7 +135,8 @@ def on_the_platform(wanted):
         if "load16" in wanted:
             copied = COUNT / statistics.median(times["copy"])
             figure(bench="load16", rate=round(rate), peer="psql_copy", peer_rate=round(copied), ratio=rate / copied)
-            url = f"postgresql://postgres@/millrace?host={platform.socket}"
+            # dlt asks for a host and a password; the host is the folder of the socket.
+            url = f"postgresql://postgres:unused@{quote(str(platform.socket), safe='')}/millrace"
             out = subprocess.run([PYTHON, "-B", PEERS, "dlt", bench_load.FILE, str(DLT_RECORDS), url], check=True,
                                  stdout=subprocess.PIPE, env=os.environ | {"HOME": str(platform.folder)})
             loaded = json.loads(out.stdout.splitlines()[-1])

@@ -141,6 +141,16 @@ class Platform:
         return {pid: commands[pid] for pid in found}
 
 
+def wait_for(what, condition, seconds=120):
+    """The condition's value once that is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.02)
+    return found
+
+
 def figure(**values):
     """One line of JSON on standard output: what the benchmark found."""
     print(json.dumps({name: round(value, 3) if isinstance(value, float) else value for name, value in values.items()}),

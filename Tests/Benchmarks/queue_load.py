@@ -14,7 +14,7 @@ CLIENTS = 4
 
 class Ours:
     name = "millrace"
-    bulk_claim = 200
+    bulk_claim = 2_000
     jobs = {"bulk": 600_000, "single": 12_000}
     batch = 10_000
     # A worker claims by one statement at a time: two keep two cores of PostgreSQL busy. One job at a time: as many

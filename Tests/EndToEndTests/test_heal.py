@@ -122,7 +122,8 @@ class Heal(unittest.TestCase):
         run = platform.must("GET", f"/v1/runs/{answer['runs'][0]}")
         self.assertEqual((run["kind"], run["state"], run["version"], run["progress"]),
                          ("heal", "succeeded", 2, {"done": 3, "total": 3}))
-        self.assertEqual(run["records"], {"stored": 60, "filtered": 0, "quarantined": 60, "duplicates": 0})
+        self.assertEqual(run["records"],
+                         {"read": None, "stored": 60, "filtered": 0, "quarantined": 60, "duplicates": 0})
         # Once more changes nothing.
         status, answer = self.heal("?wait=30s")
         self.assertEqual((status, answer["healed"], answer["failing"]), (200, 0, 60))

@@ -8,13 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
-from platform_under_test import PSQL, Platform  # noqa: E402
+from platform_under_test import PSQL, Platform, wait_for  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 ALWAYS = {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
@@ -31,15 +30,6 @@ def setUpModule():
 
 def tearDownModule():
     platform.__exit__()
-
-
-def wait_for(what, condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.02)
-    return found
 
 
 class Outputs(unittest.TestCase):

@@ -97,7 +97,9 @@ struct TransformFixture: Sendable {
     }
 
     /// Works on queue `transform` while the body runs.
-    func work<T: Sendable>(_ body: @Sendable () async throws -> T) async throws -> T {
+    func work<T: Sendable>(
+        limits: TableRunLimits = TableRunLimits(), _ body: @Sendable () async throws -> T
+    ) async throws -> T {
         let wakeup = Wakeup(pool.configuration, loop: try TestLoops.shared().next(), logger: .silent)
         let metrics = MetricsRegistry()
         var configuration = WorkerConfiguration(slots: 2, maxClaim: 16, name: "test")
@@ -106,7 +108,9 @@ struct TransformFixture: Sendable {
         configuration.leader.renewal = .milliseconds(300)
         let worker = Worker(
             queue: "transform", pool: pool, configuration: configuration,
-            handler: TransformService.handlers(pool: pool, wakeup: wakeup, logger: .silent, metrics: metrics),
+            handler: TransformService.handlers(
+                pool: pool, wakeup: wakeup, logger: .silent, metrics: metrics,
+                limits: limits),
             logger: .silent, metrics: metrics)
         return try await withRunningService(wakeup) { try await withRunningService(worker, body) }
     }

@@ -13,17 +13,13 @@ struct IngestOptions: Sendable {
     private enum Wait: String, CaseIterable { case stored }
 
     static let longestWait = Duration.seconds(60)
-    static let longestKey = 255
 
     /// Throws `unsupported_media_type`, `invalid_header` and `invalid_parameter`.
     init(_ request: Request) throws(Problem) {
         wait = request.head.queryBytes.isEmpty ? nil : try Self.wait(try request.query())
         format = try Self.format(request.head["content-type"])
         coding = try Self.coding(request.head["content-encoding"])
-        idempotencyKey = request.head["idempotency-key"]
-        if let key = idempotencyKey, key.isEmpty || key.utf8.count > Self.longestKey {
-            throw Problem(.invalidHeader, "Idempotency-Key must have 1 to \(Self.longestKey) bytes")
-        }
+        idempotencyKey = try request.idempotencyKey()
     }
 
     private static func wait(_ query: QueryFields) throws(Problem) -> Duration? {

@@ -19,9 +19,7 @@ struct IngestRoutes: Sendable {
     private static let receiptLink = Operation.Link("getReceipt", [("id", "$response.body#/receipt")])
     private static let receiptHeaders: [Operation.Header] = [
         .init("Location", "The receipt's path.", example: "/v1/receipts/r0000000080000"),
-        .init(
-            "Idempotent-Replayed", "`true` where this is the answer to an earlier request with the same key.",
-            schema: ["type": "string", "const": "true"], required: false),
+        .idempotentReplayed,
     ]
 
     private var ingestRoute: Route {
@@ -45,10 +43,7 @@ struct IngestRoutes: Sendable {
                     .init(
                         "timeout", .query, "How long to wait, at most 60 s; goes with `wait`.",
                         schema: ["type": "string", "pattern": .string(DurationText.upToAMinute), "default": "30s"]),
-                    .init(
-                        "Idempotency-Key", .header,
-                        "The same key with the same body answers the first receipt, for at least 24 h.",
-                        schema: ["type": "string", "minLength": 1, "maxLength": 255]),
+                    .idempotencyKey("The same key with the same body answers the first receipt, for at least 24 h."),
                     .init(
                         "Content-Encoding", .header, "How the body is compressed.",
                         schema: ["type": "string", "enum": ["gzip", "deflate", "zstd", "identity"]]),

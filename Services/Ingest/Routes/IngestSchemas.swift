@@ -36,7 +36,7 @@ enum IngestSchemas {
 
     static let batch = Schema.answer([
         ("id", Schema.id), ("source", ResourceName.schema),
-        ("format", ["type": "string", "enum": ["ndjson", "json", "csv", "text"]]),
+        ("format", ["type": "string", "enum": ["ndjson", "json", "csv", "text", "table"]]),
         ("state", Schema.oneOf(Receipt.State.self)), ("records", Schema.count), ("raw_bytes", Schema.count),
         ("stored_bytes", Schema.count), ("requests", Schema.count), ("received_at", Schema.timestamp),
         ("raw_available", Schema.boolean),

@@ -180,12 +180,13 @@ struct FindMergers: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> String { try row.text(0) }
 }
 
-/// The pipelines that were put and write into a dataset or look rows up in it.
+/// The pipelines that were put and write into a dataset, read it, or look rows up in it.
 struct FindDatasetUse: PostgresStatement {
     static let sql = """
         select p.name from millrace.pipeline p
         join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
-        where p.workspace_id = $1 and p.active and not p.implicit and (v.definition->'target'->>'dataset' = $2
+        where p.workspace_id = $1 and p.active and not p.implicit
+            and ($2 in (v.definition #>> '{target,dataset}', v.definition #>> '{source,dataset}')
             or jsonb_path_exists(v.definition::jsonb,
                 '$.steps[*] ? (@.route[*].dataset == $name || @.lookup.dataset == $name)',
                 jsonb_build_object('name', $2::text)))

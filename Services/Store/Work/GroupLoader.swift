@@ -63,6 +63,19 @@ struct GroupLoader: Sendable {
         }
     }
 
+    /// Loads rows only, within a transaction that goes on whatever the table refuses: that is quarantined. The outputs
+    /// are in the ledger by then.
+    func load(_ part: Part, _ outcome: inout Outcome, within connection: PostgresConnection) async throws {
+        try await connection.query("savepoint part")
+        do {
+            try await write(part, &outcome, connection)
+            try await connection.query("release savepoint part")
+        } catch is RowsRefused {
+            try await connection.execute(script: "rollback to savepoint part; release savepoint part")
+            try await sift(part, try await part.rows.cut(), &outcome, connection)
+        }
+    }
+
     private func target(_ part: Part) -> any RowTarget {
         let columns = TableDefinition.lineage + part.key.columns
         switch part.key.mode {

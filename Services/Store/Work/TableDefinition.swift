@@ -54,6 +54,24 @@ enum TableDefinition {
         ]
     }
 
+    /// Gives a table another name, and its indexes with it.
+    static func rename(_ shape: DatasetShape, to name: String) -> [PostgresQuery] {
+        var statements: [PostgresQuery] = [
+            "alter table \(identifier: shape.schema, shape.name) rename to \(identifier: name)",
+            """
+            alter index \(identifier: shape.schema, shape.name + ".batch") rename to \(identifier: name + ".batch")
+            """,
+        ]
+        if !shape.primaryKey.isEmpty {
+            statements.append(
+                """
+                alter table \(identifier: shape.schema, name)
+                rename constraint \(identifier: shape.name + ".key") to \(identifier: name + ".key")
+                """)
+        }
+        return statements
+    }
+
     /// One statement for all columns: the table is locked once.
     static func add(_ columns: [CatalogColumn], to shape: DatasetShape) -> PostgresQuery {
         let parts = columns.map { "add column " + column($0) }

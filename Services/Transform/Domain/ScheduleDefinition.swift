@@ -88,9 +88,10 @@ extension ScheduleDefinition.Start {
 
     /// The arguments of a job of kind `run.start`; the queue adds a member `schedule` with the tick.
     func arguments(pipelineID: Int64) -> JSONValue {
-        [
-            "pipeline": .number(pipelineID), "action": .string(action.rawValue),
-            "window_seconds": .number(window?.components.seconds ?? 0),
+        var members: [(String, JSONValue)] = [
+            ("pipeline", .number(pipelineID)), ("action", .string(action.rawValue)),
         ]
+        if let window { members.append(("window_seconds", .number(window.components.seconds))) }
+        return .object(JSONObject(members))
     }
 }

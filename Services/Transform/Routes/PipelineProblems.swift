@@ -17,9 +17,13 @@ enum PipelineProblems {
             let salt = definition.needsSalt ? try await salts?.salt(of: workspaceID) ?? [] : []
             return (definition, try PipelineCompiler(salt: salt, lookups: schema).compile(definition))
         } catch let error as FieldFaults {
-            let first = error.faults.first?.description ?? "the definition is not valid"
-            let more = error.faults.count > 1 ? " (and \(error.faults.count - 1) more)" : ""
-            throw Problem(.invalidPipeline, first + more, errors: error.faults)
+            throw problem(error.faults)
         }
+    }
+
+    static func problem(_ faults: [FieldFault]) -> Problem {
+        let first = faults.first?.description ?? "the definition is not valid"
+        let more = faults.count > 1 ? " (and \(faults.count - 1) more)" : ""
+        return Problem(.invalidPipeline, first + more, errors: faults)
     }
 }

@@ -15,20 +15,11 @@ struct PipelineRoutes: Sendable {
         let name = try ResourceName(checking: request.parameter("name"))
         let body = try await request.json()
         let compiled = try await PipelineProblems.compile(body, lookups, workspaceID: principal.workspaceID)
-        guard case .source(let sourceName) = compiled.definition.source else {
-            throw Problem(.invalidPipeline, "source: a pipeline reads a source, by its name")
-        }
-        let source = try ResourceName(checking: sourceName)
-        for output in compiled.definition.outputs {
-            guard output.mode != .replace else {
-                throw Problem(.invalidPipeline, "target.mode: replace is for pipelines that read a dataset")
-            }
-            _ = try ResourceName(checking: output.dataset)
-        }
+        let definition = compiled.definition
+        try Self.check(definition)
         let head = request.head
         let put = try await store.put(
-            name, source: source, targets: compiled.definition.outputs, definition: body.serialized(),
-            workspaceID: principal.workspaceID
+            name, definition, body: body.serialized(), workspaceID: principal.workspaceID
         ) { try EntityTag.check(head, current: $0) }
         return Self.answer(put.created ? .created : .ok, put.pipeline)
     }
@@ -74,6 +65,31 @@ struct PipelineRoutes: Sendable {
         let versions = try await store.pool.withConnection { try await $0.query(statement) }
         let (items, next) = page.page(of: versions) { [.number($0.version)] }
         return .list(items.map(Self.json), nextCursor: next)
+    }
+
+    /// Names, and what goes with one sort of source only: mode `replace`, and `route`, since a run has one output.
+    private static func check(_ definition: PipelineDefinition) throws {
+        for output in definition.outputs { _ = try ResourceName(checking: output.dataset) }
+        switch definition.source {
+        case .source(let source):
+            _ = try ResourceName(checking: source)
+            if let number = definition.outputs.firstIndex(where: { $0.mode == .replace }) {
+                throw refused(
+                    number == 0 ? "target.mode" : "steps.route.mode", "replace is for pipelines that read a dataset")
+            }
+        case .dataset(let source):
+            _ = try ResourceName(checking: source)
+            if let number = definition.steps.firstIndex(where: { $0.name == "route" }) {
+                throw refused("steps[\(number)].route", "is not supported where the source is a dataset")
+            }
+            guard source != definition.target.dataset else {
+                throw refused("target.dataset", "is the dataset that is read")
+            }
+        }
+    }
+
+    private static func refused(_ path: String, _ message: String) -> Problem {
+        PipelineProblems.problem([FieldFault(path: path, message: message)])
     }
 
     private func find(_ request: Request) async throws -> StoredPipeline {

@@ -7,10 +7,17 @@ import Records
 enum PipelineSchemas {
     private typealias Definition = PipelineDefinition
 
-    /// A PUT's body: a source's records go into a dataset.
-    static let definition = definition(
-        source: ResourceName.schema, dataset: ResourceName.schema,
-        mode: ["type": "string", "enum": ["append", "upsert", "ignore"]])
+    /// A PUT's body: a source's records go into a dataset, or a dataset is turned into another.
+    static let definition: JSONValue = [
+        "oneOf": [
+            definition(
+                source: ResourceName.schema, dataset: ResourceName.schema,
+                mode: ["type": "string", "enum": ["append", "upsert", "ignore"]]),
+            definition(
+                source: Schema.request([("dataset", ResourceName.schema)], required: ["dataset"]),
+                dataset: ResourceName.schema, mode: Schema.oneOf(Definition.Mode.self)),
+        ]
+    ]
 
     static let dryRun = Schema.request(
         [

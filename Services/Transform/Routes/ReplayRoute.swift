@@ -88,7 +88,7 @@ struct ReplayRoute: Sendable {
         }
         switch refusal {
         case .noPipeline: return Problem(.notFound, refusal.description)
-        case .mode, .sharedRows, .notRebuilt: return Problem(.conflict, refusal.description)
+        case .mode, .sharedRows, .notRebuilt, .readsDataset: return Problem(.conflict, refusal.description)
         case .unknownBatches(let ids):
             return Problem(
                 .invalidRequest, refusal.description, errors: faults(ids, "there is no such batch of the source"))

@@ -11,8 +11,9 @@ extension RunRoutes {
         ("id", "3"), ("kind", "replay"), ("pipeline", "web"), ("version", 2), ("state", "running"),
         ("request", ["from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"]), ("schedule", nil),
         ("progress", ["done": 40, "total": 120]),
-        ("batches", ["total": 120, "done": 40, "failed": 0, "skipped": 0]),
-        ("records", ["stored": 39_000, "filtered": 900, "quarantined": 100, "duplicates": 0]), ("error", nil),
+        ("batches", ["total": 120, "transformed": 64, "done": 40, "failed": 0, "skipped": 0]),
+        ("records", ["read": nil, "stored": 39_000, "filtered": 900, "quarantined": 100, "duplicates": 0]),
+        ("error", nil),
         ("job", "12"), ("created_at", "2026-02-01T00:00:00Z"), ("started_at", "2026-02-01T00:00:01Z"),
         ("finished_at", nil), ("deadline", nil),
         ("dry_run", false),
@@ -35,7 +36,40 @@ extension RunRoutes {
                 }
             } + [("errors", []), ("changes", changes)]))
 
-    var routes: [Route] { [replayRoute, listRoute, getRoute, cancelRoute] }
+    var routes: [Route] { [runRoute, replayRoute, listRoute, getRoute, cancelRoute] }
+
+    private var runRoute: Route {
+        Route(
+            .post, "/v1/pipelines/{name}/run", scope: "pipelines:write",
+            operation: Operation(
+                id: "runPipeline", summary: "Run a pipeline over the dataset that it reads",
+                description: """
+                    The dataset's table is cut into ranges of blocks, which all workers read and transform, every one \
+                    from the same snapshot. Rows appear once all of it is read: of modes `append`, `upsert` and \
+                    `ignore` batch by batch, each exactly once; of mode `replace` all at once, in the place of what \
+                    the target held. Rows whose expressions fail are quarantined with the source's row as JSON. 409 \
+                    `conflict` where a run of the pipeline has not ended, where the pipeline reads a source, or does \
+                    not fit the dataset any more. With `timeout` (1s to 30d) a run that has not ended by then has \
+                    timed out.
+                    """,
+                tag: "runs",
+                parameters: [
+                    .init("name", .path, "The pipeline.", schema: ResourceName.schema, example: "daily"),
+                    .init("timeout", .query, "How long it may take.", schema: Schema.duration),
+                    .idempotencyKey("The same key with the same timeout answers the first run, for 30 days."),
+                ],
+                answers: [
+                    .init(
+                        .accepted, "The run is made.", [.json(schema: RunSchemas.started, example: ["run": "3"])],
+                        headers: [.idempotentReplayed],
+                        links: Self.links.map { .init($0, [("id", "$response.body#/run")]) })
+                ],
+                problems: [
+                    .notFound, .invalidName, .invalidParameter, .invalidHeader, .idempotencyMismatch, .conflict,
+                    .databaseUnavailable,
+                ]),
+            handler: RunRoute(pool: pool, starter: TableRunStarter(), wakeup: wakeup).handle)
+    }
 
     private var replayRoute: Route {
         Route(

@@ -91,10 +91,12 @@ struct RunRoutes: Sendable {
 extension RunReport {
     var json: JSONObject {
         let counted: JSONValue = [
-            "total": .number(batches), "done": .number(done), "failed": .number(dead), "skipped": .number(skipped),
+            "total": .number(batches), "transformed": .number(transformed), "done": .number(done),
+            "failed": .number(dead), "skipped": .number(skipped),
         ]
         let counts: JSONValue = [
-            "stored": .number(records.stored), "filtered": .number(records.filtered),
+            "read": records.read.map { .number($0) } ?? .null, "stored": .number(records.stored),
+            "filtered": .number(records.filtered),
             "quarantined": .number(records.quarantined), "duplicates": .number(records.duplicates),
         ]
         return JSONObject([

@@ -69,13 +69,15 @@ enum RunSchemas {
         (
             "batches",
             Schema.answer([
-                ("total", Schema.count), ("done", Schema.count), ("failed", Schema.count), ("skipped", Schema.count),
+                ("total", Schema.count), ("transformed", Schema.count), ("done", Schema.count),
+                ("failed", Schema.count), ("skipped", Schema.count),
             ])
         ),
         (
             "records",
             Schema.answer([
-                ("stored", Schema.count), ("filtered", Schema.count), ("quarantined", Schema.count),
+                ("read", Schema.nullable(Schema.count)), ("stored", Schema.count), ("filtered", Schema.count),
+                ("quarantined", Schema.count),
                 ("duplicates", Schema.count),
             ])
         ),

@@ -43,7 +43,8 @@ extension ScheduleRoutes {
                     `missed` says what becomes of ticks that came while nothing ran: `skip` drops those that are \
                     more than a minute late, `once` (if left out) makes one job for all, `all` a job each, of more \
                     than 1000 the latest. `start`: the pipeline, and `replay` over the batches received in `window` \
-                    (1m to 3650d) before the tick. `paused` is left as it is where it is not said. Another `cron` or \
+                    (1m to 3650d) before the tick, or, of a pipeline that reads a dataset, `run`, which waits while \
+                    another run of it goes on. `paused` is left as it is where it is not said. Another `cron` or \
                     `timezone`, and the end of a pause, drop what was missed before. The same again makes no version.
                     """,
                 tag: "schedules", parameters: [Self.name, .ifMatch],

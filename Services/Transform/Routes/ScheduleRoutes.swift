@@ -5,7 +5,7 @@ import HTTPServer
 import JSON
 import Queue
 
-/// `/v1/schedules`: when pipelines are replayed by themselves.
+/// `/v1/schedules`: when pipelines are run or replayed by themselves.
 struct ScheduleRoutes: Sendable {
     let store: ScheduleStore
     /// Tells the queue's leader of changes.

@@ -21,11 +21,18 @@ enum ScheduleSchemas {
             ("cron", cron), ("timezone", zone), ("missed", Schema.oneOf(MissedTicks.self)),
             (
                 "start",
-                Schema.request(
-                    [
-                        ("pipeline", ResourceName.schema), ("action", ["type": "string", "enum": ["replay"]]),
-                        ("window", Schema.duration),
-                    ], required: ["pipeline", "action", "window"])
+                [
+                    "oneOf": [
+                        Schema.request(
+                            [
+                                ("pipeline", ResourceName.schema), ("action", ["type": "string", "enum": ["replay"]]),
+                                ("window", Schema.duration),
+                            ], required: ["pipeline", "action", "window"]),
+                        Schema.request(
+                            [("pipeline", ResourceName.schema), ("action", ["type": "string", "enum": ["run"]])],
+                            required: ["pipeline", "action"]),
+                    ]
+                ]
             ),
             ("paused", Schema.boolean),
         ], required: ["cron", "start"])

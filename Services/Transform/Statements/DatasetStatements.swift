@@ -57,8 +57,22 @@ struct HeldDataset: Sendable {
     var hasPrimaryKey: Bool
 }
 
-/// A pipeline whose mode does not go together with that of another one for the same dataset. The implicit pipeline of
-/// the other's own source leaves when that is put.
+/// A pipeline that fills a dataset in a mode that another one's does not go together with.
+struct OtherMode: Sendable {
+    var name: String
+    var mode: String
+
+    /// Why the other one cannot fill its target.
+    func description(for target: PipelineDefinition.Target) -> String {
+        """
+        the pipeline \(name) fills the dataset \(target.dataset) with mode \(mode), which does not go together with \
+        \(target.mode.rawValue)
+        """
+    }
+}
+
+/// A pipeline whose mode does not go together with that of another one for the same dataset: upsert and ignore with
+/// themselves only, replace with none. The implicit pipeline of the other's own source leaves when that is put.
 struct FindOtherModes: PostgresStatement {
     static let sql = """
         select p.name, t.mode
@@ -67,21 +81,25 @@ struct FindOtherModes: PostgresStatement {
         cross join millrace.targets(v.definition) t
         where p.workspace_id = $1 and p.active and t.dataset = $2
             and case when p.implicit then p.source_id <> $4 else p.name <> $3 end
-            and t.mode <> $5 and (t.mode in ('upsert', 'ignore') or $5 in ('upsert', 'ignore'))
+            and ('replace' in (t.mode, $5)
+                or t.mode <> $5 and (t.mode in ('upsert', 'ignore') or $5 in ('upsert', 'ignore')))
         order by p.name limit 1
         """
     var workspaceID: Int64
-    var dataset: String
+    var target: PipelineDefinition.Target
+    /// The other one, and what it reads.
     var pipeline: String
     var sourceID: Int64
-    var mode: String
 
     var parameters: [PostgresValue] {
-        [.int8(workspaceID), .text(dataset), .text(pipeline), .int8(sourceID), .text(mode)]
+        [
+            .int8(workspaceID), .text(target.dataset), .text(pipeline), .int8(sourceID),
+            .text(target.mode.rawValue),
+        ]
     }
 
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> (name: String, mode: String) {
-        (try row.text(0), try row.text(1))
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> OtherMode {
+        OtherMode(name: try row.text(0), mode: try row.text(1))
     }
 }
 

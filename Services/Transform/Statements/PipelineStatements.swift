@@ -3,9 +3,12 @@ import Postgres
 /// A pipeline as `/v1/pipelines` shows it. Times are µs since 2000-01-01 UTC.
 struct StoredPipeline: Sendable {
     var id: Int64
+    var workspaceID: Int64
     var name: String
     var sourceID: Int64
+    /// The source's name, or that of the dataset that is read.
     var source: String
+    var readsDataset: Bool
     var version: Int32
     var implicit: Bool
     var definition: [UInt8]
@@ -15,12 +18,12 @@ struct StoredPipeline: Sendable {
 
     static let columns = """
         p.id, p.name, p.source_id, s.name, p.version, p.implicit, v.definition, v.fingerprint, p.created_at,
-        p.updated_at
+        p.updated_at, p.workspace_id, s.kind = 'dataset'
         """
     /// A source that was deleted keeps its implicit pipeline, for what was under way; nobody else sees that.
     static let tables = """
         millrace.pipeline p
-        join millrace.source s on s.id = p.source_id and s.deleted_at is null
+        join millrace.source s on s.id = p.source_id and (s.deleted_at is null or s.kind = 'dataset')
         join millrace.pipeline_version v on v.pipeline_id = p.id and v.version = p.version
         """
 
@@ -35,6 +38,8 @@ struct StoredPipeline: Sendable {
         fingerprint = try row.bytes(7)
         createdAt = try row.timestamp(8)
         updatedAt = try row.timestamp(9)
+        workspaceID = try row.int8(10)
+        readsDataset = try row.bool(11)
     }
 }
 

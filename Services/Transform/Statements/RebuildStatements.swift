@@ -124,9 +124,10 @@ struct RebuildCheck: Sendable {
 struct CheckRebuild: PostgresStatement {
     static let sql = """
         with part as (
-            select p.*, exists (select from landing.expired e
+            -- What was read from a table has never had raw bytes.
+            select p.*, b.format = 'table' or exists (select from landing.expired e
                 where e.parent = 'payload' and p.batch_id >= e.low and p.batch_id < e.high) as expired
-            from millrace.rebuild_part p where p.run = $1
+            from millrace.rebuild_part p join millrace.batch b on b.id = p.batch_id where p.run = $1
         ), replayed as (
             select r.id as pipeline_id, v.version, coalesce(v.definition->'target'->>'mode', 'append') as mode
             from millrace.pipeline r join millrace.pipeline_version v on v.pipeline_id = r.id and v.version = r.version

@@ -96,7 +96,7 @@ struct InsertReplacement: PostgresStatement {
             raw_bytes, body, run, ordinal, received, filtered, quarantined, receipt_received, receipt_counts,
             fault_rows, fault_stages, fault_errors, fault_raws, mode, duplicates, tried)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-            nullif($23, 'append'), $24, $25)
+            $23, $24, $25)
         """
     var id: Int64
     var run: Int64
@@ -109,6 +109,9 @@ struct InsertReplacement: PostgresStatement {
     /// Of a chunk without rows.
     let emptyBody: [UInt8]
 
+    /// Nil where the rows are not merged.
+    private var mode: PipelineDefinition.Mode? { output.chunk.flatMap { $0.mode.merges ? $0.mode : nil } }
+
     var parameters: [PostgresValue] {
         let ledger = output.application
         let chunk = output.chunk
@@ -119,7 +122,7 @@ struct InsertReplacement: PostgresStatement {
             .int4(ordinal), .int4(ledger.received), .int4(ledger.filtered), .int4(ledger.quarantined),
             .optional(ledger.receiptReceived) { .int4Array($0) }, .optional(ledger.receiptCounts) { .int4Array($0) },
             .int4Array(faults.map(\.row)), .textArray(faults.map(\.stage)), .jsonArray(faults.map(\.errors)),
-            .byteaArray(faults.map(\.raw)), .optional(chunk?.mode) { .text($0.rawValue) },
+            .byteaArray(faults.map(\.raw)), .optional(mode) { .text($0.rawValue) },
             .int4(ledger.duplicates), .optional(tried) { .int4Array($0) },
         ]
     }

@@ -3,6 +3,8 @@ import Postgres
 /// A run as it is shown. Times are µs since 2000-01-01 UTC.
 struct RunReport: Sendable {
     struct Records: Sendable {
+        /// Of a run that reads a table.
+        var read: Int64?
         var stored: Int64
         var filtered: Int64
         var quarantined: Int64
@@ -19,6 +21,8 @@ struct RunReport: Sendable {
     var job: Int64?
     var batches: Int32
     var skipped: Int32
+    /// Those that wait for store, or are done.
+    var transformed: Int64
     var done: Int32
     var dead: Int32
     var records: Records
@@ -31,7 +35,12 @@ struct RunReport: Sendable {
 
     static let columns = """
         id, kind, pipeline, version, state, request, schedule, job, batches, skipped, done, dead, stored, filtered,
-        quarantined, duplicates, error, created_at, started_at, finished_at, deadline, dry_run
+        quarantined, duplicates, error, created_at, started_at, finished_at, deadline,
+        (select count(*) from millrace.run_batch b where b.run = run_report.id
+            and b.state in ('read', 'transformed', 'stored', 'superseded')),
+        (select coalesce(sum(b.received), 0)::int8 from millrace.run_batch b where b.run = run_report.id
+            and run_report.kind = 'run'),
+        dry_run
         """
 
     init(_ row: PostgresRow) throws(PostgresError) {
@@ -58,7 +67,9 @@ struct RunReport: Sendable {
         startedAt = try row.optionalTimestamp(18)
         finishedAt = try row.optionalTimestamp(19)
         deadline = try row.optionalTimestamp(20)
-        isDry = try row.bool(21)
+        transformed = try row.int8(21)
+        if kind == "run" { records.read = try row.int8(22) }
+        isDry = try row.bool(23)
     }
 }
 

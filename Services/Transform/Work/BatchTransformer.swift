@@ -53,12 +53,23 @@ struct BatchTransformer: Sendable {
         _ input: TransformInput, _ pipeline: BoundPipeline, _ given: BatchRecords, isDry: Bool = false
     ) async throws -> TransformedBatch {
         let decoded = try given.decode()
-        var run = PipelineRun(
-            pipeline.steps, decoded.batch, received: input.receivedAt, isWhole: given.ordinals == nil)
+        return try await transform(
+            input, pipeline, decoded.batch,
+            count: given.ordinals == nil ? given.frame.recordCount : Int(input.receiptEnds.last ?? 0),
+            chosen: given.ordinals, decodeFaults: decoded.faults, isDry: isDry, raw: given.bytes)
+    }
+
+    /// The same for records that are decoded, `count` with those that could not be; `raw` gives the bytes of one that
+    /// is quarantined.
+    ///
+    /// - Parameter chosen: ordinals of the records, where they are some of the batch's `count`.
+    func transform(
+        _ input: TransformInput, _ pipeline: BoundPipeline, _ records: RecordBatch, count: Int,
+        chosen: [Int32]? = nil, decodeFaults: [RowFault] = [], isDry: Bool = false, raw: (Int32) -> [UInt8]
+    ) async throws -> TransformedBatch {
+        var run = PipelineRun(pipeline.steps, records, received: input.receivedAt, isWhole: chosen == nil)
         let outcome = try await finish(&run, input)
-        let shares = RecordShares(
-            records: given.ordinals == nil ? given.frame.recordCount : Int(input.receiptEnds.last ?? 0),
-            outputs: outcome.outputs, chosen: given.ordinals)
+        let shares = RecordShares(records: count, outputs: outcome.outputs, chosen: chosen)
         var fitted: [FittedOutput] = []
         for (number, target) in pipeline.outputs.enumerated() {
             fitted.append(
@@ -66,7 +77,7 @@ struct BatchTransformer: Sendable {
                     outcome.outputs[number], outcome.deletes[number], target.dataset, input.workspaceID,
                     isDry: isDry))
         }
-        let faults = StagedFaults(decode: decoded.faults, transform: outcome.faults + fitted.flatMap(\.faults))
+        let faults = StagedFaults(decode: decodeFaults, transform: outcome.faults + fitted.flatMap(\.faults))
         if fitted.count > 1, !faults.isEmpty {
             // A record is quarantined as a whole, in whichever output one of its rows was turned down.
             for number in fitted.indices { fitted[number].batch.keep(faults.others(fitted[number].batch.rows)) }
@@ -92,8 +103,8 @@ struct BatchTransformer: Sendable {
         }
         return TransformedBatch(
             outputs: outputs,
-            quarantined: faults.records(of: given, input, shares, datasets: fitted.map(\.schema.id)),
-            isRepeated: input.isRepeated, standing: input.standing, chosen: given.ordinals)
+            quarantined: faults.records(input, shares, datasets: fitted.map(\.schema.id), raw: raw),
+            isRepeated: input.isRepeated, standing: input.standing, chosen: chosen)
     }
 
     /// A step that turns the whole batch down does so each time: the job is given up.

@@ -36,8 +36,33 @@ final class Lookups: Sendable {
     /// The columns of datasets, as the compiler needs them.
     func schema(_ datasets: Set<String>, workspaceID: Int64, isFresh: Bool = false) async throws -> LookupSchema {
         guard !datasets.isEmpty else { return LookupSchema() }
-        let tables = try await tables(datasets, workspaceID: workspaceID, isFresh: isFresh)
-        return LookupSchema(tables.mapValues { $0.applied.merging($0.pending) { applied, _ in applied } })
+        return Self.schema(of: try await tables(datasets, workspaceID: workspaceID, isFresh: isFresh))
+    }
+
+    /// The same as a transaction sees them.
+    static func schema(
+        _ datasets: Set<String>, workspaceID: Int64, _ connection: PostgresConnection
+    ) async throws -> LookupSchema {
+        guard !datasets.isEmpty else { return LookupSchema() }
+        let statement = FindLookupColumns(workspaceID: workspaceID, names: Array(datasets))
+        return schema(of: tables(try await connection.query(statement)))
+    }
+
+    private static func schema(of tables: [String: LookupTable]) -> LookupSchema {
+        LookupSchema(tables.mapValues { $0.applied.merging($0.pending) { applied, _ in applied } })
+    }
+
+    private static func tables(_ rows: [FindLookupColumns.Row]) -> [String: LookupTable] {
+        var found: [String: LookupTable] = [:]
+        for row in rows {
+            var table =
+                found[row.dataset] ?? LookupTable(schema: row.schema, name: row.dataset, isCreated: row.isCreated)
+            if let (name, type, isApplied) = row.column {
+                if isApplied { table.applied[name] = type } else { table.pending[name] = type }
+            }
+            found[row.dataset] = table
+        }
+        return found
     }
 
     /// Finds the rows that a batch needs. Errors: `lookup_failed` for a dataset that has been removed or changed since,
@@ -96,15 +121,8 @@ final class Lookups: Sendable {
         }
         guard !unknown.isEmpty else { return found }
         let statement = FindLookupColumns(workspaceID: workspaceID, names: unknown)
-        let rows = try await pool.withConnection { try await $0.query(statement) }
-        for row in rows {
-            var table =
-                found[row.dataset] ?? LookupTable(schema: row.schema, name: row.dataset, isCreated: row.isCreated)
-            if let (name, type, isApplied) = row.column {
-                if isApplied { table.applied[name] = type } else { table.pending[name] = type }
-            }
-            found[row.dataset] = table
-        }
+        let read = Self.tables(try await pool.withConnection { try await $0.query(statement) })
+        found.merge(read) { _, fresh in fresh }
         entries.withLock { [found] entries in
             if entries.count >= Self.capacity { entries.removeAll() }
             for dataset in unknown {

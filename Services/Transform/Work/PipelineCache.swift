@@ -1,5 +1,7 @@
+import Expressions
 import JSON
 import Queue
+import Records
 import Synchronization
 
 /// A pipeline's compiled steps, and the places that they fill.
@@ -17,6 +19,8 @@ final class PipelineCache: Sendable {
     private struct Version: Hashable {
         var pipelineID: Int64
         var version: Int32
+        /// Of the dataset that it reads; nil where it reads records.
+        var columns: [TableColumn]?
     }
 
     private struct Entry {
@@ -38,8 +42,10 @@ final class PipelineCache: Sendable {
 
     /// The pipeline that the job runs. Errors: those of the compiler, for a definition that an earlier release took;
     /// `lookup_failed` for one that names datasets or columns that are not there any more.
-    func pipeline(_ input: TransformInput) async throws -> BoundPipeline {
-        let version = Version(pipelineID: input.pipelineID, version: input.version)
+    ///
+    /// - Parameter columns: those of the dataset that a run reads; nil where it is records.
+    func pipeline(_ input: TransformInput, over columns: [TableColumn]? = nil) async throws -> BoundPipeline {
+        let version = Version(pipelineID: input.pipelineID, version: input.version, columns: columns)
         let known = compiled.withLock { $0[version] }
         let definition: PipelineDefinition
         if let known {
@@ -52,7 +58,7 @@ final class PipelineCache: Sendable {
         let schema = try await lookups.schema(datasets, workspaceID: input.workspaceID)
         if let known, known.lookups == schema { return known.pipeline }
         let salt = definition.needsSalt ? try await salts.salt(of: input.workspaceID) : []
-        let steps = try Self.compile(definition, schema, salt)
+        let steps = try Self.compile(definition, columns, schema, salt)
         let pipeline = BoundPipeline(
             outputs: definition.outputs, steps: steps, hasLookups: !datasets.isEmpty)
         compiled.withLock { compiled in
@@ -63,10 +69,11 @@ final class PipelineCache: Sendable {
     }
 
     private static func compile(
-        _ definition: PipelineDefinition, _ schema: LookupSchema, _ salt: [UInt8]
+        _ definition: PipelineDefinition, _ columns: [TableColumn]?, _ schema: LookupSchema, _ salt: [UInt8]
     ) throws -> CompiledPipeline {
         do {
-            return try PipelineCompiler(salt: salt, lookups: schema).compile(definition)
+            return try PipelineCompiler(salt: salt, lookups: schema).compile(
+                definition, schema: columns.map(ExpressionSchema.init) ?? ExpressionSchema(isOpen: true))
         } catch {
             guard !definition.lookupDatasets.isEmpty else { throw error }
             throw JobFailure(code: "lookup_failed", message: error.faults.map(\.description).joined(separator: "; "))

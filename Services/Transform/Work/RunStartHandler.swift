@@ -9,13 +9,15 @@ import Records
 /// job.
 ///
 /// `{"pipeline": id, "action": "replay", "window_seconds": n, "schedule": {"name", "scheduled_at"}}` replays the
-/// batches received in the `n` seconds before `scheduled_at`. Those whose raw bytes have expired are left out. While
-/// another run of the pipeline goes on over some of them, the job is tried again.
+/// batches received in the `n` seconds before `scheduled_at`. Those whose raw bytes have expired are left out. With the
+/// action `run` and no window it runs a pipeline over its dataset. While another run of the pipeline is in the way, the
+/// job is tried again.
 struct RunStartHandler: JobHandler {
     /// How long an overlapping run is given before the next look.
     static let patience = Duration.seconds(30)
 
     let starter: RunStarter
+    let tables: TableRunStarter
     let wakeup: Wakeup
     let logger: Logger
 
@@ -24,17 +26,31 @@ struct RunStartHandler: JobHandler {
             do {
                 let arguments = try RunStartArguments(job)
                 try await lease.transaction(settling: [job]) { connection in
-                    _ = try await starter.replay(arguments.request, of: arguments.pipeline, connection)
+                    switch arguments.request {
+                    case .replay(let request):
+                        _ = try await starter.replay(request, of: arguments.pipeline, connection)
+                    case .run(let request):
+                        _ = try await tables.start(request, of: arguments.pipeline, connection)
+                    }
                 }
                 wakeup.notify("transform")
             } catch let error as QueueError where error.code == .leaseLost {
                 return logger.warning("transform.lease_lost", ["jobs": .int(jobs.count)])
             } catch let refusal as RunRefusal {
                 await lease.fail(job, Self.failure(refusal))
+            } catch let refusal as TableRunRefusal {
+                await lease.fail(job, Self.failure(refusal))
             } catch {
                 await lease.fail(job, JobFailure(error))
             }
         }
+    }
+
+    private static func failure(_ refusal: TableRunRefusal) -> JobFailure {
+        if case .going = refusal {
+            return JobFailure(code: "conflict", message: refusal.description, retryAfter: patience)
+        }
+        return JobFailure(code: "refused", message: refusal.description, isPermanent: true)
     }
 
     private static func failure(_ refusal: RunRefusal) -> JobFailure {
@@ -47,10 +63,13 @@ struct RunStartHandler: JobHandler {
 
 /// The arguments of a `run.start` job.
 struct RunStartArguments: Sendable {
-    private enum Action: String, CaseIterable { case replay }
+    enum Request: Sendable {
+        case replay(ReplayRequest)
+        case run(TableRunRequest)
+    }
 
     var pipeline: Int64
-    var request: ReplayRequest
+    var request: Request
 
     /// - Throws: a permanent ``JobFailure`` that names each fault.
     init(_ job: Job) throws(JobFailure) {
@@ -58,17 +77,24 @@ struct RunStartArguments: Sendable {
             let value = try JSONValue.parse(job.arguments)
             let fields = JSONFields(value)
             pipeline = fields.required("pipeline", Int64.self)
-            _ = fields.required("action", oneOf: Action.self)
-            let window = fields.required("window_seconds", Int64.self)
-            if !(1...3_155_760_000).contains(window) { fields.fault("window_seconds", "expected 1 to 3155760000") }
+            let action = fields.required("action", oneOf: ScheduleDefinition.Action.self)
+            let window = fields.optional("window_seconds", Int64.self) ?? 0
+            if action == .replay, !(1...3_155_760_000).contains(window) {
+                fields.fault("window_seconds", "expected 1 to 3155760000")
+            }
             let schedule = fields.object("schedule")
             _ = schedule.required("name", String.self)
             let end = schedule.time("scheduled_at") ?? 0
             try fields.finish()
-            let (start, overflow) = end.subtractingReportingOverflow(window * 1_000_000)
-            request = ReplayRequest(
-                batches: .received((overflow ? .min : start)..<end), json: value, schedule: value["schedule"],
-                skipsExpired: true)
+            switch action {
+            case .run: request = .run(TableRunRequest(json: value, schedule: value["schedule"]))
+            case .replay:
+                let (start, overflow) = end.subtractingReportingOverflow(window * 1_000_000)
+                request = .replay(
+                    ReplayRequest(
+                        batches: .received((overflow ? .min : start)..<end), json: value, schedule: value["schedule"],
+                        skipsExpired: true))
+            }
         } catch {
             throw JobFailure(code: "invalid_arguments", message: "\(error)", isPermanent: true)
         }

@@ -92,14 +92,19 @@ struct ScheduleStore: Sendable {
         guard let pipeline = try await connection.query(hold).first else {
             throw refused("start.pipeline", "there is no pipeline \(start.pipeline)")
         }
-        // Pipelines from table to table, which a run is for, are refused when they are put.
-        guard start.action == .replay else {
+        switch (start.action, pipeline.readsDataset) {
+        case (.run, true), (.replay, false): break
+        case (.run, false):
             throw refused(
                 "start.action",
                 """
                 the pipeline \(pipeline.name) reads the source \(pipeline.source): it runs as records arrive, and \
                 only its replay can be scheduled
                 """)
+        case (.replay, true):
+            throw refused(
+                "start.action",
+                "the pipeline \(pipeline.name) reads the dataset \(pipeline.source): it is run, not replayed")
         }
         return pipeline
     }

@@ -21,19 +21,19 @@ struct StagedFaults {
     /// The records as they go into quarantine, with their bytes as they came, each with the output that it counts in.
     /// Those of outputs that were made before are there already.
     ///
-    /// - Parameter datasets: the id of each output's.
+    /// - Parameters:
+    ///   - datasets: the id of each output's.
+    ///   - raw: the bytes of a record.
     func records(
-        of given: BatchRecords, _ input: TransformInput, _ shares: RecordShares, datasets: [Int64]
+        _ input: TransformInput, _ shares: RecordShares, datasets: [Int64], raw: (Int32) -> [UInt8]
     ) -> [QuarantinedRecord] {
-        guard !faults.isEmpty else { return [] }
-        let bytes = given.bytes
-        return faults.sorted { $0.key < $1.key }.compactMap { row, entry in
+        faults.sorted { $0.key < $1.key }.compactMap { row, entry in
             let output = shares.output(of: row)
             guard !input.closed.contains(Int16(output)) else { return nil }
             return QuarantinedRecord(
                 batchID: input.batchID, row: row, pipelineID: input.pipelineID, output: Int16(output),
                 version: input.version, datasetID: datasets[output], stage: entry.stage,
-                errors: Self.json(entry.faults), raw: bytes(row))
+                errors: Self.json(entry.faults), raw: raw(row))
         }
     }
 

@@ -3,7 +3,8 @@ import JSON
 import Postgres
 
 /// Whether a dataset can be filled as a pipeline's target says: upsert and ignore merge rows by its primary key, and
-/// all pipelines that fill such a dataset do so in the same mode, since otherwise the order of loading would matter.
+/// all pipelines that fill such a dataset do so in the same mode, since otherwise the order of loading would matter; a
+/// pipeline that replaces a dataset's rows is the only one that fills it.
 struct TargetCheck: Sendable {
     let pipeline: String
     let sourceID: Int64
@@ -40,17 +41,9 @@ struct TargetCheck: Sendable {
                 .invalidPipeline, "mode",
                 "the pipeline's outputs into \(target.dataset) have modes \(mode.rawValue) and \(other.mode.rawValue)")
         }
-        guard dataset != nil else { return }
-        let find = FindOtherModes(
-            workspaceID: workspaceID, dataset: target.dataset, pipeline: pipeline, sourceID: sourceID,
-            mode: mode.rawValue)
+        let find = FindOtherModes(workspaceID: workspaceID, target: target, pipeline: pipeline, sourceID: sourceID)
         if let other = try await connection.query(find).first {
-            throw refused(
-                .conflict, "mode",
-                """
-                the pipeline \(other.name) fills the dataset \(target.dataset) with mode \(other.mode), which does \
-                not go together with \(mode.rawValue)
-                """)
+            throw refused(.conflict, "mode", other.description(for: target))
         }
     }
 

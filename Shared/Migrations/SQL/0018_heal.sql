@@ -81,7 +81,7 @@ return in_codes is null
     or exists (select from jsonb_array_elements(in_errors) e where e ->> 'code' = any(in_codes));
 
 -- Makes a run of kind `heal` for each active pipeline that has quarantined records of a dataset, over the batches in
--- which these are: those whose outputs are all stored, a million at most. Null for in_pipeline, in_batches, in_codes:
+-- which these are: those whose outputs are all stored, but for slices of tables, a million at most. Null for in_pipeline, in_batches, in_codes:
 -- all.
 -- Where a run is going on over one of the batches for the pipeline, its own or one that rebuilds a dataset, that run
 -- comes back as `overlap`, and the transaction is to be rolled back; dry runs are in nobody's way. Locks the pipelines,
@@ -113,6 +113,7 @@ begin
             where q.dataset_id = in_dataset and q.pipeline_id = one.id
                 and (in_batches is null or q.batch_id = any(in_batches))
                 and landing.is_whole(q.stage, q.errors, octet_length(q.raw)) and landing.has_code(q.errors, in_codes)
+                and not exists (select from millrace.batch t where t.id = q.batch_id and t.format = 'table')
                 and not exists (select from millrace.application a where a.batch_id = q.batch_id
                     and a.pipeline_id = q.pipeline_id and a.state <> 'stored')
             order by q.batch_id limit 1000000

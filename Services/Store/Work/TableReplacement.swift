@@ -1,0 +1,170 @@
+import JSON
+import Observability
+import Postgres
+import Queue
+import Records
+
+/// Does the jobs of kind `run.replace`: puts a run's rows in the place of all that a dataset holds.
+///
+/// One transaction makes a new table, loads every chunk of the run into it, writes quarantine and ledger, drops the old
+/// table, gives the new one its name, ends the run and settles the job. Readers see the old rows until it commits, and
+/// wait at most ``lockTimeout`` at a time while it is about to; whatever breaks it off leaves nothing behind.
+struct TableReplacement: JobHandler {
+    static let changed = JobFailure(
+        code: "dataset_changed", message: "the dataset has changed since the rows were made: start another run",
+        isPermanent: true)
+    /// How long readers wait behind one attempt to lock the old table; and how often that is attempted, with as long a
+    /// pause between.
+    static let lockTimeout = Duration.milliseconds(500)
+    static let lockAttempts = 240
+
+    let pool: PostgresPool
+    let tables: DatasetTables
+    let wakeup: Wakeup
+    let groupBytes: Int
+    let metrics: LoadMetrics
+    let logger: Logger
+
+    func handle(_ jobs: [Job], lease: Lease) async {
+        for job in jobs {
+            do {
+                guard let run = Self.run(job) else {
+                    throw JobFailure(code: "invalid_arguments", message: "no run is named", isPermanent: true)
+                }
+                try await replace(run, job, lease)
+            } catch let error as QueueError where error.code == .leaseLost {
+                return
+            } catch is RunsEnded {
+                try? await lease.settle([job])
+            } catch {
+                let failure = JobFailure(error)
+                logger.warning("a run could not replace a dataset", ["error": .describing(failure)])
+                await lease.fail(job, failure)
+            }
+        }
+        wakeup.notify("stored")
+    }
+
+    func died(_ job: Job, error: JobFailure, on connection: PostgresConnection) async throws {
+        guard let run = Self.run(job) else { return }
+        try await connection.execute(GiveUpRun(run: run, error: error.description, job: job.id))
+    }
+
+    private static func run(_ job: Job) -> Int64? {
+        (try? JSONValue.parse(job.arguments))?["run"]?.int.map(Int64.init)
+    }
+
+    private func replace(_ run: Int64, _ job: Job, _ lease: Lease) async throws {
+        let find = FindReplacingRun(run: run)
+        guard let replacing = try await pool.withConnection({ try await $0.query(find).first }) else {
+            return try await lease.settle([job])
+        }
+        guard let datasetID = replacing.datasetID else { throw Self.changed }
+        let began = ContinuousClock.now
+        let outcome = try await lease.transaction(settling: [job]) { connection in
+            try await self.replace(run, replacing, datasetID, job, lease, connection)
+        }
+        tables.forget(datasetID)
+        metrics.loaded(outcome.loaded, chunks: outcome.chunks, bytes: outcome.bytes)
+        metrics.seconds.observe(.now - began)
+    }
+
+    private struct Outcome: Sendable {
+        var loaded = GroupLoader.Outcome()
+        var chunks = 0
+        var bytes = 0
+    }
+
+    private func replace(
+        _ run: Int64, _ replacing: ReplacingRun, _ datasetID: Int64, _ job: Job, _ lease: Lease,
+        _ connection: PostgresConnection
+    ) async throws -> Outcome {
+        guard let shape = try await connection.query(LockDatasetShape(datasetID: datasetID)).first else {
+            throw Self.changed
+        }
+        let obstacle = FindReplacingObstacle(run: run, replacing: replacing)
+        if let reason = try await connection.query(obstacle).first {
+            throw JobFailure(code: "superseded", message: reason, isPermanent: true)
+        }
+        let columns = try await connection.query(ListColumns(datasetID: datasetID)).filter { $0.state != .extra }
+        let chunks = try await connection.query(FindRunChunks(run: run))
+        var made = shape
+        // No dataset's name holds a dot.
+        made.name = "run.\(run)"
+        for statement in TableDefinition.create(made, columns: columns) + [TableDefinition.grant(made)] {
+            try await connection.query(statement)
+        }
+        let table = DatasetTable(
+            datasetID: datasetID, schema: made.schema, name: made.name,
+            applied: Dictionary(columns.map { ($0.name, $0.type) }, uniquingKeysWith: { first, _ in first }),
+            keepsDeletions: false)
+        let ledger = SliceLedger()
+        guard chunks.allSatisfy({ $0.datasetID == datasetID }) else { throw Self.changed }
+        if !chunks.isEmpty { try await ledger.begin(chunks, connection) }
+        var outcome = Outcome()
+        for group in ChunkGroup.groups(of: chunks.map { ChunkLoad(job: job, chunks: [$0]) }, limit: groupBytes) {
+            for part in group.parts {
+                guard table.takes(columns: part.key.columns, types: part.key.types) else { throw Self.changed }
+                try await load(part, into: table, &outcome.loaded, connection)
+            }
+            outcome.chunks += group.chunks.count
+            outcome.bytes += group.bytes
+            await lease.report(Double(outcome.chunks) / Double(chunks.count), of: job)
+        }
+        try await connection.execute(
+            DeleteEarlierQuarantine(datasetID: datasetID, pipelineID: replacing.pipelineID, run: run))
+        try await swap(shape, for: made, connection)
+        try await connection.execute(
+            SetColumnStates(datasetID: datasetID, names: columns.map(\.name), state: .applied))
+        try await connection.execute(MarkTableCreated(datasetID: datasetID))
+        try await connection.execute(TouchDataset(datasetID: datasetID, endsRebuild: true))
+        try await ledger.finish(chunks, run: run, connection)
+        return outcome
+    }
+
+    private func load(
+        _ part: ChunkGroup.Part, into table: DatasetTable, _ outcome: inout GroupLoader.Outcome,
+        _ connection: PostgresConnection
+    ) async throws {
+        let ids = part.chunks.map(\.id)
+        let found = try await connection.query(FindChunkBodies(ids: ids))
+        let bodies = Dictionary(found.map { ($0.id, $0.body) }, uniquingKeysWith: { first, _ in first })
+        let rows: GroupRows
+        do {
+            rows = try await withTaskExecutorPreference(globalConcurrentExecutor) {
+                try GroupRows(chunks: part.chunks, bodies: bodies)
+            }
+        } catch let damage as GroupRows.DamagedChunk {
+            throw JobFailure(
+                code: "chunk_damaged", message: "chunk \(damage.chunkID): \(damage.reason)", isPermanent: true)
+        }
+        let ready = GroupLoader.Part(table: table, key: part.key, chunks: part.chunks, rows: rows)
+        try await GroupLoader(raws: RawRecords(), ledger: SliceLedger()).load(ready, &outcome, within: connection)
+    }
+
+    /// Puts the new table in the place of the old one, whose lock is tried for again and again, so that nobody waits
+    /// behind it for long.
+    private func swap(_ old: DatasetShape, for made: DatasetShape, _ connection: PostgresConnection) async throws {
+        if old.hasTable {
+            let timeout = Self.lockTimeout.milliseconds
+            try await connection.query("set local lock_timeout = \(literal: "\(timeout)ms")")
+            for attempt in 1... {
+                try await connection.query("savepoint swap")
+                do {
+                    try await connection.query(
+                        "lock table \(identifier: old.schema, old.name) in access exclusive mode")
+                    break
+                } catch {
+                    guard error.sqlstate == .lockNotAvailable, attempt < Self.lockAttempts else { throw error }
+                    try await connection.query("rollback to savepoint swap")
+                }
+                try await Task.sleep(for: Self.lockTimeout)
+            }
+            try await connection.query("drop table \(identifier: old.schema, old.name)")
+        }
+        let deleted = DatasetTable.deletedName(old.name)
+        try await connection.query("drop table if exists \(identifier: old.schema, deleted)")
+        try await connection.execute(ForgetDeletions(datasetID: old.id))
+        for statement in TableDefinition.rename(made, to: old.name) { try await connection.query(statement) }
+    }
+}

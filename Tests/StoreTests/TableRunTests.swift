@@ -1,0 +1,210 @@
+import Catalog
+import Postgres
+import Queue
+import Records
+import TestSupport
+import Testing
+
+@testable import Store
+
+/// A run whose slices are read, as transform leaves it.
+private struct ReadRun {
+    /// The rows' ids, a slice each.
+    var slices: [[Int64]]
+    var mode = "append"
+    var dataset = "copies"
+
+    /// Enters the pipeline where there is none, and the run; releases it, and gives its id.
+    func enter(_ pool: PostgresPool) async throws -> Int64 {
+        try await pool.withTransaction { connection in
+            let dataset = try await connection.query(
+                """
+                insert into millrace.dataset (workspace_id, name) values (1, \(.text(dataset)))
+                on conflict (workspace_id, name) do update set name = excluded.name returning id
+                """)[0].int8(0)
+            try await connection.query(
+                "select count(*) from millrace.agree_columns(\(.int8(dataset)), '{id}', '{int8}', 200)")
+            try await connection.query(
+                """
+                with source as (
+                    insert into millrace.source (workspace_id, name, kind, deleted_at)
+                    values (1, 'accounts', 'dataset', now()) on conflict do nothing returning id
+                ), pipeline as (
+                    insert into millrace.pipeline (workspace_id, name, source_id, version)
+                    select 1, 'copies', id, 1 from source returning id
+                )
+                insert into millrace.pipeline_version (pipeline_id, version, definition, fingerprint)
+                select id, 1, json_build_object('source', json_build_object('dataset', 'accounts'),
+                    'target', json_build_object('dataset', \(.text(self.dataset))::text,
+                        'mode', \(.text(mode))::text)), ''
+                from pipeline
+                """)
+            let run = try await connection.query(
+                """
+                insert into millrace.run (id, workspace_id, kind, pipeline_id, version, state, request, batches)
+                select nextval('millrace.run_id'), 1, 'run', id, 1, 'running', '{}', \(.int4(Int32(slices.count)))
+                from millrace.pipeline where name = 'copies' and not implicit returning id
+                """)[0].int8(0)
+            for (ordinal, ids) in slices.enumerated() {
+                try await enter(ids, Int32(ordinal), run, dataset, connection)
+            }
+            try await connection.query("select millrace.advance_runs(\(.int8Array([run])))")
+            return run
+        }
+    }
+
+    private func enter(
+        _ ids: [Int64], _ ordinal: Int32, _ run: Int64, _ dataset: Int64, _ connection: PostgresConnection
+    ) async throws {
+        let batch = try await connection.query("select nextval('millrace.batch_id')")[0].int8(0)
+        let rows = try CopyEncoded(HandedOver(ids: ids)).encode(batch: batch)
+        try await connection.query(
+            """
+            with chunk as (
+                insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
+                    raw_bytes, body, run, ordinal, filtered, quarantined, fault_rows, fault_stages, fault_errors,
+                    fault_raws)
+                select nextval('landing.chunk_id'), \(.int8(batch)), id, 1, 0, \(.int8(dataset)), '{id}', '{int8}',
+                    \(.int4(Int32(ids.count))), \(.int4(Int32(rows.count))), \(.bytes(try Zstd.compress(rows))),
+                    \(.int8(run)), \(.int4(ordinal)), 2, 1, '{900}', '{transform}', array['[]'::jsonb],
+                    array['{"id": 900}'::bytea]
+                from millrace.pipeline where name = 'copies' and not implicit returning id
+            )
+            insert into millrace.run_batch (run, ordinal, batch, state, chunk, received, read_bytes)
+            select \(.int8(run)), \(.int4(ordinal)), \(.int8(batch)), 'read', id, \(.int4(Int32(ids.count + 3))), 1
+            from chunk
+            """)
+    }
+}
+
+@Suite("Store: from table to table")
+struct TableRunTests {
+    private static func run(_ body: @Sendable (PostgresPool) async throws -> Void) async throws {
+        try await StoreDatabase.make().withPool(size: 6, body)
+    }
+
+    private static func wait(_ pool: PostgresPool, _ run: Int64, _ state: String) async throws {
+        try await pool.wait(
+            until: "select count(*) from millrace.run where id = \(.int8(run)) and state = \(.text(state))", is: 1)
+    }
+
+    private static func ids(_ pool: PostgresPool) async throws -> [String] {
+        try await pool.texts("select id::text from ws_default.copies order by id")
+    }
+
+    private static let counts: PostgresQuery = """
+        select concat_ws(' ', id, state, done, dead, stored, filtered, quarantined) from millrace.run_report order by id
+        """
+
+    @Test("Slices are loaded each as a batch of its own, with its quarantine, and end their run")
+    func append() async throws {
+        try await Self.run { pool in
+            let first = try await ReadRun(slices: [[1, 2], [3], []]).enter(pool)
+            try await LoadWorker().run(pool) { try await Self.wait(pool, first, "succeeded") }
+            #expect(try await Self.ids(pool) == ["1", "2", "3"])
+            #expect(try await pool.texts(Self.counts) == ["\(first) succeeded 3 0 3 6 3"])
+            let ledger = try await pool.texts(
+                """
+                select concat_ws(' ', b.format, b.records, a.state, a.stored, a.filtered, a.quarantined)
+                from millrace.batch b join millrace.application a on a.batch_id = b.id order by b.id
+                """)
+            #expect(ledger == ["table 5 stored 2 2 1", "table 4 stored 1 2 1", "table 3 stored 0 2 1"])
+            #expect(try await pool.int("select count(*) from landing.quarantine where stage = 'transform'") == 3)
+        }
+    }
+
+    @Test("A run's rows take the place of all others; what the table refuses is quarantined and counted")
+    func replace() async throws {
+        try await Self.run { pool in
+            try await pool.run(
+                """
+                insert into millrace.dataset (workspace_id, name, definition, declared)
+                values (1, 'copies', '{"primary_key": ["id"]}', true)
+                """)
+            let first = try await ReadRun(slices: [[1, 2]], mode: "replace").enter(pool)
+            try await LoadWorker().run(pool) {
+                try await Self.wait(pool, first, "succeeded")
+                #expect(try await Self.ids(pool) == ["1", "2"])
+                let second = try await ReadRun(slices: [[5, 6], [6, 7]], mode: "replace").enter(pool)
+                try await Self.wait(pool, second, "succeeded")
+                #expect(try await pool.texts(Self.counts).last == "\(second) succeeded 2 0 3 4 3")
+                #expect(try await Self.ids(pool) == ["5", "6", "7"])
+                let kept = try await pool.texts("select stage from landing.quarantine order by batch_id, row")
+                #expect(kept == ["transform", "store", "transform"])
+                let empty = try await ReadRun(slices: [], mode: "replace").enter(pool)
+                try await Self.wait(pool, empty, "succeeded")
+            }
+            #expect(try await Self.ids(pool) == [])
+            let names = try await pool.texts(
+                "select relname::text from pg_class where relnamespace = 'ws_default'::regnamespace order by relname")
+            #expect(names == ["copies", "copies.batch", "copies.key"])
+        }
+    }
+
+    @Test("Rows that others write, or a later run has put, are not replaced; the old ones stay")
+    func obstacles() async throws {
+        try await Self.run { pool in
+            let first = try await ReadRun(slices: [[1]], mode: "replace").enter(pool)
+            try await LoadWorker().run(pool) {
+                try await Self.wait(pool, first, "succeeded")
+                try await pool.withConnection { connection in
+                    _ = try await connection.execute(EnsureSource(workspaceID: 1, name: "copies"))
+                }
+                let second = try await ReadRun(slices: [[2]], mode: "replace").enter(pool)
+                try await Self.wait(pool, second, "failed")
+                #expect(
+                    try await pool.texts("select error from millrace.run order by id desc limit 1")[0]
+                        .contains("the pipeline copies writes into the dataset"))
+                #expect(try await Self.ids(pool) == ["1"])
+                try await pool.run("update millrace.pipeline set active = false where implicit")
+                let third = try await ReadRun(slices: [[3]], mode: "replace").enter(pool)
+                try await Self.wait(pool, third, "succeeded")
+                try await pool.run("select queue.redrive('store', null, 10)")
+                try await pool.wait(until: "select count(*) from queue.lease", is: 0)
+                try await pool.wait(until: "select count(*) from queue.dead", is: 1)
+                #expect(try await Self.ids(pool) == ["3"])
+            }
+        }
+    }
+
+    @Test("A dataset that is removed, or has other types now, fails the run and holds up nobody")
+    func changed() async throws {
+        try await Self.run { pool in
+            let run = try await ReadRun(slices: [[1], [2]]).enter(pool)
+            try await pool.run("update landing.chunk set types = '{text}' where ordinal = 1")
+            try await LoadWorker().run(pool) { try await Self.wait(pool, run, "failed") }
+            let counts = try await pool.texts(Self.counts)
+            #expect(counts == ["\(run) failed 1 1 1 2 1"])
+            #expect(try await Self.ids(pool) == ["1"])
+            #expect(
+                try await pool.texts("select error from millrace.run")[0].contains("start another run"))
+        }
+    }
+
+    @Test("A run that is cancelled replaces nothing and leaves nothing behind")
+    func cancelled() async throws {
+        try await Self.run { pool in
+            let first = try await ReadRun(slices: [[1]], mode: "replace").enter(pool)
+            try await LoadWorker().run(pool) {
+                try await Self.wait(pool, first, "succeeded")
+                let second = try await pool.withTransaction { connection in
+                    try await connection.query("lock table ws_default.copies in access share mode")
+                    let second = try await ReadRun(slices: [[2]], mode: "replace").enter(pool)
+                    try await pool.wait(
+                        until:
+                            """
+                            select count(*) from pg_locks
+                            where not granted and relation = 'ws_default.copies'::regclass
+                            """, is: 1)
+                    try await pool.run("select millrace.cancel_run(1, \(.int8(second)))")
+                    return second
+                }
+                try await pool.wait(until: "select count(*) from queue.lease", is: 0)
+                try await pool.wait(until: "select count(*) from queue.ready", is: 0)
+                #expect(try await pool.texts(Self.counts).last?.hasPrefix("\(second) cancelled") == true)
+            }
+            #expect(try await Self.ids(pool) == ["1"])
+            #expect(try await pool.int("select count(*) from pg_class where relname like 'run.%'") == 0)
+        }
+    }
+}
