@@ -17,7 +17,10 @@ public struct StoreService: Sendable {
             service: "store", settings: configuration.service, limits: configuration.http,
             edge: configuration.edge, tls: configuration.tls)
         let catalog = DatasetCatalog(pool: platform.pool)
-        let routes = StoreRoutes(datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog)).routes
+        let routes = StoreRoutes(
+            datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog),
+            heal: HealRoute(catalog: catalog, wakeup: platform.wakeup)
+        ).routes
         // A process that only works still answers /healthz, /readyz and /metrics.
         server = platform.server(routes: configuration.service.role.answersRequests ? routes : [])
         var services: [any Service] = [server]
@@ -70,7 +73,8 @@ public struct StoreService: Sendable {
                 logger: logger)
         }
         return KindDispatch([
-            "load": handler(LoadLedger()), "replace": handler(ReplaceLedger()), "rebuild": handler(RebuildLedger()),
+            "load": handler(LoadLedger()), "replace": handler(ReplaceLedger()), "heal": handler(HealLedger()),
+            "rebuild": handler(RebuildLedger()),
             "run.load": handler(SliceLedger()),
             "swap": SwapHandler(pool: pool, tables: tables, wakeup: wakeup, logger: logger),
             "run.replace": TableReplacement(

@@ -49,13 +49,17 @@ public struct TransformService: Sendable {
         let pipelines = PipelineCache(lookups: lookups, salts: WorkspaceSalts(pool: pool))
         let transformer = BatchTransformer(schemas: SchemaRegistry(pool: pool), lookups: lookups)
         let counts = TransformMetrics(metrics)
+        func runs(_ kind: RunKind) -> ReplayHandler {
+            ReplayHandler(
+                pool: pool, kind: kind, pipelines: pipelines, transformer: transformer, wakeup: wakeup,
+                logger: logger, metrics: counts)
+        }
         return KindDispatch([
             "transform": TransformHandler(
                 pool: pool, pipelines: pipelines, transformer: transformer, wakeup: wakeup, logger: logger,
                 metrics: counts),
-            "run.replay": ReplayHandler(
-                pool: pool, pipelines: pipelines, transformer: transformer, wakeup: wakeup, logger: logger,
-                metrics: counts),
+            "run.replay": runs(.replay), "run.heal": runs(.heal),
+            "run.compare": CompareHandler(logger: logger),
             "run.start": RunStartHandler(
                 starter: RunStarter(), tables: TableRunStarter(), wakeup: wakeup, logger: logger),
             "run.begin": TableBeginHandler(pool: pool, wakeup: wakeup, logger: logger, limits: limits),

@@ -65,6 +65,14 @@ static const uint8_t table_runs_0017[] = {
 #embed "../Migrations/SQL/0017_table_runs.sql"
 };
 
+static const uint8_t heal_0018[] = {
+#embed "../Migrations/SQL/0018_heal.sql"
+};
+
+static const uint8_t dry_runs_0019[] = {
+#embed "../Migrations/SQL/0019_dry_runs.sql"
+};
+
 static const uint8_t column_names_0020[] = {
 #embed "../Migrations/SQL/0020_column_names.sql"
 };
@@ -90,6 +98,8 @@ static const struct millrace_migration_file files[] = {
     {"0014_dataset_modes.sql", dataset_modes_0014, sizeof dataset_modes_0014},
     {"0016_queue_speed.sql", queue_speed_0016, sizeof queue_speed_0016},
     {"0017_table_runs.sql", table_runs_0017, sizeof table_runs_0017},
+    {"0018_heal.sql", heal_0018, sizeof heal_0018},
+    {"0019_dry_runs.sql", dry_runs_0019, sizeof dry_runs_0019},
     {"0020_column_names.sql", column_names_0020, sizeof column_names_0020},
     {"0021_endpoints.sql", endpoints_0021, sizeof endpoints_0021},
 };

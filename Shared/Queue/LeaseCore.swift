@@ -132,6 +132,10 @@ final class LeaseCore: Sendable {
             }
             let isDone = state.withLock { $0.close(keys, finished: finish) }
             if isDone { book.addDone(id) }
+            // Whom its end lets through, nobody else tells.
+            if closed.contains(where: { $0.items == nil && $0.traits.contains(.concludes) }) {
+                context.wakeup.notify(context.queue)
+            }
             return value
         } catch {
             state.withLock { $0.reopen(keys) }

@@ -105,6 +105,19 @@ struct LinkedJobTests {
         }
     }
 
+    @Test("Whom the end of a job lets through starts at once, not at the next poll")
+    func handsOver() async throws {
+        try await withPool { pool in
+            try await QueueLimits(pool: pool).set(QueueLimit(concurrency: 1), named: "host", of: "transform")
+            try await pool.enqueue(Array(repeating: request { $0.limitKey = "host:a" }, count: 40))
+            var configuration = WorkerConfiguration.quick()
+            configuration.pollInterval = .seconds(3600)
+            let began = ContinuousClock.now
+            try await pool.withWorker(settle, configuration) { try await pool.wait(until: succeeded, is: 40) }
+            #expect(ContinuousClock.now - began < .seconds(20))
+        }
+    }
+
     @Test("At most so many of a key start a period; the bucket fills again")
     func rate() async throws {
         try await withPool { pool in

@@ -138,13 +138,13 @@ struct DatasetRouteTests {
                 select id, 'stranger', '', \(.bytes(stranger.hash.bytes)), '{admin}'::text[] from w
                 union all select 1, 'reader', '', \(.bytes(reader.hash.bytes)), '{datasets:read}'
                 """)
-            let other = StoreClient(pool, key: stranger.reveal())
+            let other = try StoreClient(pool, key: stranger.reveal())
             for path in ["", "/rows", "/quarantine", "/lineage?batch=1&row=0"] {
                 #expect(try await other.get("/v1/datasets/orders\(path)").status == 404)
             }
             #expect(try await other.get("/v1/datasets").items.isEmpty)
             #expect(try await other.delete("/v1/datasets/orders?confirm=orders").status == 404)
-            let limited = StoreClient(pool, key: reader.reveal())
+            let limited = try StoreClient(pool, key: reader.reveal())
             #expect(try await limited.get("/v1/datasets/orders").status == 200)
             #expect(try await limited.get("/v1/datasets/orders/quarantine").status == 403)
             #expect(try await limited.put("/v1/datasets/orders", definition).status == 403)

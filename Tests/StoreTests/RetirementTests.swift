@@ -128,7 +128,7 @@ struct RetirementTests {
             try await LoadWorker().run(pool) {
                 try await pool.wait(until: "select count(*) from millrace.application where state = 'stored'", is: 1)
             }
-            let client = StoreClient(pool)
+            let client = try StoreClient(pool)
             let path = "/v1/datasets/orders/lineage?batch=1&row=1"
             #expect(try await client.get(path).items.first?["raw"] == #"{"id": 2}"#)
             let sealed: PostgresQuery = "select min(sealed)::int8 from landing.rotation"

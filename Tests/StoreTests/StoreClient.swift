@@ -1,9 +1,12 @@
 import Access
+import EventLoop
 import HTTP
 import HTTPServer
 import JSON
 import Observability
 import Postgres
+import Queue
+import TestSupport
 
 @testable import Store
 
@@ -12,9 +15,13 @@ struct StoreClient: Sendable {
     private let application: Application
     private let key: String
 
-    init(_ pool: PostgresPool, key: String = StoreDatabase.adminKey) {
+    init(_ pool: PostgresPool, key: String = StoreDatabase.adminKey) throws {
         let catalog = DatasetCatalog(pool: pool)
-        let routes = StoreRoutes(datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog)).routes
+        let wakeup = Wakeup(pool.configuration, loop: try TestLoops.shared().next(), logger: .silent)
+        let routes = StoreRoutes(
+            datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog),
+            heal: HealRoute(catalog: catalog, wakeup: wakeup)
+        ).routes
         let metrics = MetricsRegistry()
         application = Application(
             router: Router(routes: routes),
@@ -41,6 +48,10 @@ struct StoreClient: Sendable {
         var headers = headers
         headers["content-type"] = "application/json"
         return try await send(.put, target, headers, body.serialized())
+    }
+
+    func post(_ target: String, _ body: JSONValue) async throws -> Answer {
+        try await send(.post, target, ["content-type": "application/json"], body.serialized())
     }
 
     func delete(_ target: String) async throws -> Answer {

@@ -37,12 +37,15 @@ struct RunTests {
         #expect(Self.faults(["batches": ["1"], "to": to]) == ["to"])
         #expect(Self.faults(["batches": .array(Array(repeating: "1", count: 1001))]) == ["batches"])
         #expect(Self.faults(["batches": ["1"], "timeout": "31d", "dry": true]) == ["timeout", "dry"])
+        #expect(Self.faults(["batches": ["1"], "max_parallel": 0]) == ["max_parallel"])
+        #expect(Self.faults(["batches": ["1"], "max_parallel": 65]) == ["max_parallel"])
+        #expect(try ReplayRoute.decode(["batches": ["1"], "max_parallel": 3]).parallel == 3)
         let decoded = try ReplayRoute.decode(["from": from, "to": later])
         guard case .received(let span) = decoded.batches else { throw FieldFaults([]) }
         #expect(span.count == 1)
     }
 
-    @Test("Over the batches of a span that are accepted, in order; one job array")
+    @Test("Over the batches of a span that are accepted, in order, behind what comes in")
     func spans() async throws {
         try await TransformFixture.run { fixture in
             let pool = fixture.pool
@@ -55,8 +58,8 @@ struct RunTests {
             let chosen = try await pool.texts(
                 "select concat_ws(' ', ordinal, batch, state) from millrace.run_batch order by run, ordinal")
             #expect(chosen == ["0 \(ids[0]) queued", "1 \(ids[2]) queued"])
-            let jobs = try await pool.texts("select items || arguments::text from queue.job")
-            #expect(jobs == [#"2{"run": \#(run)}"#])
+            let jobs = try await pool.texts("select concat_ws(' ', priority, limit_key, arguments) from queue.job")
+            #expect(jobs == (0...1).map { #"-1 parallel_8:\#(run) {"run": \#(run), "count": 1, "first": \#($0)}"# })
             #expect(try await pool.texts("select state || version from millrace.run_report") == ["queued1"])
             if case .overlap(let other) = try await fixture.refusal(Self.always) {
                 #expect(other == run)
@@ -141,6 +144,41 @@ struct RunTests {
         }
     }
 
+    @Test("No more of a run's jobs are under way than it may have, in either queue")
+    func limited() async throws {
+        try await TransformFixture.run { fixture in
+            let pool = fixture.pool
+            _ = try await fixture.land(Array(repeating: [#"{"n": 1}"#], count: 40))
+            var request = Self.always
+            request.parallel = 2
+            let run = try await fixture.start(request)
+            #expect(try await pool.int("select count(*) from queue.job where kind = 'run.replay'") == 7)
+            try await fixture.work {
+                try await pool.withTransaction { connection in
+                    // Whoever reads a batch stands still.
+                    try await connection.query("lock table landing.payload in access exclusive mode")
+                    try await pool.wait(until: "select count(*) from queue.blocked", is: 5)
+                    try await pool.wait(
+                        until: """
+                            select least(count(*), 1) from pg_locks where not granted
+                                and relation = 'landing.payload'::regclass
+                            """, is: 1)
+                    #expect(try await pool.int("select count(*) from queue.permit") == 2)
+                }
+                try await pool.wait(
+                    until: "select count(*) from millrace.run_batch where state = 'transformed'", is: 40)
+            }
+            let keys = try await pool.texts("select distinct limit_key from queue.job where kind = 'replace'")
+            #expect(keys == ["parallel_2:\(run)"])
+            let rules = try await pool.texts(
+                """
+                select concat_ws(' ', q.name, l.name, concurrency) from queue.limit_rule l
+                join queue.queue q on q.id = l.queue order by 1
+                """)
+            #expect(rules == ["store parallel_2 2", "transform parallel_2 2"])
+        }
+    }
+
     @Test("A batch whose raw bytes are gone meanwhile fails alone, and its redrive goes on with it only")
     func fails() async throws {
         try await TransformFixture.run { fixture in
@@ -150,7 +188,8 @@ struct RunTests {
             try await pool.run("create table kept as select * from landing.payload where batch_id = \(.int8(ids[0]))")
             try await pool.run("delete from landing.payload where batch_id = \(.int8(ids[0]))")
             try await fixture.work {
-                try await pool.wait(until: "select count(*) from queue.dead", is: 1)
+                try await pool.wait(
+                    until: "select count(*) from millrace.run_batch where state in ('dead', 'transformed')", is: 2)
                 let states = try await pool.texts("select state from millrace.run_batch order by ordinal")
                 #expect(states == ["dead", "transformed"])
                 #expect(try await pool.texts("select state from millrace.run_report") == ["running"])

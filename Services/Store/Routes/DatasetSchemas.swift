@@ -29,6 +29,26 @@ enum DatasetSchemas {
         ("partition", Schema.oneOf(DatasetDefinition.Partition.self)),
     ])
 
+    /// What a heal takes; all that is left out or null.
+    static let heal = Schema.request([
+        ("pipeline", ResourceName.schema), ("batches", Schema.array(of: Schema.id, count: 1...HealRoute.batchLimit)),
+        ("codes", Schema.array(of: Schema.text, count: 1...HealRoute.codeLimit)),
+        (
+            "max_parallel",
+            [
+                "type": "integer", "minimum": .number(HealRoute.parallels.lowerBound),
+                "maximum": .number(HealRoute.parallels.upperBound), "default": .number(HealRoute.defaultParallel),
+            ]
+        ),
+    ])
+
+    static let healing = Schema.answer([("run", Schema.id), ("runs", Schema.array(of: Schema.id))])
+
+    static let healed = Schema.answer([
+        ("healed", Schema.count), ("failing", Schema.count), ("failed_batches", Schema.count),
+        ("runs", Schema.array(of: Schema.id)),
+    ])
+
     private static let head: [(String, JSONValue)] = [
         ("name", ResourceName.schema), ("version", Schema.count), ("declared", Schema.boolean),
         ("created_at", Schema.timestamp), ("updated_at", Schema.timestamp),

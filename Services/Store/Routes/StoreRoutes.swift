@@ -7,8 +7,9 @@ import JSON
 struct StoreRoutes: Sendable {
     let datasets: DatasetRoutes
     let rows: RowRoutes
+    let heal: HealRoute
 
-    var routes: [Route] { [put, get, delete, list, readRows, quarantine, lineage] }
+    var routes: [Route] { [put, get, delete, list, readRows, quarantine, healRoute, lineage] }
 
     static let name = Operation.Parameter(
         "name", .path, "The dataset.", schema: ResourceName.schema, example: "web")

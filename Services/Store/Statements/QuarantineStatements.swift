@@ -71,8 +71,8 @@ struct LineageEntry: Sendable {
 /// or has no such record.
 struct FindLineage: PostgresStatement {
     static let sql = """
-        select p.name, a.version, a.output, a.state, s.name, b.request_ids[o.place], o.place - 1, b.upload_id,
-            b.received_at, a.stored_at
+        select p.name, coalesce(h.version, a.version), a.output, a.state, s.name, b.request_ids[o.place], o.place - 1,
+            b.upload_id, b.received_at, a.stored_at
         from millrace.batch b
         join millrace.source s on s.id = b.source_id
         join millrace.application a on a.batch_id = b.id
@@ -80,6 +80,10 @@ struct FindLineage: PostgresStatement {
         cross join lateral (
             select count(*)::int4 + 1 as place from unnest(b.receipt_ends) as e (ending) where e.ending <= $4
         ) o
+        left join lateral (
+            select max(h.version) as version from millrace.healed h
+            where h.batch_id = b.id and h.pipeline_id = a.pipeline_id and $4 = any(h.rows)
+        ) h on true
         where b.id = $3 and s.workspace_id = $1 and a.dataset_id = $2 and $4 between 0 and b.records - 1
         order by p.name, a.output
         """

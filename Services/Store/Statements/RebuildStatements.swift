@@ -204,15 +204,27 @@ struct EnsurePartOutputs: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(run)] }
 }
 
-/// Writes what a rebuild has counted into the ledger. Affects fewer rows than there are parts when one of them has not
-/// been loaded, or is a later version's by now.
+/// Writes what a rebuild has counted into the ledger. Affects fewer rows than there are outputs when one of them has
+/// not been loaded, or is a later version's by now.
 struct ReplacePartOutputs: PostgresStatement {
     static let sql = """
         update millrace.application a set state = 'stored', version = p.version, dataset_id = $2, stored = p.stored,
             filtered = p.filtered, quarantined = p.quarantined, duplicates = p.duplicates,
-            receipt_counts = p.receipt_counts, error = null, transformed_at = now(), stored_at = now(), run_id = p.run
-        from millrace.rebuild_part p
-        where p.run = $1 and p.stored is not null and a.batch_id = p.batch_id and a.pipeline_id = p.pipeline_id
+            receipt_counts = p.receipt_counts, error = null, transformed_at = now(), stored_at = now(), run_id = $1
+        from (
+            select p.batch_id, p.pipeline_id, min(p.version) as version, sum(p.stored) as stored,
+                sum(p.filtered) as filtered, sum(p.quarantined) as quarantined, sum(p.duplicates) as duplicates,
+                case when count(*) = 1 then min(p.receipt_counts) else (
+                    select array_agg(n.total order by n.place) from (
+                        select c.place, sum(c.count)::int4 as total from millrace.rebuild_part o
+                        cross join unnest(o.receipt_counts) with ordinality as c (count, place)
+                        where o.run = $1 and o.batch_id = p.batch_id and o.pipeline_id = p.pipeline_id group by c.place
+                    ) n
+                ) end as receipt_counts
+            from millrace.rebuild_part p where p.run = $1
+            group by p.batch_id, p.pipeline_id having bool_and(p.stored is not null)
+        ) p
+        where a.batch_id = p.batch_id and a.pipeline_id = p.pipeline_id
             and a.output = 0 and a.state = 'stored' and coalesce(a.version <= p.version, true)
         """
     var run: Int64
@@ -221,8 +233,9 @@ struct ReplacePartOutputs: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(run), .int8(datasetID)] }
 }
 
-struct CountParts: PostgresStatement {
-    static let sql = "select count(*) from millrace.rebuild_part where run = $1"
+/// How many outputs a rebuild makes anew.
+struct CountPartOutputs: PostgresStatement {
+    static let sql = "select count(distinct (batch_id, pipeline_id)) from millrace.rebuild_part where run = $1"
     var run: Int64
 
     var parameters: [PostgresValue] { [.int8(run)] }
@@ -230,8 +243,20 @@ struct CountParts: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
 }
 
+/// Takes what is quarantined of a rebuild's outputs, and out of the records that were healed those that are not any
+/// more.
 struct DeletePartQuarantine: PostgresStatement {
     static let sql = """
+        with forgotten as (
+            delete from millrace.healed h using millrace.rebuild_part p
+            where p.run = $1 and p.records is null and h.batch_id = p.batch_id and h.pipeline_id = p.pipeline_id
+        ), failed as (
+            update millrace.healed h set rows = array(
+                select unnest(h.rows) except select unnest(p.fault_rows) order by 1)
+            from millrace.rebuild_part p
+            where p.run = $1 and p.records is not null and h.batch_id = p.batch_id and h.pipeline_id = p.pipeline_id
+                and h.version = p.version and cardinality(p.fault_rows) > 0
+        )
         delete from landing.quarantine q using millrace.rebuild_part p
         where p.run = $1 and q.batch_id = p.batch_id and q.pipeline_id = p.pipeline_id and q.output = 0
         """

@@ -14,11 +14,15 @@ struct RefusedRecord: Sendable {
     var raw: [UInt8]
 }
 
-/// Quarantines records at the stage `store`.
+/// Quarantines records at the stage `store`. Where the raw bytes have expired, a record that was quarantined before,
+/// and is being healed, keeps those that it had.
 struct QuarantineRefused: PostgresStatement {
     static let sql = """
         insert into landing.quarantine (batch_id, row, pipeline_id, output, version, dataset_id, stage, errors, raw)
-        select q.batch_id, q.row, q.pipeline_id, q.output, q.version, q.dataset_id, 'store', q.errors, q.raw
+        select q.batch_id, q.row, q.pipeline_id, q.output, q.version, q.dataset_id, 'store', q.errors,
+            case when q.raw <> '' then q.raw else coalesce((select o.raw from landing.quarantine o
+                where o.batch_id = q.batch_id and o.pipeline_id = q.pipeline_id and o.row = q.row
+                order by o.output limit 1), '') end
         from unnest($1::int8[], $2::int4[], $3::int8[], $4::int2[], $5::int4[], $6::int8[], $7::jsonb[], $8::bytea[])
             as q (batch_id, row, pipeline_id, output, version, dataset_id, errors, raw)
         on conflict (batch_id, pipeline_id, output, row) do update set version = excluded.version,

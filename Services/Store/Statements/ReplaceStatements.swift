@@ -129,9 +129,14 @@ struct FindSharedOutput: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
 }
 
-/// Takes what pipelines quarantined of batches.
+/// Takes what pipelines quarantined of batches, and what is noted down of records that were healed.
 struct DeleteQuarantine: PostgresStatement {
     static let sql = """
+        with forgotten as (
+            delete from millrace.healed h
+            using unnest($1::int8[], $2::int8[]) as c (batch_id, pipeline_id)
+            where h.batch_id = c.batch_id and h.pipeline_id = c.pipeline_id
+        )
         delete from landing.quarantine q
         using unnest($1::int8[], $2::int8[]) as c (batch_id, pipeline_id)
         where q.batch_id = c.batch_id and q.pipeline_id = c.pipeline_id
@@ -142,7 +147,7 @@ struct DeleteQuarantine: PostgresStatement {
     var parameters: [PostgresValue] { batches.batchParameters }
 }
 
-/// Quarantines the records that the chunks bring.
+/// Quarantines the records that the chunks bring. Of one that is quarantined already the bytes stay.
 struct MoveQuarantine: PostgresStatement {
     static let sql = """
         insert into landing.quarantine (batch_id, row, pipeline_id, output, version, dataset_id, stage, errors, raw)
@@ -150,6 +155,8 @@ struct MoveQuarantine: PostgresStatement {
         from landing.chunk c
         cross join unnest(c.fault_rows, c.fault_stages, c.fault_errors, c.fault_raws) as f (row, stage, errors, raw)
         where c.id = any($1)
+        on conflict (batch_id, pipeline_id, output, row) do update set version = excluded.version,
+            dataset_id = excluded.dataset_id, stage = excluded.stage, errors = excluded.errors, at = now()
         """
     var chunks: [ChunkHead]
 
@@ -220,8 +227,8 @@ struct CountRunBatches: PostgresStatement {
     }
 }
 
-/// Sends batches of runs back to transform, each with a job of its own after a delay, in which what transform remembers
-/// of the dataset's schema runs out.
+/// Sends batches of runs of one kind back to transform, each with a job of its own after a delay, in which what
+/// transform remembers of the dataset's schema runs out.
 struct ReplayAgain: PostgresStatement {
     static let sql = """
         with back as (
@@ -230,18 +237,19 @@ struct ReplayAgain: PostgresStatement {
             where b.run = c.run and b.ordinal = c.ordinal and b.state in ('transformed', 'dead')
             returning b.run, b.ordinal
         )
-        select queue.enqueue('transform', 'run.replay', $1,
-            array_agg(jsonb_build_object('run', run, 'first', ordinal, 'count', 1) order by run, ordinal),
-            in_priority => (-1)::int2, in_delay => $4)
-        from back having count(*) > 0
+        select millrace.enqueue_jobs(b.run, $1, r.max_parallel, 'transform', $5,
+            array_agg(jsonb_build_object('run', b.run, 'first', b.ordinal, 'count', 1) order by b.ordinal), $4)
+        from back b join millrace.run r on r.id = b.run group by b.run, r.max_parallel
         """
     var workspaceID: Int64
+    /// Of transform's jobs.
+    var kind: String
     var chunks: [ChunkHead]
     /// In seconds.
     var delay: Double
 
     var parameters: [PostgresValue] {
-        [.int8(workspaceID), .int8Array(chunks.runs), .int4Array(chunks.ordinals), .float8(delay)]
+        [.int8(workspaceID), .int8Array(chunks.runs), .int4Array(chunks.ordinals), .float8(delay), .text(kind)]
     }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> [Int64] { try row.int8Array(0) }
@@ -292,6 +300,6 @@ extension [ChunkHead] {
         [.int8Array(map(\.batchID)), .int8Array(map(\.pipelineID))]
     }
 
-    fileprivate var runs: [Int64] { map { $0.runPlace?.run ?? 0 } }
-    fileprivate var ordinals: [Int32] { map { $0.runPlace?.ordinal ?? 0 } }
+    var runs: [Int64] { map { $0.runPlace?.run ?? 0 } }
+    var ordinals: [Int32] { map { $0.runPlace?.ordinal ?? 0 } }
 }

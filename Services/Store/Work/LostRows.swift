@@ -96,7 +96,7 @@ enum ReceiptCounts {
     }
 
     /// The first request whose end lies past the record.
-    fileprivate static func receipt(of row: Int32, _ ends: [Int32]) -> Int {
+    static func receipt(of row: Int32, _ ends: [Int32]) -> Int {
         var low = 0
         var high = ends.count - 1
         while low < high {

@@ -4,7 +4,7 @@ import Queue
 /// Chunks whose rows go into the table that is to take a dataset's place: jobs of kind `rebuild`, with one chunk each.
 /// What they mean for the ledger and for quarantine waits in `millrace.rebuild_part`.
 struct RebuildLedger: RunLedger {
-    let settlesEarlier = false
+    let transformJob = "run.replay"
     let fillsShadow = true
 
     func find(_ ids: [Int64], _ connection: PostgresConnection) async throws -> [ChunkHead] {

@@ -8,11 +8,7 @@ import Queue
 /// quarantine, the new rows and the ledger, moves the runs on, and settles the jobs. Outputs that there are no more
 /// leave the ledger. Locks in this order: outputs, batches of runs, runs.
 struct ReplaceLedger: RunLedger {
-    let settlesEarlier = false
-
-    func find(_ ids: [Int64], _ connection: PostgresConnection) async throws -> [ChunkHead] {
-        try await connection.query(FindReplacements(ids: ids))
-    }
+    let transformJob = "run.replay"
 
     func begin(_ chunks: [ChunkHead], _ connection: PostgresConnection) async throws {
         let batches = chunks.oneForEachBatch
@@ -49,10 +45,5 @@ struct ReplaceLedger: RunLedger {
     func finish(_ chunks: [ChunkHead], _ connection: PostgresConnection) async throws {
         try await connection.execute(CountRunBatches(batches: chunks.oneForEachBatch))
         try await advance(chunks.compactMap(\.runPlace?.run), connection)
-    }
-
-    func leave(_ chunks: [ChunkHead], _ connection: PostgresConnection) async throws {
-        try await connection.execute(MoveRunBatches(batches: chunks.oneForEachBatch, to: .superseded))
-        _ = try await connection.query(AdvanceRuns(runs: chunks.compactMap(\.runPlace?.run)))
     }
 }

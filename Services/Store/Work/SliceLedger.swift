@@ -9,11 +9,7 @@ import Queue
 struct SliceLedger: RunLedger {
     private let replace = ReplaceLedger()
 
-    let settlesEarlier = false
-
-    func find(_ ids: [Int64], _ connection: PostgresConnection) async throws -> [ChunkHead] {
-        try await replace.find(ids, connection)
-    }
+    let transformJob = "run.slice"
 
     func begin(_ chunks: [ChunkHead], _ connection: PostgresConnection) async throws {
         try await replace.begin(chunks, connection)
@@ -27,10 +23,6 @@ struct SliceLedger: RunLedger {
     func finish(_ chunks: [ChunkHead], run: Int64, _ connection: PostgresConnection) async throws {
         try await connection.execute(CountRunBatches(batches: chunks.oneForEachBatch))
         try await advance([run], connection)
-    }
-
-    func leave(_ chunks: [ChunkHead], _ connection: PostgresConnection) async throws {
-        try await replace.leave(chunks, connection)
     }
 
     /// Gives the chunks up: their run has failed.

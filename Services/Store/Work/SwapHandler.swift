@@ -86,10 +86,10 @@ struct SwapHandler: JobHandler {
         guard let rebuild = try await connection.query(LockRebuild(run: run)).first, rebuild.isMade else {
             throw JobFailure.rebuildOutdated
         }
-        let parts = try await connection.query(CountParts(run: run)).first ?? 0
+        let outputs = try await connection.query(CountPartOutputs(run: run)).first ?? 0
         try await connection.execute(EnsurePartOutputs(run: run))
         let replace = ReplacePartOutputs(run: run, datasetID: rebuild.datasetID)
-        guard try await connection.execute(replace) == Int(parts) else { throw JobFailure.rebuildOutdated }
+        guard try await connection.execute(replace) == Int(outputs) else { throw JobFailure.rebuildOutdated }
         try await connection.execute(DeletePartQuarantine(run: run))
         try await connection.execute(MovePartQuarantine(run: run, datasetID: rebuild.datasetID))
         try await connection.query("set local lock_timeout = \(literal: "\(Self.lockTimeout.milliseconds)ms")")

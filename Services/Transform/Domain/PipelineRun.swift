@@ -13,6 +13,7 @@ public struct PipelineRun: Sendable {
     private var found: LookupAnswer?
     private var isDone = false
     private let received: Int64?
+    private let isWhole: Bool
     /// A step made several rows of a record.
     private var isMultiplied = false
     /// What was made so far; whole once ``advance()`` gives nil.
@@ -22,11 +23,14 @@ public struct PipelineRun: Sendable {
     ///   - batch: the decoded records.
     ///   - faults: of records that could not be decoded; they come first among the output's.
     ///   - received: when the records came, in µs since 2000-01-01 UTC, for times that do not say their year.
+    ///   - isWhole: all records of the batch are there. Of some of them, a limit to what may fail says nothing.
     public init(
-        _ pipeline: CompiledPipeline, _ batch: RecordBatch, faults: [RowFault] = [], received: Int64? = nil
+        _ pipeline: CompiledPipeline, _ batch: RecordBatch, faults: [RowFault] = [], received: Int64? = nil,
+        isWhole: Bool = true
     ) {
         self.pipeline = pipeline
         self.received = received
+        self.isWhole = isWhole
         output = PipelineOutput(batch: batch, faults: faults)
     }
 
@@ -45,7 +49,7 @@ public struct PipelineRun: Sendable {
             found = nil
             next += 1
             output.faults += result.faults
-            if var failure = result.failure {
+            if var failure = result.failure, isWhole {
                 failure.faults = output.faults
                 throw failure
             }

@@ -60,8 +60,8 @@ struct PipelineRouteTable: Sendable {
                     is turned down. A replay finds what the dataset holds by then.
 
 
-                    A pipeline may read a dataset instead, as in `{"source": {"dataset": "sales"}, "steps": [{"filter": \
-                    "is_refund"}], "target": {"dataset": "refunds", "mode": "replace"}}`. It runs when \
+                    A pipeline may read a dataset instead, as in `{"source": {"dataset": "sales"}, "steps": \
+                    [{"filter": "is_refund"}], "target": {"dataset": "refunds", "mode": "replace"}}`. It runs when \
                     `/v1/pipelines/{name}/run` or a schedule says so; its expressions are checked against the \
                     dataset's columns, and it cannot `route`. `replace` is for these: a run's rows take the place of \
                     all that the target holds, and no other pipeline may fill that.

@@ -19,8 +19,10 @@ struct ReplayRoute: Sendable {
     func handle(_ request: Request) async throws -> Response {
         let principal = try request.principal()
         let name = try ResourceName(checking: request.parameter("name"))
-        let body = try await request.json()
-        let replay = try Self.decode(body)
+        let query = try request.query()
+        let isDry = query.bool("dry_run") ?? false
+        try query.finish()
+        let replay = try Self.decode(try await request.json(), isDry: isDry)
         let find = FindPipeline(workspaceID: principal.workspaceID, name: name.text)
         let run = try await pool.withTransaction { connection in
             guard let pipeline = try await connection.query(find).first else {
@@ -36,10 +38,12 @@ struct ReplayRoute: Sendable {
         return .json(.accepted, ["run": .string(String(run))])
     }
 
-    static func decode(_ body: JSONValue) throws -> ReplayRequest {
+    static func decode(_ body: JSONValue, isDry: Bool = false) throws -> ReplayRequest {
         let fields = JSONFields(body)
         let timeout = fields.optional("timeout", Duration.self)
         if let timeout, !timeouts.contains(timeout) { fields.fault("timeout", "must be 1s to 30d") }
+        let parallel = fields.optional("max_parallel", Int.self)
+        if let parallel, !RunStarter.parallels.contains(parallel) { fields.fault("max_parallel", "must be 1 to 64") }
         var ids: [String]?
         var span: Range<Int64> = 0..<0
         if fields.has("batches") {
@@ -59,7 +63,8 @@ struct ReplayRoute: Sendable {
         }
         try fields.finish()
         return ReplayRequest(
-            batches: try ids.map { .named(try batches($0)) } ?? .received(span), json: body, timeout: timeout)
+            batches: try ids.map { .named(try batches($0)) } ?? .received(span), json: body, timeout: timeout,
+            parallel: parallel.map(Int32.init) ?? RunStarter.defaultParallel, isDry: isDry)
     }
 
     private static func batches(_ ids: [String]) throws -> [Int64] {

@@ -16,8 +16,25 @@ extension RunRoutes {
         ("error", nil),
         ("job", "12"), ("created_at", "2026-02-01T00:00:00Z"), ("started_at", "2026-02-01T00:00:01Z"),
         ("finished_at", nil), ("deadline", nil),
+        ("dry_run", false),
     ]
-    private static let example = JSONValue.object(JSONObject(summary + [("errors", [])]))
+    private static let example = JSONValue.object(JSONObject(summary + [("errors", []), ("changes", nil)]))
+    private static let changes: JSONValue = [
+        "complete": true, "added": 12, "removed": 0, "changed": 900,
+        "datasets": [
+            ["dataset": "web", "added": 12, "removed": 0, "changed": 900, "columns": ["kb": 900, "status": 3]]
+        ],
+    ]
+    private static let dryRun = JSONValue.object(
+        JSONObject(
+            summary.map { name, value in
+                switch name {
+                case "dry_run": (name, true)
+                case "state": (name, "succeeded")
+                case "progress": (name, ["done": 120, "total": 120])
+                default: (name, value)
+                }
+            } + [("errors", []), ("changes", changes)]))
 
     var routes: [Route] { [runRoute, replayRoute, listRoute, getRoute, cancelRoute] }
 
@@ -67,14 +84,19 @@ extension RunRoutes {
                     cannot be read again; 409 `conflict` a run of the pipeline that is going on over some of them. \
                     Where the pipeline's mode is `upsert` or `ignore` the dataset is filled anew as a whole, from all \
                     batches of all pipelines that are in it, beside the one that is there, and the two are exchanged \
-                    at once at the end; 409 `conflict` says what of the dataset would be lost.
+                    at once at the end; 409 `conflict` says what of the dataset would be lost. With `dry_run=true` the \
+                    run finds out what it would change, and changes nothing: see `changes` of the run. At most \
+                    `max_parallel` of the run's jobs are under way at a time, behind all that comes in.
                     """,
                 tag: "runs",
-                parameters: [.init("name", .path, "The pipeline.", schema: ResourceName.schema, example: "web")],
+                parameters: [
+                    .init("name", .path, "The pipeline.", schema: ResourceName.schema, example: "web"),
+                    .init("dry_run", .query, "Only say what would change.", schema: Schema.boolean),
+                ],
                 requestBody: [
                     .json(
                         schema: RunSchemas.replay,
-                        example: ["from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"])
+                        example: ["from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z", "max_parallel": 4])
                 ],
                 answers: [
                     .init(
@@ -82,7 +104,8 @@ extension RunRoutes {
                         links: Self.links.map { .init($0, [("id", "$response.body#/run")]) })
                 ],
                 problems: [
-                    .notFound, .invalidName, .invalidRequest, .unknownField, .invalidJSON, .emptyBody,
+                    .notFound, .invalidName, .invalidParameter, .invalidRequest, .unknownField, .invalidJSON,
+                    .emptyBody,
                     .unsupportedMediaType, .payloadTooLarge, .rawExpired, .conflict, .databaseUnavailable,
                 ]),
             handler: ReplayRoute(pool: pool, starter: starter, wakeup: wakeup).handle)
@@ -116,9 +139,15 @@ extension RunRoutes {
         Route(
             .get, "/v1/runs/{id}", scope: "pipelines:read",
             operation: Operation(
-                id: "getRun", summary: "A run: its progress, counts, and the first batches that failed", tag: "runs",
-                parameters: [Self.id],
-                answers: [.init(.ok, "The run.", [.json(schema: RunSchemas.run, example: Self.example)])],
+                id: "getRun", summary: "A run: its progress, counts, and the first batches that failed",
+                description: """
+                    `changes` is what a dry run would change: rows that would come, go, or have other values (those of \
+                    the same record, or with the same primary key), and of the last for each column how many rows have \
+                    another value in it. A field that the dataset has no column for yet counts under its name. It is \
+                    about all batches once it is `complete`; until then about those that were compared so far.
+                    """,
+                tag: "runs", parameters: [Self.id],
+                answers: [.init(.ok, "The run.", [.json(schema: RunSchemas.run, example: Self.dryRun)])],
                 problems: [.notFound, .databaseUnavailable]),
             handler: get)
     }

@@ -58,11 +58,16 @@ struct RunRoutes: Sendable {
     private func answer(_ id: Int64, _ workspaceID: Int64) async throws -> Response {
         let find = FindRun(workspaceID: workspaceID, id: id)
         let list = ListRunErrors(run: id, limit: Self.errorLimit)
-        let (found, errors) = try await pool.withConnection { connection in
-            (try await connection.query(find).first, try await connection.query(list))
+        let (found, errors, changes) = try await pool.withConnection { connection in
+            let found = try await connection.query(find).first
+            return (
+                found, try await connection.query(list),
+                found?.isDry == true ? try await connection.query(FindRunChanges(run: id)) : nil
+            )
         }
         guard let run = found else { throw Self.noRun(id) }
         var json = run.json
+        json["changes"] = changes.map { run.json(of: $0) } ?? .null
         json["errors"] = .array(
             errors.map { error in
                 [
@@ -102,8 +107,17 @@ extension RunReport {
             ("records", counts), ("error", .optional(error)), ("job", job.map { .string(String($0)) } ?? .null),
             ("created_at", .timestamp(createdAt)), ("started_at", startedAt.map(JSONValue.timestamp) ?? .null),
             ("finished_at", finishedAt.map(JSONValue.timestamp) ?? .null),
-            ("deadline", deadline.map(JSONValue.timestamp) ?? .null),
+            ("deadline", deadline.map(JSONValue.timestamp) ?? .null), ("dry_run", .bool(isDry)),
         ])
+    }
+
+    /// What a dry run would change; complete once all batches were compared.
+    func json(of changes: [RowChanges]) -> JSONValue {
+        func sum(_ count: (RowChanges) -> Int64) -> JSONValue { .number(changes.reduce(0) { $0 + count($1) }) }
+        return [
+            "complete": .bool(state == .succeeded), "added": sum(\.added), "removed": sum(\.removed),
+            "changed": sum(\.changed), "datasets": .array(changes.map(\.json)),
+        ]
     }
 
     private static func parsed(_ json: [UInt8]) -> JSONValue { (try? JSONValue.parse(json)) ?? .null }

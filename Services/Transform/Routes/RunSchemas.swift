@@ -7,18 +7,23 @@ enum RunSchemas {
     /// Of a member that goes with the other form only: `Schema.request` lets it be null.
     private static let nothing: JSONValue = ["const": nil]
 
+    private static let maxParallel: JSONValue = [
+        "type": "integer", "minimum": .number(RunStarter.parallels.lowerBound),
+        "maximum": .number(RunStarter.parallels.upperBound), "default": .number(RunStarter.defaultParallel),
+    ]
+
     /// A span of time, or batches by their ids; not both.
     static let replay: JSONValue = [
         "oneOf": [
             Schema.request(
                 [
                     ("from", Schema.timestamp), ("to", Schema.timestamp), ("batches", nothing),
-                    ("timeout", Schema.duration),
+                    ("timeout", Schema.duration), ("max_parallel", maxParallel),
                 ], required: ["from", "to"]),
             Schema.request(
                 [
                     ("batches", Schema.array(of: Schema.id, count: 1...ReplayRoute.batchLimit)),
-                    ("from", nothing), ("to", nothing), ("timeout", Schema.duration),
+                    ("from", nothing), ("to", nothing), ("timeout", Schema.duration), ("max_parallel", maxParallel),
                 ], required: ["batches"]),
         ]
     ]
@@ -36,6 +41,23 @@ enum RunSchemas {
                     of: Schema.answer([
                         ("batch", Schema.id), ("message", Schema.string), ("job", Schema.nullable(Schema.id)),
                     ]))
+            ), ("changes", Schema.nullable(changes)),
+        ])
+
+    private static let counts: [(String, JSONValue)] = [
+        ("added", Schema.count), ("removed", Schema.count), ("changed", Schema.count),
+    ]
+
+    /// Of a dry run.
+    private static let changes = Schema.answer(
+        [("complete", Schema.boolean)] + counts + [
+            (
+                "datasets",
+                Schema.array(
+                    of: Schema.answer(
+                        [("dataset", ResourceName.schema)] + counts + [
+                            ("columns", ["type": "object", "additionalProperties": Schema.count])
+                        ]))
             )
         ])
 
@@ -62,5 +84,6 @@ enum RunSchemas {
         ("error", Schema.nullable(Schema.string)), ("job", Schema.nullable(Schema.id)),
         ("created_at", Schema.timestamp), ("started_at", Schema.nullable(Schema.timestamp)),
         ("finished_at", Schema.nullable(Schema.timestamp)), ("deadline", Schema.nullable(Schema.timestamp)),
+        ("dry_run", Schema.boolean),
     ]
 }

@@ -24,6 +24,19 @@ struct EnsureDataset: PostgresStatement {
     }
 }
 
+/// Finds a dataset by name. No row: it is not there.
+struct FindDatasetHead: PostgresStatement {
+    static let sql = "select id, definition, declared from millrace.dataset where workspace_id = $1 and name = $2"
+    var workspaceID: Int64
+    var name: String
+
+    var parameters: [PostgresValue] { [.int8(workspaceID), .text(name)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> DatasetHead {
+        try EnsureDataset.decode(row)
+    }
+}
+
 /// A dataset as a pipeline's target needs it; locked until the transaction ends.
 struct HoldDataset: PostgresStatement {
     static let sql = """
@@ -120,6 +133,13 @@ struct ListAgreedColumns: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(datasetID)] }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> AgreedColumn { try AgreedColumn(row) }
+}
+
+extension AgreedColumn {
+    /// A column that there is not.
+    init(extra wanted: (name: String, type: ColumnType)) {
+        self.init(name: wanted.name, type: wanted.type, nullable: true, state: .extra)
+    }
 }
 
 /// Agrees on columns: `millrace.agree_columns` in a transaction of its own.

@@ -48,11 +48,16 @@ struct ForgetRebuild: PostgresStatement {
 }
 
 /// Notes down what a rebuilding run works on: the batches of the replayed pipeline's source that were asked for, unless
-/// they are on their way or have failed, and whatever other pipelines have stored in the dataset.
+/// they are on their way or have failed, and whatever other pipelines have stored in the dataset; records that were
+/// healed under the version that healed them.
 struct ChooseRebuildParts: PostgresStatement {
     static let sql = """
-        with part as (
-            select b.id as batch_id, $3::int8 as pipeline_id, $4::int4 as version
+        with healed as materialized (
+            select h.* from millrace.healed h
+            join millrace.application a on a.batch_id = h.batch_id and a.pipeline_id = h.pipeline_id and a.output = 0
+            where a.dataset_id = $2 and a.pipeline_id <> $3 and a.state = 'stored' and cardinality(h.rows) > 0
+        ), part as (
+            select b.id as batch_id, $3::int8 as pipeline_id, $4::int4 as version, null::int4[] as records
             from millrace.batch b
             left join millrace.upload u on u.id = b.upload_id
             left join millrace.application a on a.batch_id = b.id and a.pipeline_id = $3 and a.output = 0
@@ -60,11 +65,19 @@ struct ChooseRebuildParts: PostgresStatement {
                 and case when $6::int8[] is null then b.received_at >= $7 and b.received_at < $8
                     else b.id = any($6) end
             union all
-            select a.batch_id, a.pipeline_id, a.version from millrace.application a
+            select a.batch_id, a.pipeline_id, a.version, case when exists (select from healed h
+                    where h.batch_id = a.batch_id and h.pipeline_id = a.pipeline_id) then array(
+                        select generate_series(0, b.records - 1) except select unnest(h.rows) from healed h
+                        where h.batch_id = a.batch_id and h.pipeline_id = a.pipeline_id order by 1) end
+            from millrace.application a join millrace.batch b on b.id = a.batch_id
             where a.dataset_id = $2 and a.pipeline_id <> $3 and a.state = 'stored'
+            union all
+            select batch_id, pipeline_id, version, rows from healed
         ), noted as (
-            insert into millrace.rebuild_part (run, ordinal, batch_id, pipeline_id, version)
-            select $1, row_number() over (order by batch_id, pipeline_id) - 1, batch_id, pipeline_id, version from part
+            insert into millrace.rebuild_part (run, ordinal, batch_id, pipeline_id, version, records)
+            select $1, row_number() over (order by batch_id, pipeline_id, version) - 1, batch_id, pipeline_id, version,
+                records
+            from part
             returning ordinal, batch_id
         )
         insert into millrace.run_batch (run, ordinal, batch, state) select $1, ordinal, batch_id, 'queued' from noted
@@ -104,6 +117,8 @@ struct RebuildCheck: Sendable {
     var split: Int64?
     /// Another pipeline whose version does not fill the dataset in the same mode.
     var otherMode: (name: String, mode: String)?
+    /// A run that is going on over one of the parts.
+    var overlap: Int64?
 }
 
 struct CheckRebuild: PostgresStatement {
@@ -135,7 +150,13 @@ struct CheckRebuild: PostgresStatement {
                 where p.pipeline_id = $3 and a.dataset_id <> $2 and a.stored > 0 limit 1),
             (select name from other), (select mode from other),
             (select a.batch_id from part p join millrace.application a on a.batch_id = p.batch_id
-                    and a.pipeline_id = p.pipeline_id and a.output > 0 limit 1)
+                    and a.pipeline_id = p.pipeline_id and a.output > 0 limit 1),
+            (select r.id from millrace.run r
+                where r.id <> $1 and r.state in ('queued', 'running') and not r.dry_run
+                    and coalesce(r.deadline > clock_timestamp(), true) and exists (
+                        select from millrace.run_batch o join part p on p.batch_id = o.batch
+                        where o.run = r.id and p.pipeline_id = r.pipeline_id)
+                order by r.id limit 1)
         from part
         """
     var run: Int64
@@ -147,10 +168,28 @@ struct CheckRebuild: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> RebuildCheck {
         var check = RebuildCheck(
             parts: try row.int8(0), expired: try row.int8(1), firstExpired: try row.int8Array(2),
-            leftOut: try row.optionalInt8(3), elsewhere: try row.optionalInt8(4), split: try row.optionalInt8(7))
+            leftOut: try row.optionalInt8(3), elsewhere: try row.optionalInt8(4), split: try row.optionalInt8(7),
+            overlap: try row.optionalInt8(8))
         if let name = try row.optionalText(5), let mode = try row.optionalText(6) { check.otherMode = (name, mode) }
         return check
     }
+}
+
+/// Enters the comparison that a dry run's last batch stands for. Where nothing was read before, it is next.
+struct InsertComparison: PostgresStatement {
+    static let sql = """
+        with last as (
+            insert into millrace.run_batch (run, ordinal, batch, state)
+            values ($1, $2, 0, case when $2 > 0 then 'queued' else 'transformed' end)
+        )
+        select queue.enqueue('transform', 'run.compare', r.workspace_id, array[jsonb_build_object('run', $1)],
+            in_priority => (-1)::int2)
+        from millrace.run r where r.id = $1 and $2 = 0
+        """
+    var run: Int64
+    var ordinal: Int32
+
+    var parameters: [PostgresValue] { [.int8(run), .int4(ordinal)] }
 }
 
 /// Enters a rebuild whose parts and run are there; the exchange of the tables is the run's last batch. Where there are

@@ -8,6 +8,28 @@ struct ReplayInput: Sendable {
     var isFirst: Bool
     /// The run fills a table beside the dataset's.
     var rebuilds: Bool
+    /// Ordinals of the records that are read under this version, ascending; nil: all.
+    var records: [Int32]?
+    /// What would change is found out, and nothing does.
+    var isDry: Bool
+}
+
+/// What a run takes again.
+enum RunKind: String, Sendable {
+    /// Whole batches: what becomes of them takes the place of what there was.
+    case replay
+    /// What is quarantined of batches: what becomes of it comes in addition.
+    case heal
+
+    /// The kind of store's jobs.
+    ///
+    /// - Parameter rebuilds: the run fills a table beside the dataset's.
+    func storeJob(rebuilds: Bool) -> String {
+        switch self {
+        case .replay: rebuilds ? "rebuild" : "replace"
+        case .heal: "heal"
+        }
+    }
 }
 
 /// The batches among a range of a run's that are still to be transformed, with the version that the run is bound to; in
@@ -15,7 +37,7 @@ struct ReplayInput: Sendable {
 struct FindReplayInputs: PostgresStatement {
     static let sql = """
         select n.ordinal, b.id, p.id, p.name, p.workspace_id, s.name, v.version, v.definition, b.receipt_ends,
-            b.raw_bytes, b.received_at, r.state <> 'running', x.run is not null
+            b.raw_bytes, b.received_at, r.state <> 'running', x.run is not null, x.records, r.dry_run
         from millrace.run r
         join millrace.run_batch n on n.run = r.id
         left join millrace.rebuild_part x on x.run = n.run and x.ordinal = n.ordinal
@@ -40,7 +62,8 @@ struct FindReplayInputs: PostgresStatement {
                 workspaceID: try row.int8(4), source: try row.text(5), version: try row.int4(6),
                 definition: try row.json(7), receiptEnds: try row.int4Array(8), rawBytes: try row.int8(9),
                 receivedAt: try row.timestamp(10), isOpen: true),
-            isFirst: try row.bool(11), rebuilds: try row.bool(12))
+            isFirst: try row.bool(11), rebuilds: try row.bool(12),
+            records: row.isNull(13) ? nil : try row.int4Array(13), isDry: try row.bool(14))
     }
 }
 
@@ -71,20 +94,23 @@ struct InsertReplacement: PostgresStatement {
     static let sql = """
         insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
             raw_bytes, body, run, ordinal, received, filtered, quarantined, receipt_received, receipt_counts,
-            fault_rows, fault_stages, fault_errors, fault_raws, mode, duplicates)
+            fault_rows, fault_stages, fault_errors, fault_raws, mode, duplicates, tried)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-            $23, $24)
+            $23, $24, $25)
         """
     var id: Int64
     var run: Int64
     var ordinal: Int32
-    /// Nil where the rows are not merged.
-    var mode: PipelineDefinition.Mode?
     var output: TransformedOutput
     /// Those of the output.
     var faults: [QuarantinedRecord]
+    /// Ordinals of the records that a heal tried; nil for a replay.
+    var tried: [Int32]?
     /// Of a chunk without rows.
     let emptyBody: [UInt8]
+
+    /// Nil where the rows are not merged.
+    private var mode: PipelineDefinition.Mode? { output.chunk.flatMap { $0.mode.merges ? $0.mode : nil } }
 
     var parameters: [PostgresValue] {
         let ledger = output.application
@@ -96,16 +122,17 @@ struct InsertReplacement: PostgresStatement {
             .int4(ordinal), .int4(ledger.received), .int4(ledger.filtered), .int4(ledger.quarantined),
             .optional(ledger.receiptReceived) { .int4Array($0) }, .optional(ledger.receiptCounts) { .int4Array($0) },
             .int4Array(faults.map(\.row)), .textArray(faults.map(\.stage)), .jsonArray(faults.map(\.errors)),
-            .byteaArray(faults.map(\.raw)), .optional(mode) { .text($0.rawValue) }, .int4(ledger.duplicates),
+            .byteaArray(faults.map(\.raw)), .optional(mode) { .text($0.rawValue) },
+            .int4(ledger.duplicates), .optional(tried) { .int4Array($0) },
         ]
     }
 }
 
-/// Enqueues the jobs that replace batches of a run, one for each with all its outputs' chunks.
+/// Enqueues the jobs that store what became of batches of a run, one for each with all its outputs' chunks.
 struct EnqueueReplacements: PostgresStatement {
     static let sql = """
-        select queue.enqueue('store', case when $5 then 'rebuild' else 'replace' end, $1,
-            array_agg(job order by ordinal), in_priority => (-1)::int2)
+        select millrace.enqueue_jobs($2, $1, (select r.max_parallel from millrace.run r where r.id = $2), 'store', $5,
+            array_agg(job order by ordinal))
         from (
             select c.ordinal, jsonb_build_object('chunks', jsonb_agg(c.id order by c.place), 'run', $2::int8,
                 'ordinal', c.ordinal) as job
@@ -113,15 +140,15 @@ struct EnqueueReplacements: PostgresStatement {
         ) batch
         """
     var workspaceID: Int64
+    /// Of store's jobs.
+    var kind: String
     /// Of one run.
     var chunks: [InsertReplacement]
-    /// The run fills a table beside the dataset's.
-    var rebuilds: Bool
 
     var parameters: [PostgresValue] {
         [
             .int8(workspaceID), .int8(chunks[0].run), .int8Array(chunks.map(\.id)), .int4Array(chunks.map(\.ordinal)),
-            .bool(rebuilds),
+            .text(kind),
         ]
     }
 

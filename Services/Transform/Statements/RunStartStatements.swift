@@ -100,7 +100,7 @@ struct ChooseBatchesByID: PostgresStatement {
 struct FindOverlap: PostgresStatement {
     static let sql = """
         select r.id from millrace.run r
-        where r.pipeline_id = $2 and r.id <> $1 and r.state in ('queued', 'running')
+        where r.pipeline_id = $2 and r.id <> $1 and r.state in ('queued', 'running') and not r.dry_run
             and coalesce(r.deadline > clock_timestamp(), true)
             and exists (select from millrace.run_batch o join millrace.run_batch n on n.batch = o.batch
                 where o.run = r.id and n.run = $1)
@@ -167,9 +167,11 @@ struct SharedRows: Sendable {
 struct InsertRun: PostgresStatement {
     static let sql = """
         insert into millrace.run (id, workspace_id, kind, pipeline_id, version, state, request, schedule, job,
-            batches, skipped, deadline, done, dead, stored, filtered, quarantined, duplicates, started_at, finished_at)
+            batches, skipped, deadline, max_parallel, dry_run, compares, done, dead, stored, filtered, quarantined,
+            duplicates, started_at, finished_at)
         select $1, p.workspace_id, 'replay', p.id, $3, case when $6 > 0 then 'queued' else 'succeeded' end, $4, $5, $8,
-            $6, $7, now() + make_interval(secs => $9), z.zero, z.zero, z.zero, z.zero, z.zero, z.zero, z.at, z.at
+            $6, $7, now() + make_interval(secs => $9), $10, $11, $12, z.zero, z.zero, z.zero, z.zero, z.zero,
+            z.zero, z.at, z.at
         from millrace.pipeline p
         cross join (select case when $6 = 0 then 0 end as zero, case when $6 = 0 then now() end as at) z
         where p.id = $2
@@ -183,27 +185,33 @@ struct InsertRun: PostgresStatement {
     var skipped: Int32
     var job: Int64?
     var timeout: Double?
+    var parallel: Int32
+    var isDry: Bool
+    /// Rows are compared once all of them are there.
+    var compares = false
 
     var parameters: [PostgresValue] {
         [
             .int8(id), .int8(pipelineID), .int4(version), .json(request), .optional(schedule) { .json($0) },
             .int4(batches), .int4(skipped), .optional(job) { .int8($0) }, .optional(timeout) { .float8($0) },
+            .int4(parallel), .bool(isDry), .bool(compares),
         ]
     }
 }
 
-/// Enqueues a run's work: a job array with an item for each batch. Gives its id.
+/// Enqueues a run's work: jobs with slices of its batches. Gives the first one's id.
 struct EnqueueReplay: PostgresStatement {
     static let sql = """
-        select (queue.enqueue('transform', 'run.replay', p.workspace_id, array[jsonb_build_object('run', $1)],
-            in_priority => (-1)::int2, in_items => $3))[1]
+        select millrace.enqueue_slices($1, p.workspace_id, $4, 'run.replay', $3)
         from millrace.pipeline p where p.id = $2
         """
     var run: Int64
     var pipelineID: Int64
     var batches: Int32
+    /// Jobs at a time.
+    var parallel: Int32
 
-    var parameters: [PostgresValue] { [.int8(run), .int8(pipelineID), .int4(batches)] }
+    var parameters: [PostgresValue] { [.int8(run), .int8(pipelineID), .int4(batches), .int4(parallel)] }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
 }

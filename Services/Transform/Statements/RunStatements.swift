@@ -31,6 +31,7 @@ struct RunReport: Sendable {
     var startedAt: Int64?
     var finishedAt: Int64?
     var deadline: Int64?
+    var isDry: Bool
 
     static let columns = """
         id, kind, pipeline, version, state, request, schedule, job, batches, skipped, done, dead, stored, filtered,
@@ -38,7 +39,8 @@ struct RunReport: Sendable {
         (select count(*) from millrace.run_batch b where b.run = run_report.id
             and b.state in ('read', 'transformed', 'stored', 'superseded')),
         (select coalesce(sum(b.received), 0)::int8 from millrace.run_batch b where b.run = run_report.id
-            and run_report.kind = 'run')
+            and run_report.kind = 'run'),
+        dry_run
         """
 
     init(_ row: PostgresRow) throws(PostgresError) {
@@ -67,6 +69,7 @@ struct RunReport: Sendable {
         deadline = try row.optionalTimestamp(20)
         transformed = try row.int8(21)
         if kind == "run" { records.read = try row.int8(22) }
+        isDry = try row.bool(23)
     }
 }
 

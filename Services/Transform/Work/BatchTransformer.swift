@@ -11,6 +11,8 @@ struct TransformedBatch: Sendable {
     var isRepeated: Bool
     /// Nil unless some of the outputs were made before, which then must still be what they were.
     var standing: StandingOutput?
+    /// Ordinals of the records that were run; nil where all were.
+    var chosen: [Int32]?
 }
 
 /// What one output of a batch became.
@@ -43,28 +45,37 @@ struct BatchTransformer: Sendable {
         _ input: TransformInput, _ pipeline: BoundPipeline, payload: [UInt8]
     ) async throws -> TransformedBatch {
         let frame = try BatchFrame(decoding: payload, limit: Self.frameLimit)
-        let decoded = try RecordDecoder().decode(frame)
-        let offsets = frame.offsets()
+        return try await transform(input, pipeline, BatchRecords(frame: frame))
+    }
+
+    /// - Parameter isDry: no dataset is made, and nothing is agreed on: what has no column yet comes in `_extra`.
+    func transform(
+        _ input: TransformInput, _ pipeline: BoundPipeline, _ given: BatchRecords, isDry: Bool = false
+    ) async throws -> TransformedBatch {
+        let decoded = try given.decode()
         return try await transform(
-            input, pipeline, decoded.batch, count: frame.lengths.count, decodeFaults: decoded.faults
-        ) { row in
-            Array(frame.record(Int(row), offsets: offsets))
-        }
+            input, pipeline, decoded.batch,
+            count: given.ordinals == nil ? given.frame.recordCount : Int(input.receiptEnds.last ?? 0),
+            chosen: given.ordinals, decodeFaults: decoded.faults, isDry: isDry, raw: given.bytes)
     }
 
     /// The same for records that are decoded, `count` with those that could not be; `raw` gives the bytes of one that
     /// is quarantined.
+    ///
+    /// - Parameter chosen: ordinals of the records, where they are some of the batch's `count`.
     func transform(
         _ input: TransformInput, _ pipeline: BoundPipeline, _ records: RecordBatch, count: Int,
-        decodeFaults: [RowFault] = [], raw: (Int32) -> [UInt8]
+        chosen: [Int32]? = nil, decodeFaults: [RowFault] = [], isDry: Bool = false, raw: (Int32) -> [UInt8]
     ) async throws -> TransformedBatch {
-        let outcome = try await run(pipeline, records, input)
-        let shares = RecordShares(records: count, outputs: outcome.outputs)
+        var run = PipelineRun(pipeline.steps, records, received: input.receivedAt, isWhole: chosen == nil)
+        let outcome = try await finish(&run, input)
+        let shares = RecordShares(records: count, outputs: outcome.outputs, chosen: chosen)
         var fitted: [FittedOutput] = []
         for (number, target) in pipeline.outputs.enumerated() {
             fitted.append(
                 try await fit(
-                    outcome.outputs[number], outcome.deletes[number], target.dataset, input.workspaceID))
+                    outcome.outputs[number], outcome.deletes[number], target.dataset, input.workspaceID,
+                    isDry: isDry))
         }
         let faults = StagedFaults(decode: decodeFaults, transform: outcome.faults + fitted.flatMap(\.faults))
         if fitted.count > 1, !faults.isEmpty {
@@ -93,14 +104,11 @@ struct BatchTransformer: Sendable {
         return TransformedBatch(
             outputs: outputs,
             quarantined: faults.records(input, shares, datasets: fitted.map(\.schema.id), raw: raw),
-            isRepeated: input.isRepeated, standing: input.standing)
+            isRepeated: input.isRepeated, standing: input.standing, chosen: chosen)
     }
 
     /// A step that turns the whole batch down does so each time: the job is given up.
-    private func run(
-        _ pipeline: BoundPipeline, _ batch: RecordBatch, _ input: TransformInput
-    ) async throws -> PipelineOutput {
-        var run = PipelineRun(pipeline.steps, batch, received: input.receivedAt)
+    private func finish(_ run: inout PipelineRun, _ input: TransformInput) async throws -> PipelineOutput {
         do {
             while let request = try run.advance() {
                 run.supply(try await lookups.find(request, workspaceID: input.workspaceID))
@@ -113,12 +121,13 @@ struct BatchTransformer: Sendable {
 
     /// Fits rows to a dataset; none need no agreement.
     private func fit(
-        _ rows: RecordBatch, _ deletes: [UInt8]?, _ dataset: String, _ workspaceID: Int64
+        _ rows: RecordBatch, _ deletes: [UInt8]?, _ dataset: String, _ workspaceID: Int64, isDry: Bool
     ) async throws -> FittedOutput {
-        let schema = try await schemas.schema(dataset, workspaceID: workspaceID)
+        let schema = try await schemas.schema(dataset, workspaceID: workspaceID, isDry: isDry)
         guard rows.rowCount > 0 else { return FittedOutput(schema: schema, batch: rows) }
         var fitter = OutputFitter(rows, deletes: deletes, to: schema)
-        for _ in 0..<Self.agreementRounds {
+        if isDry { fitter.schema.columns += fitter.plan().map(AgreedColumn.init(extra:)) }
+        for _ in 0..<(isDry ? 0 : Self.agreementRounds) {
             let wanted = fitter.plan()
             if wanted.isEmpty { break }
             let before = fitter.schema

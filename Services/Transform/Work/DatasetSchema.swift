@@ -61,19 +61,30 @@ final class SchemaRegistry: Sendable {
         self.pool = pool
     }
 
-    /// The dataset's schema; the dataset is made as an inferred one if there is none.
-    func schema(_ dataset: String, workspaceID: Int64) async throws -> DatasetSchema {
+    /// The dataset's schema; the dataset is made as an inferred one if there is none. In a dry run it is not: the
+    /// schema then has the id 0 and no columns.
+    func schema(_ dataset: String, workspaceID: Int64, isDry: Bool = false) async throws -> DatasetSchema {
         let name = Name(workspaceID: workspaceID, dataset: dataset)
         let now = ContinuousClock.now
         if let entry = entries.withLock({ $0[name] }), entry.until > now { return entry.schema }
-        let schema = try await pool.withConnection { connection in
-            guard let head = try await connection.query(EnsureDataset(workspaceID: workspaceID, name: dataset)).first
-            else { throw PostgresError(.decode, "the dataset was removed meanwhile", doing: "find a dataset") }
+        let schema: DatasetSchema? = try await pool.withConnection { connection in
+            let found =
+                isDry
+                ? try await connection.query(FindDatasetHead(workspaceID: workspaceID, name: dataset)).first
+                : try await connection.query(EnsureDataset(workspaceID: workspaceID, name: dataset)).first
+            if isDry, found == nil { return nil }
+            guard let head = found else {
+                throw PostgresError(.decode, "the dataset was removed meanwhile", doing: "find a dataset")
+            }
             let definition = try JSONValue.parse(head.definition)
             let columns = try await connection.query(ListAgreedColumns(datasetID: head.id))
             return DatasetSchema(
                 id: head.id, settings: DatasetSettings(definition: definition, declared: head.declared),
                 primaryKey: (definition["primary_key"]?.array ?? []).compactMap(\.string), columns: columns)
+        }
+        guard let schema else {
+            let settings = DatasetSettings(definition: [:], declared: false)
+            return DatasetSchema(id: 0, settings: settings, primaryKey: [], columns: [])
         }
         remember(schema, name, now)
         return schema

@@ -8,19 +8,25 @@ struct RecordShares: Sendable {
     /// Of each record its output; empty where there is one output only.
     private let places: [UInt8]
 
-    /// - Parameter outputs: the rows that the steps left, by output.
-    init(records: Int, outputs: [RecordBatch]) {
-        guard outputs.count > 1 else {
+    /// In ``places``, of a record that was not run.
+    private static let absent = UInt8.max
+
+    /// - Parameters:
+    ///   - outputs: the rows that the steps left, by output.
+    ///   - chosen: ordinals of the records that were run; nil where all were.
+    init(records: Int, outputs: [RecordBatch], chosen: [Int32]? = nil) {
+        guard outputs.count > 1 || chosen != nil else {
             received = [Int32(records)]
             places = []
             return
         }
-        var places = [UInt8](repeating: 0, count: records)
+        var places = [UInt8](repeating: chosen == nil ? 0 : Self.absent, count: records)
+        for row in chosen ?? [] { places[Int(row)] = 0 }
         for (number, batch) in outputs.enumerated().reversed() {
             for row in batch.rows { places[Int(row)] = UInt8(number) }
         }
         var received = [Int32](repeating: 0, count: outputs.count)
-        for place in places { received[Int(place)] += 1 }
+        for place in places where place != Self.absent { received[Int(place)] += 1 }
         self.received = received
         self.places = places
     }

@@ -4,13 +4,15 @@ import Postgres
 import Queue
 import Records
 
-/// Does the jobs of kind `run.replay`: transforms a range of a run's batches again, under the version that the run is
-/// bound to, and hands to store what is to take the place of what is there. Nothing that anybody sees changes here.
+/// Does the jobs of kinds `run.replay` and `run.heal`: transforms a range of a run's batches again, or what is
+/// quarantined of them, under the version that the run is bound to, and hands to store what became of them. Nothing
+/// that anybody sees changes here. Of a dry run they are compared with what there is.
 ///
 /// The batches of a job are worked on in groups of bounded size. What is done of a job that is then repeated is not
 /// done again: a batch of the run moves on in the transaction that makes its chunk.
 struct ReplayHandler: JobHandler {
     let pool: PostgresPool
+    let kind: RunKind
     let pipelines: PipelineCache
     let transformer: BatchTransformer
     let wakeup: Wakeup
@@ -22,6 +24,8 @@ struct ReplayHandler: JobHandler {
             do {
                 guard let arguments = ReplayArguments(job) else { throw ReplayArguments.invalid }
                 try await replay(arguments, job, lease)
+            } catch is RunEnded {
+                try? await lease.settle([job])
             } catch let error as QueueError where error.code == .leaseLost {
                 return logger.warning("transform.lease_lost", ["jobs": .int(jobs.count)])
             } catch {
@@ -52,6 +56,8 @@ struct ReplayHandler: JobHandler {
                 try await replay(group, arguments.run, lease)
             } catch let error as QueueError where error.code == .leaseLost {
                 throw error
+            } catch let error as RunEnded {
+                throw error
             } catch  where group.count > 1 {
                 failures += try await replayOneByOne(group, arguments.run, lease)
             } catch {
@@ -72,6 +78,8 @@ struct ReplayHandler: JobHandler {
                 try await replay([item], run, lease)
             } catch let error as QueueError where error.code == .leaseLost {
                 throw error
+            } catch let error as RunEnded {
+                throw error
             } catch {
                 failures.append(error)
             }
@@ -81,60 +89,69 @@ struct ReplayHandler: JobHandler {
 
     /// Transforms a group, and moves it on in one transaction under the lease; the job stays open.
     private func replay(_ group: [ReplayInput], _ run: Int64, _ lease: Lease) async throws {
-        let statement = FindPayloads(batches: group.map(\.input.batchID))
-        let rows = try await pool.withConnection { try await $0.query(statement) }
-        let payloads = Dictionary(rows, uniquingKeysWith: { first, _ in first })
-        var transformed: [(ordinal: Int32, batch: TransformedBatch)] = []
+        let records = try await RunRecords(pool: pool, kind: kind).find(group, of: run)
+        var transformed: [ReplayedBatch] = []
         for item in group {
-            guard let payload = payloads[item.input.batchID] else {
-                throw JobFailure(
-                    code: "raw_expired", message: "the raw bytes of batch \(item.input.batchID) have expired",
-                    isPermanent: true)
-            }
+            guard let given = records[item.ordinal] else { continue }
             let pipeline = try await pipelines.pipeline(item.input)
-            let batch = try await transformer.transform(item.input, pipeline, payload: payload)
-            transformed.append((item.ordinal, batch))
+            let batch = try await transformer.transform(item.input, pipeline, given, isDry: item.isDry)
+            transformed.append(
+                ReplayedBatch(
+                    ordinal: item.ordinal, batchID: item.input.batchID, batch: batch, outputs: pipeline.outputs))
         }
         let (batches, isFirst) = (transformed, group.contains(where: \.isFirst))
-        let rebuilds = group[0].rebuilds
-        let (nothing, workspaceID) = (try Zstd.compress([]), group[0].input.workspaceID)
+        let left = group.filter { records[$0.ordinal] == nil }.map(\.ordinal)
+        let job = kind.storeJob(rebuilds: group[0].rebuilds)
+        let (nothing, input, isDry) = (try Zstd.compress([]), group[0].input, group[0].isDry)
         try await lease.transaction(settling: []) { connection in
+            if !left.isEmpty { try await connection.execute(LeaveBatches(run: run, ordinals: left)) }
+            if isDry {
+                let dry = DryReplay(run: run, workspaceID: input.workspaceID, pipelineID: input.pipelineID)
+                if !batches.isEmpty { try await dry.compare(batches, emptyBody: nothing, connection) }
+                let ended = try await connection.query(AdvanceRuns(runs: [run])).first ?? []
+                guard ended.isEmpty else { throw RunEnded() }
+                return
+            }
             let mark = MarkTransformed(run: run, ordinals: batches.map(\.ordinal))
             guard try await connection.execute(mark) == batches.count else {
-                throw JobFailure(
-                    code: "overtaken", message: "a batch was transformed meanwhile", retryAfter: .milliseconds(50))
+                throw Self.overtaken
             }
-            let count = batches.reduce(0) { $0 + $1.batch.outputs.count }
-            let ids = try await connection.query(NextChunkIDs(count: Int32(count)))
-            let chunks = Self.replacements(batches, of: run, ids, rebuilds: rebuilds, emptyBody: nothing)
-            let jobs = EnqueueReplacements(workspaceID: workspaceID, chunks: chunks, rebuilds: rebuilds)
-            try await connection.run(chunks + [jobs])
-            // Only the first ones lock the run: what matters is asked again where rows are replaced.
-            if isFirst { _ = try await connection.query(AdvanceRuns(runs: [run])) }
+            if !batches.isEmpty {
+                let count = batches.reduce(0) { $0 + $1.batch.outputs.count }
+                let ids = try await connection.query(NextChunkIDs(count: Int32(count)))
+                let chunks = Self.replacements(batches, of: run, ids, emptyBody: nothing)
+                let work = EnqueueReplacements(workspaceID: input.workspaceID, kind: job, chunks: chunks)
+                try await connection.run(chunks + [work])
+            }
+            // Only the first ones, and what may be the last, lock the run: what matters is asked again where rows are
+            // stored.
+            if isFirst || !left.isEmpty { _ = try await connection.query(AdvanceRuns(runs: [run])) }
         }
-        wakeup.notify("store")
+        wakeup.notify(isDry ? "transform" : "store")
         metrics.transformed(batches.map(\.batch))
     }
 
+    static let overtaken = JobFailure(
+        code: "overtaken", message: "a batch was transformed meanwhile", retryAfter: .milliseconds(50))
+
     private static func replacements(
-        _ batches: [(ordinal: Int32, batch: TransformedBatch)], of run: Int64, _ ids: [Int64],
-        rebuilds: Bool, emptyBody: [UInt8]
+        _ batches: [ReplayedBatch], of run: Int64, _ ids: [Int64], emptyBody: [UInt8]
     ) -> [InsertReplacement] {
-        let outputs = batches.flatMap { ordinal, batch in
-            batch.outputs.map { output in
-                (ordinal, output, batch.quarantined.filter { $0.output == output.application.output })
+        let outputs = batches.flatMap { given in
+            given.batch.outputs.map { output in
+                let faults = given.batch.quarantined.filter { $0.output == output.application.output }
+                return (given.ordinal, output, faults, given.batch.chosen)
             }
         }
         return zip(ids, outputs).map { id, entry in
             InsertReplacement(
-                id: id, run: run, ordinal: entry.0, mode: rebuilds ? entry.1.chunk?.mode : nil, output: entry.1,
-                faults: entry.2, emptyBody: emptyBody)
+                id: id, run: run, ordinal: entry.0, output: entry.1, faults: entry.2, tried: entry.3,
+                emptyBody: emptyBody)
         }
     }
 }
 
-/// What a replay's job is about: batches of a run, by their ordinals. They are the items of the run's job array; a job
-/// that store sends back has them in its arguments, as `first` and `count`.
+/// What a replay's job is about: batches of a run, by their ordinals, `first` and `count`.
 struct ReplayArguments: Sendable {
     static let invalid = JobFailure(
         code: "invalid_arguments", message: "no run is named, or no batches of it", isPermanent: true)
@@ -146,10 +163,6 @@ struct ReplayArguments: Sendable {
     init?(_ job: Job) {
         guard let value = try? JSONValue.parse(job.arguments), let run = value["run"]?.int else { return nil }
         self.run = Int64(run)
-        if let items = job.items {
-            ordinals = items
-            return
-        }
         guard let first = value["first"]?.int.flatMap(Int32.init(exactly:)),
             let count = value["count"]?.int.flatMap(Int32.init(exactly:)), first >= 0, count >= 0,
             case (let end, false) = first.addingReportingOverflow(count)

@@ -15,9 +15,14 @@ extension RunStarter {
         guard let dataset = try await connection.query(find).first else {
             throw RunRefusal.notRebuilt("the dataset \(target.dataset) is not there")
         }
-        if let other = dataset.rebuiltBy { throw RunRefusal.overlap(run: other) }
-        try await connection.execute(ForgetRebuild(datasetID: dataset.id))
-        if dataset.hasTable { try await hold(dataset, connection) }
+        if !request.isDry {
+            if let other = dataset.rebuiltBy { throw RunRefusal.overlap(run: other) }
+            try await connection.execute(ForgetRebuild(datasetID: dataset.id))
+        }
+        if dataset.hasTable {
+            try await refuseStrangers(dataset, connection)
+            if !request.isDry { try await hold(dataset, connection) }
+        }
         let parts = ChooseRebuildParts(
             run: run, datasetID: dataset.id, pipelineID: pipeline.id, version: pipeline.version,
             sourceID: pipeline.sourceID, batches: request.batches)
@@ -29,22 +34,30 @@ extension RunStarter {
         else {
             throw RunRefusal.noPipeline
         }
+        if !request.isDry, let other = chosen.overlap { throw RunRefusal.overlap(run: other) }
         try Self.check(chosen, pipeline, target)
         let job: Int64? =
             chosen.parts > 0
             ? try await connection.query(
-                EnqueueReplay(run: run, pipelineID: pipeline.id, batches: Int32(chosen.parts))
+                EnqueueReplay(
+                    run: run, pipelineID: pipeline.id, batches: Int32(chosen.parts), parallel: request.parallel)
             ).first : nil
         try await connection.execute(
             InsertRun(
                 id: run, pipelineID: pipeline.id, version: pipeline.version, request: request.json.serialized(),
                 schedule: request.schedule?.serialized(), batches: Int32(chosen.parts + 1), skipped: 0, job: job,
-                timeout: request.timeout?.wholeSeconds))
-        try await connection.execute(
-            InsertRebuild(run: run, datasetID: dataset.id, mode: target.mode.rawValue, ordinal: Int32(chosen.parts)))
+                timeout: request.timeout?.wholeSeconds, parallel: request.parallel,
+                isDry: request.isDry, compares: request.isDry))
+        let last = Int32(chosen.parts)
+        if request.isDry {
+            try await connection.execute(InsertComparison(run: run, ordinal: last))
+        } else {
+            try await connection.execute(
+                InsertRebuild(run: run, datasetID: dataset.id, mode: target.mode.rawValue, ordinal: last))
+        }
     }
 
-    private func hold(_ dataset: RebuiltDataset, _ connection: PostgresConnection) async throws {
+    private func refuseStrangers(_ dataset: RebuiltDataset, _ connection: PostgresConnection) async throws {
         let strangers: PostgresQuery = """
             select t._batch from \(identifier: dataset.schema, dataset.name) t
             where not exists (select from millrace.application a
@@ -56,6 +69,9 @@ extension RunStarter {
             throw RunRefusal.notRebuilt(
                 "the dataset has rows of batch \(batch), of which the ledger does not know: they would be lost")
         }
+    }
+
+    private func hold(_ dataset: RebuiltDataset, _ connection: PostgresConnection) async throws {
         try await connection.query("set local lock_timeout = '5s'")
         do {
             try await connection.query("lock table \(identifier: dataset.schema, dataset.name) in share mode")

@@ -16,6 +16,10 @@ struct ReplayRequest: Sendable {
     var schedule: JSONValue?
     /// Nil: it may take as long as it likes.
     var timeout: Duration?
+    /// How many of its jobs may be under way at a time in each queue.
+    var parallel = RunStarter.defaultParallel
+    /// The run says what it would change, and changes nothing.
+    var isDry = false
     /// Batches whose raw bytes have expired are left out and counted, not refused.
     var skipsExpired = false
 }
@@ -43,6 +47,9 @@ enum RunRefusal: Error, Sendable {
 struct RunStarter: Sendable {
     /// Batches of one run.
     static let batchLimit: Int64 = 1_000_000
+    /// Jobs of one run at a time.
+    static let parallels = 1...64
+    static let defaultParallel: Int32 = 8
 
     /// Makes a run of a pipeline at its current version. After the commit, queue `transform` is to be notified.
     ///
@@ -70,7 +77,7 @@ struct RunStarter: Sendable {
         if !request.skipsExpired, chosen.expired > 0 {
             throw RunRefusal.rawExpired(chosen.firstExpired, count: chosen.expired)
         }
-        if let other = try await connection.query(FindOverlap(run: run, pipelineID: pipelineID)).first {
+        if !request.isDry, let other = try await connection.query(FindOverlap(run: run, pipelineID: pipelineID)).first {
             throw RunRefusal.overlap(run: other)
         }
         let merged = FindMergedMode(run: run, pipelineID: pipelineID)
@@ -82,14 +89,16 @@ struct RunStarter: Sendable {
         }
         var job: Int64?
         if chosen.count > 0 {
-            let work = EnqueueReplay(run: run, pipelineID: pipelineID, batches: Int32(chosen.count))
+            let work = EnqueueReplay(
+                run: run, pipelineID: pipelineID, batches: Int32(chosen.count), parallel: request.parallel)
             job = try await connection.query(work).first
         }
         try await connection.execute(
             InsertRun(
                 id: run, pipelineID: pipelineID, version: pipeline.version, request: request.json.serialized(),
                 schedule: request.schedule?.serialized(), batches: Int32(chosen.count),
-                skipped: Int32(chosen.expired), job: job, timeout: request.timeout?.wholeSeconds))
+                skipped: Int32(chosen.expired), job: job, timeout: request.timeout?.wholeSeconds,
+                parallel: request.parallel, isDry: request.isDry))
         return run
     }
 

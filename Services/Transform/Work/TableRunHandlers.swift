@@ -223,11 +223,10 @@ struct TableSliceHandler: JobHandler {
                 throw JobFailure(
                     code: "overtaken", message: "a slice was read meanwhile", retryAfter: .milliseconds(50))
             }
-            let mode = output.chunk?.mode
             try await connection.execute(
                 InsertReplacement(
-                    id: chunk, run: run.id, ordinal: slice.ordinal, mode: mode?.merges == true ? mode : nil,
-                    output: output, faults: batch.quarantined, emptyBody: nothing))
+                    id: chunk, run: run.id, ordinal: slice.ordinal, output: output, faults: batch.quarantined,
+                    tried: nil, emptyBody: nothing))
             let ended = try await connection.query(AdvanceRuns(runs: [run.id])).first ?? []
             guard ended.isEmpty else {
                 throw JobFailure(code: "ended", message: "the run has ended", retryAfter: .milliseconds(50))

@@ -1,0 +1,63 @@
+import Postgres
+import Records
+
+/// A quarantined record that is tried again.
+struct FailedRecord: Sendable {
+    var ordinal: Int32
+    var raw: [UInt8]
+}
+
+/// The records of a batch that a run of kind `heal` tries: those of its pipeline that are quarantined for its dataset,
+/// with one of its codes where it names any, and whose bytes are whole. By their ordinals.
+struct FindFailedRecords: PostgresStatement {
+    static let sql = """
+        select distinct on (q.row) q.row, q.raw
+        from millrace.run r
+        join millrace.dataset d on d.workspace_id = r.workspace_id and d.name = r.request ->> 'dataset'
+        join landing.quarantine q on q.batch_id = $2 and q.pipeline_id = r.pipeline_id and q.dataset_id = d.id
+        cross join lateral (
+            select array_agg(c) as codes from jsonb_array_elements_text(r.request -> 'codes') c
+        ) wanted
+        where r.id = $1 and landing.is_whole(q.stage, q.errors, octet_length(q.raw))
+            and landing.has_code(q.errors, wanted.codes)
+        order by q.row, q.output
+        """
+    var run: Int64
+    var batchID: Int64
+
+    var parameters: [PostgresValue] { [.int8(run), .int8(batchID)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> FailedRecord {
+        FailedRecord(ordinal: try row.int4(0), raw: try row.bytes(1))
+    }
+}
+
+/// Ends work on batches of a run of which nothing is left to heal.
+struct LeaveBatches: PostgresStatement {
+    static let sql = """
+        update millrace.run_batch set state = 'superseded', error = null, dead_letter = null
+        where run = $1 and ordinal = any($2) and state in ('queued', 'dead')
+        """
+    var run: Int64
+    var ordinals: [Int32]
+
+    var parameters: [PostgresValue] { [.int8(run), .int4Array(ordinals)] }
+}
+
+/// How a batch's records are written.
+struct FindBatchFormat: PostgresStatement {
+    static let sql = "select format from millrace.batch where id = $1"
+    var batchID: Int64
+
+    var parameters: [PostgresValue] { [.int8(batchID)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> RecordFormat {
+        switch try row.text(0) {
+        case "ndjson": .ndjson
+        case "json": .json
+        case "csv": .csv
+        case "text": .text
+        default: throw PostgresError(.decode, "a batch's format is not known here", doing: "find a batch's format")
+        }
+    }
+}

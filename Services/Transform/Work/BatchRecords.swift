@@ -1,0 +1,25 @@
+import Records
+
+/// Records of a batch that are run through a pipeline: all of them, or some that keep their ordinals.
+struct BatchRecords: Sendable {
+    var frame: BatchFrame
+    /// Of each record in the frame its ordinal in the batch, ascending; nil where the frame is the whole batch.
+    var ordinals: [Int32]?
+
+    /// The rows, and the faults of records that are none, by the ordinals in the batch.
+    func decode() throws -> (batch: RecordBatch, faults: [RowFault]) {
+        var (batch, faults) = try RecordDecoder().decode(frame)
+        if let ordinals {
+            batch.rows = batch.rows.map { ordinals[Int($0)] }
+            for place in faults.indices { faults[place].row = ordinals[Int(faults[place].row)] }
+        }
+        return (batch, faults)
+    }
+
+    /// Gives the bytes of records by their ordinals in the batch.
+    var bytes: (Int32) -> [UInt8] {
+        let offsets = frame.offsets()
+        let places = ordinals.map { Dictionary(uniqueKeysWithValues: zip($0, $0.indices)) }
+        return { ordinal in Array(frame.record(places?[ordinal] ?? Int(ordinal), offsets: offsets)) }
+    }
+}
