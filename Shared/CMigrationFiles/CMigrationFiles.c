@@ -81,6 +81,10 @@ static const uint8_t endpoints_0021[] = {
 #embed "../Migrations/SQL/0021_endpoints.sql"
 };
 
+static const uint8_t queue_cancel_0022[] = {
+#embed "../Migrations/SQL/0022_queue_cancel.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -102,6 +106,7 @@ static const struct millrace_migration_file files[] = {
     {"0019_dry_runs.sql", dry_runs_0019, sizeof dry_runs_0019},
     {"0020_column_names.sql", column_names_0020, sizeof column_names_0020},
     {"0021_endpoints.sql", endpoints_0021, sizeof endpoints_0021},
+    {"0022_queue_cancel.sql", queue_cancel_0022, sizeof queue_cancel_0022},
 };
 
 size_t millrace_migration_count(void) {

@@ -72,6 +72,33 @@ struct OperatorTests {
         }
     }
 
+    @Test("A redriven job is cancelled while it is ready, although the lease that buried it is still there")
+    func cancelsRedrivenReady() async throws {
+        try await withPool { pool in
+            let ids = try await pool.enqueue(2)
+            let inspector = QueueInspector(pool: pool)
+            let (buried, over) = (ShutdownSignal(), ShutdownSignal())
+            let handler = ClosureHandler { jobs, lease in
+                await lease.fail(jobs[0], JobFailure(code: "bad", message: "for good", isPermanent: true))
+                buried.request()
+                await over.requested()
+                try await lease.settle([jobs[1]])
+            }
+            try await pool.withWorker(handler) {
+                await buried.requested()
+                #expect(try await inspector.setPaused("transform", true))
+                #expect(try await inspector.redrive("transform") == [ids[0]])
+                #expect(try await inspector.job(ids[0])?.state == .ready)
+                #expect(try await inspector.cancel(ids[0]) == .cancelled)
+                over.request()
+                try await pool.wait(until: "SELECT count(*) FROM queue.lease", is: 0)
+            }
+            #expect(try await pool.int("SELECT count(*) FROM queue.ready") == 0)
+            #expect(try await inspector.job(ids[0])?.state == .cancelled)
+            #expect(try await inspector.outcomes(of: ids[0]).map(\.state).sorted() == ["cancelled", "dead"])
+        }
+    }
+
     @Test("The handler of a cancelled job is told within a second, by the cancellation of its task")
     func tellsHandler() async throws {
         try await withPool { pool in

@@ -74,7 +74,7 @@ struct SchemaChangeTests {
     func undeclared() async throws {
         let database = try await StoreDatabase.make()
         try await database.withPool(size: 6) { pool in
-            let client = StoreClient(pool)
+            let client = try StoreClient(pool)
             let definition: JSONValue = [
                 "columns": [
                     ["name": "id", "type": "int8"], ["name": "name", "type": "text", "nullable": false],
