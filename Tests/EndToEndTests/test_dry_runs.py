@@ -155,7 +155,7 @@ class DryRuns(unittest.TestCase):
     MENDED = [{"derive": {"n": "replace(n::text, 'kg', '')"}}, {"cast": {"n": "int8"}}]
     SECOND = [*MENDED, {"filter": "id % 5 <> 0"},
               {"derive": {"name": "case when seq < 50 then upper(name || 'x') else name end", "fresh": "seq / 10",
-                         "nth": "id", "present": "seq", "place": "id + seq"}}]
+                         "nth": "id", "present": "seq", "place": "id::int8 + seq"}}]
 
     def test_a_replay_of_rows_that_are_appended(self):
         self.pipeline(self.FIRST)

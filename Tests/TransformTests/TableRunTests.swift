@@ -194,7 +194,7 @@ struct TableRunTests {
             ])
             let run = try await fixture.startTable(pipeline)
             try await fixture.work(limits: Self.small) {
-                try await fixture.pool.wait(until: Self.released, is: 1)
+                try await fixture.pool.wait(until: Self.released, is: 1, within: .seconds(120))
             }
             try await fixture.collect(run)
             let counts = try await fixture.pool.texts(
@@ -238,7 +238,7 @@ struct TableRunTests {
             let pipeline = try await fixture.putCopies(Self.steps)
             let run = try await fixture.startTable(pipeline)
             try await fixture.work(limits: TableRunLimits(sliceBytes: 1 << 30, slices: 10, readBytes: 20_000)) {
-                try await fixture.pool.wait(until: Self.released, is: 1)
+                try await fixture.pool.wait(until: Self.released, is: 1, within: .seconds(120))
             }
             try await Self.expectWhole(fixture, run)
             #expect(try await fixture.pool.int("select max(read_bytes) from millrace.run_batch") < 20_000)
@@ -268,7 +268,7 @@ struct TableRunTests {
                 #expect(try await pool.int("select count(*) from queue.job where kind = 'run.load'") == 0)
                 try await pool.run("drop trigger refuse on landing.chunk")
                 try await pool.run("select queue.redrive('transform', null, 10)")
-                try await pool.wait(until: Self.released, is: 1)
+                try await pool.wait(until: Self.released, is: 1, within: .seconds(120))
             }
             try await Self.expectWhole(fixture, run)
             #expect(try await pool.int("select epoch from millrace.run") == 0)
@@ -299,7 +299,7 @@ struct TableRunTests {
                 try await pool.run("drop trigger refuse on landing.chunk")
                 // Where its job was given up by then.
                 try await pool.run("select queue.redrive('transform', null, 10)")
-                try await pool.wait(until: Self.released, is: 1)
+                try await pool.wait(until: Self.released, is: 1, within: .seconds(120))
             }
             try await Self.expectWhole(fixture, run)
         }

@@ -8,7 +8,6 @@ extension StoreRoutes {
             "wait", .query, "How long to wait for the outcome, at most 60 s.", schema: Schema.duration)
         let dryRun = Operation.Parameter(
             "dry_run", .query, "Only say what would change.", schema: Schema.boolean)
-        let link = { (id: String) in Operation.Link(id, [("id", "$response.body#/run")]) }
         return Route(
             .post, "/v1/datasets/{name}/quarantine/replay", scope: "pipelines:write",
             operation: Operation(
@@ -38,8 +37,7 @@ extension StoreRoutes {
                         ]),
                     .init(
                         .accepted, "The runs are made.",
-                        [.json(schema: DatasetSchemas.healing, example: ["run": "3", "runs": ["3"]])],
-                        links: ["getRun", "cancelRun"].map(link)),
+                        [.json(schema: DatasetSchemas.healing, example: ["run": "3", "runs": ["3"]])]),
                 ],
                 problems: [
                     .notFound, .invalidName, .invalidParameter, .invalidRequest, .unknownField, .invalidJSON,

@@ -81,8 +81,8 @@ return in_codes is null
     or exists (select from jsonb_array_elements(in_errors) e where e ->> 'code' = any(in_codes));
 
 -- Makes a run of kind `heal` for each active pipeline that has quarantined records of a dataset, over the batches in
--- which these are: those whose outputs are all stored, but for slices of tables, a million at most. Null for in_pipeline, in_batches, in_codes:
--- all.
+-- which these are: those whose outputs are all stored, but for slices of tables, a million at most. Null for
+-- in_pipeline, in_batches, in_codes: all.
 -- Where a run is going on over one of the batches for the pipeline, its own or one that rebuilds a dataset, that run
 -- comes back as `overlap`, and the transaction is to be rolled back; dry runs are in nobody's way. Locks the pipelines,
 -- in the order of their ids, against changes and other runs, and after them the dataset against rebuilds.
