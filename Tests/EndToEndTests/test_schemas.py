@@ -281,10 +281,11 @@ class Schemas(unittest.TestCase):
 
         return stop
 
-    def wait_stored(self, count):
+    def wait_stored(self, count, version=None):
         deadline = time.monotonic() + 60
+        by = "" if version is None else f" and a.version = {version}"
         while platform.sql(f"select (coalesce(sum(stored + quarantined), 0) >= {count}) from millrace.application a "
-                           f"join millrace.source s on s.id = a.source_id where s.name = '{self.name}'") != "t":
+                           f"join millrace.source s on s.id = a.source_id where s.name = '{self.name}'{by}") != "t":
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.02)
 
@@ -302,9 +303,9 @@ class Schemas(unittest.TestCase):
         put(versions[0])
         stop = self.stream(lambda n: {"n": n, "ip": f"10.0.0.{n % 256}"})
         for number, steps in enumerate(versions[1:], 1):
-            self.wait_stored(number * 400)
+            self.wait_stored(400, version=number)
             put(steps)
-        self.wait_stored(len(versions) * 400)
+        self.wait_stored(400, version=len(versions))
         receipts = stop()
         sent = [n for batch in receipts.values() for n in batch]
         for receipt, batch in receipts.items():
