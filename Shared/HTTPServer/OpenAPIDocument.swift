@@ -59,7 +59,9 @@ public enum OpenAPIDocument {
         let parameters = parameters(route)
         if !parameters.isEmpty { object["parameters"] = .array(parameters) }
         if !operation.requestBody.isEmpty {
-            object["requestBody"] = ["required": true, "content": content(operation.requestBody)]
+            object["requestBody"] = [
+                "required": .bool(!operation.bodyIsOptional), "content": content(operation.requestBody),
+            ]
         }
         object["responses"] = .object(responses(route))
         object["security"] = route.scope == nil ? [] : [["key": []]]

@@ -109,13 +109,15 @@ public struct Operation: Sendable {
     public let tag: String?
     public let parameters: [Parameter]
     public let requestBody: [Content]
+    /// Whether a request may come without a body.
+    public let bodyIsOptional: Bool
     public let answers: [Answer]
     /// The codes its own work answers with; those of authentication and HTTP are added to the document.
     public let problems: [ProblemCode]
 
     public init(
         id: String, summary: String, description: String? = nil, tag: String? = nil, parameters: [Parameter] = [],
-        requestBody: [Content] = [], answers: [Answer], problems: [ProblemCode] = []
+        requestBody: [Content] = [], bodyIsOptional: Bool = false, answers: [Answer], problems: [ProblemCode] = []
     ) {
         self.id = id
         self.summary = summary
@@ -123,6 +125,7 @@ public struct Operation: Sendable {
         self.tag = tag
         self.parameters = parameters
         self.requestBody = requestBody
+        self.bodyIsOptional = bodyIsOptional
         self.answers = answers
         self.problems = problems
     }

@@ -38,6 +38,9 @@ REFUSALS = {
 FAULTS = {
     "invalid_parameter": [
         "timeout: goes with wait=stored",
+        "timeout: expected at least 1s",
+        "timeout: expected at most 30d",
+        "wait: expected at most 1m",
         "there is no column",  # columns= and order= name those of one dataset
         "names a column twice",
         "names no column",
@@ -50,6 +53,7 @@ FAULTS = {
         "timezone: there is no time zone",
         "start.pipeline: there is no pipeline",
         "start.window: must be 1m to 3650d",
+        "start.action: the pipeline",  # whether that reads a source or a dataset
     ],
     "invalid_dataset": [
         "not among the columns",
@@ -66,6 +70,8 @@ FAULTS = {
         "timeout: expected more than 0",  # 5e-324 s are none
         "timeout: must be 1s to 30d",
         "to: must be after from",
+        "from: expected a time such as",  # years and offsets that PostgreSQL does not have
+        "to: expected a time such as",
         "there is no such batch of the source",
         "expected a batch's id",  # beyond 64 bits
     ],

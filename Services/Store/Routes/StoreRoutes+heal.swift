@@ -27,6 +27,7 @@ extension StoreRoutes {
                     """,
                 tag: "runs", parameters: [Self.name, wait, dryRun],
                 requestBody: [.json(schema: DatasetSchemas.heal, example: ["codes": ["invalid_cast"]])],
+                bodyIsOptional: true,
                 answers: [
                     .init(
                         .ok, "The outcome.",
