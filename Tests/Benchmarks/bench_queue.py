@@ -1,10 +1,10 @@
 """The queue beside its peers, on one private durable server, in one run, alternating.
 
 Ours is the library itself (Tests/Benchmarks/Queue: real workers with a handler that does nothing); pgqueuer and
-procrastinate are their own workers; pgmq, which is SQL, is driven by pgbench. Each in bulk, by claims of a size at
-which it is fast (pgmq and pgqueuer do more at 1,000 than at 100), and at one job a claim. BENCH_ROUNDS (2), BENCH_SCALE
-(1.0: of the numbers of jobs), BENCH_SNAPSHOT_SECONDS (60; 600 for the full length), BENCH_IDLE_SECONDS (60), BENCH_ONLY
-(names of figures, by spaces).
+procrastinate are their own workers; pgmq, which is SQL, is driven by pgbench. Each in bulk, pgmq and pgqueuer by claims
+of 100, and of 1,000, at which they do more; and at one job a claim. BENCH_ROUNDS (2), BENCH_SCALE (1.0: of the numbers
+of jobs), BENCH_SNAPSHOT_SECONDS (60; 600 for the full length), BENCH_IDLE_SECONDS (60), BENCH_ONLY (names of figures,
+by spaces).
 """
 
 import os
@@ -31,7 +31,7 @@ def scaled(jobs, batch):
 
 class Pgmq:
     name = "pgmq"
-    bulk_claim = 1_000
+    bulk_claims = (100, 1_000)
     jobs = {"bulk": 200_000, "single": 12_000}
     batch = 10_000
     script = """\
@@ -53,8 +53,7 @@ select count(*) from pgmq.delete('bench', :ids::int8[]);
         clients = 2 if batch > 1 else CLIENTS
         return self.cluster.pgbench(self.database, script, clients, jobs // batch // clients, n=batch) * batch
 
-    def settle(self, jobs, kind):
-        claim = self.bulk_claim if kind == "bulk" else 1
+    def settle(self, jobs, claim):
         rate = self.cluster.pgbench(self.database, self.script, CLIENTS, jobs // claim // CLIENTS, n=claim) * claim
         left = int(self.cluster.sql("select count(*) from pgmq.q_bench", self.database))
         assert left == 0, f"{left} of {jobs} left"
@@ -76,22 +75,21 @@ class ByClient:
         line = peer(self, "enqueue", jobs=jobs, batch=batch, clients=clients).finish(300)
         return line["jobs"] / line["seconds"]
 
-    def settle(self, jobs, kind):
-        claim = self.bulk_claim if kind == "bulk" else 1
+    def settle(self, jobs, claim):
         workers = [peer(self, "work", claim=claim, managers=CLIENTS // 2) for _ in range(2)]
         return run_until(workers, jobs)[0]
 
 
 class PgQueuer(ByClient):
     name = "pgqueuer"
-    bulk_claim = 1_000
+    bulk_claims = (100, 1_000)
     jobs = {"bulk": 40_000, "single": 4_000}
     batch = 10_000
 
 
 class Procrastinate(ByClient):
     name = "procrastinate"
-    bulk_claim = 20
+    bulk_claims = (20,)
     jobs = {"bulk": 3_000, "single": 2_000}
     batch = 1_000
 
@@ -105,17 +103,16 @@ def rates(cluster, systems):
     """{(figure, system): [a rate each round]}, with the bytes of WAL a job beside them."""
     found = {}
 
-    def note(name, system, value):
-        found.setdefault((name, system.name), []).append(value)
+    def note(name, system, value, claim=None):
+        found.setdefault((name, system.name) + ((claim,) if claim else ()), []).append(value)
         say(f"  {name} {system.name}: {value:,.0f}")
 
     for number in range(ROUNDS):
         say(f" round {number + 1} of {ROUNDS}")
         for kind in ("bulk", "single"):
-            for system in systems:
-                jobs = scaled(system.jobs[kind], max(system.batch, system.bulk_claim * CLIENTS))
-                if kind == "single":
-                    jobs = scaled(system.jobs[kind], CLIENTS)
+            for system, claim in ((system, claim) for system in systems
+                                  for claim in (system.bulk_claims if kind == "bulk" else (1,))):
+                jobs = scaled(system.jobs[kind], max(system.batch if kind == "bulk" else 1, claim * CLIENTS))
                 system.prepare()
                 cluster.settle_down()
                 before = cluster.wal()
@@ -124,7 +121,7 @@ def rates(cluster, systems):
                 cluster.sql("analyze", system.database)
                 cluster.settle_down()
                 between = cluster.wal()
-                note(f"settle_{kind}", system, system.settle(jobs, kind))
+                note(f"settle_{kind}", system, system.settle(jobs, claim), claim)
                 settled = cluster.wal()
                 note(f"wal_{kind}", system, (enqueued - before + settled - between) / jobs)
                 cluster.drop(system.database)
@@ -133,15 +130,19 @@ def rates(cluster, systems):
 
 def compare(found, systems):
     ours, peers = systems[0], systems[1:]
-    for name in ("settle_bulk", "settle_single", "enqueue_bulk", "enqueue_single"):
+    for kind in ("bulk", "single"):
+        claims = (1,) if kind == "single" else ours.bulk_claims
+        rate = found[f"settle_{kind}", ours.name, claims[0]]
+        for system in peers:
+            for claim in (1,) if kind == "single" else system.bulk_claims:
+                theirs = found[f"settle_{kind}", system.name, claim]
+                figure(bench=f"settle_{kind}", rate=round(rate), peer=system.name, peer_rate=round(theirs),
+                       ratio=rate / theirs, claim=claims[0], peer_claim=claim)
+    for name in ("enqueue_bulk", "enqueue_single"):
         rate = found[name, ours.name]
         for system in peers:
             theirs = found[name, system.name]
-            sizes = {}
-            if name == "settle_bulk":
-                sizes = {"claim": ours.bulk_claim, "peer_claim": system.bulk_claim}
-            elif name == "enqueue_bulk":
-                sizes = {"batch": ours.batch, "peer_batch": system.batch}
+            sizes = {"batch": ours.batch, "peer_batch": system.batch} if name == "enqueue_bulk" else {}
             figure(bench=name, rate=round(rate), peer=system.name, peer_rate=round(theirs), ratio=rate / theirs,
                    **sizes)
     for kind in ("bulk", "single"):
@@ -153,7 +154,7 @@ def compare(found, systems):
 
 def sql_limit(cluster, ours):
     """The same claim and settle without a worker: what the statements alone allow."""
-    claims, claim = scaled(200, CLIENTS), ours.bulk_claim
+    claims, claim = scaled(200, CLIENTS), ours.bulk_claims[0]
     jobs = claims * claim
     ours.prepare()
     ours.enqueue(-(-jobs // ours.batch) * ours.batch, ours.batch)
@@ -200,7 +201,7 @@ def arrays(cluster, ours):
         for items in (1_000, 10_000, 100_000):
             ours.prepare()
             cluster.settle_down()
-            line = ours.process("array", items=items, total=total, claim=ours.bulk_claim).finish(300)
+            line = ours.process("array", items=items, total=total, claim=ours.bulk_claims[0]).finish(300)
             say(f"  array of {items}: {line}")
             costs.setdefault(items, []).append(line)
             cluster.drop(ours.database)
@@ -268,7 +269,7 @@ def main():
             found = rates(cluster, systems)
             compare(found, systems)
             # What is enqueued and settled at the same time, by the same two cores.
-            peak = 1 / (1 / found["enqueue_bulk", ours.name] + 1 / found["settle_bulk", ours.name])
+            peak = 1 / (1 / found["enqueue_bulk", ours.name] + 1 / found["settle_bulk", ours.name, ours.bulk_claims[0]])
         if "sql" in wanted:
             sql_limit(cluster, ours)
         if "pickup" in wanted:

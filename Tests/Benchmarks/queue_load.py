@@ -14,12 +14,12 @@ CLIENTS = 4
 
 class Ours:
     name = "millrace"
-    bulk_claim = 2_000
+    bulk_claims = (2_000,)
     jobs = {"bulk": 600_000, "single": 12_000}
     batch = 10_000
     # A worker claims by one statement at a time: two keep two cores of PostgreSQL busy. One job at a time: as many
     # claimers as the others have clients.
-    bulk_workers = {"workers": 2, "slots": 2, "buffer": 1, "claim": bulk_claim, "interval": 100}
+    bulk_workers = {"workers": 2, "slots": 2, "buffer": 1, "claim": 2_000, "interval": 100}
     single_workers = {"workers": CLIENTS, "slots": 1, "buffer": 1, "claim": 1, "interval": 100}
 
     def __init__(self, cluster):
@@ -37,8 +37,8 @@ class Ours:
         line = self.process("enqueue", jobs=jobs, batch=batch, clients=2 if batch > 1 else CLIENTS).finish(300)
         return line["jobs"] / line["seconds"]
 
-    def settle(self, jobs, kind):
-        options = self.bulk_workers if kind == "bulk" else self.single_workers
+    def settle(self, jobs, claim):
+        options = self.single_workers if claim == 1 else {**self.bulk_workers, "claim": claim}
         rate, _ = run_until([self.process("work", **options)], jobs)
         settled = int(self.cluster.sql("select count(*) from queue.outcome", self.database))
         assert settled == jobs, f"{settled} of {jobs} settled"
