@@ -108,7 +108,8 @@ extension QueryServiceTests {
                 #expect(
                     paths == [
                         "/healthz", "/metrics", "/openapi.json", "/readyz", "/v1/endpoints",
-                        "/v1/endpoints/openapi.json", "/v1/endpoints/{name}", "/v1/endpoints/{name}/data", "/v1/query",
+                        "/v1/endpoints/openapi.json", "/v1/endpoints/{name}", "/v1/endpoints/{name}/data",
+                        "/v1/profiles/{dataset}", "/v1/query",
                     ])
                 #expect(try await server.get("/v1/query").status == 405)
             }

@@ -64,7 +64,10 @@ enum ProfileSchemas {
             Schema.array(
                 of: Schema.answer([
                     ("value", value), ("count", Schema.count),
-                    ("truncated", describe(Schema.boolean, "The value has more than 256 bytes; this is its beginning.")),
+                    (
+                        "truncated",
+                        describe(Schema.boolean, "The value has more than 256 bytes; this is its beginning.")
+                    ),
                 ]))
         ),
         (
