@@ -67,7 +67,7 @@ extension QueryServiceTests {
                     ),
                     (["sql": "select 1", "timeout": "61s"], 422, "invalid_request"),
                     (["sql": "select 1", "timeout": 0], 422, "invalid_request"),
-                    (["sql": "select 1", "limit": 1_000_001], 422, "invalid_request"),
+                    (["sql": "select 1", "limit": 10_000_001], 422, "invalid_request"),
                     (["sql": "select 1", "limit": -1], 422, "invalid_request"),
                     (["sql": "select 1", "params": ["a\u{0}b"]], 422, "invalid_request"),
                     (["sql": "select 1", "params": [[[1]]]], 422, "invalid_request"), ([], 422, "invalid_request"),

@@ -35,17 +35,7 @@ extension QueryServer {
 
     /// A dataset's profile; `query` is what stands behind the question mark.
     func profile(_ dataset: String, _ query: String = "", key: String = Self.key) async throws -> QueryClient.Answer {
-        let client = try QueryClient(port: port)
-        try await client.send(
-            """
-            GET /v1/profiles/\(dataset)?\(query) HTTP/1.1\r
-            Host: test\r
-            Authorization: Bearer \(key)\r
-            Connection: close\r
-            \r
-
-            """)
-        return try await client.answer()
+        try await get("/v1/profiles/\(dataset)?\(query)", key: key)
     }
 }
 
