@@ -108,19 +108,9 @@ struct QueryServer: Sendable {
         try await post(["sql": .string(sql), "params": params], target: target)
     }
 
-    func get(_ target: String, key: String? = nil) async throws -> QueryClient.Answer {
+    func get(_ target: String) async throws -> QueryClient.Answer {
         let client = try QueryClient(port: port)
-        let authorization = key.map { "Authorization: Bearer \($0)\r\n" } ?? ""
-        try await client.send("GET \(target) HTTP/1.1\r\nHost: test\r\n\(authorization)Connection: close\r\n\r\n")
-        return try await client.answer()
-    }
-
-    /// Puts a resource below `/v1`.
-    func put(_ resource: String, _ body: JSONValue) async throws -> QueryClient.Answer {
-        let client = try QueryClient(port: port)
-        let text = String(decoding: body.serialized(), as: UTF8.self)
-        try await client.send(
-            Self.request(text, target: "/v1/\(resource)").replacing("POST", with: "PUT", maxReplacements: 1))
+        try await client.send("GET \(target) HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
         return try await client.answer()
     }
 

@@ -103,11 +103,10 @@ class Answer:
             return False
         self.bytes += len(piece)
         # A mark may lie over the border of two pieces, and so may the chunks' own lines: those are taken out.
-        text = re.sub(rb"\r\n[0-9a-f]+\r\n", b"", self.kept + piece)
+        text = re.sub(rb"\r\n[1-9a-f][0-9a-f]*\r\n", b"", self.kept + piece)
         cut = max(0, len(text) - 64)
         self.rows += text.count(self.mark, 0, cut)
-        seam = text.rfind(self.mark, 0, cut)
-        self.kept = text[max(cut - len(self.mark) + 1, seam + 1 if seam >= 0 else 0):]
+        self.kept = text[max(0, cut - len(self.mark) + 1):]
         return True
 
     def finish(self):

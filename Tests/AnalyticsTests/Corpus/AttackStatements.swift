@@ -1,4 +1,5 @@
-/// What users' SQL must not do. Each is tried through `/v1/query` and as an endpoint's statement.
+/// What users' SQL must not do. Each is tried through `/v1/query`, as an endpoint's statement and
+/// as the value of a parameter.
 enum AttackStatements {
     static let refused = writing + sessions + files + neighbours + catalog + hidden
 

@@ -38,16 +38,16 @@ extension QueryServiceTests {
         private static func compare(_ sql: String, _ server: QueryServer) async throws {
             let expected = try await server.database.administer(
                 """
-                set search_path = ws_default; set timezone = 'UTC';
-                select coalesce(json_agg(to_json(q)), '[]') from (\(sql)\n) q
+                set statement_timeout = '20s'; set search_path = ws_default; set timezone = 'UTC';
+                select coalesce(json_agg(to_json(answered)), '[]') from (\(sql)\n) answered
                 """)
             let rows = try JSONValue.parse(expected.replacingOccurrences(of: "+00:00\"", with: "Z\""))
             let asked = try await server.post(["sql": .string(sql), "format": "ndjson"])
             #expect(asked.status == 200, "\(sql): \(asked.text)")
             #expect(try lines(asked) == rows, "\(sql)")
-            let put = try await server.put("endpoints/ordinary", ["sql": .string(sql)])
+            let put = try await server.put("ordinary", sql)
             #expect([200, 201].contains(put.status), "\(sql): \(put.text)")
-            let published = try await server.get("/v1/endpoints/ordinary/data?format=ndjson", key: QueryServer.key)
+            let published = try await server.data("ordinary", "?format=ndjson")
             #expect(published.body == asked.body, "\(sql): \(published.text.prefix(300))")
         }
 

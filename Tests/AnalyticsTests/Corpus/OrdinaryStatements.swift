@@ -147,8 +147,8 @@ extension OrdinaryStatements {
         select o.id, o.id / 2, t.depth + 1 from orders o join tree t on o.id / 2 = t.id where o.id > 1 and t.depth < 4)
         select depth, count(*) as n, min(id) as first from tree group by depth order by depth
 
-        with recursive walk (node) as (select 1 union select (node * 3) % 17 from walk) search depth first by node set
-        path select node from walk order by node
+        with recursive walk (node) as (select 1 union all select node * 2 + g from walk, generate_series(0, 1) g
+        where node < 8) search depth first by node set path select node from walk order by path
 
         with recursive walk (node) as (select 1 union all select (node * 2) % 5 from walk) cycle node set looped using
         path select node, looped from walk order by node, looped

@@ -35,7 +35,7 @@ extension QueryServer {
 
     /// A dataset's profile; `query` is what stands behind the question mark.
     func profile(_ dataset: String, _ query: String = "", key: String = Self.key) async throws -> QueryClient.Answer {
-        try await get("/v1/profiles/\(dataset)?\(query)", key: key)
+        try await send("GET", "/v1/profiles/\(dataset)?\(query)", key: key)
     }
 }
 
