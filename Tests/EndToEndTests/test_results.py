@@ -112,6 +112,7 @@ class Answer:
     def finish(self):
         while self.read():
             pass
+        self.socket.close()
         self.rows += self.kept.count(self.mark)
         return self.kept
 
