@@ -29,15 +29,17 @@ struct ColumnProfile: Sendable {
     let type: ColumnType
     let hash: ValueHash
     var nulls = 0
-    var frequent = FrequentValues()
+    var frequent: FrequentValues
     var extremes = Extremes.none
     var numbers: NumberFigures?
     var lengths: TextLengths?
 
-    init(_ name: String, _ type: ColumnType, seed: UInt64) {
+    /// `valueCount`: the most different values that are kept.
+    init(_ name: String, _ type: ColumnType, seed: UInt64, valueCount: Int) {
         self.name = name
         self.type = type
         hash = ValueHash(seed: seed)
+        frequent = FrequentValues(capacity: valueCount)
         numbers = NumberFigures(type)
         if type == .text || type == .jsonb { lengths = TextLengths() }
     }

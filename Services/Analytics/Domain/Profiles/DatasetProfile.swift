@@ -3,6 +3,9 @@ import Synchronization
 
 /// All figures of a dataset's columns, and how they were had.
 struct DatasetProfile: Sendable {
+    /// The most different values that are kept, of all columns together: 70 MB of the longest.
+    private static let valueCount = 256 * FrequentValues.usualCapacity
+
     var columns: [ColumnProfile]
     let isCorrelated: Bool
     /// Places in `columns` that the correlations are between.
@@ -13,7 +16,8 @@ struct DatasetProfile: Sendable {
 
     init(_ columns: [ProfiledColumn], correlated isCorrelated: Bool, seed: UInt64) {
         self.isCorrelated = isCorrelated
-        self.columns = columns.map { ColumnProfile($0.name, $0.type, seed: seed) }
+        let share = min(FrequentValues.usualCapacity, Self.valueCount / max(1, columns.count))
+        self.columns = columns.map { ColumnProfile($0.name, $0.type, seed: seed, valueCount: share) }
         let numeric = columns.indices.filter { [.int8, .float8, .numeric].contains(columns[$0].type) }
         correlated = isCorrelated ? Array(numeric.prefix(Correlations.maximumColumns)) : []
         leftOut = isCorrelated ? numeric.dropFirst(Correlations.maximumColumns).map { columns[$0].name } : []

@@ -1,6 +1,6 @@
 /// The values of a column that come most often, with their counts.
 ///
-/// Up to ``capacity`` different values are counted exactly. Beyond that half of them leave whenever there is no room,
+/// Up to `capacity` different values are counted exactly. Beyond that half of them leave whenever there is no room,
 /// their count with them (Misra and Gries, 1982; the batched form is that of Anderson and others, 2017): a count is
 /// then too low by at most ``error``, and no value that came more often than that is missing. Values with one hash are
 /// one value.
@@ -13,18 +13,29 @@ struct FrequentValues: Sendable {
         var count: Int
     }
 
-    static let capacity = 1024
+    static let usualCapacity = 1024
     static let longestValue = 256
-    private static let mask = 4 * capacity - 1
 
+    private let capacity: Int
+    /// Of the slots, a power of two and at least four times the capacity.
+    private let mask: Int
     /// Places of items by the low bits of their hash; -1 where there is none.
-    private var slots = [Int16](repeating: -1, count: mask + 1)
+    private var slots: [Int16]
     private var hashes: [UInt64] = []
     private(set) var items: [Item] = []
     private var bytes: [UInt8] = []
     /// How far each count may be too low.
     private(set) var error = 0
     private var sketch: DistinctSketch?
+
+    /// `capacity`: at most ``usualCapacity``.
+    init(capacity: Int) {
+        self.capacity = capacity
+        var size = 4
+        while size < 4 * capacity { size *= 2 }
+        mask = size - 1
+        slots = [Int16](repeating: -1, count: size)
+    }
 
     /// How many different values there were, and whether that is exact.
     var distinct: (count: Int, isExact: Bool) {
@@ -63,7 +74,7 @@ struct FrequentValues: Sendable {
     /// Counts a value that is known.
     private mutating func count(_ hash: UInt64) -> Bool {
         sketch?.add(hash)
-        var slot = Int(truncatingIfNeeded: hash) & Self.mask
+        var slot = Int(truncatingIfNeeded: hash) & mask
         while true {
             let place = Int(slots[slot])
             if place < 0 { return false }
@@ -71,12 +82,12 @@ struct FrequentValues: Sendable {
                 items[place].count += 1
                 return true
             }
-            slot = (slot + 1) & Self.mask
+            slot = (slot + 1) & mask
         }
     }
 
     private mutating func insert(_ hash: UInt64, _ item: Item) {
-        if items.count == Self.capacity {
+        if items.count == capacity {
             if sketch == nil {
                 var first = DistinctSketch()
                 for hash in hashes { first.add(hash) }
@@ -91,18 +102,18 @@ struct FrequentValues: Sendable {
     }
 
     private mutating func enter(_ hash: UInt64, at place: Int) {
-        var slot = Int(truncatingIfNeeded: hash) & Self.mask
-        while slots[slot] >= 0 { slot = (slot + 1) & Self.mask }
+        var slot = Int(truncatingIfNeeded: hash) & mask
+        while slots[slot] >= 0 { slot = (slot + 1) & mask }
         slots[slot] = Int16(truncatingIfNeeded: place)
     }
 
     /// Takes the median count from all items; those that have nothing left leave.
     private mutating func makeRoom() {
-        let taken = items.map(\.count).sorted()[Self.capacity / 2]
+        let taken = items.map(\.count).sorted()[capacity / 2]
         error += taken
         let hasBytes = !bytes.isEmpty
         let before = (hashes: hashes, items: items, bytes: bytes)
-        slots = [Int16](repeating: -1, count: Self.mask + 1)
+        slots = [Int16](repeating: -1, count: mask + 1)
         hashes.removeAll(keepingCapacity: true)
         items.removeAll(keepingCapacity: true)
         bytes.removeAll(keepingCapacity: true)
