@@ -75,7 +75,7 @@ def sales(platform):
     make_table(
         platform, "sales", "id int8 primary key, customer text, status int8, amount float8, at timestamptz, note text",
         f"""select g, 'customer ' || g % 5000, (g * 7919) % 9, round((random() * 1000)::numeric, 2),
-            timestamptz '2026-01-01Z' + g * interval '1 second', md5(g::text) from generate_series(1, {COUNT}) g""")
+            timestamptz '2026-01-01Z' + g * interval '1 second', md5(g::text) from generate_series(1::int8, {COUNT}) g""")
 
 
 def overhead(platform):
@@ -166,7 +166,7 @@ def profile(platform):
              ("t", "text", "'word ' || (g * {n}) % 20000"), ("s", "timestamptz", "now() - g * interval '{n} seconds'")]
     columns = [(f"{kind}{n}", type, text.format(n=n)) for n in range(1, 6) for kind, type, text in kinds]
     make_table(platform, "wide", ", ".join(f"{name} {type}" for name, type, _ in columns),
-               f"select {', '.join(text for *_, text in columns)} from generate_series(1, {COUNT}) g")
+               f"select {', '.join(text for *_, text in columns)} from generate_series(1::int8, {COUNT}) g")
     platform.sql("set role millrace; with d as (insert into millrace.dataset (workspace_id, name, table_created) "
                  "select id, 'wide', true from millrace.workspace where name = 'default' returning id) "
                  "insert into millrace.dataset_column (dataset_id, ordinal, name, type, state, since_version) values "
