@@ -75,7 +75,8 @@ def sales(platform):
     make_table(
         platform, "sales", "id int8 primary key, customer text, status int8, amount float8, at timestamptz, note text",
         f"""select g, 'customer ' || g % 5000, (g * 7919) % 9, round((random() * 1000)::numeric, 2),
-            timestamptz '2026-01-01Z' + g * interval '1 second', md5(g::text) from generate_series(1::int8, {COUNT}) g""")
+            timestamptz '2026-01-01Z' + g * interval '1 second', md5(g::text)
+        from generate_series(1::int8, {COUNT}) g""")
 
 
 def overhead(platform):
@@ -145,9 +146,9 @@ def wrk(platform, path):
 
 def cached(platform):
     platform.must("PUT", "/v1/endpoints/by_status", json.dumps({
-        "sql": "select status, count(*) as hits from sales where id < {{least:int8=1000}} group by status order by status",
+        "sql": "select status, count(*) as hits from sales where id < {{n:int8=1000}} group by status order by status",
         "cache_ttl": "1h"}))
-    path = "/v1/endpoints/by_status/data?least=5000"
+    path = "/v1/endpoints/by_status/data?n=5000"
     platform.must("GET", path)
     mine, theirs = [], []
     for number in range(ROUNDS):
@@ -161,7 +162,7 @@ def cached(platform):
 
 
 def profile(platform):
-    """20 columns, five of each kind; the statement has what one statement can have: no histogram, no frequent values."""
+    """20 columns, five of each kind. The statement has what one can have: no histogram, no frequent values."""
     kinds = [("i", "int8", "(g * 7919 + {n}) % 100000"), ("f", "float8", "random() * {n}"),
              ("t", "text", "'word ' || (g * {n}) % 20000"), ("s", "timestamptz", "now() - g * interval '{n} seconds'")]
     columns = [(f"{kind}{n}", type, text.format(n=n)) for n in range(1, 6) for kind, type, text in kinds]

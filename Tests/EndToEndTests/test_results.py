@@ -90,8 +90,9 @@ class Answer:
                            **({"limit": ROWS} if form == "json" else {})})
         self.socket = socket.create_connection(("127.0.0.1", platform.port_of("analytics")), timeout=120)
         self.socket.sendall(
-            f"POST /v1/query HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {platform.key}\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}".encode())
+            f"POST /v1/query HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {platform.key}\r\n"
+            f"Connection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body.encode())}\r\n\r\n"
+            f"{body}".encode())
         self.bytes = self.rows = 0
         self.kept = b""
         self.mark = {"json": b"\"it's ", "csv": b"it's ", "ndjson": b"\"word\":\"it's "}[form]

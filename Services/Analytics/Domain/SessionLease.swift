@@ -31,8 +31,8 @@ final class SessionLease: Sendable {
         try await connection.describe(PostgresQuery(unsafeText: sql), timeout: timeout)
     }
 
-    /// COPY … TO STDOUT of a statement of the service's own; `body` gets its pieces. Gives the number of rows. Errors are
-    /// the server's and those of `body`.
+    /// COPY … TO STDOUT of a statement of the service's own; `body` gets its pieces. Gives the number of rows. Errors
+    /// are the server's and those of `body`.
     func copyOut(
         _ statement: PostgresQuery, timeout: Duration, _ body: @Sendable ([UInt8]) async throws -> Void
     ) async throws -> Int {

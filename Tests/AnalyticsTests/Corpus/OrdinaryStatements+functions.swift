@@ -1,8 +1,8 @@
 extension OrdinaryStatements {
     static let functions = #"""
 
-        select upper(region) as u, initcap(customer) as i, length(note) as l, reverse(customer) as r from orders order by id
-        limit 10
+        select upper(region) as u, initcap(customer) as i, length(note) as l, reverse(customer) as r from orders order
+        by id limit 10
 
         select left(customer, 2) as l, right(customer, 2) as r, lpad(qty::text, 4, '0') as p, repeat('ab', 2) as x,
         concat_ws('-', region, customer, null, qty) as c from orders order by id limit 10
@@ -10,8 +10,8 @@ extension OrdinaryStatements {
         select split_part('a,b,c', ',', 2) as s, strpos('hello', 'l') as p, substr('hello', 2, 3) as x,
         substring('hello' from 2 for 2) as y, position('lo' in 'hello') as z, overlay('hello' placing 'XX' from 2) as o
 
-        select trim(both 'x' from 'xxaxx') as t, ltrim('  a') as l, btrim('xyay', 'xy') as b, translate('abc', 'ab', 'xy')
-        as tr, replace('aXbX', 'X', '-') as rp, chr(228) as c, ascii('ä') as a, md5('x') as m
+        select trim(both 'x' from 'xxaxx') as t, ltrim('  a') as l, btrim('xyay', 'xy') as b, translate('abc', 'ab',
+        'xy') as tr, replace('aXbX', 'X', '-') as rp, chr(228) as c, ascii('ä') as a, md5('x') as m
 
         select regexp_replace(customer, '[aeiou]', '*', 'g') as r, (regexp_match(customer, '^(.)(.)'))[2] as second
         from orders order by id limit 10
@@ -21,15 +21,16 @@ extension OrdinaryStatements {
 
         select m[1] as digits from regexp_matches('a1b22c333', '(\d+)', 'g') as m
 
-        select word, count(*) as n from orders, regexp_split_to_table(note, '\s+') as word group by word order by 2 desc, 1
+        select word, count(*) as n from orders, regexp_split_to_table(note, '\s+') as word group by word order by 2
+        desc, 1
 
         select id from orders where note ~* 'FRAGILE' and note !~ 'x{3}' order by id limit 10
 
         select id from orders where customer like '_d%' or customer ilike 'B%' or region similar to '(north|south)'
         order by id limit 10
 
-        select format('%s has %s', customer, qty) as f, quote_literal('it''s') as q, encode(sha256('a'::bytea), 'hex') as h
-        from orders order by id limit 3
+        select format('%s has %s', customer, qty) as f, quote_literal('it''s') as q, encode(sha256('a'::bytea), 'hex')
+        as h from orders order by id limit 3
 
         select to_char(at, 'YYYY-MM-DD HH24:MI') as t, to_char(amount, 'FM9990.00') as a, to_date('2026-02-03',
         'YYYY-MM-DD') as d, to_number('12,5', '99G9') as n from orders order by id limit 5
@@ -43,22 +44,22 @@ extension OrdinaryStatements {
         select at at time zone 'Europe/Berlin' as local, (at at time zone 'America/New_York')::date as day from orders
         order by id limit 5
 
-        select make_date(2024, 2, 29) + 1 as d, date '2026-01-31' + interval '1 month' as m, make_timestamptz(2026, 1, 2, 3,
-        4, 5.5, 'UTC') as t, isfinite(date 'infinity') as f, date_part('quarter', date '2026-08-01') as q
+        select make_date(2024, 2, 29) + 1 as d, date '2026-01-31' + interval '1 month' as m, make_timestamptz(2026, 1,
+        2, 3, 4, 5.5, 'UTC') as t, isfinite(date 'infinity') as f, date_part('quarter', date '2026-08-01') as q
 
         select (date '2026-01-01', interval '10 days') overlaps (date '2026-01-05', interval '1 day') as o
 
-        select d::date as day, count(o.id) as n from generate_series(timestamptz '2026-01-01Z', timestamptz '2026-01-14Z',
-        interval '1 day') as d left join orders o on o.day = d::date group by 1 order by 1
+        select d::date as day, count(o.id) as n from generate_series(timestamptz '2026-01-01Z', timestamptz
+        '2026-01-14Z', interval '1 day') as d left join orders o on o.day = d::date group by 1 order by 1
 
         select g as n, g * g as square from generate_series(1, 10, 3) as g
 
-        select current_date = now()::date as a, now() = transaction_timestamp() as b, current_timestamp is not null as c,
-        localtimestamp is not null as d, random() between 0 and 1 as e
+        select current_date = now()::date as a, now() = transaction_timestamp() as b, current_timestamp is not null as
+        c, localtimestamp is not null as d, random() between 0 and 1 as e
 
-        select abs(-5) as a, ceil(1.2) as c, floor(-1.2) as f, round(2.567, 2) as r, trunc(2.567, 1) as t, mod(7, 3) as m,
-        power(2, 10) as p, sqrt(2::float8) as s, ln(10::numeric) as l, log(100) as g, sign(-3) as si, gcd(12, 18) as gc,
-        lcm(4, 6) as lc, factorial(20) as fa, div(7, 2) as d
+        select abs(-5) as a, ceil(1.2) as c, floor(-1.2) as f, round(2.567, 2) as r, trunc(2.567, 1) as t, mod(7, 3)
+        as m, power(2, 10) as p, sqrt(2::float8) as s, ln(10::numeric) as l, log(100) as g, sign(-3) as si, gcd(12,
+        18) as gc, lcm(4, 6) as lc, factorial(20) as fa, div(7, 2) as d
 
         select round(sin(1)::numeric, 12) as s, round(atan2(1, 2)::numeric, 12) as a, degrees(pi()) as d, cbrt(27) as c,
         exp(0) as e, width_bucket(5, array[1, 4, 8]) as w
@@ -73,17 +74,18 @@ extension OrdinaryStatements {
         select coalesce(note, '-') as c, nullif(qty, 3) as n, greatest(1, qty, null) as g, least(qty, 4) as l
         from orders order by id limit 10
 
-        select id from orders where note is null and paid is true and qty between symmetric 9 and 2 and region is distinct
-        from 'east' order by id limit 10
+        select id from orders where note is null and paid is true and qty between symmetric 9 and 2 and region is
+        distinct from 'east' order by id limit 10
 
         select num_nulls(note, qty) as n, note is null as i, paid is not true as p, qty not in (1, 2) as q from orders
         order by id limit 10
 
         select customer collate "C" as c from orders order by customer collate "C" desc, id limit 5
 
-        select array[1, 2] || 3 as a, array_append(array['x'], 'y') as b, (array[5, 6, 7])[2:3] as s, cardinality(array[1,
-        2]) as c, array_position(array['a', 'b'], 'b') as p, array_to_string(array[1, null, 3], ',', '-') as t,
-        array_remove(array[1, 2, 1], 1) as r, 2 = any (array[1, 2]) as y, array[1, 2] && array[2, 9] as o
+        select array[1, 2] || 3 as a, array_append(array['x'], 'y') as b, (array[5, 6, 7])[2:3] as s,
+        cardinality(array[1, 2]) as c, array_position(array['a', 'b'], 'b') as p, array_to_string(array[1, null, 3],
+        ',', '-') as t, array_remove(array[1, 2, 1], 1) as r, 2 = any (array[1, 2]) as y, array[1, 2] && array[2, 9]
+        as o
 
         select u.a, u.b from unnest(array[1, 2, 3], array['x', 'y']) as u (a, b)
 
@@ -97,11 +99,11 @@ extension OrdinaryStatements {
 
         select i, (array['a', 'b', 'c'])[i] as v from generate_subscripts(array['a', 'b', 'c'], 1) as i order by i
 
-        select int8range(1, 10) @> 5::int8 as c, daterange('2026-01-01', '2026-02-01') && daterange('2026-01-15', null) as o,
-        upper(int8range(1, 10)) as u, isempty(int8range(1, 1)) as e, numrange(1, 5) * numrange(3, 9) as i
+        select int8range(1, 10) @> 5::int8 as c, daterange('2026-01-01', '2026-02-01') && daterange('2026-01-15',
+        null) as o, upper(int8range(1, 10)) as u, isempty(int8range(1, 1)) as e, numrange(1, 5) * numrange(3, 9) as i
 
-        select inet '10.1.2.3' << inet '10.0.0.0/8' as inside, host(inet '10.1.2.3/24') as h, network(inet '10.1.2.3/24')
-        as n, masklen('10.0.0.0/8') as m
+        select inet '10.1.2.3' << inet '10.0.0.0/8' as inside, host(inet '10.1.2.3/24') as h, network(inet
+        '10.1.2.3/24') as n, masklen('10.0.0.0/8') as m
 
         select encode('\x00ff'::bytea, 'base64') as e, decode('/w==', 'base64') as d, octet_length('ä') as o,
         bit_length('a') as b, get_byte('\xff'::bytea, 0) as g, to_hex(255) as h
@@ -114,10 +116,11 @@ extension OrdinaryStatements {
 
         select doc ->> 'kind' as kind, count(*) as n from orders group by 1 order by 1
 
-        select doc -> 'size' -> 'w' as w, doc #>> '{size,h}' as h, doc #> '{tags,0}' as t from orders order by id limit 10
-
-        select id from orders where doc @> '{"kind": "box"}' and doc ? 'tags' and doc ?| array['size', 'none'] order by id
+        select doc -> 'size' -> 'w' as w, doc #>> '{size,h}' as h, doc #> '{tags,0}' as t from orders order by id
         limit 10
+
+        select id from orders where doc @> '{"kind": "box"}' and doc ? 'tags' and doc ?| array['size', 'none'] order
+        by id limit 10
 
         select jsonb_path_query_array(doc, '$.tags[*] ? (@ like_regex "^r")') as t from orders order by id limit 10
 
@@ -141,8 +144,8 @@ extension OrdinaryStatements {
         select jsonb_build_object('id', id, 'list', jsonb_build_array(qty, region)) as o, to_jsonb(amount) as a
         from orders order by id limit 5
 
-        select jsonb_strip_nulls('{"a": null, "b": 1}') as s, jsonb_pretty('{"a":1}') as p, '{"a": [1, 2]}'::jsonb = '{"a":
-        [1,2]}'::jsonb as e
+        select jsonb_strip_nulls('{"a": null, "b": 1}') as s, jsonb_pretty('{"a":1}') as p, '{"a": [1, 2]}'::jsonb =
+        '{"a": [1,2]}'::jsonb as e
 
         select row_to_json(c) as j from customers c order by c.name
 

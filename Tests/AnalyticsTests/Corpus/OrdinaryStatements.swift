@@ -14,12 +14,14 @@ enum OrdinaryStatements {
         select id, sum(amount) over (partition by customer order by at, id rows between unbounded preceding and current
         row) as running from orders order by id limit 50
 
-        select id, avg(qty) over (order by id rows between 3 preceding and 3 following) as smooth from orders order by id
+        select id, avg(qty) over (order by id rows between 3 preceding and 3 following) as smooth from orders order by
+        id
 
         select id, sum(qty) over (order by day range between interval '2 days' preceding and current row) as recent
         from orders order by id limit 100
 
-        select id, count(*) over (order by qty groups between 1 preceding and 1 following) as near from orders order by id
+        select id, count(*) over (order by qty groups between 1 preceding and 1 following) as near from orders order
+        by id
 
         select id, sum(qty) over (order by id rows between 2 preceding and 2 following exclude current row) as others
         from orders order by id limit 40
@@ -29,8 +31,8 @@ enum OrdinaryStatements {
         select id, lag(amount) over w as before, lead(amount, 2, 0) over w as later from orders
         window w as (partition by customer order by at, id) order by id limit 60
 
-        select id, first_value(id) over w as f, last_value(id) over w as l, nth_value(id, 2) over w as second from orders
-        window w as (partition by region order by id rows between unbounded preceding and unbounded following)
+        select id, first_value(id) over w as f, last_value(id) over w as l, nth_value(id, 2) over w as second from
+        orders window w as (partition by region order by id rows between unbounded preceding and unbounded following)
         order by id limit 60
 
         select id, ntile(4) over (order by amount, id) as quarter, percent_rank() over (order by qty) as p,
@@ -48,7 +50,8 @@ enum OrdinaryStatements {
         select * from (select o.id, o.region, row_number() over (partition by region order by amount desc, id) as place
         from orders o) t where place <= 3 order by region, place
 
-        select id, max(qty) filter (where paid) over (order by id rows 10 preceding) as m from orders order by id limit 40
+        select id, max(qty) filter (where paid) over (order by id rows 10 preceding) as m from orders order by id
+        limit 40
 
         select id, w.total from (select id, sum(qty) over (partition by region) as total from orders) w
         where w.total > 10 order by id limit 10
@@ -95,8 +98,8 @@ extension OrdinaryStatements {
 
         select id from orders where customer in (select name from customers where city = 'Lagos') order by id limit 10
 
-        select id from orders where amount > all (select amount from orders where region = 'east' and amount is not null)
-        order by id
+        select id from orders where amount > all (select amount from orders where region = 'east' and amount is not
+        null) order by id
 
         select id from orders where amount = any (select max(amount) from orders group by region) order by id
 
@@ -117,7 +120,8 @@ extension OrdinaryStatements {
 
         select qty from orders except all select 3 order by 1 limit 10
 
-        (select id from orders order by id limit 2) union all (select id from orders order by id desc limit 2) order by 1
+        (select id from orders order by id limit 2) union all (select id from orders order by id desc limit 2) order
+        by 1
 
         values (1, 'a'), (2, 'b'), (3, null)
 
@@ -170,7 +174,8 @@ extension OrdinaryStatements {
         select region, customer, count(*) as n from orders group by grouping sets ((region), (customer), ())
         order by region nulls last, customer nulls last, n
 
-        select region, paid, sum(qty) as q from orders group by cube (region, paid) order by 1 nulls last, 2 nulls last, 3
+        select region, paid, sum(qty) as q from orders group by cube (region, paid) order by 1 nulls last, 2 nulls
+        last, 3
 
         select region, customer, sum(qty) as q, grouping(region, customer) as g from orders
         group by rollup (region, customer) order by g, region nulls last, customer nulls last
@@ -181,7 +186,8 @@ extension OrdinaryStatements {
         select region, count(*) filter (where paid) as paid, count(*) filter (where not paid) as open from orders
         group by region order by region
 
-        select region, percentile_cont(0.5) within group (order by amount) as median from orders group by region order by 1
+        select region, percentile_cont(0.5) within group (order by amount) as median from orders group by region order
+        by 1
 
         select percentile_disc(array[0.1, 0.5, 0.9]) within group (order by qty) as q from orders
 
@@ -192,7 +198,8 @@ extension OrdinaryStatements {
         select rank(5) within group (order by qty) as r, dense_rank(5) within group (order by qty) as d,
         percent_rank(5) within group (order by qty) as p, cume_dist(5) within group (order by qty) as c from orders
 
-        select region, string_agg(customer, ', ' order by id) as who from orders where id <= 30 group by region order by 1
+        select region, string_agg(customer, ', ' order by id) as who from orders where id <= 30 group by region order
+        by 1
 
         select string_agg(distinct region, '|' order by region desc) as r from orders
 
@@ -205,7 +212,8 @@ extension OrdinaryStatements {
         select round(corr(qty, amount)::numeric, 9) as c, regr_count(amount, qty) as n,
         round(regr_slope(amount, qty)::numeric, 9) as s, round(covar_pop(amount, qty)::numeric, 9) as v from orders
 
-        select bool_and(paid) as a, bool_or(paid) as o, every(qty > 0) as e, bit_or(qty) as b, bit_xor(qty) as x from orders
+        select bool_and(paid) as a, bool_or(paid) as o, every(qty > 0) as e, bit_or(qty) as b, bit_xor(qty) as x from
+        orders
 
         select customer, sum(amount) as total from orders group by customer having sum(amount) > 1000 and count(*) > 5
         order by total desc, customer
@@ -220,7 +228,8 @@ extension OrdinaryStatements {
         select case when qty < 3 then 'few' when qty < 7 then 'some' else 'many' end as size, count(*) as n from orders
         group by size order by size
 
-        select region, jsonb_object_agg(customer, qty order by id) as o from orders where id <= 12 group by region order by 1
+        select region, jsonb_object_agg(customer, qty order by id) as o from orders where id <= 12 group by region
+        order by 1
 
         select json_agg(json_build_object('id', id, 'qty', qty) order by id) as j from orders where id <= 3
 

@@ -160,12 +160,14 @@ extension QueryServiceTests {
                         ("s", "text"), ("constant", "float8"),
                     ],
                     filledBy: """
-                        values ('NaN', \(long), '1e400'::numeric, 'infinity', 9223372036854775807, repeat('ä', 300), 0.1),
+                        values ('NaN', \(long), '1e400'::numeric, 'infinity', 9223372036854775807, repeat('ä', 300),
+                                0.1),
                             ('-0', \(long).5, 2, '-infinity', -9223372036854775808, null, 0.1),
                             ('0', 'NaN', 3, '2026-01-01Z', 0, '', 0.1),
                             ('-Infinity', '-Infinity', null, null, null, E'a\\n"b', 0.1),
                             ('1.7e308', 1.50, null, null, null, null, 0.1),
-                            ('-1.7e308', 1.5, null, null, null, null, 0.1), ('5e-324', null, null, null, null, null, 0.1)
+                            ('-1.7e308', 1.5, null, null, null, null, 0.1),
+                            ('5e-324', null, null, null, null, null, 0.1)
                         """)
                 let answer = try await server.profile("edges", "numbers=string")
                 #expect(answer.status == 200, "\(answer.text)")
@@ -208,7 +210,8 @@ extension QueryServiceTests {
                 try await server.makeDataset(
                     "wide", wide,
                     filledBy:
-                        "select \((1...400).map { "(g * \($0))" + ($0 % 4 == 1 ? "::text" : "") }.joined(separator: ","))"
+                        "select "
+                        + (1...400).map { "(g * \($0))" + ($0 % 4 == 1 ? "::text" : "") }.joined(separator: ",")
                         + " from generate_series(1, 2000) g")
                 for name in ["no_table", "no_rows", "no_columns", "hostile", "wide"] {
                     let answer = try await server.profile(name)

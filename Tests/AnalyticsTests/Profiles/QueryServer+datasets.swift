@@ -20,7 +20,8 @@ extension QueryServer {
                 select id, '\(name)', \(select != nil) from millrace.workspace where name = 'default' returning id)
             insert into millrace.dataset_column (dataset_id, ordinal, name, type, state, since_version)
                 select d.id, c.place, c.name, c.type, 'applied', 1
-                from d, (values \(entries.isEmpty ? "(1, '', '')" : entries.joined(separator: ","))) c (place, name, type)
+                from d, (values
+                    \(entries.isEmpty ? "(1, '', '')" : entries.joined(separator: ","))) c (place, name, type)
                 where c.name <> '';
             """
         if let select {
