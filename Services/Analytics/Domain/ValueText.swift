@@ -87,7 +87,7 @@ enum ValueText {
     private static func append(time text: Span<UInt8>, into output: inout [UInt8]) {
         // Of a year of four digits, in UTC.
         let end = text.count - 3
-        if end > 19, text[10] == 0x20, text[end] == 0x2B, text[4] == 0x2D {
+        if end >= 19, text[10] == 0x20, text[end] == 0x2B, text[4] == 0x2D {
             JSONText.append(text.extracting(0..<10), into: &output)
             output.append(0x54)
             JSONText.append(text.extracting(11..<end), into: &output)
