@@ -47,12 +47,12 @@ struct ProfileRoute: Sendable {
     private static let description = """
         For each column the nulls, the number of different values, the least and the greatest, mean and standard \
         deviation, quantiles, a histogram and the values that come most often; for the first 16 numeric columns \
-        Pearson's correlation of each two, over the rows where both are finite numbers. Datasets of up to 1,000,000 \
-        rows, by the database's estimate, are read whole, larger ones by a sample of about 100,000 rows unless \
-        `sample` says otherwise; `rows_scanned` says how many it were, and all figures are about those. Blocks of the \
-        table are drawn, not rows: rows that were stored together come together. Figures of numeric columns but `min`, `max`, \
-        `distinct` and `top` are in double precision, and null where a value is beyond it. Nothing is kept: each call \
-        reads again.
+        Pearson's correlation of each two, over the rows where both are finite numbers. Datasets of up to \
+        1,000,000 rows, by the database's estimate, are read whole, larger ones by a sample of about 100,000 rows \
+        unless `sample` says otherwise; `rows_scanned` says how many it were, and all figures are about those. \
+        Blocks of the table are drawn, not rows: rows that were stored together come together. Figures of numeric \
+        columns but `min`, `max`, `distinct` and `top` are in double precision, and null where a value is beyond \
+        it. Nothing is kept: each call reads again.
         """
 
     private static let parameters: [Operation.Parameter] = [
