@@ -30,7 +30,7 @@ BACKEND_MEGABYTES = 32
 def setUpModule():
     global platform
     # An answer in JSON has a limit, which is to hold all rows here.
-    platform = Platform(port=int(os.environ.get("E2E_RESULTS_PORT", "19260")),
+    platform = Platform(port=int(os.environ.get("E2E_RESULTS_PORT", "19340")),
                         settings={"MILLRACE_QUERY_MAX_BYTES": "2GiB"}).__enter__()
     platform.wait_until_ready()
 
