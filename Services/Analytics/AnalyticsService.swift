@@ -21,12 +21,14 @@ public struct AnalyticsService: Sendable {
             platform.database, pool: platform.pool, loops: platform.loops, limits: slots,
             patience: configuration.queryPatience, logger: platform.logger)
         let isolation = IsolationMonitor(pool: platform.pool, logger: platform.logger)
+        let metrics = QueryMetrics(platform.metrics)
         let engine = QueryEngine(
-            sessions: sessions, isolation: isolation, catalog: ServerCatalog(pool: platform.pool),
-            metrics: QueryMetrics(platform.metrics),
+            sessions: sessions, isolation: isolation, catalog: ServerCatalog(pool: platform.pool), metrics: metrics,
             limits: .init(answerBytes: configuration.queryMaxBytes, rowBytes: configuration.queryMaxRowBytes))
+        let profiles = ProfileEngine(
+            sessions: sessions, isolation: isolation, pool: platform.pool, metrics: metrics)
         server = platform.server(
-            routes: [QueryRoute(engine: engine).route]
+            routes: [QueryRoute(engine: engine).route, ProfileRoute(engine: profiles).route]
                 + Self.endpoints(engine, platform, cacheBytes: configuration.endpointCache),
             readiness: [isolation.readinessCheck])
         services = [sessions, isolation, server]
