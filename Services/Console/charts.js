@@ -45,6 +45,15 @@ function label(item) {
   return /^\d{4}-\d\d-\d\dT/.test(text) ? time(text).replace(" 00:00:00", "") : text;
 }
 
+const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
+
+/** A value that stands alone: a number with separators where it loses nothing that is seen. */
+function figure(item) {
+  const number = Number(item);
+  const isNumber = item !== null && item !== "" && typeof item !== "boolean" && Number.isFinite(number);
+  return isNumber && Math.abs(number) < 2 ** 53 ? grouped.format(number) : label(item);
+}
+
 /** Draws a table as `kind` into `root`; `chart` says which columns: `{x, y}`. Returns what ends it. */
 export async function draw(root, kind, { columns, rows }, chart = {}, title = "Chart") {
   root.chart?.destroy();
@@ -61,7 +70,7 @@ export async function draw(root, kind, { columns, rows }, chart = {}, title = "C
   }
   if (kind === "number") {
     const name = chart.y?.find((one) => one in at) || y[0] || columns[0].name;
-    put(root, h("p", {}, h("span", { class: "big" }, label(rows[0][at[name]])), " ", h("span", { class: "about" }, name)));
+    put(root, h("p", {}, h("span", { class: "big" }, figure(rows[0][at[name]])), " ", h("span", { class: "about" }, name)));
     return;
   }
   if (!y.length) {
@@ -144,7 +153,7 @@ export async function liveChart(root, title, names, most) {
 
 /** Rows as a table. Long values are cut by style; the whole is in the cell. */
 export function resultTable(caption, { columns, rows }) {
-  return h("div", { class: "scroll result", tabindex: "0", role: "region", "aria-label": caption },
+  return h("div", { class: "scroll result", tabindex: "0", role: "group", "aria-label": caption },
     h("table", {}, h("caption", { class: "unseen" }, caption),
       h("thead", {}, h("tr", {}, columns.map((column) => h("th", {
         scope: "col", class: NUMBERS.has(column.type) ? "number" : null, title: column.type,

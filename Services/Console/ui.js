@@ -89,7 +89,7 @@ export function liveTable(caption, columns, keyOf) {
         column.title || h("span", { class: "unseen" }, "Actions"))))),
     body);
   const rows = new Map();
-  const frame = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, table);
+  const frame = h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": caption }, table);
 
   function draw(row, item) {
     columns.forEach((column, at) => {

@@ -105,8 +105,9 @@ class Browser:
     def wait(self, expression, seconds=20):
         """The expression's value once that is true."""
         deadline = time.monotonic() + seconds
-        # An element comes as an empty object.
-        while (value := self.run(expression)) in (None, False, "", 0):
+        # An element is no value that could be sent.
+        expression = f"((found) => found instanceof Node ? true : found)({expression})"
+        while not (value := self.run(expression)):
             if time.monotonic() > deadline:
                 text = self.run("document.body.innerText")
                 raise AssertionError(f"not within {seconds} s: {expression}\n{text[:3000]}\n{self.logged}")
@@ -114,6 +115,8 @@ class Browser:
         return value
 
     def open(self, url):
+        # Another part behind `#` alone would load nothing.
+        self.call("Page.navigate", url="about:blank")
         self.call("Page.navigate", url=url)
         self.wait("document.readyState === 'complete'")
 
@@ -153,6 +156,14 @@ class Browser:
             field.dispatchEvent(new Event("input", {{ bubbles: true }}));
             field.dispatchEvent(new Event("change", {{ bubbles: true }}));
             return true;
+        }})()""")
+
+    def choose(self, name, value):
+        """Chooses an option of the select with an accessible name."""
+        self.run(f"""(() => {{
+            const field = document.querySelector(`select[aria-label="${{{json.dumps(name)}}}"]`);
+            field.value = {json.dumps(value)};
+            field.dispatchEvent(new Event("change", {{ bubbles: true }}));
         }})()""")
 
     def type(self, text):

@@ -140,7 +140,7 @@ function rows(item, signal) {
     h("button", { type: "submit" }, "Show"));
   load(true);
   return h("div", { class: "tabpanel" }, section("Rows", form, problem,
-    h("div", { class: "scroll result", tabindex: "0", role: "region", "aria-label": `Rows of ${item.name}` },
+    h("div", { class: "scroll result", tabindex: "0", role: "group", "aria-label": `Rows of ${item.name}` },
       h("table", {}, h("caption", { class: "unseen" }, `Rows of ${item.name}`), h("thead", {}, head), body)),
     about, h("div", { class: "more" }, more)), lineage);
 }

@@ -33,9 +33,9 @@ export async function render(root, { session, signal }) {
   const isPlatform = session.workspace === "default" && session.scopes.includes("admin");
   const problem = errorPlace();
   const tiles = {
-    in: tile("Records in, a second", "#/sources", true), stored: tile("Rows stored, a second", "#/datasets", true),
+    in: tile("Records in / s", "#/sources", true), stored: tile("Rows stored / s", "#/datasets", true),
     lag: tile("Longest lag", "#/sources", true), queue: isPlatform ? tile("Jobs that wait", "#/queues", true) : null,
-    quarantine: tile("In quarantine", "#/quarantine"), errors: tile("Dead jobs, failed runs", "#/queues"),
+    quarantine: tile("In quarantine", "#/quarantine"), errors: tile("Failures", "#/queues"),
   };
   const rates = h("div", {});
   const sources = liveTable("Sources", [

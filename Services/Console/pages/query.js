@@ -15,7 +15,7 @@ const SHOWN = 1000;
 export async function render(root, { query, signal }) {
   const problem = errorPlace();
   const place = editorPlace();
-  const result = h("div", { class: "tabpanel", role: "region", "aria-label": "Result" });
+  const result = h("div", { class: "tabpanel" });
   const status = h("p", { class: "about", role: "status" }, "Ctrl+Enter runs it, Ctrl+Space completes.");
   const runButton = h("button", { type: "button", class: "primary", onclick: () => run() }, "Run");
   const stopButton = h("button", { type: "button", hidden: true, onclick: () => running?.abort() }, "Stop");
