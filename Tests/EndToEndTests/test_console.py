@@ -332,7 +332,7 @@ class ConsoleTests(unittest.TestCase):
         self.tab_to("document.activeElement.closest('.CodeMirror')")
         browser.press("a", modifiers=2)
         browser.type("select count(*) as answer from sales")
-        browser.wait("sessionStorage['millrace-query'].includes('answer')")
+        browser.wait("sessionStorage['millrace-query']?.includes('answer')")
         # The editor is no trap: Tab leads on to the button.
         browser.press("Escape")
         browser.press("Tab")

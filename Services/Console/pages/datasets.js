@@ -1,11 +1,10 @@
 // Datasets: what they are made of, what is in them, and where each row comes from.
 
-import { h, put } from "/console/dom.js";
-import { all, get, path, Problem } from "/console/api.js";
+import { h, put, svg } from "/console/dom.js";
+import { Problem, all, get, path, send } from "/console/api.js";
 import { ago, bytes, count, short, time, value } from "/console/format.js";
 import { repeat } from "/console/live.js";
 import { badge, confirmDanger, errorPlace, field, liveTable, pageHead, section, tabs } from "/console/ui.js";
-import { send } from "/console/api.js";
 import { cell } from "/console/charts.js";
 import { firstSteps } from "/console/pages/sources.js";
 import { quarantineOf } from "/console/pages/quarantine.js";
@@ -178,55 +177,61 @@ function profile(name, signal) {
 }
 
 function profileTable(found) {
-  const columns = Array.isArray(found.columns) ? found.columns : [];
-  const text = (item) => (item === null || item === undefined ? "–" : typeof item === "number" ? short(item) : value(item));
-  const rows = typeof found.rows === "number" ? found.rows : null;
   const table = liveTable("Profile of each column", [
     { title: "Column", isName: true, mono: true, text: (column) => column.name },
-    { title: "Type", mono: true, text: (column) => column.type ?? "" },
-    { title: "Nulls", numeric: true, text: (column) => text(column.nulls) },
-    { title: "Distinct", numeric: true, text: (column) => text(column.distinct) },
-    { title: "Least", text: (column) => text(column.min) }, { title: "Greatest", text: (column) => text(column.max) },
-    { title: "Mean", numeric: true, text: (column) => text(column.mean) },
-    { title: "Deviation", numeric: true, text: (column) => text(column.stddev ?? column.standard_deviation) },
-    { title: "Quantiles", text: (column) => quantiles(column.quantiles) },
+    { title: "Type", mono: true, text: (column) => column.type },
+    { title: "Nulls", numeric: true, text: (column) => count(column.nulls) },
+    { title: "Distinct", numeric: true, text: (column) => (column.distinct.exact ? "" : "about ") + count(column.distinct.count) },
+    { title: "Least", text: (column) => figure(column.min) }, { title: "Greatest", text: (column) => figure(column.max) },
+    { title: "Mean", numeric: true, text: (column) => figure(column.mean) },
+    { title: "Deviation", numeric: true, text: (column) => figure(column.stddev) },
+    { title: "Quantiles", key: (column) => column.name, node: (column) => quantiles(column.quantiles) },
     { title: "Distribution", key: (column) => column.name, node: (column) => histogram(column) },
-    { title: "Most frequent", text: (column) => frequent(column) },
+    { title: "Most frequent", key: (column) => column.name, node: (column) => frequent(column.top) },
   ], (column) => column.name);
-  table.update(columns);
-  return section("Profile",
-    h("p", { class: "about" }, rows === null ? "" : `Of ${count(rows)} rows${found.sampled || found.sample ? ", by a sample" : ""}.`),
-    columns.length ? table : h("p", {}, "There is nothing to say yet."));
+  table.update(found.columns);
+  const scanned = found.sampled ? `Of a sample of ${count(found.rows_scanned)} rows` : `Of all ${count(found.rows_scanned)} rows`;
+  return h("div", { class: "tabpanel" },
+    section("Profile", h("p", { class: "about" },
+      `${scanned}${found.sampled ? `, out of ${found.rows_estimated ? "about " : ""}${count(found.rows)}` : ""}, at ${time(found.at)}.`), table),
+    found.correlations?.pairs.length ? correlations(found.correlations) : null);
 }
+
+function figure(item) {
+  if (item === null || item === undefined) return "–";
+  return typeof item === "number" ? short(item) : value(item).slice(0, 60);
+}
+
+const SHARES = [["p05", "5 %"], ["p50", "half"], ["p95", "95 %"]];
 
 function quantiles(found) {
-  if (!found || typeof found !== "object") return "";
-  return Object.entries(found).map(([share, item]) => `${share}: ${typeof item === "number" ? short(item) : value(item)}`).join(", ");
+  return found ? h("ul", { class: "plainlist" }, SHARES.map(([name, label]) => h("li", {}, `${label}: ${figure(found[name])}`))) : "–";
 }
 
-function frequent(column) {
-  const found = column.top_values ?? column.top;
-  if (!Array.isArray(found)) return "";
-  return found.slice(0, 5).map((one) => `${value(one.value)} (${short(one.count)})`).join(", ");
+function frequent(top) {
+  const items = top?.items ?? [];
+  return h("ul", { class: "plainlist" }, items.slice(0, 5).map((one) =>
+    h("li", {}, `${figure(one.value)}${one.truncated ? "…" : ""} `, h("span", { class: "about" }, `(${count(one.count)})`))));
 }
 
+/** The bins as bars; their numbers are told to screen readers. */
 function histogram(column) {
-  const buckets = Array.isArray(column.histogram) ? column.histogram : column.histogram?.buckets;
-  if (!Array.isArray(buckets) || !buckets.length) return "";
-  const counts = buckets.map((bucket) => (typeof bucket === "number" ? bucket : bucket.count ?? 0));
-  return bars(counts, `Distribution of ${column.name}: ${counts.join(", ")}`);
+  const bins = column.histogram ?? [];
+  if (!bins.length) return "–";
+  const top = Math.max(...bins.map((bin) => bin.count), 1);
+  const told = `Distribution of ${column.name} from ${figure(bins[0].from)} to ${figure(bins.at(-1).to)}: ${bins.map((bin) => bin.count).join(", ")}`;
+  return svg("svg", { class: "bars", viewBox: `0 0 ${bins.length * 10} 40`, preserveAspectRatio: "none", role: "img", "aria-label": told },
+    bins.map((bin, at) => svg("rect", { x: at * 10 + 1, width: 8, height: bin.count / top * 40, y: 40 - bin.count / top * 40 })));
 }
 
-function bars(counts, label) {
-  const top = Math.max(...counts, 1);
-  const picture = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  for (const [name, item] of [["viewBox", `0 0 ${counts.length * 10} 30`], ["class", "spark"], ["role", "img"],
-    ["aria-label", label], ["preserveAspectRatio", "none"]]) picture.setAttribute(name, item);
-  counts.forEach((number, at) => {
-    const bar = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-    const tall = number / top * 30;
-    for (const [name, item] of [["x", at * 10 + 1], ["y", 30 - tall], ["width", 8], ["height", tall], ["class", "under"]]) bar.setAttribute(name, item);
-    picture.append(bar);
-  });
-  return picture;
+/** The strongest first; a column that is constant has none. */
+function correlations(found) {
+  const pairs = found.pairs.filter((pair) => pair.r !== null).sort((one, other) => Math.abs(other.r) - Math.abs(one.r));
+  const table = liveTable("Correlations, strongest first", [
+    { title: "Columns", isName: true, mono: true, text: (pair) => `${pair.x}, ${pair.y}` },
+    { title: "Pearson's r", numeric: true, text: (pair) => pair.r.toFixed(3) },
+    { title: "Rows", numeric: true, text: (pair) => count(pair.rows) },
+  ], (pair) => `${pair.x}\u0001${pair.y}`);
+  table.update(pairs.slice(0, 30));
+  return section("Correlations", pairs.length ? table : h("p", { class: "about" }, "No pair of columns varies."));
 }
