@@ -93,6 +93,10 @@ static const uint8_t dashboards_0028[] = {
 #embed "../Migrations/SQL/0028_dashboards.sql"
 };
 
+static const uint8_t queue_settle_0030[] = {
+#embed "../Migrations/SQL/0030_queue_settle.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -117,6 +121,7 @@ static const struct millrace_migration_file files[] = {
     {"0022_queue_cancel.sql", queue_cancel_0022, sizeof queue_cancel_0022},
     {"0027_sessions.sql", sessions_0027, sizeof sessions_0027},
     {"0028_dashboards.sql", dashboards_0028, sizeof dashboards_0028},
+    {"0030_queue_settle.sql", queue_settle_0030, sizeof queue_settle_0030},
 };
 
 size_t millrace_migration_count(void) {
