@@ -6,13 +6,18 @@ import { ago, bytes, count, duration, short, time } from "/console/format.js";
 import { repeat } from "/console/live.js";
 import { badge, command, empty, errorPlace, liveTable, pageHead, section } from "/console/ui.js";
 
-/** How to send a first record, with this server's own address. */
-export function firstSteps(source = "orders") {
-  const target = `${location.origin}/v1/ingest/${source}?wait=stored`;
+/** What to do where nothing has been sent yet. */
+export function firstSteps() {
   return empty("Send a first record",
     "Nobody has to declare anything: a source is made by its first record, and a dataset of its name with it.",
-    command(`curl -H "Authorization: Bearer $KEY" "${target}" \\\n     -H 'Content-Type: application/x-ndjson' \\\n`
-      + `     --data '{"id": 1, "customer": "ada", "total": 12.5, "at": "2026-03-01T10:00:00Z"}'`));
+    sending("orders"));
+}
+
+/** How to send a record, with this server's own address. */
+function sending(source) {
+  const target = `${location.origin}/v1/ingest/${source}?wait=stored`;
+  return command(`curl -H "Authorization: Bearer $KEY" "${target}" \\\n     -H 'Content-Type: application/x-ndjson' \\\n`
+      + `     --data '{"id": 1, "customer": "ada", "total": 12.5, "at": "2026-03-01T10:00:00Z"}'`);
 }
 
 export async function render(root, context) {
@@ -68,7 +73,7 @@ async function source(root, { signal }, name) {
   const place = h("div", {}, batches);
   put(root,
     pageHead(name, "A source.", h("a", { class: "button", href: "#/sources" }, "All sources"), receiptSearch()),
-    problem, section("Now", facts), section("Batches", place), section("Send records", firstSteps(name)));
+    problem, section("Now", facts), section("Batches", place), section("Send records", sending(name)));
   repeat(async () => {
     const item = await get(path`/v1/sources/${name}`, {}, signal);
     const entries = [
