@@ -34,8 +34,9 @@ class Browser:
             env=os.environ | {"HOME": self.folder})
         try:
             self.numbers = itertools.count(1)
-            self.logged, self.requests, self.context = [], [], None
-            self.socket = connect(self.address(), max_size=None, ping_interval=None)
+            self.logged, self.requests, self.connection = [], [], None
+            self.connection = connect(self.address(), max_size=None, ping_interval=None)
+            self.socket = self.connection.__enter__()
             targets = self.call("Target.getTargets")["targetInfos"]
             target = next(one["targetId"] for one in targets if one["type"] == "page")
             self.session = None
@@ -63,6 +64,8 @@ class Browser:
             time.sleep(0.02)
 
     def close(self):
+        if self.connection:
+            self.connection.__exit__(None, None, None)
         self.process.terminate()
         try:
             self.process.wait(20)
