@@ -151,6 +151,8 @@ signedOut.addEventListener("end", () => {
   if (session) showSignIn("The session has ended. Sign in again.");
 });
 addEventListener("hashchange", () => showPage(true));
+// Charts are drawn in the colours that the page had.
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => showPage(false));
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   (document.querySelector("main h1") || document.getElementById("main")).focus();

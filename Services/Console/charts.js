@@ -40,6 +40,33 @@ export function usualColumns(columns, chosen = {}) {
   return { x, y: wanted.length ? wanted : numbers.slice(0, 16) };
 }
 
+/** Series that one column of words makes of one of values; the further ones are left out. */
+const SERIES = 12;
+
+/**
+ * Rows of `time, status, hits` as a line for each status: where labels repeat, there is one column of values, and one
+ * other column tells the rows of a label apart. Anything else stays as it is.
+ */
+export function pivoted({ columns, rows }, { x, y }) {
+  const place = (name) => columns.findIndex((column) => column.name === name);
+  const others = columns.filter((column) => column.name !== x && !y.includes(column.name) && !NUMBERS.has(column.type));
+  const labels = new Set(rows.map((row) => value(row[place(x)])));
+  if (y.length !== 1 || others.length !== 1 || labels.size === rows.length) return { table: { columns, rows }, y };
+  const [at, by, of] = [place(x), place(others[0].name), place(y[0])];
+  const series = [...new Set(rows.map((row) => value(row[by])))].slice(0, SERIES);
+  const found = new Map([...labels].map((one) => [one, []]));
+  for (const row of rows) found.get(value(row[at]))[series.indexOf(value(row[by])) + 1] = row[of];
+  for (const row of rows) found.get(value(row[at]))[0] = row[at];
+  const type = columns[of].type;
+  return {
+    table: {
+      columns: [columns[at], ...series.map((name) => ({ name: name === x ? `${name} ` : name, type }))],
+      rows: [...found.values()].map((row) => Array.from({ length: series.length + 1 }, (_, index) => row[index] ?? null)),
+    },
+    y: series.map((name) => (name === x ? `${name} ` : name)),
+  };
+}
+
 function label(item) {
   const text = value(item);
   return /^\d{4}-\d\d-\d\dT/.test(text) ? time(text).replace(" 00:00:00", "") : text;
@@ -55,7 +82,8 @@ function figure(item) {
 }
 
 /** Draws a table as `kind` into `root`; `chart` says which columns: `{x, y}`. Returns what ends it. */
-export async function draw(root, kind, { columns, rows }, chart = {}, title = "Chart") {
+export async function draw(root, kind, found, chart = {}, title = "Chart") {
+  const { columns, rows } = found;
   root.chart?.destroy();
   root.chart = null;
   if (!rows.length) {
@@ -78,17 +106,19 @@ export async function draw(root, kind, { columns, rows }, chart = {}, title = "C
     return;
   }
   const Chart = await load();
-  const shown = rows.slice(0, 2000);
-  const canvas = h("canvas", { role: "img", "aria-label": `${title}: ${y.join(", ")} by ${x}, ${shown.length} rows` });
+  const { table, y: series } = pivoted(found, { x, y });
+  const shown = table.rows.slice(0, 2000);
+  const place = Object.fromEntries(table.columns.map((column, index) => [column.name, index]));
+  const canvas = h("canvas", { role: "img", "aria-label": `${title}: ${series.join(", ")} by ${x}, ${shown.length} rows` });
   put(root, h("div", { class: "canvas" }, canvas));
   const type = kind === "area" ? "line" : kind;
   root.chart = new Chart(canvas, {
     type,
     data: {
-      labels: shown.map((row) => label(row[at[x]])),
-      datasets: y.map((name, index) => dataset(kind, name, shown.map((row) => number(row[at[name]])), index)),
+      labels: shown.map((row) => label(row[place[x]])),
+      datasets: series.map((name, index) => dataset(kind, name, shown.map((row) => number(row[place[name]])), index)),
     },
-    options: options(kind, y.length),
+    options: options(kind, series.length),
   });
 }
 

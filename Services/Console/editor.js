@@ -4,8 +4,6 @@ import { h } from "/console/dom.js";
 import { all, get, path } from "/console/api.js";
 
 const BASE = "/console-libraries/codemirror";
-/** Datasets whose columns are completed. */
-const MOST = 100;
 let loading = null;
 
 /** CodeMirror and its parts put themselves into the page; the order matters. */
@@ -20,15 +18,20 @@ async function load() {
   return loading;
 }
 
-/** Tables and their columns, for completion; columns come as they are asked for. */
+/** Tables and their columns, for completion: `learn(text)` asks for the columns of the tables that a statement names. */
 export async function schemaOf(signal) {
   const items = await all("/v1/datasets", {}, signal, 1000);
   const tables = Object.fromEntries(items.map((item) => [item.name, []]));
-  const columns = async () => Promise.all(items.slice(0, MOST).map(async ({ name }) => {
-    const found = await get(path`/v1/datasets/${name}`, {}, signal);
-    tables[name] = found.columns.filter((column) => column.state === "applied").map((column) => column.name);
-  }));
-  return { tables, columns };
+  const asked = new Set();
+  const learn = async (text) => {
+    const names = new Set(text.match(/[a-z][a-z0-9_]*/g) || []);
+    await Promise.all([...names].filter((name) => Object.hasOwn(tables, name) && !asked.has(name)).map(async (name) => {
+      asked.add(name);
+      const found = await get(path`/v1/datasets/${name}`, {}, signal);
+      tables[name] = found.columns.filter((column) => column.state === "applied").map((column) => column.name);
+    }));
+  };
+  return { tables, learn };
 }
 
 /** An editor in `place`: `{text(), set(text), fault(position), focus(), tables}`. */

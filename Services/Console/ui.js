@@ -9,10 +9,9 @@ export function fault(error) {
     console.warn(error);
     return "Something went wrong in the console itself.";
   }
-  const missing = error.body.scope ? ` This key does not have the scope ${error.body.scope}.` : "";
   const details = error.errors.filter((one) => !error.message.includes(one.message))
     .map((one) => `${one.path}: ${one.message}`).join("; ");
-  return error.message + (details ? ` (${details})` : "") + missing;
+  return error.message + (details ? ` (${details})` : "");
 }
 
 /** A place for what went wrong, which screen readers hear. */

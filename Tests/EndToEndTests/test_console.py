@@ -319,6 +319,34 @@ class ConsoleTests(unittest.TestCase):
         browser.click("a", str(platform.call("GET", "/v1/jobs?state=cancelled")[1]["items"][0]["id"]))
         browser.wait_text("Arguments")
 
+    def test_dead_jobs_are_tried_again(self):
+        platform.must("POST", "/v1/queues/transform/pause")
+        platform.must("POST", "/v1/ingest/doomed", '{"id": 1}', content_type=NDJSON)
+        # Without its raw bytes a batch cannot be transformed, and nobody could help that.
+        platform.sql("delete from landing.payload where batch_id = (select max(id) from millrace.batch)")
+        platform.must("POST", "/v1/queues/transform/resume")
+        browser.go("#/queues?state=dead", "Queues and jobs")
+        browser.wait_text("raw_expired")
+        job = platform.call("GET", "/v1/jobs?state=dead")[1]["items"][0]["id"]
+        attempts = f"fetch('/v1/jobs/{job}').then((answer) => answer.json()).then((job) => job.attempts.length)"
+        before = browser.run(attempts)
+        browser.click("button", f"Retry job {job}")
+        browser.wait(f"{attempts}.then((now) => now > {before})")
+        browser.click("button", "Redrive dead jobs of queue transform")
+        browser.click("dialog button", "Redrive")
+        browser.wait(f"{attempts}.then((now) => now > {before} + 1)")
+        browser.wait_text("1 job redriven", "#announcer")
+        browser.go("#/overview", "Overview")
+        browser.wait("[...document.querySelectorAll('.tile.bad')].some((one) => /Failures\\s*1/.test(one.innerText))")
+
+    def test_a_column_of_words_makes_a_line_each(self):
+        sql = "select customer, '2026-03-0' || id % 2 + 1 as day, count(*) as n from sales group by 1, 2 order by 2, 1"
+        definition = {"charts": [{"type": "line", "query": sql, "x": "day", "y": ["n"]}]}
+        platform.must("PUT", "/v1/dashboards/lines", json.dumps(definition))
+        browser.go("#/dashboards/lines", "lines")
+        browser.wait("document.querySelector('canvas')?.getAttribute('aria-label').includes('ada, grace')")
+        self.assertIn("by day, 2 rows", browser.run("document.querySelector('canvas').getAttribute('aria-label')"))
+
     def test_from_the_sign_in_to_an_answer_by_keyboard_alone(self):
         browser.go("#/overview", "Overview")
         browser.click("button", "Sign out")

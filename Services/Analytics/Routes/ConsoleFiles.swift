@@ -23,17 +23,34 @@ struct ConsoleFiles {
 
     let routes: [Route]
 
-    /// Opens the folders. Throws `StaticFilesError` naming none that is not there.
-    init(folder: String, libraries: String) throws(StaticFilesError) {
-        let own = try StaticFiles(root: folder, fields: Self.fields)
+    /// A folder that the settings name and that cannot be read.
+    struct Unreadable: Error, CustomStringConvertible {
+        let setting: String
+        let folder: String
+        let error: StaticFilesError
+
+        var description: String { "\(setting): the folder \(folder) cannot be opened (\(error))" }
+    }
+
+    /// Opens the folders.
+    init(folder: String, libraries: String) throws(Unreadable) {
+        let own = try Self.open(folder, "MILLRACE_CONSOLE")
         var routes = [own.index(at: "/", id: "getConsole", summary: "The console")]
         routes += own.routes(at: "/console", id: "getConsoleFile", summary: "A file of the console")
         for (number, name) in Self.libraries.enumerated() {
-            let files = try StaticFiles(root: "\(libraries)/\(name)", fields: Self.fields)
+            let files = try Self.open("\(libraries)/\(name)", "MILLRACE_CONSOLE_LIBRARIES")
             routes += files.routes(
                 at: "/console-libraries/\(name)", id: "getConsoleLibrary\(number + 1)",
                 summary: "A file of the library \(name)")
         }
         self.routes = routes
+    }
+
+    private static func open(_ folder: String, _ setting: String) throws(Unreadable) -> StaticFiles {
+        do throws(StaticFilesError) {
+            return try StaticFiles(root: folder, fields: fields)
+        } catch {
+            throw Unreadable(setting: setting, folder: folder, error: error)
+        }
     }
 }

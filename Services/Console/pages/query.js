@@ -31,11 +31,15 @@ export async function render(root, { query, signal }) {
   let running = null;
   const editor = await sqlEditor(place, {
     label: "SQL statement", text: query.get("sql") || text, run: () => run(), tables: schema.tables,
-    changed: (value) => sessionStorage.setItem(DRAFT, value),
+    changed: (value) => {
+      sessionStorage.setItem(DRAFT, value);
+      learn(value);
+    },
   });
-  schema.columns().catch((error) => {
+  const learn = (value) => schema.learn(value).catch((error) => {
     if (error.name !== "AbortError") problem.show(error);
   });
+  learn(editor.text());
 
   async function run() {
     running?.abort();

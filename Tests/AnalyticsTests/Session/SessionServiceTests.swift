@@ -114,5 +114,21 @@ extension QueryServiceTests {
                 #expect(try await Self.signIn(server, key: key).0.code == "unauthorized")
             }
         }
+
+        @Test func aConsoleThatCannotBeOpenedIsNamed() async throws {
+            for (settings, named) in [
+                (["MILLRACE_CONSOLE": "/nowhere"], "MILLRACE_CONSOLE: the folder /nowhere"),
+                (
+                    ["MILLRACE_CONSOLE": "/", "MILLRACE_CONSOLE_LIBRARIES": "/nowhere"],
+                    "MILLRACE_CONSOLE_LIBRARIES: the folder /nowhere/chart.js"
+                ),
+            ] {
+                await #expect {
+                    try await QueryServer.run(settings: settings) { _ in }
+                } throws: {
+                    "\($0)".hasPrefix(named)
+                }
+            }
+        }
     }
 }
