@@ -1,7 +1,7 @@
 // The shell: who is signed in, the navigation, and which page is shown. A page is `{title, render(root, context)}`;
 // `context` has the path's rest, the query, the session, and a signal that ends with the page.
 
-import { h, put, say, announce } from "/console/dom.js";
+import { h, put, announce } from "/console/dom.js";
 import { send, signedOut, Problem } from "/console/api.js";
 import { errorPlace, empty, fault } from "/console/ui.js";
 import { time } from "/console/format.js";
@@ -37,7 +37,8 @@ function place() {
 }
 
 function mark() {
-  return h("span", { class: "mark" }, h("img", { src: "/console/icon.svg", alt: "", width: 24, height: 24 }), "Millrace");
+  return h("span", { class: "mark" }, h("img", { src: "/console/icon.svg", alt: "", width: 24, height: 24 }),
+    "Millrace");
 }
 
 function showSignIn(message) {

@@ -18,7 +18,8 @@ function colour(name) {
 }
 
 const COLOURS = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7", "--c8"];
-export const KINDS = [["line", "Line"], ["bar", "Bar"], ["area", "Area"], ["pie", "Pie"], ["number", "Number"], ["table", "Table"]];
+export const KINDS = [["line", "Line"], ["bar", "Bar"], ["area", "Area"], ["pie", "Pie"], ["number", "Number"],
+  ["table", "Table"]];
 const NUMBERS = new Set(["int2", "int4", "int8", "float4", "float8", "numeric", "oid"]);
 
 /** Columns and rows as a query answers them, of items as endpoints and rollups answer them. */
@@ -34,9 +35,11 @@ export function tableOf(items) {
 /** Which columns to draw where nobody has said: the first as labels, all other numbers as values. */
 export function usualColumns(columns, chosen = {}) {
   const names = columns.map((column) => column.name);
-  const x = names.includes(chosen.x) ? chosen.x : (columns.find((column) => !NUMBERS.has(column.type)) || columns[0])?.name;
+  const x = names.includes(chosen.x) ? chosen.x : (columns.find((column) => !NUMBERS.has(column.type))
+    || columns[0])?.name;
   const wanted = (chosen.y || []).filter((name) => names.includes(name));
-  const numbers = columns.filter((column) => NUMBERS.has(column.type) && column.name !== x).map((column) => column.name);
+  const numbers = columns.filter((column) => NUMBERS.has(column.type) && column.name !== x).map((column) =>
+    column.name);
   return { x, y: wanted.length ? wanted : numbers.slice(0, 16) };
 }
 
@@ -47,7 +50,7 @@ const SERIES = 12;
  * Rows of `time, status, hits` as a line for each status: where labels repeat, there is one column of values, and one
  * other column tells the rows of a label apart. Anything else stays as it is.
  */
-export function pivoted({ columns, rows }, { x, y }) {
+function pivoted({ columns, rows }, { x, y }) {
   const place = (name) => columns.findIndex((column) => column.name === name);
   const others = columns.filter((column) => column.name !== x && !y.includes(column.name) && !NUMBERS.has(column.type));
   const labels = new Set(rows.map((row) => value(row[place(x)])));
@@ -61,7 +64,8 @@ export function pivoted({ columns, rows }, { x, y }) {
   return {
     table: {
       columns: [columns[at], ...series.map((name) => ({ name: name === x ? `${name} ` : name, type }))],
-      rows: [...found.values()].map((row) => Array.from({ length: series.length + 1 }, (_, index) => row[index] ?? null)),
+      rows: [...found.values()].map((row) => Array.from({ length: series.length + 1 },
+        (_, index) => row[index] ?? null)),
     },
     y: series.map((name) => (name === x ? `${name} ` : name)),
   };
@@ -98,7 +102,8 @@ export async function draw(root, kind, found, chart = {}, title = "Chart") {
   }
   if (kind === "number") {
     const name = chart.y?.find((one) => one in at) || y[0] || columns[0].name;
-    put(root, h("p", {}, h("span", { class: "big" }, figure(rows[0][at[name]])), " ", h("span", { class: "about" }, name)));
+    put(root, h("p", {}, h("span", { class: "big" }, figure(rows[0][at[name]])), " ", h("span", { class: "about" },
+      name)));
     return;
   }
   if (!y.length) {
@@ -109,7 +114,8 @@ export async function draw(root, kind, found, chart = {}, title = "Chart") {
   const { table, y: series } = pivoted(found, { x, y });
   const shown = table.rows.slice(0, 2000);
   const place = Object.fromEntries(table.columns.map((column, index) => [column.name, index]));
-  const canvas = h("canvas", { role: "img", "aria-label": `${title}: ${series.join(", ")} by ${x}, ${shown.length} rows` });
+  const canvas = h("canvas", { role: "img",
+    "aria-label": `${title}: ${series.join(", ")} by ${x}, ${shown.length} rows` });
   put(root, h("div", { class: "canvas" }, canvas));
   const type = kind === "area" ? "line" : kind;
   root.chart = new Chart(canvas, {
@@ -129,7 +135,8 @@ function number(item) {
 function dataset(kind, name, data, index) {
   const line = colour(COLOURS[index % COLOURS.length]);
   if (kind === "pie") {
-    return { label: name, data, backgroundColor: data.map((_, at) => colour(COLOURS[at % COLOURS.length])), borderWidth: 1, borderColor: colour("--surface") };
+    return { label: name, data, backgroundColor: data.map((_, at) => colour(COLOURS[at % COLOURS.length])),
+      borderWidth: 1, borderColor: colour("--surface") };
   }
   const points = { pointRadius: data.length > 60 ? 0 : 2.5, pointHitRadius: 8, borderWidth: 2, tension: 0.15 };
   return {
@@ -188,7 +195,8 @@ export function resultTable(caption, { columns, rows }) {
       h("thead", {}, h("tr", {}, columns.map((column) => h("th", {
         scope: "col", class: NUMBERS.has(column.type) ? "number" : null, title: column.type,
       }, column.name)))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((item, at) => cell(item, NUMBERS.has(columns[at].type))))))));
+      h("tbody", {}, rows.map((row) => h("tr", {},
+        row.map((item, at) => cell(item, NUMBERS.has(columns[at].type))))))));
 }
 
 export function cell(item, isNumber) {

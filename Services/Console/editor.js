@@ -18,7 +18,7 @@ async function load() {
   return loading;
 }
 
-/** Tables and their columns, for completion: `learn(text)` asks for the columns of the tables that a statement names. */
+/** Tables and columns, for completion: `learn(text)` asks for the columns of the tables that a statement names. */
 export async function schemaOf(signal) {
   const items = await all("/v1/datasets", {}, signal, 1000);
   const tables = Object.fromEntries(items.map((item) => [item.name, []]));

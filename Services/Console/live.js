@@ -1,8 +1,8 @@
 // Work that is repeated while somebody looks.
 
 /**
- * Runs `work` now and again `milliseconds` after it has ended, until the signal aborts; not in a tab that is hidden, and
- * at once when it is seen again. `failed` gets what it throws, and null when it goes well.
+ * Runs `work` now and again `milliseconds` after it has ended, until the signal aborts; not in a tab that is hidden,
+ * and at once when it is seen again. `failed` gets what it throws, and null when it goes well.
  */
 export function repeat(work, milliseconds, signal, failed) {
   let timer = null;

@@ -36,6 +36,16 @@ export function section(title, ...children) {
   return h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id }, title), children);
 }
 
+/** Terms and what they are: `[[term, text or node]]`. */
+export function factList(entries) {
+  return fillFacts(h("dl", { class: "facts" }), entries);
+}
+
+/** Fills the list again. */
+export function fillFacts(list, entries) {
+  return put(list, entries.map(([term, what]) => h("div", {}, h("dt", {}, term), h("dd", {}, what))));
+}
+
 /** What is shown where there is nothing yet: why, and the next step. */
 export function empty(title, text, ...more) {
   return h("div", { class: "empty" }, h("h2", {}, title), text && h("p", {}, text), more);
@@ -131,9 +141,11 @@ export function sparkline(values) {
   const [width, height] = [120, 28];
   const top = Math.max(...values, 1e-9);
   const step = width / Math.max(values.length - 1, 1);
-  const points = values.map((value, at) => `${(at * step).toFixed(1)} ${(height - 2 - value / top * (height - 4)).toFixed(1)}`);
+  const points = values.map((value, at) =>
+    `${(at * step).toFixed(1)} ${(height - 2 - value / top * (height - 4)).toFixed(1)}`);
   const line = points.length > 1 ? `M${points.join("L")}` : "";
-  return svg("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+  return svg("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none",
+    "aria-hidden": "true" },
     line && svg("path", { class: "under", d: `${line}L${width} ${height}L0 ${height}Z` }),
     line && svg("path", { class: "line", d: line }));
 }

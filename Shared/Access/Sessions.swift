@@ -25,13 +25,15 @@ public struct Sessions: Sendable {
         self.lifetime = lifetime
     }
 
-    /// Makes a session of the key; nil unless the key may be used. The cookie is for the answer's `Set-Cookie`.
-    public func begin(_ key: APIKey, isSecure: Bool) async throws -> (session: Session, cookie: String)? {
+    /// Makes a session of the key, in the place of that of the request's cookie; nil unless the key may be used. The
+    /// cookie is for the answer's `Set-Cookie`.
+    public func begin(_ key: APIKey, _ request: Request) async throws -> (session: Session, cookie: String)? {
         guard let principal = try await authentication.principal(of: key) else { return nil }
         let token = try SessionToken.generate()
         let insert = InsertSession(hash: token.hash, keyID: principal.keyID, lifetime: lifetime)
         guard let expiry = try await pool.withConnection({ try await $0.query(insert).first }) else { return nil }
-        let cookie = SessionCookie.setting(token, for: lifetime, isSecure: isSecure)
+        if let former = SessionCookie.token(in: request.head) { try await end(former) }
+        let cookie = SessionCookie.setting(token, for: lifetime, isSecure: request.isSecure)
         return (Session(principal: principal, expiresAt: expiry), cookie)
     }
 
@@ -50,6 +52,10 @@ public struct Sessions: Sendable {
     public func end(_ request: Request) async throws {
         guard let token = SessionCookie.token(in: request.head) else { return }
         try SameOrigin.check(request.head)
+        try await end(token)
+    }
+
+    private func end(_ token: SessionToken) async throws {
         try await pool.withConnection { _ = try await $0.execute(DeleteSession(hash: token.hash)) }
         authentication.forget(token)
     }

@@ -99,20 +99,27 @@ import Testing
             let authentication = AuthenticationMiddleware(keys: StoredKeys(fixture.pool), metrics: MetricsRegistry())
             let sessions = Sessions(
                 pool: fixture.pool, authentication: authentication, lifetime: .seconds(60))
-            let (session, cookie) = try #require(try await sessions.begin(fixture.key, isSecure: false))
-            #expect(session.principal.keyID == fixture.record.id && session.expiresAt != nil)
-            let pair = cookie.prefix { $0 != ";" }
             func request(_ method: HTTPMethod, _ fields: HTTPHeaders) throws -> Request {
                 let head = try HTTPRequestHead(method, "/v1/session", headers: fields)
                 return Request(head, context: RequestContext(head, logger: .silent, peerAddress: ""))
             }
+            let (session, cookie) = try #require(try await sessions.begin(fixture.key, request(.post, [:])))
+            #expect(session.principal.keyID == fixture.record.id && session.expiresAt != nil)
+            let pair = cookie.prefix { $0 != ";" }
             let here: HTTPHeaders = ["cookie": String(pair), "host": "a", "origin": "http://a"]
             #expect(try await sessions.find(request(.get, here)).principal == session.principal)
             let elsewhere: HTTPHeaders = ["cookie": String(pair), "host": "a", "origin": "http://b"]
             await #expect(throws: Problem.self) { try await sessions.end(request(.delete, elsewhere)) }
             #expect(try await sessions.find(request(.get, here)).expiresAt == session.expiresAt)
-            try await sessions.end(request(.delete, here))
+            // Signing in again ends what the browser had.
+            let again = try #require(try await sessions.begin(fixture.key, request(.post, here)))
             await #expect(throws: Problem.self) { try await sessions.find(request(.get, here)) }
+            let now: HTTPHeaders = [
+                "cookie": String(again.cookie.prefix { $0 != ";" }), "host": "a", "origin": "http://a",
+            ]
+            #expect(try await sessions.find(request(.get, now)).principal == session.principal)
+            try await sessions.end(request(.delete, now))
+            await #expect(throws: Problem.self) { try await sessions.find(request(.get, now)) }
             let left = try await fixture.database.administer("select count(*) from millrace.session")
             #expect(left.contains("0"))
         }

@@ -4,10 +4,12 @@ import { h, put, announce } from "/console/dom.js";
 import { Problem, all, get, path, send } from "/console/api.js";
 import { plural, time } from "/console/format.js";
 import { repeat } from "/console/live.js";
-import { ask, confirmDanger, empty, errorPlace, fault, field, liveTable, pageHead, section, select } from "/console/ui.js";
+import { ask, confirmDanger, empty, errorPlace, fault, field, liveTable, pageHead, section,
+  select } from "/console/ui.js";
 import { KINDS, draw, tableOf } from "/console/charts.js";
 
-const NAME = { type: "text", required: true, pattern: "[a-z][a-z0-9_]{0,47}", autocomplete: "off", spellcheck: "false" };
+const NAME = { type: "text", required: true, pattern: "[a-z][a-z0-9_]{0,47}", autocomplete: "off",
+  spellcheck: "false" };
 
 export async function render(root, context) {
   return context.rest[0] ? dashboard(root, context, context.rest[0]) : list(root, context);
@@ -19,15 +21,18 @@ async function list(root, { signal }) {
   const table = liveTable("Dashboards", [
     { title: "Dashboard", isName: true, key: (item) => item.name,
       node: (item) => h("a", { href: `#/dashboards/${encodeURIComponent(item.name)}` }, item.name) },
-    { title: "Title", text: (item) => item.title ?? "" }, { title: "Charts", numeric: true, text: (item) => item.charts },
-    { title: "Version", numeric: true, text: (item) => item.version }, { title: "Changed", text: (item) => time(item.updated_at) },
+    { title: "Title", text: (item) => item.title ?? "" }, { title: "Charts", numeric: true,
+      text: (item) => item.charts },
+    { title: "Version", numeric: true, text: (item) => item.version },
+      { title: "Changed", text: (item) => time(item.updated_at) },
   ], (item) => item.name);
   put(root, pageHead("Dashboards", "Charts that a workspace looks at together.",
     h("button", { type: "button", class: "primary", onclick: create }, "New dashboard…")), problem, place);
   repeat(async () => {
     const items = await all("/v1/dashboards", {}, signal);
     table.update(items);
-    if (!items.length) put(place, empty("No dashboard yet", "Make one here, or run a query and add its chart.", h("a", { href: "#/query" }, "Go to the query page")));
+    if (!items.length) put(place, empty("No dashboard yet", "Make one here, or run a query and add its chart.",
+      h("a", { href: "#/query" }, "Go to the query page")));
     else if (!place.contains(table)) put(place, table);
   }, 8000, signal, problem.show);
 }
@@ -36,7 +41,8 @@ async function create() {
   const name = h("input", NAME);
   const title = h("input", { type: "text", maxlength: "200" });
   const made = await ask({
-    title: "New dashboard", action: "Make it", fields: [field("Name", name, "Lower case letters, digits and _"), field("Title", title)],
+    title: "New dashboard", action: "Make it", fields: [field("Name", name, "Lower case letters, digits and _"),
+      field("Title", title)],
     read: async () => (await send("PUT", path`/v1/dashboards/${name.value}`, {
       body: { title: title.value || null, charts: [] }, headers: { "If-None-Match": "*" } })).data,
   });
@@ -51,7 +57,8 @@ function definitionOf({ title, description, refresh, charts }) {
 /** Adds a chart of a query to a dashboard that is there, or to a new one. */
 export async function saveChart(chart) {
   const items = await all("/v1/dashboards", {});
-  const which = select([...items.map((item) => [item.name, item.title || item.name]), ["", "A new dashboard"]], items[0]?.name ?? "");
+  const which = select([...items.map((item) => [item.name, item.title || item.name]), ["", "A new dashboard"]],
+    items[0]?.name ?? "");
   const name = h("input", { ...NAME, required: !items.length });
   const nameField = field("Name of the new dashboard", name, "Lower case letters, digits and _");
   const title = h("input", { type: "text", maxlength: "200" });
@@ -62,12 +69,14 @@ export async function saveChart(chart) {
   which.addEventListener("change", adapt);
   adapt();
   const saved = await ask({
-    title: "Add to dashboard", action: "Add", fields: [field("Dashboard", which), nameField, field("Title of the chart", title)],
+    title: "Add to dashboard", action: "Add", fields: [field("Dashboard", which), nameField,
+      field("Title of the chart", title)],
     read: async () => {
       const target = which.value || name.value;
       const added = { ...chart, title: title.value || null };
       if (!which.value) {
-        return (await send("PUT", path`/v1/dashboards/${target}`, { body: { charts: [added] }, headers: { "If-None-Match": "*" } })).data;
+        return (await send("PUT", path`/v1/dashboards/${target}`, { body: { charts: [added] },
+          headers: { "If-None-Match": "*" } })).data;
       }
       const known = await send("GET", path`/v1/dashboards/${target}`);
       const body = definitionOf(known.data);
@@ -82,10 +91,12 @@ export async function saveChart(chart) {
 
 async function rowsOf(chart, signal) {
   if (chart.query !== undefined) {
-    return (await send("POST", "/v1/query", { query: { numbers: "string" }, body: { sql: chart.query, limit: 2000 }, signal })).data;
+    return (await send("POST", "/v1/query", { query: { numbers: "string" }, body: { sql: chart.query, limit: 2000 },
+      signal })).data;
   }
   if (chart.endpoint) {
-    return tableOf((await get(path`/v1/endpoints/${chart.endpoint.name}/data`, chart.endpoint.parameters, signal)).items);
+    return tableOf((await get(path`/v1/endpoints/${chart.endpoint.name}/data`, chart.endpoint.parameters,
+      signal)).items);
   }
   const { name, range, ...options } = chart.rollup;
   const from = new Date(Date.now() - milliseconds(range)).toISOString();
@@ -104,9 +115,11 @@ async function dashboard(root, { signal }, name) {
   let isEditing = false;
   let drawn = new AbortController();
   const grid = h("div", { class: "grid" });
-  const edit = h("button", { type: "button", "aria-pressed": "false", onclick: () => { isEditing = !isEditing; show(); } }, "Edit");
+  const edit = h("button", { type: "button", "aria-pressed": "false",
+    onclick: () => { isEditing = !isEditing; show(); } }, "Edit");
   const title = h("input", { type: "text", maxlength: "200", value: data.title ?? "" });
-  const refresh = select([["", "Only when it is opened"], ["10s", "Every 10 seconds"], ["1m", "Every minute"], ["10m", "Every 10 minutes"]],
+  const refresh = select([["", "Only when it is opened"], ["10s", "Every 10 seconds"], ["1m", "Every minute"],
+    ["10m", "Every 10 minutes"]],
     data.refresh ?? "");
   const settings = section("Settings", h("form", {
     class: "fields",
@@ -123,17 +136,20 @@ async function dashboard(root, { signal }, name) {
     const body = structuredClone(definitionOf(data));
     change(body);
     try {
-      ({ data, etag } = await send("PUT", path`/v1/dashboards/${name}`, { body, headers: { "If-Match": etag }, signal }));
+      ({ data, etag } = await send("PUT", path`/v1/dashboards/${name}`, { body, headers: { "If-Match": etag },
+        signal }));
       problem.show(null);
       announce("Saved");
       show();
     } catch (error) {
-      problem.show(error.status === 412 ? "Somebody else has changed this dashboard meanwhile. Load the page again, then repeat the change." : error);
+      const stale = "Somebody else has changed this dashboard meanwhile. Load the page again, then repeat the change.";
+      problem.show(error.status === 412 ? stale : error);
     }
   }
 
   async function remove() {
-    if (!await confirmDanger(`Delete ${name}?`, "The dashboard goes; what its charts show stays.", "Delete the dashboard", name)) return;
+    if (!await confirmDanger(`Delete ${name}?`, "The dashboard goes; what its charts show stays.",
+      "Delete the dashboard", name)) return;
     try {
       await send("DELETE", path`/v1/dashboards/${name}`, { headers: { "If-Match": etag } });
       location.hash = "#/dashboards";
@@ -148,7 +164,8 @@ async function dashboard(root, { signal }, name) {
   }
 
   function controls(at, label) {
-    const button = (text, work, disabled) => h("button", { type: "button", class: "small", disabled, onclick: work }, text, h("span", { class: "unseen" }, ` ${label}`));
+    const button = (text, work, disabled) => h("button", { type: "button", class: "small", disabled, onclick: work },
+      text, h("span", { class: "unseen" }, ` ${label}`));
     const move = (step) => save((body) => body.charts.splice(at + step, 0, ...body.charts.splice(at, 1)));
     return h("div", { class: "actions" },
       button("Earlier", () => move(-1), at === 0), button("Later", () => move(1), at === data.charts.length - 1),
@@ -168,7 +185,8 @@ async function dashboard(root, { signal }, name) {
       h("button", { type: "button", onclick: () => change(null) }, "Add chart…"), edit,
       h("button", { type: "button", class: "danger", onclick: remove }, "Delete…")));
     if (!data.charts.length) {
-      put(grid, h("div", { class: "panel span-12 rows-2" }, empty("No charts yet", "Add one by SQL, or run a query and add its chart.",
+      put(grid, h("div", { class: "panel span-12 rows-2" }, empty("No charts yet",
+        "Add one by SQL, or run a query and add its chart.",
         h("a", { href: "#/query" }, "Go to the query page"))));
       return;
     }
@@ -204,16 +222,19 @@ function chartDialog(chart) {
   const content = select(CONTENTS, chart.rollup ? "rollup" : chart.endpoint ? "endpoint" : "query");
   const sql = h("textarea", { spellcheck: "false", rows: "5", value: chart.query ?? "" });
   const name = h("input", { ...NAME, value: chart.endpoint?.name ?? chart.rollup?.name ?? "" });
-  const more = h("input", { type: "text", class: "mono", spellcheck: "false", value: new URLSearchParams(chart.endpoint?.parameters ?? optionsOf(chart.rollup)).toString() });
+  const more = h("input", { type: "text", class: "mono", spellcheck: "false",
+    value: new URLSearchParams(chart.endpoint?.parameters ?? optionsOf(chart.rollup)).toString() });
   const x = h("input", { type: "text", value: chart.x ?? "" });
   const y = h("input", { type: "text", value: (chart.y ?? []).join(", ") });
-  const width = select([["12", "Full"], ["8", "Two thirds"], ["6", "Half"], ["4", "A third"], ["3", "A quarter"]], String(chart.width ?? 6));
+  const width = select([["12", "Full"], ["8", "Two thirds"], ["6", "Half"], ["4", "A third"], ["3", "A quarter"]],
+    String(chart.width ?? 6));
   const height = select([["1", "Low"], ["2", "Usual"], ["3", "High"], ["4", "Very high"]], String(chart.height ?? 2));
   if (!width.value) width.prepend(h("option", { value: chart.width, selected: true }, `${chart.width} of 12`));
   if (!height.value) height.prepend(h("option", { value: chart.height, selected: true }, `${chart.height} rows`));
   const sqlField = field("SQL", sql);
   const nameField = field("Name", name);
-  const moreField = field("Parameters", more, "As in a URL: from=2026-01-01&n=10; for a rollup range, grain, group_by, where");
+  const moreField = field("Parameters", more,
+    "As in a URL: from=2026-01-01&n=10; for a rollup range, grain, group_by, where");
   const adapt = () => {
     sqlField.hidden = content.value !== "query";
     nameField.hidden = moreField.hidden = content.value === "query";

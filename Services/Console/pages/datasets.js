@@ -4,7 +4,7 @@ import { h, put, svg } from "/console/dom.js";
 import { Problem, all, get, path, send } from "/console/api.js";
 import { ago, bytes, count, short, time, value } from "/console/format.js";
 import { repeat } from "/console/live.js";
-import { badge, confirmDanger, errorPlace, field, liveTable, pageHead, section, tabs } from "/console/ui.js";
+import { badge, confirmDanger, errorPlace, factList, field, liveTable, pageHead, section, tabs } from "/console/ui.js";
 import { cell } from "/console/charts.js";
 import { firstSteps } from "/console/pages/sources.js";
 import { quarantineOf } from "/console/pages/quarantine.js";
@@ -73,11 +73,13 @@ function schema(item) {
   const facts = [
     ["Primary key", item.primary_key.join(", ") || "none"], ["Version column", item.version_column ?? "none"],
     ["Time column", item.time_column ?? "none"], ["New columns", item.on_new_column],
-    ["Values of another type", item.on_type_mismatch], ["Version", item.version], ["Last load", time(item.last_load_at)],
+    ["Values of another type", item.on_type_mismatch], ["Version", item.version],
+      ["Last load", time(item.last_load_at)],
     ["Time span", item.time_span ? `${time(item.time_span.from)} to ${time(item.time_span.to)}` : "–"],
   ];
   return section("Schema",
-    h("dl", { class: "facts" }, facts.map(([term, text]) => h("div", {}, h("dt", {}, term), h("dd", {}, text)))), table);
+    factList(facts),
+      table);
 }
 
 function rows(item, signal) {
@@ -89,10 +91,11 @@ function rows(item, signal) {
   const head = h("tr");
   const more = h("button", { type: "button", hidden: true, onclick: () => load(false) }, "Show more rows");
   const about = h("p", { class: "about", role: "status" });
-  const lineage = h("div", { role: "region", "aria-label": "Lineage", "aria-live": "polite" });
+  const lineage = h("div", { role: "region", "aria-label": "Lineage" });
   let cursor = null;
   let shown = 0;
-  const numbers = new Set(item.columns.filter((column) => ["int8", "float8", "numeric"].includes(column.type)).map((column) => column.name));
+  const numbers = new Set(item.columns.filter((column) => ["int8", "float8", "numeric"].includes(column.type)).map(
+    (column) => column.name));
   const isNumber = (key) => numbers.has(key);
 
   async function load(isNew) {
@@ -106,8 +109,10 @@ function rows(item, signal) {
         { limit: 100, cursor, where: where.value, order: order.value, numbers: "string" }, signal);
       cursor = page.next_cursor;
       shown += page.items.length;
-      const names = page.items.length ? Object.keys(page.items[0]).filter((key) => !["_batch", "_row", "_out"].includes(key)) : columns;
-      if (isNew) put(head, h("th", { scope: "col" }, h("span", { class: "unseen" }, "Lineage")), names.map((key) => h("th", { scope: "col", class: isNumber(key) ? "number" : null }, key)));
+      const names = page.items.length ? Object.keys(page.items[0]).filter((key) => !["_batch", "_row",
+        "_out"].includes(key)) : columns;
+      if (isNew) put(head, h("th", { scope: "col" }, h("span", { class: "unseen" }, "Lineage")),
+        names.map((key) => h("th", { scope: "col", class: isNumber(key) ? "number" : null }, key)));
       for (const row of page.items) body.append(line(row, names));
       put(about, shown ? `${count(shown)} rows shown${cursor ? "" : ", that is all"}.` : "No rows.");
       more.hidden = !cursor;
@@ -128,7 +133,10 @@ function rows(item, signal) {
     try {
       const found = await get(path`/v1/datasets/${item.name}/lineage`, { batch: row._batch, row: row._row }, signal);
       put(lineage, origin(found.items, row));
-      lineage.querySelector("h2")?.scrollIntoView({ block: "nearest" });
+      const heading = lineage.querySelector("h2");
+      heading.tabIndex = -1;
+      heading.focus();
+      heading.scrollIntoView({ block: "start" });
     } catch (error) {
       if (error.name !== "AbortError") problem.show(error);
     }
@@ -147,16 +155,18 @@ function rows(item, signal) {
 function origin(items, row) {
   if (!items.length) return section("Lineage", h("p", {}, "Nothing is known of this row."));
   return section(`Row ${row._row} of batch ${row._batch}`, items.map((item) => h("div", { class: "tabpanel" },
-    h("dl", { class: "facts" }, [
+    factList([
       ["Source", h("a", { href: `#/sources/${encodeURIComponent(item.source)}` }, item.source)],
-      ["Pipeline", h("a", { href: `#/pipelines/${encodeURIComponent(item.pipeline)}` }, `${item.pipeline}, version ${item.version ?? "–"}`)],
+      ["Pipeline", h("a", { href: `#/pipelines/${encodeURIComponent(item.pipeline)}` },
+        `${item.pipeline}, version ${item.version ?? "–"}`)],
       ["Receipt", h("a", { href: `#/sources/receipts/${encodeURIComponent(item.receipt)}` }, item.receipt)],
       ["Request", item.request], ["Received", time(item.received_at)], ["Stored", time(item.stored_at)],
       ["Output", item.output], ["State", badge(item.state)],
-    ].map(([term, text]) => h("div", {}, h("dt", {}, term), h("dd", {}, text)))),
+    ]),
     h("h3", {}, "Raw record"),
     item.raw === null || item.raw === undefined
-      ? h("p", { class: "about" }, item.raw_expired_at ? `Its raw bytes expired at ${time(item.raw_expired_at)}.` : "This key may not see raw records (scope raw:read).")
+      ? h("p", { class: "about" }, item.raw_expired_at ? `Its raw bytes expired at ${time(item.raw_expired_at)}.`
+        : "This key may not see raw records (scope raw:read).")
       : h("pre", { class: "wrap", tabindex: "0", "aria-label": "Raw record" }, item.raw))));
 }
 
@@ -181,8 +191,10 @@ function profileTable(found) {
     { title: "Column", isName: true, mono: true, text: (column) => column.name },
     { title: "Type", mono: true, text: (column) => column.type },
     { title: "Nulls", numeric: true, text: (column) => count(column.nulls) },
-    { title: "Distinct", numeric: true, text: (column) => (column.distinct.exact ? "" : "about ") + count(column.distinct.count) },
-    { title: "Least", text: (column) => figure(column.min) }, { title: "Greatest", text: (column) => figure(column.max) },
+    { title: "Distinct", numeric: true, text: (column) => (column.distinct.exact ? "" : "about ")
+      + count(column.distinct.count) },
+    { title: "Least", text: (column) => figure(column.min) }, { title: "Greatest", text: (column) =>
+      figure(column.max) },
     { title: "Mean", numeric: true, text: (column) => figure(column.mean) },
     { title: "Deviation", numeric: true, text: (column) => figure(column.stddev) },
     { title: "Quantiles", key: (column) => column.name, node: (column) => quantiles(column.quantiles) },
@@ -190,10 +202,10 @@ function profileTable(found) {
     { title: "Most frequent", key: (column) => column.name, node: (column) => frequent(column.top) },
   ], (column) => column.name);
   table.update(found.columns);
-  const scanned = found.sampled ? `Of a sample of ${count(found.rows_scanned)} rows` : `Of all ${count(found.rows_scanned)} rows`;
+  const all = `${found.rows_estimated ? "about " : ""}${count(found.rows)}`;
+  const scanned = found.sampled ? `a sample of ${count(found.rows_scanned)} rows, out of ${all}` : `all ${all} rows`;
   return h("div", { class: "tabpanel" },
-    section("Profile", h("p", { class: "about" },
-      `${scanned}${found.sampled ? `, out of ${found.rows_estimated ? "about " : ""}${count(found.rows)}` : ""}, at ${time(found.at)}.`), table),
+    section("Profile", h("p", { class: "about" }, `Of ${scanned}, at ${time(found.at)}.`), table),
     found.correlations?.pairs.length ? correlations(found.correlations) : null);
 }
 
@@ -205,13 +217,15 @@ function figure(item) {
 const SHARES = [["p05", "5 %"], ["p50", "half"], ["p95", "95 %"]];
 
 function quantiles(found) {
-  return found ? h("ul", { class: "plainlist" }, SHARES.map(([name, label]) => h("li", {}, `${label}: ${figure(found[name])}`))) : "–";
+  return found ? h("ul", { class: "plainlist" },
+    SHARES.map(([name, label]) => h("li", {}, `${label}: ${figure(found[name])}`))) : "–";
 }
 
 function frequent(top) {
   const items = top?.items ?? [];
   return h("ul", { class: "plainlist" }, items.slice(0, 5).map((one) =>
-    h("li", {}, `${figure(one.value)}${one.truncated ? "…" : ""} `, h("span", { class: "about" }, `(${count(one.count)})`))));
+    h("li", {}, `${figure(one.value)}${one.truncated ? "…" : ""} `, h("span", { class: "about" },
+      `(${count(one.count)})`))));
 }
 
 /** The bins as bars; their numbers are told to screen readers. */
@@ -219,9 +233,12 @@ function histogram(column) {
   const bins = column.histogram ?? [];
   if (!bins.length) return "–";
   const top = Math.max(...bins.map((bin) => bin.count), 1);
-  const told = `Distribution of ${column.name} from ${figure(bins[0].from)} to ${figure(bins.at(-1).to)}: ${bins.map((bin) => bin.count).join(", ")}`;
-  return svg("svg", { class: "bars", viewBox: `0 0 ${bins.length * 10} 40`, preserveAspectRatio: "none", role: "img", "aria-label": told },
-    bins.map((bin, at) => svg("rect", { x: at * 10 + 1, width: 8, height: bin.count / top * 40, y: 40 - bin.count / top * 40 })));
+  const told = `Distribution of ${column.name} from ${figure(bins[0].from)} to ${figure(bins.at(-1).to)}: `
+    + bins.map((bin) => bin.count).join(", ");
+  return svg("svg", { class: "bars", viewBox: `0 0 ${bins.length * 10} 40`, preserveAspectRatio: "none", role: "img",
+    "aria-label": told },
+    bins.map((bin, at) => svg("rect", { x: at * 10 + 1, width: 8, height: bin.count / top * 40,
+      y: 40 - bin.count / top * 40 })));
 }
 
 /** The strongest first; a column that is constant has none. */

@@ -59,7 +59,8 @@ export async function render(root, { session, signal }) {
   }
   put(body, h("div", { class: "tiles" }, Object.values(tiles)),
     section("Records a second", rates), section("Sources", sources));
-  const chart = await liveChart(rates, "Records in and rows stored, a second, over the last minutes", ["In", "Stored"], 100);
+  const chart = await liveChart(rates, "Records in and rows stored, a second, over the last minutes",
+    ["In", "Stored"], 100);
   signal.addEventListener("abort", () => chart.end());
 
   const look = async () => {
@@ -73,7 +74,8 @@ export async function render(root, { session, signal }) {
     const lag = Math.max(0, ...list.map((item) => item.lag_seconds));
     tiles.in.set(short(input), input, `${bytes(Math.round(sum((item) => item.rates.bytes_per_second)))}/s`);
     tiles.stored.set(short(stored), stored, "over the last minute");
-    tiles.lag.set(duration(lag), lag, lag ? "the oldest record not stored yet" : "all is stored", lag > 60 ? "warn" : "");
+    tiles.lag.set(duration(lag), lag, lag ? "the oldest record not stored yet" : "all is stored", lag > 60 ? "warn"
+      : "");
     if (queues) {
       const waiting = queues.items.reduce((total, queue) => total + queue.ready + queue.running, 0);
       const paused = queues.items.filter((queue) => queue.paused).map((queue) => queue.name);
@@ -94,7 +96,8 @@ export async function render(root, { session, signal }) {
     const beyond = reasons.some((item) => item.truncated) ? "+" : "";
     tiles.quarantine.set(count(records) + beyond, 0, open ? `of ${open} datasets` : "nothing", records ? "warn" : "");
     const [dead, failed] = await Promise.all([
-      get("/v1/jobs", { state: "dead", limit: 100 }, signal), get("/v1/runs", { state: "failed", limit: 100 }, signal)]);
+      get("/v1/jobs", { state: "dead", limit: 100 }, signal), get("/v1/runs", { state: "failed", limit: 100 },
+        signal)]);
     const number = dead.items.length + failed.items.length;
     tiles.errors.set(`${count(number)}${dead.next_cursor || failed.next_cursor ? "+" : ""}`, 0,
       `${count(dead.items.length)} jobs, ${count(failed.items.length)} runs`, number ? "bad" : "");

@@ -4,7 +4,8 @@ import { h, put } from "/console/dom.js";
 import { all, get, path, post } from "/console/api.js";
 import { plural, time } from "/console/format.js";
 import { repeat } from "/console/live.js";
-import { command, confirmDanger, empty, errorPlace, field, liveTable, pageHead, section, tabs } from "/console/ui.js";
+import { command, confirmDanger, empty, errorPlace, factList, field, liveTable, pageHead, section,
+  tabs } from "/console/ui.js";
 import { resultTable, tableOf } from "/console/charts.js";
 
 export async function render(root, context) {
@@ -12,8 +13,10 @@ export async function render(root, context) {
 }
 
 function nextStep() {
-  const body = { source: "orders", steps: [{ cast: { total: "numeric" } }, { filter: "total > 0" }], target: { dataset: "sales", mode: "append" } };
-  return empty("No pipeline yet", "Records of a source that no pipeline reads go to a dataset of its name. A pipeline says otherwise:",
+  const body = { source: "orders", steps: [{ cast: { total: "numeric" } }, { filter: "total > 0" }],
+    target: { dataset: "sales", mode: "append" } };
+  return empty("No pipeline yet",
+    "Records of a source that no pipeline reads go to a dataset of its name. A pipeline says otherwise:",
     command(`curl -X PUT -H "Authorization: Bearer $KEY" "${location.origin}/v1/pipelines/sales" \\\n`
       + `     -H 'Content-Type: application/json' \\\n     -d '${JSON.stringify(body)}'`));
 }
@@ -46,8 +49,10 @@ async function list(root, { signal }) {
 function steps(definition) {
   const found = definition.steps || [];
   if (!found.length) return h("p", { class: "about" }, "No steps: records are stored as they come.");
-  return h("ol", { class: "steps" }, found.map((step) => h("li", {}, h("div", {}, Object.entries(step).map(([kind, what]) => [
-    h("h3", {}, kind), h("pre", { class: "wrap" }, typeof what === "string" ? what : JSON.stringify(what, null, 2))])))));
+  return h("ol", { class: "steps" }, found.map((step) => h("li", {},
+    h("div", {}, Object.entries(step).map(([kind, what]) => [
+    h("h3", {}, kind), h("pre", { class: "wrap" }, typeof what === "string" ? what : JSON.stringify(what, null,
+      2))])))));
 }
 
 async function pipeline(root, { signal }, name) {
@@ -57,7 +62,8 @@ async function pipeline(root, { signal }, name) {
   const run = h("button", { type: "button", onclick: start }, "Run");
 
   async function start() {
-    const agreed = await confirmDanger(`Run ${name}?`, `It reads all of ${sourceOf(item.definition)} and fills ${item.definition.target.dataset}.`, "Run");
+    const agreed = await confirmDanger(`Run ${name}?`,
+      `It reads all of ${sourceOf(item.definition)} and fills ${item.definition.target.dataset}.`, "Run");
     if (!agreed) return;
     try {
       const answer = await post(path`/v1/pipelines/${name}/run`, {});
@@ -73,27 +79,30 @@ async function pipeline(root, { signal }, name) {
     ["Version", item.implicit ? "implicit" : item.version], ["Changed", time(item.updated_at)],
   ];
   put(root,
-    pageHead(name, "A pipeline.", h("a", { class: "button", href: "#/pipelines" }, "All pipelines"), isTable && run), problem,
+    pageHead(name, "A pipeline.", h("a", { class: "button", href: "#/pipelines" }, "All pipelines"), isTable && run),
+      problem,
     tabs("Pipeline", [
-      ["steps", "Steps", () => section("Steps", h("dl", { class: "facts" }, facts.map(([term, text]) =>
-        h("div", {}, h("dt", {}, term), h("dd", {}, text)))), steps(item.definition))],
+      ["steps", "Steps", () => section("Steps", factList(facts), steps(item.definition))],
       ["dry-run", "Dry run", () => dryRun(name, item.definition)],
       ["versions", "Versions", () => versions(name, signal)],
-      ["definition", "Definition", () => section("Definition", h("pre", { tabindex: "0", "aria-label": "Definition" }, JSON.stringify(item.definition, null, 2)))],
+      ["definition", "Definition", () => section("Definition", h("pre", { tabindex: "0", "aria-label": "Definition" },
+        JSON.stringify(item.definition, null, 2)))],
     ], "steps"));
 }
 
 function versions(name, signal) {
   const place = h("div", {});
   const problem = errorPlace();
-  all(path`/v1/pipelines/${name}/versions`, {}, signal, 100).then((items) => put(place, items.map((item) => h("details", { class: "panel" },
+  all(path`/v1/pipelines/${name}/versions`, {}, signal, 100).then((items) => put(place,
+    items.map((item) => h("details", { class: "panel" },
     h("summary", {}, `Version ${item.version}, ${time(item.created_at)}`),
-    h("pre", { tabindex: "0", "aria-label": `Version ${item.version}` }, JSON.stringify(item.definition, null, 2))))), problem.show);
+    h("pre", { tabindex: "0", "aria-label": `Version ${item.version}` }, JSON.stringify(item.definition, null, 2))))),
+      problem.show);
   return h("div", { class: "tabpanel" }, problem, place);
 }
 
 /** Pasted text as records: an array, NDJSON, or lines of text. */
-export function recordsOf(text) {
+function recordsOf(text) {
   const trimmed = text.trim();
   if (!trimmed) return [];
   try {
@@ -120,7 +129,8 @@ function dryRun(name, definition) {
     button.disabled = true;
     problem.show(null);
     try {
-      put(outcome, results(await post(path`/v1/pipelines/${name}/dry-run`, { records: recordsOf(text.value) }), definition));
+      put(outcome, results(await post(path`/v1/pipelines/${name}/dry-run`, { records: recordsOf(text.value) }),
+        definition));
     } catch (error) {
       put(outcome);
       problem.show(error);
@@ -141,7 +151,8 @@ function results(found, definition) {
   const lines = (title, items) => (items.length ? section(`${title}: ${plural(items.length, "record")}`,
     h("pre", { class: "wrap" }, items.map((item) => JSON.stringify(item)).join("\n"))) : null);
   return [
-    found.failed ? h("p", { class: "error" }, `The whole batch would be turned down: ${found.failed.message} (${found.failed.code})`) : null,
+    found.failed ? h("p", { class: "error" },
+      `The whole batch would be turned down: ${found.failed.message} (${found.failed.code})`) : null,
     rows(definition.target?.dataset ?? "Rows", found.rows),
     found.routed.map((branch) => rows(`${branch.dataset}, by route`, branch.rows)),
     lines("Filtered", found.filtered), lines("Duplicates", found.duplicates),

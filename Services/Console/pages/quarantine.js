@@ -4,7 +4,8 @@ import { h, put, announce } from "/console/dom.js";
 import { all, get, path, send } from "/console/api.js";
 import { ago, count, plural, time } from "/console/format.js";
 import { repeat } from "/console/live.js";
-import { badge, confirmDanger, empty, errorPlace, liveTable, pageHead, pager, progress, section, select } from "/console/ui.js";
+import { badge, confirmDanger, empty, errorPlace, liveTable, pageHead, pager, progress, section,
+  select } from "/console/ui.js";
 
 export async function render(root, { rest, signal }) {
   if (rest[0]) {
@@ -19,16 +20,19 @@ export async function render(root, { rest, signal }) {
       node: (item) => h("a", { href: `#/quarantine/${encodeURIComponent(item.name)}` }, item.name) },
     { title: "Records", numeric: true, text: (item) => count(item.records) + (item.truncated ? "+" : "") },
     { title: "Most frequent reason", text: (item) => (item.items[0] ? reason(item.items[0]) : "") },
-    { title: "Latest", text: (item) => (item.items.length ? ago(item.items.map((one) => one.last_at).sort().at(-1)) : "") },
+    { title: "Latest", text: (item) => (item.items.length ? ago(item.items.map((one) => one.last_at).sort().at(-1))
+      : "") },
   ], (item) => item.name);
-  put(root, pageHead("Quarantine", "Records that were turned down, kept byte for byte with the reason."), problem, place);
+  put(root, pageHead("Quarantine", "Records that were turned down, kept byte for byte with the reason."), problem,
+    place);
   repeat(async () => {
     const datasets = await all("/v1/datasets", {}, signal, 200);
     const found = await Promise.all(datasets.map(async (item) =>
       ({ name: item.name, ...await get(path`/v1/datasets/${item.name}/quarantine/reasons`, {}, signal) })));
     const open = found.filter((item) => item.records).sort((one, other) => other.records - one.records);
     table.update(open);
-    if (!open.length) put(place, empty("Nothing is in quarantine", "What cannot be stored comes here with its reason, and can be healed once the pipeline or the schema is mended."));
+    if (!open.length) put(place, empty("Nothing is in quarantine",
+      "What cannot be stored comes here with its reason, and can be healed once pipeline or schema are mended."));
     else if (!place.contains(table)) put(place, table);
   }, 5000, signal, problem.show);
 }
@@ -59,14 +63,16 @@ export function quarantineOf(name, signal) {
   const about = h("p", { class: "about" });
 
   async function start(codes, button) {
-    const which = codes ? `records with the reason “${codes[0].replaceAll("_", " ")}”` : "all records in quarantine";
+    const which = codes ? `records with the reason “${codes[0].replaceAll("_", " ")}”` : "all of its records";
     const agreed = await confirmDanger(`Heal ${name}?`,
-      `Runs ${which} again through the pipelines as they are now. Those that pass are stored; the others stay, with their new reasons.`, "Heal");
+      `Runs ${which} again through the pipelines as they are now. `
+        + "Those that pass are stored; the others stay, with their new reasons.", "Heal");
     if (!agreed) return;
     button.disabled = true;
     problem.show(null);
     try {
-      const answer = (await send("POST", path`/v1/datasets/${name}/quarantine/replay`, { body: codes ? { codes } : {} })).data;
+      const answer = (await send("POST", path`/v1/datasets/${name}/quarantine/replay`,
+        { body: codes ? { codes } : {} })).data;
       if (answer.run) await follow(answer.runs);
       else put(healing, h("p", { class: "note" }, "There is nothing that could be healed."));
     } catch (error) {
@@ -104,10 +110,13 @@ export function quarantineOf(name, signal) {
   const refresh = repeat(async () => {
     const found = await get(path`/v1/datasets/${name}/quarantine/reasons`, {}, signal);
     table.update(found.items);
-    put(about, `${count(found.records)}${found.truncated ? "+" : ""} ${found.records === 1 ? "record" : "records"}. A record with several reasons counts for each.`);
-    if (!found.records) put(place, section("Quarantine", empty("Nothing is in quarantine", "Every record of this dataset was stored or filtered.")));
+    const number = found.truncated ? `More than ${count(found.records)} records` : plural(found.records, "record");
+    put(about, `${number}. A record with several reasons counts for each.`);
+    if (!found.records) put(place, section("Quarantine", empty("Nothing is in quarantine",
+      "Every record of this dataset was stored or filtered.")));
     else if (!place.contains(table)) {
-      put(place, section("Reasons", h("div", { class: "actions" }, heal(null, "Heal all"), about), table), section("Records", records));
+      put(place, section("Reasons", h("div", { class: "actions" }, heal(null, "Heal all"), about), table),
+        section("Records", records));
       showRecords();
     }
   }, 4000, signal, problem.show);
@@ -133,8 +142,10 @@ export function quarantineOf(name, signal) {
 function record(item) {
   return h("article", { class: "record" },
     h("h3", {}, `Record ${item.row} of batch ${item.batch}`),
-    h("p", { class: "about" }, `${item.pipeline}, version ${item.version}; turned down at ${item.stage}, ${time(item.at)}`),
+    h("p", { class: "about" },
+      `${item.pipeline}, version ${item.version}; turned down at ${item.stage}, ${time(item.at)}`),
     h("ul", {}, item.errors.map((error) => h("li", {},
-      h("strong", {}, String(error.code).replaceAll("_", " ")), error.column ? ` in ${error.column}` : "", ": ", error.message))),
+      h("strong", {}, String(error.code).replaceAll("_", " ")), error.column ? ` in ${error.column}` : "", ": ",
+        error.message))),
     h("pre", { class: "wrap", tabindex: "0", "aria-label": "Raw record" }, item.raw));
 }

@@ -1,7 +1,7 @@
 // The query page: SQL, its result, a chart of it, and what it can become: an endpoint, or a chart of a dashboard.
 
 import { h, put, announce } from "/console/dom.js";
-import { Problem, path, post, send } from "/console/api.js";
+import { Problem, path, send } from "/console/api.js";
 import { count, plural } from "/console/format.js";
 import { ask, errorPlace, field, pageHead, section, select, tabs } from "/console/ui.js";
 import { KINDS, draw, resultTable, usualColumns } from "/console/charts.js";
@@ -54,7 +54,8 @@ export async function render(root, { query, signal }) {
       const found = (await send("POST", "/v1/query", {
         query: { numbers: "string" }, body: { sql, limit: 10000 }, signal: mine.signal })).data;
       const said = `${plural(found.row_count, "row")} in ${count(Math.round(found.elapsed_ms))} ms`
-        + (found.truncated ? ", and there are more" : "") + (found.row_count > SHOWN ? `; the first ${count(SHOWN)} are shown` : "");
+        + (found.truncated ? ", and there are more" : "") + (found.row_count > SHOWN
+          ? `; the first ${count(SHOWN)} are shown` : "");
       status.textContent = said;
       put(result, show(found, sql));
     } catch (error) {
@@ -75,7 +76,8 @@ export async function render(root, { query, signal }) {
   function show(found, sql) {
     const shown = { columns: found.columns, rows: found.rows.slice(0, SHOWN) };
     return section("Result", tabs("Result", [
-      ["table", "Table", () => (found.rows.length ? resultTable("Result", shown) : h("p", { class: "about" }, "No rows."))],
+      ["table", "Table", () => (found.rows.length ? resultTable("Result", shown) : h("p", { class: "about" },
+        "No rows."))],
       ["chart", "Chart", () => chartOf(found, sql)],
     ], "table"));
   }
@@ -99,21 +101,26 @@ function chartOf(found, sql) {
   redraw();
   return h("div", { class: "tabpanel" },
     h("div", { class: "fields" }, field("Type", kind), field("Labels", x), field("Values", y),
-      h("button", { type: "button", onclick: () => saveChart({ type: kind.value, query: sql, ...chart() }) }, "Add to dashboard…")),
+      h("button", { type: "button", onclick: () => saveChart({ type: kind.value, query: sql, ...chart() }) },
+        "Add to dashboard…")),
     place);
 }
 
 /** Publishes a statement under a name; one that is taken is asked about first. */
-export async function saveEndpoint(sql, known = {}) {
-  const name = h("input", { type: "text", required: true, pattern: "[a-z][a-z0-9_]{0,47}", autocomplete: "off", spellcheck: "false", value: known.name || "" });
-  const description = h("input", { type: "text", maxlength: "1000", value: known.description || "" });
-  const ttl = select([["0s", "No caching"], ["10s", "10 seconds"], ["1m", "1 minute"], ["10m", "10 minutes"], ["1h", "1 hour"]], "0s");
+async function saveEndpoint(sql) {
+  const name = h("input", { type: "text", required: true, pattern: "[a-z][a-z0-9_]{0,47}", autocomplete: "off",
+    spellcheck: "false" });
+  const description = h("input", { type: "text", maxlength: "1000" });
+  const ttl = select([["0s", "No caching"], ["10s", "10 seconds"], ["1m", "1 minute"], ["10m", "10 minutes"],
+    ["1h", "1 hour"]], "0s");
   const replace = h("input", { type: "checkbox" });
   const replaceField = h("div", { hidden: true }, h("label", {}, replace, " Replace the endpoint of this name"));
   const saved = await ask({
     title: "Save as endpoint", action: "Save",
-    text: "The statement is published under a path. {{name:type}} in it stands for a parameter, {{name:type=10}} for one with a default.",
-    fields: [field("Name", name, "Lower case letters, digits and _"), field("Description", description), field("Cache", ttl), replaceField],
+    text: "The statement is published under a path. "
+      + "{{name:type}} in it stands for a parameter, {{name:type=10}} for one with a default.",
+    fields: [field("Name", name, "Lower case letters, digits and _"), field("Description", description),
+      field("Cache", ttl), replaceField],
     read: async () => {
       const headers = replace.checked ? {} : { "If-None-Match": "*" };
       try {

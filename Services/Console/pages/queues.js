@@ -4,7 +4,8 @@ import { h, put, announce } from "/console/dom.js";
 import { get, path, post } from "/console/api.js";
 import { count, duration, plural, short, time } from "/console/format.js";
 import { repeat } from "/console/live.js";
-import { badge, confirmDanger, empty, errorPlace, liveTable, pageHead, section, select } from "/console/ui.js";
+import { badge, confirmDanger, empty, errorPlace, factList, liveTable, pageHead, section,
+  select } from "/console/ui.js";
 
 export async function render(root, context) {
   return context.rest[0] === "jobs" ? job(root, context, context.rest[1]) : list(root, context);
@@ -48,13 +49,15 @@ async function list(root, { session, signal, query }) {
   ], (item) => item.name);
 
   async function pause(name) {
-    if (await confirmDanger(`Pause ${name}?`, "No further job of the queue is started, in any workspace, until it is resumed.", "Pause")) {
+    if (await confirmDanger(`Pause ${name}?`,
+      "No further job of the queue is started, in any workspace, until it is resumed.", "Pause")) {
       await post(path`/v1/queues/${name}/pause`);
     }
   }
 
   async function redrive(item) {
-    if (!await confirmDanger(`Redrive ${item.name}?`, `${plural(item.dead, "dead job")} of the queue are tried again.`, "Redrive")) return;
+    if (!await confirmDanger(`Redrive ${item.name}?`,
+      `${plural(item.dead, "dead job")} of the queue are tried again.`, "Redrive")) return;
     announce(`${plural((await post(path`/v1/queues/${item.name}/redrive`)).redriven, "job")} redriven`);
   }
 
@@ -62,7 +65,8 @@ async function list(root, { session, signal, query }) {
   const state = select([["", "All states"], ...states.map((one) => [one, one])], query.get("state") || "",
     { "aria-label": "State of jobs", onchange: () => refreshJobs() });
   const jobs = liveTable("Jobs, newest first", [
-    { title: "Job", isName: true, key: (item) => item.id, node: (item) => h("a", { href: `#/queues/jobs/${item.id}` }, item.id) },
+    { title: "Job", isName: true, key: (item) => item.id, node: (item) => h("a", { href: `#/queues/jobs/${item.id}` },
+      item.id) },
     { title: "Queue", text: (item) => item.queue }, { title: "Kind", text: (item) => item.kind },
     { title: "State", key: (item) => item.state, node: (item) => badge(item.state) },
     { title: "Enqueued", text: (item) => time(item.enqueued_at) }, { title: "Error", text: (item) => item.error ?? "" },
@@ -78,7 +82,8 @@ async function list(root, { session, signal, query }) {
   const refreshJobs = repeat(async () => {
     const found = await get("/v1/jobs", { limit: 100, state: state.value }, signal);
     jobs.update(found.items);
-    if (!found.items.length) put(jobPlace, empty("No jobs here", found.next_cursor ? "None of the newest 5,000 jobs is in this state." : "Jobs are made by records that come in, and by runs."));
+    if (!found.items.length) put(jobPlace, empty("No jobs here", found.next_cursor
+      ? "None of the newest 5,000 jobs is in this state." : "Jobs are made by records that come in, and by runs."));
     else if (!jobPlace.contains(jobs)) put(jobPlace, jobs);
   }, 3000, signal, problem.show);
 }
@@ -88,7 +93,8 @@ function jobActions(item, act) {
   return [
     item.state === "dead" ? act("Retry", () => post(path`/v1/jobs/${item.id}/retry`), `job ${item.id}`) : null,
     cancellable ? act("Cancel", async () => {
-      if (await confirmDanger(`Cancel job ${item.id}?`, "What it was to do is not done; a batch of records stays unfinished.", "Cancel the job")) {
+      if (await confirmDanger(`Cancel job ${item.id}?`,
+        "What it was to do is not done; a batch of records stays unfinished.", "Cancel the job")) {
         await post(path`/v1/jobs/${item.id}/cancel`);
       }
     }, `job ${item.id}`) : null,
@@ -99,8 +105,10 @@ async function job(root, { signal }, id) {
   const problem = errorPlace();
   const body = h("div", { class: "tabpanel" });
   const actions = h("div", { class: "actions" });
-  put(root, pageHead(`Job ${id}`, null, h("a", { class: "button", href: "#/queues" }, "All jobs"), actions), problem, body);
-  const act = (label, work) => h("button", { type: "button", onclick: () => work().then(refresh, problem.show) }, label);
+  put(root, pageHead(`Job ${id}`, null, h("a", { class: "button", href: "#/queues" }, "All jobs"), actions), problem,
+    body);
+  const act = (label, work) => h("button", { type: "button", onclick: () => work().then(refresh, problem.show) },
+    label);
   let last = "";
   const refresh = repeat(async () => {
     const item = await get(path`/v1/jobs/${id}`, {}, signal);
@@ -111,7 +119,8 @@ async function job(root, { signal }, id) {
     const facts = [
       ["State", badge(item.state)], ["Queue", item.queue], ["Kind", item.kind], ["Priority", item.priority],
       ["Enqueued", time(item.enqueued_at)], ["Runs at", time(item.run_at)],
-      ["Attempts", `${item.attempts.length} of ${item.max_attempts}`], ["Waits for", item.waits_for.join(", ") || "nothing"],
+      ["Attempts", `${item.attempts.length} of ${item.max_attempts}`], ["Waits for", item.waits_for.join(", ")
+        || "nothing"],
     ];
     const attempts = liveTable("Attempts", [
       { title: "Attempt", isName: true, numeric: true, text: (one) => one.attempt },
@@ -119,8 +128,9 @@ async function job(root, { signal }, id) {
       { title: "At", text: (one) => time(one.at) }, { title: "Error", text: (one) => one.error ?? "" },
     ], (one) => `${one.attempt} ${one.at} ${one.items?.first ?? ""}`);
     attempts.update(item.attempts);
-    put(body, section("Job", h("dl", { class: "facts" }, facts.map(([term, what]) => h("div", {}, h("dt", {}, term), h("dd", {}, what))))),
+    put(body, section("Job", factList(facts)),
       section("Attempts", item.attempts.length ? attempts : h("p", { class: "about" }, "It has not been tried yet.")),
-      section("Arguments", h("pre", { tabindex: "0", "aria-label": "Arguments" }, JSON.stringify(item.arguments, null, 2))));
+      section("Arguments", h("pre", { tabindex: "0", "aria-label": "Arguments" }, JSON.stringify(item.arguments, null,
+        2))));
   }, 2000, signal, problem.show);
 }

@@ -4,7 +4,7 @@ import { h, put } from "/console/dom.js";
 import { all, get, path } from "/console/api.js";
 import { ago, bytes, count, duration, short, time } from "/console/format.js";
 import { repeat } from "/console/live.js";
-import { badge, command, empty, errorPlace, liveTable, pageHead, section } from "/console/ui.js";
+import { badge, command, empty, errorPlace, factList, fillFacts, liveTable, pageHead, section } from "/console/ui.js";
 
 /** What to do where nothing has been sent yet. */
 export function firstSteps() {
@@ -16,7 +16,8 @@ export function firstSteps() {
 /** How to send a record, with this server's own address. */
 function sending(source) {
   const target = `${location.origin}/v1/ingest/${source}?wait=stored`;
-  return command(`curl -H "Authorization: Bearer $KEY" "${target}" \\\n     -H 'Content-Type: application/x-ndjson' \\\n`
+  return command(`curl -H "Authorization: Bearer $KEY" "${target}" \\\n`
+      + "     -H 'Content-Type: application/x-ndjson' \\\n"
       + `     --data '{"id": 1, "customer": "ada", "total": 12.5, "at": "2026-03-01T10:00:00Z"}'`);
 }
 
@@ -31,7 +32,8 @@ async function list(root, { signal }) {
   const table = liveTable("Sources", [
     { title: "Source", isName: true, key: (item) => item.name,
       node: (item) => h("a", { href: `#/sources/${encodeURIComponent(item.name)}` }, item.name) },
-    { title: "Settings", text: (item) => (item.declared ? `declared, version ${item.version}` : "made by its first record") },
+    { title: "Settings", text: (item) => (item.declared ? `declared, version ${item.version}`
+      : "made by its first record") },
     { title: "Made", text: (item) => time(item.created_at) },
   ], (item) => item.name);
   put(root, pageHead("Sources", "Named streams that records are sent to.", receiptSearch()), problem, place);
@@ -56,7 +58,7 @@ function receiptSearch() {
 
 async function source(root, { signal }, name) {
   const problem = errorPlace();
-  const facts = h("dl", { class: "facts" });
+  const facts = factList([]);
   const batches = liveTable(`Batches of ${name}, newest first`, [
     { title: "Batch", isName: true, text: (item) => item.id },
     { title: "State", key: (item) => item.state, node: (item) => badge(item.state) },
@@ -77,12 +79,13 @@ async function source(root, { signal }, name) {
   repeat(async () => {
     const item = await get(path`/v1/sources/${name}`, {}, signal);
     const entries = [
-      ["Records a second", short(item.rates.records_per_second)], ["Rows stored a second", short(item.rates.stored_per_second)],
+      ["Records a second", short(item.rates.records_per_second)], ["Rows stored a second",
+        short(item.rates.stored_per_second)],
       ["Bytes a second", bytes(Math.round(item.rates.bytes_per_second))], ["Lag", duration(item.lag_seconds)],
       ["Raw kept", item.retention.raw], ["Largest body", bytes(item.limits.max_body_bytes)],
       ["Longest lag allowed", item.limits.max_lag], ["Waits for others", item.coalescing.linger],
     ];
-    put(facts, entries.map(([term, text]) => h("div", {}, h("dt", {}, term), h("dd", {}, text))));
+    fillFacts(facts, entries);
     batches.update((await get("/v1/batches", { source: name, limit: 100 }, signal)).items);
   }, 4000, signal, problem.show);
 }
@@ -109,11 +112,13 @@ async function receipt(root, { signal }, id) {
     ], (one) => `${one.pipeline} ${one.dataset}`);
     outputs.update(item.outputs);
     put(body, section("Receipt",
-      h("dl", { class: "facts" }, [
-        ["State", badge(item.state)], ["Source", h("a", { href: `#/sources/${encodeURIComponent(item.source)}` }, item.source)],
+      factList([
+        ["State", badge(item.state)], ["Source", h("a", { href: `#/sources/${encodeURIComponent(item.source)}` },
+          item.source)],
         ["Received", `${count(item.received)} records, ${ago(item.received_at)}`], ["Stored", count(item.stored)],
-        ["Quarantined", count(item.quarantined)], ["Filtered", count(item.filtered)], ["Duplicates", count(item.duplicates)],
+        ["Quarantined", count(item.quarantined)], ["Filtered", count(item.filtered)],
+          ["Duplicates", count(item.duplicates)],
         ["Stored at", time(item.stored_at)],
-      ].map(([term, text]) => h("div", {}, h("dt", {}, term), h("dd", {}, text)))), outputs));
+      ]), outputs));
   }, 1500, signal, problem.show);
 }

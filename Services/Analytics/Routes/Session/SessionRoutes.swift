@@ -17,7 +17,7 @@ struct SessionRoutes: Sendable {
             try SameOrigin.check(request.head)
         }
         let key = try await Self.key(request)
-        guard let key, let (session, cookie) = try await sessions.begin(key, isSecure: request.isSecure) else {
+        guard let key, let (session, cookie) = try await sessions.begin(key, request) else {
             throw Problem(.unauthorized, "the key is not valid")
         }
         return .json(.created, session.json, headers: ["set-cookie": cookie, "cache-control": "no-store"])
