@@ -154,10 +154,61 @@ class ConsoleTests(unittest.TestCase):
         browser.run("window.row = document.querySelector('tbody tr')")
         platform.must("POST", "/v1/ingest/orders?wait=stored", '{"id": 1, "total": "5", "at": "2026-03-01"}',
                       content_type=NDJSON)
-        browser.wait("document.querySelector('.tile .figure').textContent !== '0'")
+        browser.wait("Number(document.querySelector('.tile .figure')?.textContent) > 0")
         browser.wait("document.querySelectorAll('.tile .spark .line').length >= 3")
         self.assertTrue(browser.run("document.querySelector('tbody tr') === row"), "the row is the one that was there")
         browser.wait("[...document.querySelectorAll('.tile')].some((one) => /quarantine\\s*[1-9]/.test(one.innerText))")
+
+    def test_what_is_repeated_rests_in_a_hidden_tab(self):
+        browser.go("#/sources", "Sources")
+        calls = browser.run("""(async () => {
+            const { repeat } = await import("/console/live.js");
+            const turn = () => new Promise((go) => setTimeout(go));
+            const turns = async () => { for (let left = 20; left; left -= 1) await turn(); };
+            const hide = (hidden) => {
+                Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+                document.dispatchEvent(new Event("visibilitychange"));
+            };
+            const page = new AbortController();
+            const seen = [];
+            let calls = 0;
+            hide(true);
+            repeat(async () => { calls += 1; }, 0, page.signal, () => {});
+            await turns();
+            seen.push(calls);
+            hide(false);
+            await turns();
+            seen.push(calls > 1);
+            hide(true);
+            await turns();
+            const before = calls;
+            await turns();
+            seen.push(calls - before);
+            hide(false);
+            page.abort();
+            await turns();
+            const end = calls;
+            await turns();
+            seen.push(calls - end);
+            delete document.hidden;
+            return seen;
+        })()""")
+        self.assertEqual(calls, [0, True, 0, 0])
+
+    def test_the_menu_of_a_narrow_screen(self):
+        browser.go("#/overview", "Overview")
+        browser.resize(390, 800)
+        try:
+            self.assertFalse(browser.run("document.querySelector('nav').checkVisibility()"))
+            browser.click("button", "Menu")
+            self.assertEqual(browser.run("document.querySelector('.menu').ariaExpanded"), "true")
+            self.check_accessible("the menu")
+            browser.click("nav a", "Endpoints")
+            browser.wait("document.querySelector('main h1')?.textContent === 'Endpoints'")
+            self.assertFalse(browser.run("document.querySelector('nav').checkVisibility()"))
+            browser.wait("document.activeElement.textContent === 'Endpoints'")
+        finally:
+            browser.resize(1280, 900)
 
     def test_rows_go_on_and_lead_to_where_they_come_from(self):
         browser.go("#/datasets/sales", "sales")
@@ -247,7 +298,7 @@ class ConsoleTests(unittest.TestCase):
         browser.click("button", "Edit")
         self.check_accessible("a dashboard that is edited")
         browser.click(".grid button", "Later")
-        browser.wait("document.querySelector('.grid h2').textContent === 'Second'")
+        browser.wait("document.querySelector('.grid h2')?.textContent === 'Second'")
         charts = platform.call("GET", "/v1/dashboards/fleet")[1]["charts"]
         self.assertEqual([chart["title"] for chart in charts], ["Second", "First"])
         # Somebody else has changed it meanwhile: nothing is overwritten.
@@ -263,7 +314,7 @@ class ConsoleTests(unittest.TestCase):
         browser.wait_text("That is not fleet.", "dialog")
         browser.fill("Type fleet to confirm", "fleet")
         browser.click("dialog button", "Delete the dashboard")
-        browser.wait("document.querySelector('main h1').textContent === 'Dashboards'")
+        browser.wait("document.querySelector('main h1')?.textContent === 'Dashboards'")
         self.assertEqual(platform.call("GET", "/v1/dashboards/fleet")[0], 404)
 
     def test_a_dry_run_of_pasted_records(self):
@@ -291,7 +342,7 @@ class ConsoleTests(unittest.TestCase):
         browser.wait_text("Those that pass are stored", "dialog")
         browser.click("dialog button", "Heal")
         browser.wait_text("1 row stored, 3 records still failing")
-        browser.wait("document.querySelector('progress').value === 1")
+        browser.wait("document.querySelector('progress')?.value === 1")
         healed = platform.must("POST", "/v1/query", '{"sql": "select total from sales where id = 2000"}')
         self.assertEqual(healed["rows"], [[7.25]])
         browser.click("a", "run ")
