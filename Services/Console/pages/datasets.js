@@ -20,6 +20,8 @@ async function list(root, { signal }) {
     { title: "Dataset", isName: true, key: (item) => item.name,
       node: (item) => h("a", { href: `#/datasets/${encodeURIComponent(item.name)}` }, item.name) },
     { title: "Columns", text: (item) => (item.declared ? `declared, version ${item.version}` : "inferred") },
+    { title: "Rows, about", numeric: true, text: (item) => count(item.rows) },
+    { title: "Size", numeric: true, text: (item) => bytes(item.bytes) },
     { title: "Last load", text: (item) => ago(item.last_load_at) },
     { title: "Made", text: (item) => time(item.created_at) },
   ], (item) => item.name);
@@ -72,9 +74,10 @@ function schema(item) {
   table.update(item.columns);
   const facts = [
     ["Primary key", item.primary_key.join(", ") || "none"], ["Version column", item.version_column ?? "none"],
-    ["Time column", item.time_column ?? "none"], ["New columns", item.on_new_column],
+    ["Time column", item.time_column ?? "none"], ["Partition", item.partition ?? "none"],
+    ["Retention", item.retention ?? "for ever"], ["New columns", item.on_new_column],
     ["Values of another type", item.on_type_mismatch], ["Version", item.version],
-      ["Last load", time(item.last_load_at)],
+    ["Last load", time(item.last_load_at)],
     ["Time span", item.time_span ? `${time(item.time_span.from)} to ${time(item.time_span.to)}` : "–"],
   ];
   return section("Schema",
