@@ -23,8 +23,7 @@ export function path(parts, ...names) {
 
 /** The answer to a request: `{data, etag, status}`. Throws `Problem`; `AbortError` where the page was left. */
 export async function send(method, target, { body, query, headers, signal } = {}) {
-  const given = Object.entries(query || {}).filter(([, value]) => value !== undefined && value !== null
-    && value !== "");
+  const given = Object.entries(query || {}).filter(([, value]) => value !== undefined && value !== null);
   const search = given.length ? `?${new URLSearchParams(given)}` : "";
   const fields = { Accept: "application/json", ...headers };
   if (body !== undefined) fields["Content-Type"] = "application/json";

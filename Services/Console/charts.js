@@ -43,22 +43,23 @@ export function usualColumns(columns, chosen = {}) {
   return { x, y: wanted.length ? wanted : numbers.slice(0, 16) };
 }
 
-/** Series that one column of words makes of one of values; the further ones are left out. */
+/** Series that columns of words make of one of values; the further ones are left out. */
 const SERIES = 12;
 
 /**
- * Rows of `time, status, hits` as a line for each status: where labels repeat, there is one column of values, and one
- * other column tells the rows of a label apart. Anything else stays as it is.
+ * Rows of `time, status, hits` as a line for each status: where labels repeat, there is one column of values, and other
+ * columns tell the rows of a label apart. Anything else stays as it is.
  */
 function pivoted({ columns, rows }, { x, y }) {
   const place = (name) => columns.findIndex((column) => column.name === name);
   const others = columns.filter((column) => column.name !== x && !y.includes(column.name) && !NUMBERS.has(column.type));
   const labels = new Set(rows.map((row) => value(row[place(x)])));
-  if (y.length !== 1 || others.length !== 1 || labels.size === rows.length) return { table: { columns, rows }, y };
-  const [at, by, of] = [place(x), place(others[0].name), place(y[0])];
-  const series = [...new Set(rows.map((row) => value(row[by])))].slice(0, SERIES);
+  if (y.length !== 1 || !others.length || labels.size === rows.length) return { table: { columns, rows }, y };
+  const [at, of] = [place(x), place(y[0])];
+  const by = (row) => others.map((column) => value(row[place(column.name)])).join(", ");
+  const series = [...new Set(rows.map(by))].slice(0, SERIES);
   const found = new Map([...labels].map((one) => [one, []]));
-  for (const row of rows) found.get(value(row[at]))[series.indexOf(value(row[by])) + 1] = row[of];
+  for (const row of rows) found.get(value(row[at]))[series.indexOf(by(row)) + 1] = row[of];
   for (const row of rows) found.get(value(row[at]))[0] = row[at];
   const type = columns[of].type;
   return {

@@ -7,12 +7,12 @@ enum Credential {
 
     /// Where there is an `Authorization` field it alone counts: whoever sets it means it.
     init?(_ head: HTTPRequestHead) {
-        if head.contains("authorization") {
-            guard let key = BearerToken.key(in: head) else { return nil }
+        if let key = BearerToken.key(in: head) {
             self = .key(key.hash)
-        } else {
-            guard let token = SessionCookie.token(in: head) else { return nil }
+        } else if !head.contains("authorization"), let token = SessionCookie.token(in: head) {
             self = .session(token.hash)
+        } else {
+            return nil
         }
     }
 

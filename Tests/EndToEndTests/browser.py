@@ -136,14 +136,23 @@ class Browser:
         self.wait(f"({place}?.innerText ?? '').includes({json.dumps(text)})", seconds)
 
     def click(self, role, name):
-        """Clicks the visible element of a tag whose text begins so, with the mouse."""
-        place = self.wait(f"""(() => {{
+        """Clicks the visible element of a tag whose text begins so, with the mouse, once it stands still."""
+        place = self.wait(f"""(async () => {{
             const found = [...document.querySelectorAll({json.dumps(role)})].find((one) =>
                 one.textContent.trim().startsWith({json.dumps(name)}) && one.checkVisibility() && !one.disabled);
             if (!found) return null;
             found.scrollIntoView({{ block: "center" }});
-            const box = found.getBoundingClientRect();
-            return [box.x + box.width / 2, box.y + box.height / 2];
+            const frame = () => new Promise((go) => requestAnimationFrame(go));
+            const middle = () => {{
+                const box = found.getBoundingClientRect();
+                return [box.x + box.width / 2, box.y + box.height / 2];
+            }};
+            const before = middle();
+            await frame();
+            await frame();
+            const now = middle();
+            const isStill = before.every((one, at) => one === now[at]);
+            return isStill && found.contains(document.elementFromPoint(...now)) ? now : null;
         }})()""")
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)

@@ -228,6 +228,19 @@ class ConsoleTests(unittest.TestCase):
         browser.click("button", "Show")
         browser.wait("document.querySelector('main [role=alert]:not([hidden])')")
 
+    def test_a_profile(self):
+        status, profile = platform.call("GET", "/v1/profiles/sales")
+        browser.go("#/datasets/sales/profile", "sales")
+        if status == 404:
+            browser.wait_text("This server makes no profiles of this dataset.")
+            return
+        browser.wait_text("Most frequent")
+        self.assertIn(f"{profile['rows']:,} rows", browser.text())
+        self.assertIn("<script>window.hacked=1</script>", browser.text())
+        self.assertIn("Distribution of total", browser.run(
+            "[...document.querySelectorAll('svg[role=img]')].map((one) => one.ariaLabel).join()"))
+        self.check_accessible("a profile")
+
     def test_a_query_its_error_its_chart_and_what_becomes_of_it(self):
         browser.go("#/query?dataset=sales", "Query")
         browser.wait("document.querySelector('.CodeMirror')")

@@ -100,7 +100,11 @@ async function rowsOf(chart, signal) {
   }
   const { name, range, ...options } = chart.rollup;
   const from = new Date(Date.now() - milliseconds(range)).toISOString();
-  return tableOf((await get(path`/v1/rollups/${name}/data`, { from, ...options }, signal)).items);
+  const found = tableOf((await get(path`/v1/rollups/${name}/data`, { from, ...options }, signal)).items);
+  // A dimension of numbers tells series apart all the same.
+  const dimensions = (options.group_by ?? "").split(",").map((one) => one.trim());
+  for (const column of found.columns) if (dimensions.includes(column.name)) column.type = "text";
+  return found;
 }
 
 function milliseconds(text) {

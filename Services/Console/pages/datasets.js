@@ -109,7 +109,7 @@ function rows(item, signal) {
     }
     try {
       const page = await get(path`/v1/datasets/${item.name}/rows`,
-        { limit: 100, cursor, where: where.value, order: order.value, numbers: "string" }, signal);
+        { limit: 100, cursor, where: where.value || null, order: order.value || null, numbers: "string" }, signal);
       cursor = page.next_cursor;
       shown += page.items.length;
       const names = page.items.length ? Object.keys(page.items[0]).filter((key) => !["_batch", "_row",

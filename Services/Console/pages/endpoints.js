@@ -48,7 +48,7 @@ async function endpoint(root, { signal }, name) {
     event.preventDefault();
     problem.show(null);
     try {
-      const query = Object.fromEntries(inputs.map(([one, input]) => [one.name, input.value]));
+      const query = Object.fromEntries(inputs.map(([one, input]) => [one.name, input.value || null]));
       const found = await get(path`/v1/endpoints/${name}/data`, { numbers: "string", ...query }, signal);
       put(outcome, section(`${plural(found.row_count, "row")}${found.truncated ? ", and there are more" : ""}`,
         found.items.length ? resultTable("Answer", tableOf(found.items.slice(0, 1000))) : h("p", { class: "about" },

@@ -127,7 +127,7 @@ export function quarantineOf(name, signal) {
       { "aria-label": "Stage", onchange: () => show() });
     const fault = errorPlace();
     const show = () => put(list, pager(
-      (cursor) => get(path`/v1/datasets/${name}/quarantine`, { limit: 20, cursor, stage: stage.value }, signal),
+      (cursor) => get(path`/v1/datasets/${name}/quarantine`, { limit: 20, cursor, stage: stage.value || null }, signal),
       (items) => {
         list.querySelectorAll("article").forEach((one) => one.remove());
         list.prepend(...items.map(record));

@@ -17,7 +17,8 @@ async function list(root, { session, signal, query }) {
   const act = (label, work, name) => h("button", {
     type: "button", class: "small",
     onclick: async (event) => {
-      event.currentTarget.disabled = true;
+      const button = event.currentTarget;
+      button.disabled = true;
       try {
         await work();
         problem.show(null);
@@ -26,7 +27,7 @@ async function list(root, { session, signal, query }) {
       } catch (error) {
         problem.show(error);
       } finally {
-        event.target.disabled = false;
+        button.disabled = false;
       }
     },
   }, label, h("span", { class: "unseen" }, ` ${name}`));
@@ -80,7 +81,7 @@ async function list(root, { session, signal, query }) {
     ? repeat(async () => queues.update((await get("/v1/queues", {}, signal)).items), 2000, signal, problem.show)
     : () => {};
   const refreshJobs = repeat(async () => {
-    const found = await get("/v1/jobs", { limit: 100, state: state.value }, signal);
+    const found = await get("/v1/jobs", { limit: 100, state: state.value || null }, signal);
     jobs.update(found.items);
     if (!found.items.length) put(jobPlace, empty("No jobs here", found.next_cursor
       ? "None of the newest 5,000 jobs is in this state." : "Jobs are made by records that come in, and by runs."));

@@ -31,7 +31,7 @@ async function list(root, { signal }) {
   ], (item) => item.id);
   put(root, pageHead("Runs", "Replays, heals, and pipelines over datasets.", state), problem, place);
   const refresh = repeat(async () => {
-    const items = (await get("/v1/runs", { limit: 100, state: state.value }, signal)).items;
+    const items = (await get("/v1/runs", { limit: 100, state: state.value || null }, signal)).items;
     table.update(items);
     if (!items.length) put(place, empty(state.value ? "No run is in this state" : "No runs yet",
       "A pipeline can be replayed over all that is kept of its source:",

@@ -28,7 +28,7 @@ extension QueryServiceTests {
                         ],
                         [
                             "type": "line", "x": "time", "y": ["hits"],
-                            "rollup": ["name": "hits", "range": "36h", "grain": "1h", "group_by": "status"],
+                            "rollup": ["name": "hits", "range": "36h", "grain": "1h", "group_by": "", "fill": "zero"],
                         ],
                     ],
                 ]
@@ -39,7 +39,9 @@ extension QueryServiceTests {
                 #expect(charts.count == 3 && charts[0]["width"] == 6 && charts[0]["height"] == 2)
                 #expect(charts[1]["endpoint"] == ["name": "top", "parameters": ["b": "x", "n": "5"]])
                 #expect(
-                    charts[2]["rollup"] == ["name": "hits", "range": "36h", "grain": "1h", "group_by": "status"])
+                    charts[2]["rollup"] == [
+                        "name": "hits", "range": "36h", "grain": "1h", "group_by": "", "fill": "zero",
+                    ])
                 let shown = try await server.send("GET", "/v1/dashboards/web")
                 #expect(shown.status == 200 && shown.json == created.json)
                 let same = try await Self.put(server, body)

@@ -67,7 +67,10 @@ enum DashboardContent: Sendable, Equatable {
     static let longestParameter = 4096
     static let rangeLimit = Duration.seconds(10 * 366 * 86_400)
     static let usualRange = Duration.seconds(86_400)
-    static let rollupOptions = ["grain", "group_by", "where", "order", "limit"]
+    static let rollupOptions = [
+        "grain", "group_by", "where", "order", "limit", "fill", "moving_average", "rate", "trend", "anomalies",
+        "threshold",
+    ]
 
     /// Reports to the reader unless there is exactly one, and it is well-formed.
     init(_ fields: JSONFields) {

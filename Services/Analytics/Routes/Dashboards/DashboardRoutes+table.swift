@@ -52,7 +52,8 @@ extension DashboardRoutes {
                     is left out) and `height` 1 to 6 rows (2). `type`: `line`, `bar`, `area`, `pie`, `number`, \
                     `table`. Each has one of `query`, a statement as `/v1/query` takes it; `endpoint`, with its \
                     `parameters` as text; and `rollup`, whose data of the last `range` (1d if it is left out) is drawn \
-                    with `grain`, `group_by`, `where`, `order` and `limit` as `/v1/rollups/{name}/data` takes them. \
+                    with `grain`, `group_by`, `where`, `order`, `limit`, `fill`, `moving_average`, `rate`, `trend`, \
+                    `anomalies` and `threshold` as `/v1/rollups/{name}/data` takes them, each as text. \
                     `x` is the column of the labels or times, the first if it is left out; `y` those of the values, \
                     all numbers if they are left out. `refresh` (5s to 1d): how often the charts are drawn anew. A \
                     chart is drawn with what its reader may read. The same again makes no new version.
