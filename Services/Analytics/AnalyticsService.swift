@@ -1,3 +1,4 @@
+import Access
 public import HTTPServer
 import Lifecycle
 public import Platform
@@ -28,8 +29,11 @@ public struct AnalyticsService: Sendable {
         let profiles = ProfileEngine(
             sessions: sessions, isolation: isolation, pool: platform.pool, metrics: metrics)
         server = platform.server(
-            routes: [QueryRoute(engine: engine).route, ProfileRoute(engine: profiles).route]
-                + Self.endpoints(engine, platform, cacheBytes: configuration.endpointCache),
+            routes: try [QueryRoute(engine: engine).route, ProfileRoute(engine: profiles).route]
+                + Self.endpoints(engine, platform, cacheBytes: configuration.endpointCache)
+                + DashboardRoutes(store: DashboardStore(pool: platform.pool), engine: engine).routes
+                + Self.sessions(platform, lifetime: configuration.sessionLifetime)
+                + Self.console(configuration),
             readiness: [isolation.readinessCheck])
         services = [sessions, isolation, server]
     }
@@ -43,6 +47,17 @@ public struct AnalyticsService: Sendable {
         let caller = EndpointCaller(engine: engine, cache: cache, metrics: metrics)
         return EndpointRoutes(store: store, directory: directory, engine: engine).routes
             + [EndpointDataRoute(directory: directory, caller: caller).route]
+    }
+
+    private static func sessions(_ platform: Platform, lifetime: Duration) -> [Route] {
+        let sessions = Sessions(
+            pool: platform.pool, authentication: platform.authentication, lifetime: lifetime)
+        return SessionRoutes(sessions: sessions).routes
+    }
+
+    private static func console(_ configuration: AnalyticsConfiguration) throws -> [Route] {
+        guard let folder = configuration.console else { return [] }
+        return try ConsoleFiles(folder: folder, libraries: configuration.consoleLibraries).routes
     }
 
     /// Runs until a signal asks it to stop.

@@ -107,9 +107,10 @@ extension QueryServiceTests {
                 let paths = document.json["paths"]?.object?.keys.sorted() ?? []
                 #expect(
                     paths == [
-                        "/healthz", "/metrics", "/openapi.json", "/readyz", "/v1/endpoints",
-                        "/v1/endpoints/openapi.json", "/v1/endpoints/{name}", "/v1/endpoints/{name}/data",
-                        "/v1/profiles/{dataset}", "/v1/query",
+                        "/healthz", "/metrics", "/openapi.json", "/readyz", "/v1/dashboards",
+                        "/v1/dashboards/{name}", "/v1/endpoints", "/v1/endpoints/openapi.json",
+                        "/v1/endpoints/{name}", "/v1/endpoints/{name}/data", "/v1/profiles/{dataset}", "/v1/query",
+                        "/v1/session",
                     ])
                 #expect(try await server.get("/v1/query").status == 405)
             }

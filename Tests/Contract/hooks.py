@@ -25,11 +25,13 @@ REFUSALS = {
     "malformed_body": "CSV needs a header row, and an array of JSON records objects",
     "invalid_encoding": "a body in a content coding is generated without it",
     "invalid_endpoint": "SQL is no JSON Schema, nor are the ranges of durations",
+    "invalid_dashboard": "SQL is no JSON Schema, nor are the ranges of durations, and a schema counts no bytes",
     "invalid_query": "SQL is no JSON Schema",
     "query_not_allowed": "SQL is no JSON Schema",
     "query_failed": "SQL is no JSON Schema",
     "invalid_expression": "the expression language is no JSON Schema",
     "invalid_pipeline": "its expressions, patterns and the columns that a step leaves to the next",
+    "range_not_satisfiable": "how long a file is",
     "upgrade_required": "the stream is a WebSocket, which schemathesis does not speak; test_streams.py does",
 }
 

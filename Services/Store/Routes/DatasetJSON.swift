@@ -66,6 +66,16 @@ extension QuarantinedRecord {
     }
 }
 
+extension ListQuarantineReasons.Reason {
+    var json: JSONValue {
+        [
+            "pipeline": .string(pipeline), "stage": .string(stage), "code": .string(code), "step": .optional(step),
+            "column": .optional(column), "records": .number(records), "first_at": .timestamp(firstAt),
+            "last_at": .timestamp(lastAt),
+        ]
+    }
+}
+
 /// Raw bytes in JSON: as text, and where they are no UTF-8, exactly.
 enum RawText {
     /// Base64url of bytes that are not UTF-8; nil for those that are.

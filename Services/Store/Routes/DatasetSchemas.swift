@@ -96,6 +96,19 @@ enum DatasetSchemas {
             ), ("at", Schema.timestamp),
         ], optional: ["raw_base64"])
 
+    static let reasons = Schema.answer([
+        (
+            "items",
+            Schema.array(
+                of: Schema.answer([
+                    ("pipeline", Schema.string), ("stage", Schema.oneOf(RowRoutes.Stage.self)),
+                    ("code", Schema.string), ("step", Schema.nullable(Schema.string)),
+                    ("column", Schema.nullable(Schema.string)), ("records", Schema.count),
+                    ("first_at", Schema.timestamp), ("last_at", Schema.timestamp),
+                ]))
+        ), ("records", Schema.count), ("truncated", Schema.boolean),
+    ])
+
     static let lineage = Schema.answer(
         [
             ("batch", Schema.id), ("row", Schema.count), ("pipeline", Schema.string),

@@ -82,6 +82,23 @@ struct RowRoutes: Sendable {
         return .list(items.map(\.json), nextCursor: next)
     }
 
+    /// Counts of reasons, without the records or what their messages quote of them.
+    func reasons(_ request: Request) async throws -> Response {
+        let principal = try request.principal()
+        let name = try ResourceName(checking: request.parameter("name"))
+        try request.query().finish()
+        let dataset = try await catalog.find(name, workspaceID: principal.workspaceID).dataset
+        let statement = ListQuarantineReasons(datasetID: dataset.id)
+        let reasons = try await catalog.pool.withConnection { try await $0.query(statement) }
+        let scanned = reasons.first?.scanned ?? 0
+        return .json(
+            .ok,
+            [
+                "items": .array(reasons.map(\.json)), "records": .number(scanned),
+                "truncated": .bool(scanned == ListQuarantineReasons.scanned),
+            ])
+    }
+
     func lineage(_ request: Request) async throws -> Response {
         let principal = try request.principal()
         let name = try ResourceName(checking: request.parameter("name"))

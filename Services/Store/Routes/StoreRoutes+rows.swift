@@ -86,6 +86,34 @@ extension StoreRoutes {
             handler: rows.quarantine)
     }
 
+    var quarantineReasons: Route {
+        let item: JSONValue = [
+            "pipeline": "web", "stage": "transform", "code": "invalid_cast", "step": "steps[1].cast",
+            "column": "status", "records": 42, "first_at": "2026-01-01T00:00:00Z", "last_at": "2026-01-02T00:00:00Z",
+        ]
+        return Route(
+            .get, "/v1/datasets/{name}/quarantine/reasons", scope: "datasets:read",
+            operation: Operation(
+                id: "listQuarantineReasons", summary: "Why records are in quarantine, counted",
+                description: """
+                    Most frequent first, at most \(ListQuarantineReasons.maximum). A record with several errors counts \
+                    for each kind of them once. `records` is how many were looked at: at most 100,000, the newest; \
+                    `truncated` says whether that was the limit.
+                    """,
+                tag: "datasets", parameters: [Self.name],
+                answers: [
+                    .init(
+                        .ok, "The reasons.",
+                        [
+                            .json(
+                                schema: DatasetSchemas.reasons,
+                                example: ["items": [item], "records": 42, "truncated": false])
+                        ])
+                ],
+                problems: [.notFound, .invalidName, .invalidParameter, .databaseUnavailable]),
+            handler: rows.reasons)
+    }
+
     var lineage: Route {
         let item: JSONValue = [
             "batch": "7", "row": 3, "pipeline": "web", "version": 1, "output": 0, "state": "stored",

@@ -9,7 +9,7 @@ struct StoreRoutes: Sendable {
     let rows: RowRoutes
     let heal: HealRoute
 
-    var routes: [Route] { [put, get, delete, list, readRows, quarantine, healRoute, lineage] }
+    var routes: [Route] { [put, get, delete, list, readRows, quarantine, quarantineReasons, healRoute, lineage] }
 
     static let name = Operation.Parameter(
         "name", .path, "The dataset.", schema: ResourceName.schema, example: "web")
