@@ -85,6 +85,10 @@ static const uint8_t queue_cancel_0022[] = {
 #embed "../Migrations/SQL/0022_queue_cancel.sql"
 };
 
+static const uint8_t time_partitions_0025[] = {
+#embed "../Migrations/SQL/0025_time_partitions.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -107,6 +111,7 @@ static const struct millrace_migration_file files[] = {
     {"0020_column_names.sql", column_names_0020, sizeof column_names_0020},
     {"0021_endpoints.sql", endpoints_0021, sizeof endpoints_0021},
     {"0022_queue_cancel.sql", queue_cancel_0022, sizeof queue_cancel_0022},
+    {"0025_time_partitions.sql", time_partitions_0025, sizeof time_partitions_0025},
 };
 
 size_t millrace_migration_count(void) {

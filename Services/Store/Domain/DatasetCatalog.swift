@@ -81,7 +81,8 @@ struct DatasetCatalog: Sendable {
         let old = try JSONValue.parse(dataset.definition)
         let key = (old["primary_key"]?.array ?? []).compactMap(\.string)
         try await checkRebuild(dataset, connection)
-        let change = DatasetChange(to: definition, from: columns, primaryKey: key)
+        let change = DatasetChange(
+            to: definition, from: columns, primaryKey: key, partitioning: TimePartitioning(old))
         guard change.impossible.isEmpty else {
             throw Problem(.incompatibleChange, "the dataset's columns forbid the change", errors: change.impossible)
         }

@@ -14,6 +14,7 @@ extension DatasetCatalog.Found {
             ("primary_key", definition["primary_key"] ?? .array([])),
             ("version_column", definition["version_column"] ?? .null),
             ("time_column", definition["time_column"] ?? .null),
+            ("partition", definition["partition"] ?? "none"), ("retention", definition["retention"] ?? .null),
             ("on_new_column", definition["on_new_column"] ?? "add"),
             ("on_type_mismatch", definition["on_type_mismatch"] ?? (dataset.isDeclared ? "quarantine" : "variant")),
             ("created_at", .timestamp(dataset.createdAt)), ("updated_at", .timestamp(dataset.updatedAt)),

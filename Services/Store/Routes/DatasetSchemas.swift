@@ -26,7 +26,7 @@ enum DatasetSchemas {
         ("version_column", columnName), ("time_column", columnName),
         ("on_new_column", Schema.oneOf(DatasetDefinition.OnNewColumn.self)),
         ("on_type_mismatch", Schema.oneOf(DatasetDefinition.OnTypeMismatch.self)),
-        ("partition", Schema.oneOf(DatasetDefinition.Partition.self)),
+        ("partition", Schema.oneOf(DatasetDefinition.Partition.self)), ("retention", Schema.duration),
     ])
 
     /// What a heal takes; all that is left out or null.
@@ -70,6 +70,8 @@ enum DatasetSchemas {
             ),
             ("primary_key", Schema.array(of: Schema.string)), ("version_column", Schema.nullable(Schema.string)),
             ("time_column", Schema.nullable(Schema.string)),
+            ("partition", Schema.oneOf(DatasetDefinition.Partition.self)),
+            ("retention", Schema.nullable(Schema.duration)),
             ("on_new_column", Schema.oneOf(DatasetDefinition.OnNewColumn.self)),
             ("on_type_mismatch", Schema.oneOf(DatasetDefinition.OnTypeMismatch.self)), ("rows", Schema.count),
             ("rows_exact", Schema.boolean), ("bytes", Schema.count),
