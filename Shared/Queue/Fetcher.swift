@@ -166,7 +166,7 @@ final class Fetcher {
 
     private func take(_ id: Int64, _ jobs: [Job], solo: Bool, _ session: WorkerSession) {
         let lease = LeaseCore(
-            id: id, jobs: jobs, isSolo: solo, context: context, backends: session.backends, book: session.book)
+            id: id, jobs: jobs, isSolo: solo, context: context, session: session)
         session.book.add(lease)
         waiting.append(lease)
         liveness.set(session, isBusy: true)
@@ -214,7 +214,7 @@ final class Fetcher {
         do {
             let row = try await ask(statement).first
             errorPause = Self.firstPause
-            return row.map(WorkerSession.init)
+            return row.map { WorkerSession($0, pool: context.pool) }
         } catch {
             context.logger.warning("a worker could not register", ["error": .describing(error)])
             await worker.mailbox.wait(until: .now + errorPause * (0.5 + worker.configuration.random()))

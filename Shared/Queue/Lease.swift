@@ -58,9 +58,7 @@ public struct Lease: Sendable {
 
     /// Settles jobs that have no work to commit.
     public func settle(_ jobs: [Job]) async throws {
-        try await core.close(jobs, byHandler: true) { [core] _, finish in
-            core.settlement(of: jobs, finish: finish)
-        }
+        try await core.settle(jobs)
         core.context.metrics.settled.add(jobs.count)
     }
 

@@ -8,13 +8,14 @@ final class LeaseCore: Sendable {
     static let resolveLimit: Duration = .seconds(60)
     /// A connection that does not answer a settle for so long is given up, and what became of it is found out: its
     /// peer may be gone.
-    private static let closeLimit: Duration = .seconds(10)
+    static let closeLimit: Duration = .seconds(10)
 
     let id: Int64
     let jobs: [Job]
     let isSolo: Bool
     let context: LeaseContext
     private let backends: BackendRegistry
+    private let settler: Settler
     private let book: LeaseBook
     private let state: Mutex<LeaseState>
     private let reports = Mutex(Reports())
@@ -28,14 +29,15 @@ final class LeaseCore: Sendable {
     }
 
     init(
-        id: Int64, jobs: [Job], isSolo: Bool, context: LeaseContext, backends: BackendRegistry, book: LeaseBook
+        id: Int64, jobs: [Job], isSolo: Bool, context: LeaseContext, session: WorkerSession
     ) {
         self.id = id
         self.jobs = jobs
         self.isSolo = isSolo
         self.context = context
-        self.backends = backends
-        self.book = book
+        backends = session.backends
+        settler = session.settler
+        book = session.book
         state = Mutex(LeaseState(jobs: jobs.map(\.key)))
     }
 
@@ -79,11 +81,28 @@ final class LeaseCore: Sendable {
 
     /// What records the success of jobs.
     func settlement(of settled: [Job], finish: Bool) -> any PostgresStatement {
-        let results = reports.withLock(\.results)
-        if results.isEmpty, !settled.contains(where: { $0.traits.contains(.concludes) }) {
-            return SettleStatement(lease: id, jobs: settled, finish: finish)
+        if isPlain(settled) { return SettleStatement(lease: id, jobs: settled, finish: finish) }
+        return SettleAllStatement(
+            lease: id, jobs: settled, results: reports.withLock(\.results), finish: finish)
+    }
+
+    /// Nothing is left to do after the end of these jobs.
+    private func isPlain(_ settled: [Job]) -> Bool {
+        reports.withLock(\.results.isEmpty) && !settled.contains { $0.traits.contains(.concludes) }
+    }
+
+    /// Settles jobs that have nothing else to commit; with those of other groups where both are small.
+    func settle(_ settled: [Job]) async throws {
+        guard settled.count <= Settler.maximumJobs, isPlain(settled) else {
+            return try await close(settled, byHandler: true) { _, finish in
+                self.settlement(of: settled, finish: finish)
+            }
         }
-        return SettleAllStatement(lease: id, jobs: settled, results: results, finish: finish)
+        try await close(settled, byHandler: true) { attempt, finish in
+            attempt.expect(())
+            let group = Settler.Group(lease: self.id, jobs: settled, finish: finish) { attempt.use($0) }
+            try await self.settler.settle(group)
+        }
     }
 
     /// Closes jobs by one statement that is a transaction of its own.
@@ -91,9 +110,11 @@ final class LeaseCore: Sendable {
         _ closed: [Job], byHandler: Bool = false,
         statement: @escaping @Sendable (_ lease: Int64, _ finish: Bool) -> any PostgresStatement
     ) async throws {
-        try await close(closed, byHandler: byHandler) { connection, attempt, finish in
+        try await close(closed, byHandler: byHandler) { attempt, finish in
             attempt.expect(())
-            try await connection.execute(statement(self.id, finish), timeout: Self.closeLimit)
+            try await self.onConnection(attempt) { connection in
+                try await connection.execute(statement(self.id, finish), timeout: Self.closeLimit)
+            }
         }
     }
 
@@ -102,19 +123,31 @@ final class LeaseCore: Sendable {
         _ closed: [Job], byHandler: Bool = false, _ body: @escaping @Sendable (PostgresConnection) async throws -> T,
         statement: @escaping @Sendable (_ lease: Int64, _ finish: Bool) -> any PostgresStatement
     ) async throws -> T {
-        try await close(closed, byHandler: byHandler) { connection, attempt, finish in
-            try await connection.transaction { connection in
-                let value = try await body(connection)
-                try await connection.execute(statement(self.id, finish), timeout: Self.closeLimit)
-                attempt.expect(value)
-                return value
+        try await close(closed, byHandler: byHandler) { attempt, finish in
+            try await self.onConnection(attempt) { connection in
+                try await connection.transaction { connection in
+                    let value = try await body(connection)
+                    try await connection.execute(statement(self.id, finish), timeout: Self.closeLimit)
+                    attempt.expect(value)
+                    return value
+                }
             }
+        }
+    }
+
+    /// Runs `body` on a connection of which rescue knows.
+    private func onConnection<T: Sendable>(
+        _ attempt: CommitAttempt<T>, _ body: @Sendable (PostgresConnection) async throws -> T
+    ) async throws -> T {
+        try await context.pool.withConnection { [backends] connection in
+            attempt.use(try await backends.record(connection))
+            return try await body(connection)
         }
     }
 
     private func close<T: Sendable>(
         _ closed: [Job], byHandler: Bool,
-        by work: @escaping @Sendable (PostgresConnection, CommitAttempt<T>, _ finish: Bool) async throws -> T
+        by work: @Sendable (CommitAttempt<T>, _ finish: Bool) async throws -> T
     ) async throws -> T {
         let keys = closed.map(\.key)
         let finish = try state.withLock { state throws(QueueError) in try state.begin(keys, byHandler: byHandler) }
@@ -122,10 +155,7 @@ final class LeaseCore: Sendable {
         do {
             let value: T
             do {
-                value = try await context.pool.withConnection { [backends] connection in
-                    attempt.use(try await backends.record(connection))
-                    return try await work(connection, attempt, finish)
-                }
+                value = try await work(attempt, finish)
             } catch let error as PostgresError where error.leavesCommitOpen {
                 guard let found = try await resolve(attempt, closed) else { throw error }
                 value = found

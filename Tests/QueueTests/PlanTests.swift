@@ -9,7 +9,7 @@ import Testing
 struct PlanTests {
     /// A registered worker that is only claimed for.
     private struct Claimer {
-        let session: WorkerSession
+        let session: RegisterWorkerStatement.Row
         var marks = Marks(now: .now)
 
         /// Claims and settles; gives the jobs and the time the claim took.
@@ -38,7 +38,7 @@ struct PlanTests {
 
     private func claimer(_ connection: PostgresConnection) async throws -> Claimer {
         let row = try await connection.query(RegisterWorkerStatement(queue: "transform", name: "test")).first
-        return Claimer(session: WorkerSession(try #require(row)))
+        return Claimer(session: try #require(row))
     }
 
     @Test("The claim goes by the index with fresh and with stale statistics", arguments: [true, false])

@@ -19,7 +19,7 @@ struct RetentionLoad: Sendable {
             let milliseconds = Int(lockTimeout.seconds * 1000)
             _ = try await connection.query("SET lock_timeout = \(literal: "\(milliseconds)ms")")
             let row = try await connection.query(RegisterWorkerStatement(queue: "transform", name: "load")).first
-            let session = WorkerSession(try #require(row))
+            let session = try #require(row)
             var marks = Marks(now: .now)
             var enqueued = 0
             var slowest = Duration.zero
@@ -42,7 +42,7 @@ struct RetentionLoad: Sendable {
     }
 
     private func cycle(
-        _ session: WorkerSession, _ marks: inout Marks, _ slowest: inout Duration, _ connection: PostgresConnection
+        _ session: RegisterWorkerStatement.Row, _ marks: inout Marks, _ slowest: inout Duration, _ connection: PostgresConnection
     ) async throws -> Int {
         var began = ContinuousClock.now
         let claim = ClaimStatement(

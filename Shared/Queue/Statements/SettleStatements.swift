@@ -13,7 +13,26 @@ struct SettleStatement: PostgresStatement {
     }
 }
 
-/// The same for jobs after whose end there is more to do, or which have results (JSON in UTF-8).
+/// Records success for jobs of several leases, fenced by each one's own. Its rows are the leases that are lost.
+struct SettleLeasesStatement: PostgresStatement {
+    let groups: [Settler.Group]
+
+    static let sql = "SELECT lease FROM queue.settle_leases($1, $2, $3, $4, $5)"
+
+    var parameters: [PostgresValue] {
+        [
+            .int8Array(groups.filter(\.finish).map(\.lease)), .int8Array(groups.filter { !$0.finish }.map(\.lease)),
+            .int8Array(groups.flatMap { group in group.jobs.map { _ in group.lease } }),
+            .int8Array(groups.flatMap { $0.jobs.map(\.id) }), .int2Array(groups.flatMap { $0.jobs.map(\.attempt) }),
+        ]
+    }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 {
+        try row.int8(0)
+    }
+}
+
+/// Records success for jobs after whose end there is more to do, or which have results (JSON in UTF-8).
 struct SettleAllStatement: PostgresStatement {
     let lease: Int64
     let jobs: [Job]

@@ -62,6 +62,13 @@ extension Simulation {
     ) async throws(PostgresError) {
         if jobs.contains(where: { $0.traits.contains(.concludes) }) {
             try await connection.execute(SettleAllStatement(lease: lease, jobs: jobs, results: [:], finish: finish))
+        } else if jobs[0].id % 2 == 0 {
+            // By the statement for several leases, which raises nothing.
+            let group = Settler.Group(lease: lease, jobs: jobs, finish: finish) { _ in }
+            let lost = try await connection.query(SettleLeasesStatement(groups: [group]))
+            if !lost.isEmpty {
+                throw PostgresError(.server, "lease \(lost[0]) is lost", doing: "settle", sqlstate: Self.lost)
+            }
         } else {
             try await connection.execute(SettleStatement(lease: lease, jobs: jobs, finish: finish))
         }
