@@ -85,10 +85,12 @@ static const uint8_t queue_cancel_0022[] = {
 #embed "../Migrations/SQL/0022_queue_cancel.sql"
 };
 
-static const uint8_t queue_settle_0030[] = {
-#embed "../Migrations/SQL/0030_queue_settle.sql"
 static const uint8_t time_partitions_0025[] = {
 #embed "../Migrations/SQL/0025_time_partitions.sql"
+};
+
+static const uint8_t queue_settle_0030[] = {
+#embed "../Migrations/SQL/0030_queue_settle.sql"
 };
 
 static const struct millrace_migration_file files[] = {
@@ -113,8 +115,8 @@ static const struct millrace_migration_file files[] = {
     {"0020_column_names.sql", column_names_0020, sizeof column_names_0020},
     {"0021_endpoints.sql", endpoints_0021, sizeof endpoints_0021},
     {"0022_queue_cancel.sql", queue_cancel_0022, sizeof queue_cancel_0022},
-    {"0030_queue_settle.sql", queue_settle_0030, sizeof queue_settle_0030},
     {"0025_time_partitions.sql", time_partitions_0025, sizeof time_partitions_0025},
+    {"0030_queue_settle.sql", queue_settle_0030, sizeof queue_settle_0030},
 };
 
 size_t millrace_migration_count(void) {
