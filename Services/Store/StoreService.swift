@@ -19,7 +19,7 @@ public struct StoreService: Sendable {
         let catalog = DatasetCatalog(pool: platform.pool)
         let routes = StoreRoutes(
             datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog),
-            heal: HealRoute(catalog: catalog, wakeup: platform.wakeup)
+            heal: HealRoute(catalog: catalog, wakeup: platform.wakeup), export: ExportRoute(catalog: catalog)
         ).routes
         // A process that only works still answers /healthz, /readyz and /metrics.
         server = platform.server(routes: configuration.service.role.answersRequests ? routes : [])

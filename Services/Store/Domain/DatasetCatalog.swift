@@ -5,8 +5,8 @@ import Postgres
 
 /// Datasets in the catalog: put, found, measured, removed.
 struct DatasetCatalog: Sendable {
-    /// A table up to this size is counted exactly.
-    static let exactBytes: Int64 = 64 << 20
+    /// A table up to this size is counted: a thousand pages, in some milliseconds.
+    static let exactBytes: Int64 = 8 << 20
 
     let pool: PostgresPool
 
@@ -198,7 +198,7 @@ struct DatasetCatalog: Sendable {
         let definition = try JSONValue.parse(dataset.definition)
         let timeColumn = definition["time_column"]?.string
         return try await pool.withTransaction(readOnly: true) { connection in
-            let statement = MeasureTable(schema: dataset.schema, name: dataset.name)
+            let statement = MeasureTables(datasets: [dataset])
             guard let measured = try await connection.query(statement).first else { return Size() }
             guard measured.heap <= Self.exactBytes else {
                 return Size(rows: measured.rows, isExact: false, bytes: measured.total, span: nil)

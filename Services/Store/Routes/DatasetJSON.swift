@@ -45,11 +45,12 @@ extension CatalogColumn {
 
 extension StoredDataset {
     /// An item of `GET /v1/datasets`.
-    var json: JSONValue {
+    func json(_ size: MeasureTables.Size) -> JSONValue {
         [
             "name": .string(name), "version": .number(version), "declared": .bool(isDeclared),
             "created_at": .timestamp(createdAt), "updated_at": .timestamp(updatedAt),
-            "last_load_at": lastLoadAt.map(JSONValue.timestamp) ?? .null,
+            "last_load_at": lastLoadAt.map(JSONValue.timestamp) ?? .null, "rows": .number(size.rows),
+            "rows_exact": false, "bytes": .number(size.total),
         ]
     }
 }

@@ -55,7 +55,8 @@ enum DatasetSchemas {
         ("last_load_at", Schema.nullable(Schema.timestamp)),
     ]
 
-    static let item = Schema.answer(head)
+    static let item = Schema.answer(
+        head + [("rows", Schema.count), ("rows_exact", Schema.boolean), ("bytes", Schema.count)])
 
     static let dataset = Schema.answer(
         head + [

@@ -34,17 +34,19 @@ struct RowRoutes: Sendable {
         let found = try await catalog.find(name, workspaceID: principal.workspaceID)
         let query = try request.query()
         let numbers = query.value("numbers", oneOf: Numbers.self)?.style ?? .plain
-        let rows = try RowsQuery(query, of: found.applied, dataset: name.text)
+        let rows = try RowsQuery(query, of: found)
         let page =
             found.dataset.hasTable
             ? try await RowsPage.read(
                 rows, schema: found.dataset.schema, table: found.dataset.name, from: catalog.pool)
             : RowsPage.empty(rows)
-        let cursor = page.next.map { Cursor($0.map(JSONValue.optional)).text(of: rows.cursorName(name.text)) }
+        let cursor = page.next.map { Cursor($0.map(JSONValue.optional)).text(of: rows.cursorName) }
         return await withTaskExecutorPreference(globalConcurrentExecutor) {
             switch type.essence {
-            case "text/csv": Self.answer("text/csv; charset=utf-8; header=present", page.csv(), cursor)
-            case "application/x-ndjson": Self.answer(type.essence, page.ndjson(numbers: numbers), cursor)
+            case "text/csv":
+                Self.answer(
+                    "text/csv; charset=utf-8; header=present", page.batch.csvHeader() + page.batch.csvLines(), cursor)
+            case "application/x-ndjson": Self.answer(type.essence, page.batch.ndjsonLines(numbers: numbers), cursor)
             default: Self.answer(type.essence, page.json(cursor: cursor, numbers: numbers), cursor)
             }
         }

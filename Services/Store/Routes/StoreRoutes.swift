@@ -8,8 +8,9 @@ struct StoreRoutes: Sendable {
     let datasets: DatasetRoutes
     let rows: RowRoutes
     let heal: HealRoute
+    let export: ExportRoute
 
-    var routes: [Route] { [put, get, delete, list, readRows, quarantine, healRoute, lineage] }
+    var routes: [Route] { [put, get, delete, list, readRows, exportRows, quarantine, healRoute, lineage] }
 
     static let name = Operation.Parameter(
         "name", .path, "The dataset.", schema: ResourceName.schema, example: "web")
@@ -86,7 +87,7 @@ struct StoreRoutes: Sendable {
             operation: Operation(
                 id: "getDataset", summary: "A dataset: its columns, and how much it holds",
                 description:
-                    "`rows` is an estimate, and `time_span` null, where `rows_exact` is false: in large datasets.",
+                    "`rows` is an estimate, and `time_span` null, where `rows_exact` is false: beyond 8 MiB of rows.",
                 tag: "datasets", parameters: [Self.name],
                 answers: [.init(.ok, "The dataset.", [Self.whole], headers: [.entityTag])],
                 problems: [.notFound, .invalidName, .databaseUnavailable]),
@@ -114,12 +115,14 @@ struct StoreRoutes: Sendable {
     private var list: Route {
         let item: JSONValue = [
             "name": "web", "version": 1, "declared": true, "created_at": "2026-01-01T00:00:00Z",
-            "updated_at": "2026-01-01T00:00:00Z", "last_load_at": nil,
+            "updated_at": "2026-01-01T00:00:00Z", "last_load_at": nil, "rows": 1_200_000, "rows_exact": false,
+            "bytes": 98_304_000,
         ]
         return Route(
             .get, "/v1/datasets", scope: "datasets:read",
             operation: Operation(
-                id: "listDatasets", summary: "The workspace's datasets", tag: "datasets", parameters: Self.page,
+                id: "listDatasets", summary: "The workspace's datasets",
+                description: "`rows` is an estimate here: nothing is counted.", tag: "datasets", parameters: Self.page,
                 answers: [
                     .init(
                         .ok, "A page, by name.",
