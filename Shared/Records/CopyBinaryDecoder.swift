@@ -55,7 +55,8 @@ public struct CopyBinaryDecoder: Sendable {
     private func findFields(isWhole: Bool) throws(RecordsError) -> [UInt32] {
         let header = CopyBinaryEncoder.header.count
         let data = bytes.span
-        guard data.count >= header + (isWhole ? 2 : 0), data.count <= Int(Int32.max), bytes.starts(with: CopyBinaryEncoder.header)
+        guard data.count >= header + (isWhole ? 2 : 0), data.count <= Int(Int32.max),
+            bytes.starts(with: CopyBinaryEncoder.header)
         else {
             throw Self.corrupt(0)
         }
