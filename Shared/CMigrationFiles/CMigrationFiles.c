@@ -89,6 +89,10 @@ static const uint8_t time_partitions_0025[] = {
 #embed "../Migrations/SQL/0025_time_partitions.sql"
 };
 
+static const uint8_t erasure_0026[] = {
+#embed "../Migrations/SQL/0026_erasure.sql"
+};
+
 static const uint8_t queue_settle_0030[] = {
 #embed "../Migrations/SQL/0030_queue_settle.sql"
 };
@@ -116,6 +120,7 @@ static const struct millrace_migration_file files[] = {
     {"0021_endpoints.sql", endpoints_0021, sizeof endpoints_0021},
     {"0022_queue_cancel.sql", queue_cancel_0022, sizeof queue_cancel_0022},
     {"0025_time_partitions.sql", time_partitions_0025, sizeof time_partitions_0025},
+    {"0026_erasure.sql", erasure_0026, sizeof erasure_0026},
     {"0030_queue_settle.sql", queue_settle_0030, sizeof queue_settle_0030},
 };
 

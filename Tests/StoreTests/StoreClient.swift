@@ -28,7 +28,8 @@ struct StoreClient: Sendable {
         let wakeup = Wakeup(pool.configuration, loop: try TestLoops.shared().next(), logger: .silent)
         let routes = StoreRoutes(
             datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog),
-            heal: HealRoute(catalog: catalog, wakeup: wakeup), export: ExportRoute(catalog: catalog)
+            heal: HealRoute(catalog: catalog, wakeup: wakeup), export: ExportRoute(catalog: catalog),
+            erase: EraseRoutes(catalog: catalog, wakeup: wakeup)
         ).routes
         let metrics = MetricsRegistry()
         application = Application(

@@ -130,7 +130,11 @@ private enum RawBatch: Sendable {
 
     func record(_ row: Int, limit: Int) throws -> RawRecord {
         switch self {
-        case .kept(let body): .kept(Array(try BatchFrame(decoding: body, limit: limit).record(row)))
+        case .kept(let body):
+            switch try BatchFrame(decoding: body, limit: limit).record(row) {
+            case let bytes where bytes.isEmpty: .erased
+            case let bytes: .kept(Array(bytes))
+            }
         case .expired(let time): .expired(time)
         }
     }
@@ -139,6 +143,7 @@ private enum RawBatch: Sendable {
 /// One record of a ``RawBatch``.
 private enum RawRecord: Sendable {
     case kept([UInt8])
+    case erased
     case expired(Int64?)
 
     var members: [(String, JSONValue)] {
@@ -146,6 +151,7 @@ private enum RawRecord: Sendable {
         case .kept(let bytes):
             [("raw", .string(String(decoding: bytes, as: UTF8.self)))]
                 + (RawText.base64(bytes).map { [("raw_base64", $0)] } ?? [])
+        case .erased: [("raw", .null)]
         case .expired(let time):
             [("raw", .null), ("raw_expired_at", time.map(JSONValue.timestamp) ?? .null)]
         }

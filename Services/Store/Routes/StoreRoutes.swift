@@ -9,8 +9,11 @@ struct StoreRoutes: Sendable {
     let rows: RowRoutes
     let heal: HealRoute
     let export: ExportRoute
+    let erase: EraseRoutes
 
-    var routes: [Route] { [put, get, delete, list, readRows, exportRows, quarantine, healRoute, lineage] }
+    var routes: [Route] {
+        [put, get, delete, list, readRows, exportRows, quarantine, healRoute, lineage, eraseRoute, erasures]
+    }
 
     static let name = Operation.Parameter(
         "name", .path, "The dataset.", schema: ResourceName.schema, example: "web")
