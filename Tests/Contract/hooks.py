@@ -65,6 +65,10 @@ FAULTS = {
         "only text has a collation",
         "jsonb cannot be a key",
         "must be timestamptz or date",
+        "retention: needs \"partition\"",
+        "partition: needs a \"time_column\"",
+        "primary_key: must hold the time_column",
+        "for partitions by",  # a range of durations
     ],
     "invalid_request": [
         "limit: expected an integer from 0 to 1000000",  # of JSON only
@@ -76,6 +80,7 @@ FAULTS = {
         "to: expected a time such as",
         "there is no such batch of the source",
         "expected a batch's id",  # beyond 64 bits
+        "where: at most 16384 bytes",  # a schema counts characters
     ],
 }
 
