@@ -14,7 +14,7 @@ public struct AnalyticsService: Sendable {
     public init(_ configuration: AnalyticsConfiguration) throws {
         platform = try Platform(
             service: "analytics", settings: configuration.service, limits: configuration.http,
-            edge: configuration.edge, tls: configuration.tls)
+            edge: configuration.edge, tls: configuration.tls, access: configuration.access)
         let slots = QuerySlots.Limits(
             perWorkspace: configuration.querySlots, total: configuration.totalQuerySlots,
             waiting: configuration.queryWaiting)
@@ -52,7 +52,7 @@ public struct AnalyticsService: Sendable {
     private static func sessions(_ platform: Platform, lifetime: Duration) -> [Route] {
         let sessions = Sessions(
             pool: platform.pool, authentication: platform.authentication, lifetime: lifetime)
-        return SessionRoutes(sessions: sessions).routes
+        return SessionRoutes(sessions: sessions, audit: platform.audit).routes
     }
 
     private static func console(_ configuration: AnalyticsConfiguration) throws -> [Route] {

@@ -2,6 +2,7 @@ public import Access
 public import Configuration
 public import EventLoop
 import HTTP
+import HTTPClient
 public import HTTPServer
 public import Lifecycle
 public import Observability
@@ -30,10 +31,17 @@ public struct Platform: Sendable {
     public let wakeup: Wakeup
     /// What stands before the routes of `server`.
     public let authentication: AuthenticationMiddleware
+    /// Who did what.
+    public let audit: AuditTrail
+    private let meter: KeyMeter
+    private let issuer: TokenIssuer?
+    /// By which the issuer's keys are fetched.
+    private let client: HTTPClient?
 
     /// Errors: `PostgresError` (`.configuration`) for the URL, and what making the event loops' threads throws.
     public init(
-        service: String, settings: ServiceSettings, limits: HTTPLimits, edge: EdgePolicy, tls: TLSFiles?
+        service: String, settings: ServiceSettings, limits: HTTPLimits, edge: EdgePolicy, tls: TLSFiles?,
+        access: AccessPolicy
     ) throws {
         self.service = service
         self.settings = settings
@@ -48,7 +56,16 @@ public struct Platform: Sendable {
         database = try PostgresConfiguration(
             url: settings.databaseURL.reveal(), applicationName: "millrace-\(service)", poolSize: settings.poolSize)
         pool = PostgresPool(database, loops: loops, logger: logger, metrics: metrics)
-        authentication = AuthenticationMiddleware(keys: StoredKeys(pool), metrics: metrics)
+        meter = KeyMeter(pool, logger: logger, metrics: metrics)
+        client = access.tokens.map { [logger, metrics, loops] _ in
+            HTTPClient(on: loops.next(), settings: access.client, logger: logger, metrics: metrics)
+        }
+        issuer = client.flatMap { [logger, metrics] client in
+            access.tokens.map { TokenIssuer($0, client: client, logger: logger, metrics: metrics) }
+        }
+        authentication = AuthenticationMiddleware(
+            keys: StoredKeys(pool), meter: meter, issuer: issuer, metrics: metrics)
+        audit = AuditTrail(access.audit, logger: Logger(service: service, level: .info))
         wakeup = Wakeup(database, loop: loops.next(), logger: logger)
     }
 
@@ -60,15 +77,20 @@ public struct Platform: Sendable {
         let database = ReadinessCheck("database") { [pool] in
             if !pool.isAvailable { throw Problem(.databaseUnavailable, "the database cannot be reached") }
         }
+        let tokens = issuer.map { issuer in
+            ReadinessCheck.noting("tokens") {
+                issuer.isAway ? "the token issuer's keys could not be fetched; those that are known go on" : nil
+            }
+        }
         let all = StandardRoutes.adding(
-            to: routes, title: "Millrace \(service)", version: Self.version, readiness: [database] + readiness,
-            metrics: metrics, refresh: refresh)
+            to: routes, title: "Millrace \(service)", version: Self.version,
+            readiness: [database] + (tokens.map { [$0] } ?? []) + readiness, metrics: metrics, refresh: refresh)
         var limits = limits
         // The rest of the drain is for what answers in progress stand on.
         limits.drain = settings.drain * 4 / 5
         let application = Application(
-            router: Router(routes: all), middleware: [authentication], limits: limits, edge: edge,
-            metrics: metrics)
+            router: Router(routes: all), middleware: [authentication], observers: [audit], limits: limits,
+            edge: edge, metrics: metrics)
         return HTTPServer(
             name: service, address: settings.host, port: settings.port, application: application, loops: loops,
             limits: limits, tls: tls, logsAccess: settings.logsAccess, logger: logger, metrics: metrics)
@@ -77,7 +99,8 @@ public struct Platform: Sendable {
     /// Runs the services until a signal, pool first and stopped last; and ends the loops.
     public func run(_ services: [any Service]) async throws {
         defer { loops.shutdown() }
-        let standing: [any Service] = [pool, wakeup] + (tls.map { [$0] } ?? [])
+        let issuing: [any Service] = (client.map { [$0] } ?? []) + (issuer.map { [$0] } ?? [])
+        let standing: [any Service] = [pool, wakeup, meter] + issuing + (tls.map { [$0] } ?? [])
         let group = ServiceGroup(services: standing + services, drain: settings.drain, logger: logger)
         try await group.run()
     }

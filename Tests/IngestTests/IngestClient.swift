@@ -57,7 +57,7 @@ struct IngestClient: Sendable {
         let streams = StreamIntake(
             pool: pool, coalescer: fixture.coalescer, sources: sources, admission: admission,
             memory: MemoryShare(budget: 1 << 20, maxRequests: 4), metrics: fixture.metrics,
-            checkKey: { try await authentication.check($0) })
+            checkKey: { try await authentication.check($0, octets: $1) })
         let ingest = IngestRoute(
             sources: sources, admission: admission, intake: fixture.intake(), keys: IdempotencyKeys(pool: pool),
             receipts: reader,

@@ -110,7 +110,7 @@ struct PipelineRouteTable: Sendable {
 
     private var list: Route {
         Route(
-            .get, "/v1/pipelines", scope: "pipelines:read",
+            .get, "/v1/pipelines", scope: "pipelines:read", reach: .handler,
             operation: Operation(
                 id: "listPipelines", summary: "The workspace's pipelines", tag: "pipelines", parameters: Self.page,
                 answers: [
