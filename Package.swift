@@ -90,9 +90,9 @@ let modules: [Target] = [
     shared(
         "Access",
         [
-            "Postgres", "HTTP", "HTTPClient", "HTTPServer", "EventLoop", "JSON", "Lifecycle", "Observability",
+            "Postgres", "HTTP", "HTTPClient", "HTTPServer", "JSON", "Lifecycle", "Observability",
             "COpenSSL",
-        ]),
+        ], exclude: ["README.md"]),
     shared(
         "Platform",
         [
@@ -160,7 +160,8 @@ let testTargets: [Target] = [
     tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
     tests("Expressions", ["Expressions", "Records", "Postgres", "TestSupport"]),
     tests("Platform", ["Ingest", "Transform", "Store", "Analytics"] + base),
-    tests("Access", ["Access", "HTTP", "HTTPServer", "JSON", "Migrations", "Observability", "Postgres", "TestSupport"]),
+    tests(
+        "Access", ["Access", "HTTP", "HTTPServer", "JSON", "Migrations", "Observability", "Postgres", "TestSupport"]),
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
     tests("Ingest", ["Ingest", "Migrations", "TestSupport"] + base),
     tests("Transform", ["Transform", "Expressions", "Migrations", "TestSupport"] + base),

@@ -6,9 +6,10 @@
 /// at the names itself.
 public struct ScopeSet: Sendable, Hashable {
     /// Every scope there is; routes name one of them.
-    public static let known: [String] = narrowable + [
-        "query", "endpoints:write", "keys:read", "keys:write", "admin",
-    ]
+    public static let known: [String] =
+        narrowable + [
+            "query", "endpoints:write", "keys:read", "keys:write", "admin",
+        ]
 
     /// Those that can be narrowed to names. SQL reads every dataset, so neither asking nor publishing it can be.
     public static let narrowable: [String] = [

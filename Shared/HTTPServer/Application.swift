@@ -19,7 +19,8 @@ public final class Application: Sendable {
 
     /// - Parameter middleware: from the outermost in.
     public init(
-        router: Router, middleware: [any Middleware] = [], observers: [any AnswerObserver] = [], limits: HTTPLimits = HTTPLimits(),
+        router: Router, middleware: [any Middleware] = [], observers: [any AnswerObserver] = [],
+        limits: HTTPLimits = HTTPLimits(),
         edge: EdgePolicy = EdgePolicy(), metrics: MetricsRegistry
     ) {
         self.router = router

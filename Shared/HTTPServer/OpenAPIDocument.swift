@@ -34,7 +34,9 @@ public enum OpenAPIDocument {
     public static func problems(of route: Route) -> [ProblemCode] {
         var codes = route.operation.problems + general
         if route.scope != nil {
-            codes += [.unauthorized, .forbidden, .crossSiteRequest, .rateLimited, .databaseUnavailable, .issuerUnavailable]
+            codes += [
+                .unauthorized, .forbidden, .crossSiteRequest, .rateLimited, .databaseUnavailable, .issuerUnavailable,
+            ]
         }
         let body = route.operation.requestBody.map(\.mediaType)
         if !body.isEmpty {

@@ -24,7 +24,9 @@ import Testing
             _ = try state.admit(1, limits, announced: nil, now: start)
             Issue.record("the eleventh was let through")
         } catch {
-            #expect(error.limit == "requests_per_second" && error.wait > .milliseconds(99) && error.wait < .milliseconds(101))
+            #expect(
+                error.limit == "requests_per_second" && error.wait > .milliseconds(99)
+                    && error.wait < .milliseconds(101))
         }
         var admitted = 0
         for step in 0..<1000 {

@@ -119,7 +119,9 @@ import Testing
 
     // MARK: - Claims
 
-    private func claims(_ change: [(String, JSONValue?)] = [], now: Double = 1_000) -> Result<TokenClaims, SignedToken.Fault> {
+    private func claims(_ change: [(String, JSONValue?)] = [], now: Double = 1_000) -> Result<
+        TokenClaims, SignedToken.Fault
+    > {
         var object = JSONObject([
             ("iss", "https://issuer.example"), ("aud", "millrace"), ("sub", "ada"), ("exp", 2_000),
             ("scope", "openid datasets:read nonsense query/x admin"),
@@ -145,16 +147,19 @@ import Testing
         #expect(throws: SignedToken.Fault(reason: "the token is not valid yet")) { try claims([("nbf", 1_061)]).get() }
     }
 
-    @Test(arguments: [
-        ("iss", "https://issuer.example/", "the token is of another issuer"), ("iss", nil, "the token is of another issuer"),
-        ("iss", ["https://issuer.example"], "the token is of another issuer"),
-        ("aud", "millrace2", "the token is for another audience"), ("aud", nil, "the token is for another audience"),
-        ("aud", [], "the token is for another audience"), ("exp", nil, "the token has no exp"),
-        ("exp", "2000", "the token has no exp"), ("exp", -1, "the token has no exp"),
-        ("nbf", "0", "the token is not valid yet"), ("sub", nil, "the token has no sub, or a long one"),
-        ("sub", "", "the token has no sub, or a long one"), ("workspace", 1, "the token names no workspace"),
-        ("workspace", "No-Name", "the token names no workspace"),
-    ] as [(String, JSONValue?, String)])
+    @Test(
+        arguments: [
+            ("iss", "https://issuer.example/", "the token is of another issuer"),
+            ("iss", nil, "the token is of another issuer"),
+            ("iss", ["https://issuer.example"], "the token is of another issuer"),
+            ("aud", "millrace2", "the token is for another audience"),
+            ("aud", nil, "the token is for another audience"),
+            ("aud", [], "the token is for another audience"), ("exp", nil, "the token has no exp"),
+            ("exp", "2000", "the token has no exp"), ("exp", -1, "the token has no exp"),
+            ("nbf", "0", "the token is not valid yet"), ("sub", nil, "the token has no sub, or a long one"),
+            ("sub", "", "the token has no sub, or a long one"), ("workspace", 1, "the token names no workspace"),
+            ("workspace", "No-Name", "the token names no workspace"),
+        ] as [(String, JSONValue?, String)])
     func whatATokenMustSay(_ name: String, _ value: JSONValue?, _ reason: String) {
         #expect(throws: SignedToken.Fault(reason: reason)) { try claims([(name, value)]).get() }
     }

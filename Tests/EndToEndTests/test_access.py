@@ -10,6 +10,9 @@ import time
 import unittest
 from pathlib import Path
 
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from platform_under_test import SERVICES, Platform, wait_for  # noqa: E402
@@ -435,6 +438,98 @@ class Keys(unittest.TestCase):
             self.assertEqual((status, answer["code"]), (403, "forbidden"), definition)
 
 
+class Limits(unittest.TestCase):
+    def test_a_rate_is_answered_429_and_says_when(self):
+        key = make(["datasets:read"], limits={"requests_per_second": 5})
+        answers = [(call("GET", "/v1/datasets", key=key, service="store")[0], dict(call.headers)) for _ in range(12)]
+        allowed = [headers for status, headers in answers if status == 200]
+        refused = [headers for status, headers in answers if status == 429]
+        self.assertGreaterEqual(len(allowed), 5)
+        self.assertGreaterEqual(len(refused), 1)
+        self.assertEqual(allowed[0]["ratelimit-policy"], '"second";q=5;w=1')
+        self.assertEqual(allowed[0]["ratelimit"], '"second";r=4;t=1')
+        self.assertTrue(all(headers["retry-after"] == "1" for headers in refused))
+        self.assertEqual(call("GET", "/v1/datasets")[0], 200, "others' keys have limits of their own")
+        wait_for("the next second", lambda: call("GET", "/v1/datasets", key=key, service="store")[0] == 200, 3)
+
+    def test_a_quota_counts_over_all_processes(self):
+        """Each process knows within about a second what the others have seen."""
+        key = make(["datasets:read", "sources:read", "pipelines:read", "endpoints:read"],
+                   limits={"requests_per_day": 40})
+        paths = {"ingest": "/v1/sources", "transform": "/v1/pipelines", "store": "/v1/datasets",
+                 "analytics": "/v1/endpoints"}
+        counts = dict.fromkeys(paths, 0)
+        start = time.monotonic()
+        while time.monotonic() - start < 6:
+            for service, path in paths.items():
+                status, answer = call("GET", path, key=key, service=service)
+                if status == 200:
+                    counts[service] += 1
+                else:
+                    self.assertEqual((status, answer["code"], answer["limit"]),
+                                     (429, "rate_limited", "requests_per_day"))
+                    self.assertLessEqual(int(call.headers["Retry-After"]), 86400)
+            time.sleep(0.1)
+        total = sum(counts.values())
+        # 40 a second come in all: the limit, and what all let through in about a second after it.
+        self.assertTrue(all(40 > count >= 5 for count in counts.values()), counts)
+        self.assertTrue(40 <= total <= 110, total)
+        kept = int(platform.sql("select max(requests) from millrace.key_use"))
+        self.assertEqual(kept, total)
+
+    def test_octets_are_counted_in_bodies_and_streams(self):
+        key = make(["ingest:write"], limits={"bytes_per_day": 5000})
+        body = json.dumps({"text": "x" * 1900})
+        self.assertEqual(call("POST", "/v1/ingest/metered", body, key, content_type=NDJSON)[0], 202)
+        self.assertIn('"bytes";q=5000;w=86400;qu="content-bytes"', call.headers["ratelimit-policy"])
+        status, answer = call("POST", "/v1/ingest/metered", body * 3, key, content_type=NDJSON)
+        self.assertEqual((status, answer["limit"]), (429, "bytes_per_day"))
+        url = f"ws://127.0.0.1:{platform.port}/v1/ingest/metered/stream?stream=s"
+        with connect(url, additional_headers={"Authorization": f"Bearer {key}"}) as socket:
+            socket.recv()
+            socket.send(json.dumps({"seq": 1, "records": [{"text": "x" * 1900}]}))
+            self.assertEqual(socket.recv(timeout=20), '{"ack":1}')
+            socket.send(json.dumps({"seq": 2, "records": [{"text": "x" * 1900}]}))
+            with self.assertRaises(ConnectionClosed):
+                socket.recv(timeout=20)
+        self.assertEqual(call("POST", "/v1/ingest/metered", body, key, content_type=NDJSON)[0], 429)
+
+
+class Audit(unittest.TestCase):
+    def lines(self, path):
+        """The audit lines about a path, of all processes."""
+        return [one for file in (platform.home / "log").rglob("current")
+                for text in file.read_text(errors="replace").splitlines() if '"message":"audit"' in text
+                for one in [json.loads(text)] if one["http.path"] == path]
+
+    def test_who_did_what_from_where_with_which_key_and_result(self):
+        status, key = made(["datasets:write", "raw:read", "ingest:write"])
+        definition = {"columns": [{"name": "id", "type": "int8"}]}
+        headers = {"X-Forwarded-For": "203.0.113.9", "X-Request-Id": "audited-1"}
+        call("PUT", "/v1/datasets/audited", definition, key["key"], headers=headers, service="store")
+        line = wait_for("the line", lambda: self.lines("/v1/datasets/audited"))[0]
+        self.assertEqual(
+            {name: line[name] for name in (
+                "audit.action", "audit.result", "audit.by", "key.id", "workspace", "http.method", "http.status",
+                "client.address", "request.id", "service")},
+            {"audit.action": "putDataset", "audit.result": "done", "audit.by": "key", "key.id": key["id"],
+             "workspace": "default", "http.method": "PUT", "http.status": 201, "client.address": "203.0.113.9",
+             "request.id": "audited-1", "service": "store"})
+        call("GET", "/v1/datasets/audited/quarantine", key=key["key"])
+        call("GET", "/v1/datasets/audited", key=key["key"])
+        wait_for("raw records read", lambda: self.lines("/v1/datasets/audited/quarantine"))
+        refused = wait_for("a refusal", lambda: [
+            one for one in self.lines("/v1/datasets/audited") if one["http.method"] == "GET"])[0]
+        self.assertEqual((refused["audit.result"], refused["key.id"]), ("refused", key["id"]))
+        call("POST", "/v1/session", {"key": key["key"]}, key=None)
+        session = wait_for("a sign-in", lambda: [
+            one for one in self.lines("/v1/session") if one["key.id"] == key["id"]])[0]
+        self.assertEqual(session["audit.action"], "beginSession")
+        # Records that are sent are in the ledger, with their requests.
+        call("POST", "/v1/ingest/audited?wait=stored", "{}", key["key"], content_type=NDJSON)
+        self.assertEqual(self.lines("/v1/ingest/audited"), [])
+
+
 class Workspaces(unittest.TestCase):
     def test_a_workspace_from_its_making_to_its_end_under_running_jobs(self):
         status, answer = call("PUT", "/v1/workspaces/brief", {"description": "soon gone"})
@@ -461,7 +556,7 @@ class Workspaces(unittest.TestCase):
             call("POST", "/v1/ingest/orders", lines, key, content_type=NDJSON)
         replay = {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
         self.assertEqual(call("POST", "/v1/pipelines/sums/replay", replay, key)[0], 202)
-        neighbours = {path: call("GET", path)[1] for path in ("/v1/datasets/alpha/rows", "/v1/sources", "/v1/pipelines")}
+        neighbours = {path: call("GET", path)[1] for path in ("/v1/sources", "/v1/pipelines")}
 
         for path in ("/v1/workspaces/brief", "/v1/workspaces/brief?confirm=brie"):
             self.assertEqual(call("DELETE", path)[1]["code"], "confirmation_required")

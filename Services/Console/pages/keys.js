@@ -98,9 +98,8 @@ export async function render(root, { signal }) {
   }
 
   async function revoke(item) {
-    if (!await confirmDanger(`Revoke ${item.name}?`, "Whoever uses it gets 401 within ten seconds.", "Revoke the key")) {
-      return;
-    }
+    if (!await confirmDanger(`Revoke ${item.name}?`, "Whoever uses it gets 401 within ten seconds.",
+      "Revoke the key")) return;
     try {
       await send("DELETE", path`/v1/keys/${item.id}`);
       announce(`${item.name} is revoked`);

@@ -30,7 +30,9 @@ struct SignedToken: Sendable {
         }
         guard header["crit"] == nil else { throw Fault(reason: "the token's header has crit") }
         if let kid = header["kid"] {
-            guard let text = kid.string, text.utf8.count <= 255 else { throw Fault(reason: "the token's kid is no text") }
+            guard let text = kid.string, text.utf8.count <= 255 else {
+                throw Fault(reason: "the token's kid is no text")
+            }
             keyID = text
         } else {
             keyID = nil

@@ -1,4 +1,3 @@
-public import EventLoop
 import HTTP
 public import HTTPClient
 public import Lifecycle

@@ -105,7 +105,8 @@ struct KeyStore: Sendable {
                 try await connection.query(FindStandIn(id: id)).first != true
             {
                 throw Problem(
-                    .lastAdminKey, "no other key administers the workspace \(old.workspace) for as long: make one before")
+                    .lastAdminKey,
+                    "no other key administers the workspace \(old.workspace) for as long: make one before")
             }
             try await connection.execute(RevokeKey(id: id))
         }
@@ -177,7 +178,8 @@ extension KeyStore {
     ) async throws -> Made? {
         guard let repeated,
             let found = try await connection.query(
-                FindKeyOfRequest(workspaceID: workspaceID, request: repeated.key)).first
+                FindKeyOfRequest(workspaceID: workspaceID, request: repeated.key)
+            ).first
         else { return nil }
         guard found.fingerprint == repeated.fingerprint else {
             throw Problem(.idempotencyMismatch, "the Idempotency-Key was used for another request")

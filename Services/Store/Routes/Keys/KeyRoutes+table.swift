@@ -21,7 +21,8 @@ extension KeyRoutes {
         Operation.Link($0, [("id", "$response.body#/id")])
     }
     private static let repeated = Operation.Parameter.idempotencyKey(
-        "The same request again makes no second key: it answers the first one, `key` being null, since that is shown once.")
+        "The same request again makes no second key: it answers the first one, `key` being null, since that is shown once."
+    )
 
     private var makeRoute: Route {
         Route(
@@ -65,7 +66,8 @@ extension KeyRoutes {
             .get, "/v1/keys", scope: "keys:read",
             operation: Operation(
                 id: "listKeys", summary: "A workspace's keys, in the order they were made",
-                description: "Never the keys themselves: `prefix` is how they begin. `last_used_at` is right to the hour.",
+                description:
+                    "Never the keys themselves: `prefix` is how they begin. `last_used_at` is right to the hour.",
                 tag: "keys",
                 parameters: [
                     .init(

@@ -21,7 +21,8 @@ struct KeyRoutes: Sendable {
             }
             throw Problem(.invalidScope, faults[0].description, errors: faults)
         }
-        let repeated = try RepeatedRequest.of(request, asked: "make \(String(decoding: body.serialized(), as: UTF8.self))")
+        let repeated = try RepeatedRequest.of(
+            request, asked: "make \(String(decoding: body.serialized(), as: UTF8.self))")
         return Self.answer(try await store.make(asked, principal, repeated: repeated))
     }
 

@@ -6,7 +6,8 @@ import JSON
 enum KeySchemas {
     /// Known scopes, wildcards of them, and those that can be narrowed with a pattern behind a slash.
     private static let scope: JSONValue = {
-        let kinds = Set(ScopeSet.known.compactMap { $0.split(separator: ":").count == 2 ? $0.split(separator: ":")[0] : nil })
+        let kinds = Set(
+            ScopeSet.known.compactMap { $0.split(separator: ":").count == 2 ? $0.split(separator: ":")[0] : nil })
         let whole = ScopeSet.known + kinds.sorted().map { "\($0):[*]" }
         let narrow =
             ScopeSet.narrowable

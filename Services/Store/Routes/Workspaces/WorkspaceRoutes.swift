@@ -15,7 +15,8 @@ struct WorkspaceRoutes: Sendable {
         guard Workspace.isName(name) else {
             throw Problem(
                 .invalidName,
-                "\"\(name.prefix(64))\" is no workspace's name: a letter a-z, then at most 39 letters a-z, digits and _")
+                "\"\(name.prefix(64))\" is no workspace's name: a letter a-z, then at most 39 letters a-z, digits and _"
+            )
         }
         let fields = try await request.fields()
         let description = fields.optional("description", String.self)
