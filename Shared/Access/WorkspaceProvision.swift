@@ -13,8 +13,8 @@ public enum WorkspaceProvision {
     private static let temporaryFileLimit = "1GB"
     private static let attempts = 10
 
-    /// Errors: `AccessError` `.noRandomness`, `.unknownWorkspace` for a name that cannot be one, `.workspaceDeleted` for
-    /// one whose deletion goes on; `PostgresError`, 42501 where the services' role may not make roles.
+    /// Errors: `AccessError` `.noRandomness`, `.unknownWorkspace` for a name that cannot be one, `.workspaceDeleted`
+    /// for one whose deletion goes on; `PostgresError`, 42501 where the services' role may not make roles.
     @discardableResult
     public static func ensure(_ name: String, on connection: PostgresConnection) async throws -> Workspace {
         guard Workspace.isName(name) else { throw AccessError(.unknownWorkspace, "no workspace can be named \(name)") }

@@ -37,8 +37,8 @@ struct KeyStore: Sendable {
         return found
     }
 
-    /// Makes a key with no more than the principal has: its scopes, its time, its workspace. Throws `forbidden` for what
-    /// goes beyond.
+    /// Makes a key with no more than the principal has: its scopes, its time, its workspace. Throws `forbidden` for
+    /// what goes beyond.
     func make(_ asked: KeyRequest, _ principal: Principal, repeated: Repeated?) async throws -> Made {
         let beyond = principal.scopes.exceeding(asked.scopes)
         guard beyond.isEmpty else {
@@ -114,8 +114,8 @@ struct KeyStore: Sendable {
 }
 
 extension KeyStore {
-    /// Locks the key's workspace, so that of two administrators' keys the second to go sees that the first has gone, and
-    /// the key. Throws `forbidden` unless the principal has all that the key has.
+    /// Locks the key's workspace, so that of two administrators' keys the second to go sees that the first has gone,
+    /// and the key. Throws `forbidden` unless the principal has all that the key has.
     private static func lock(
         _ id: Int64, _ principal: Principal, _ connection: PostgresConnection
     ) async throws -> ListedKey {

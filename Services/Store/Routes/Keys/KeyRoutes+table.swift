@@ -21,7 +21,7 @@ extension KeyRoutes {
         Operation.Link($0, [("id", "$response.body#/id")])
     }
     private static let repeated = Operation.Parameter.idempotencyKey(
-        "The same request again makes no second key: it answers the first one, `key` being null, since that is shown once."
+        "The same request again makes no second key: it answers the first one, with `key` null, which is shown once."
     )
 
     private var makeRoute: Route {
@@ -30,10 +30,10 @@ extension KeyRoutes {
             operation: Operation(
                 id: "makeKey", summary: "Make a key",
                 description: """
-                    `key` in the answer is the key itself, shown this once: its SHA-256 is kept. `scopes` are those that \
-                    operations name by `x-scope`; `datasets:*` stands for all that begin so, `admin` for all. \
-                    `ingest:write/web_*` is `ingest:write` for sources whose names match the pattern: such a key reaches \
-                    only what the path names, and lists show it no more than that; what is about several names at \
+                    `key` in the answer is the key itself, shown this once: its SHA-256 is kept. `scopes` are those \
+                    that operations name by `x-scope`; `datasets:*` stands for all that begin so, `admin` for all. \
+                    `ingest:write/web_*` is `ingest:write` for sources whose names match the pattern: such a key \
+                    reaches only what the path names, and lists show it no more than that; what is about several names at \
                     once needs the scope for all. `query`, `endpoints:write`, `keys:read`, `keys:write` and `admin` \
                     cannot be narrowed, for SQL reads every dataset.
 
@@ -132,8 +132,8 @@ extension KeyRoutes {
                 id: "revokeKey", summary: "End a key",
                 description: """
                     It stays in the list. Every process takes it for ten seconds more at most, and the sessions made \
-                    with it likewise. The last key with the scope `admin` of a workspace is 409 `last_admin_key`, as is \
-                    one whose like would all end sooner; the configured one is 409 `conflict`.
+                    with it likewise. The last key with the scope `admin` of a workspace is 409 `last_admin_key`, as \
+                    is one whose like would all end sooner; the configured one is 409 `conflict`.
                     """,
                 tag: "keys", parameters: [Self.id, .ifMatch], answers: [.init(.noContent, "Ended.")],
                 problems: [.notFound, .preconditionFailed, .lastAdminKey, .conflict, .databaseUnavailable]),

@@ -72,8 +72,8 @@ extension WorkspaceRoutes {
                 description: """
                     For administrators of the first workspace. Its keys end at once (processes that remember one take \
                     it for ten seconds more at most), its jobs are cancelled, and fifteen seconds later its sources, \
-                    raw records, pipelines, datasets, ledger, schema and role begin to go. It is `deleting` until it is \
-                    404, and its name is free. The same again does no harm. The first workspace cannot be deleted.
+                    raw records, pipelines, datasets, ledger, schema and role begin to go. It is `deleting` until it \
+                    is 404, and its name is free. The same again does no harm. The first workspace cannot be deleted.
                     """,
                 tag: "workspaces",
                 parameters: [
