@@ -38,22 +38,24 @@ public struct CountWorkspaces: PostgresStatement {
     public static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
 }
 
-/// Gives a workspace another description, and a new version where it is another one.
+/// Gives a workspace another description, and a new version where it is another one, unless it has just been made.
 public struct DescribeWorkspace: PostgresStatement {
     public static let sql = """
-        update millrace.workspace set description = $2, version = version + 1, updated_at = now()
-        where id = $1 and description is distinct from $2
+        update millrace.workspace set description = $2::text, version = version + (not $3)::int, updated_at = now()
+        where id = $1 and description is distinct from $2::text
         """
 
     let id: Int64
     let description: String?
+    let isNew: Bool
 
-    public init(id: Int64, description: String?) {
+    public init(id: Int64, description: String?, isNew: Bool) {
         self.id = id
         self.description = description
+        self.isNew = isNew
     }
 
-    public var parameters: [PostgresValue] { [.int8(id), .optional(description) { .text($0) }] }
+    public var parameters: [PostgresValue] { [.int8(id), .optional(description) { .text($0) }, .bool(isNew)] }
 }
 
 /// Begins a workspace's deletion: none of its keys is valid any more, and none of its schedules ticks.
@@ -80,9 +82,10 @@ public struct EndWorkspace: PostgresStatement {
     public var parameters: [PostgresValue] { [.int8(id)] }
 }
 
-/// Cancels jobs of a workspace, `limit` of each sort at most; gives how many it found. None is left once that is 0.
+/// Cancels jobs of a workspace, `limit` of each sort at most; gives how many it found, and how many of them are in
+/// somebody's hands. None is left once it finds none.
 public struct StopWorkspaceJobs: PostgresStatement {
-    public static let sql = "select millrace.stop_jobs($1, $2)"
+    public static let sql = "select jobs, held from millrace.stop_jobs($1, $2)"
 
     let id: Int64
     let limit: Int32
@@ -94,7 +97,9 @@ public struct StopWorkspaceJobs: PostgresStatement {
 
     public var parameters: [PostgresValue] { [.int8(id), .int4(limit)] }
 
-    public static func decode(_ row: PostgresRow) throws(PostgresError) -> Int32 { try row.int4(0) }
+    public static func decode(_ row: PostgresRow) throws(PostgresError) -> (jobs: Int32, held: Int32) {
+        (try row.int4(0), try row.int4(1))
+    }
 }
 
 /// Deletes a part of what a workspace has; gives how much that was. Nothing is left once that is 0.

@@ -74,9 +74,11 @@ struct WorkspaceRemoval: JobHandler {
     private func stop(_ workspace: Workspace) async throws {
         let statement = StopWorkspaceJobs(id: workspace.id, limit: limit)
         try await pool.withConnection { try await WorkspaceProvision.revoke(workspace.queryRole, $0) }
-        guard try await bounded({ try await $0.query(statement).first ?? 0 }) == 0 else {
-            throw JobFailure(
-                code: "jobs_running", message: "jobs of the workspace are being ended", retryAfter: pause)
+        while let found = try await bounded({ try await $0.query(statement).first }), found.jobs > 0 {
+            guard found.held < found.jobs else {
+                throw JobFailure(
+                    code: "jobs_running", message: "jobs of the workspace are being ended", retryAfter: pause)
+            }
         }
     }
 

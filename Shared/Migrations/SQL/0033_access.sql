@@ -49,18 +49,21 @@ create function millrace.live_jobs(in_workspace int8, in_limit int4) returns set
     ) live
 $$;
 
--- Cancels a workspace's jobs; answers how many it found. None is left once that is 0: a lease names its jobs until
--- whoever holds it has let go of them.
-create function millrace.stop_jobs(in_workspace int8, in_limit int4) returns int4 language plpgsql as $$
+-- Cancels a workspace's jobs; answers how many it found, and how many of them are in somebody's hands: a lease names
+-- its jobs until whoever holds it has let go of them. None is left once it finds none.
+create function millrace.stop_jobs(in_workspace int8, in_limit int4, out jobs int4, out held int4)
+language plpgsql as $$
 declare
-    one   int8;
-    found int4 := 0;
+    one int8;
 begin
+    jobs := 0;
+    held := 0;
     for one in select j from millrace.live_jobs(in_workspace, in_limit) j order by j loop
-        perform queue.cancel(one);
-        found := found + 1;
+        jobs := jobs + 1;
+        if queue.cancel(one) <> 'cancelled' then
+            held := held + 1;
+        end if;
     end loop;
-    return found;
 end $$;
 
 -- Deletes a part of what a deleted workspace has, about in_limit batches, runs or chunks of it; answers how much that

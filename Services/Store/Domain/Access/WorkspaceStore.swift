@@ -50,7 +50,8 @@ struct WorkspaceStore: Sendable {
                 try await connection.query("set local lock_timeout = '2s'")
                 guard let now = try await connection.query(LockWorkspaceByID(id: made.id)).first, now.deletedAt == nil
                 else { throw Self.ending(name) }
-                try await connection.execute(DescribeWorkspace(id: made.id, description: description))
+                try await connection.execute(
+                    DescribeWorkspace(id: made.id, description: description, isNew: before == nil))
                 return try await connection.query(FindWorkspaceByID(id: made.id)).first ?? now
             }
             return (workspace, before == nil)

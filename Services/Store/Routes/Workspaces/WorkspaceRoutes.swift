@@ -1,4 +1,5 @@
 import Access
+import Catalog
 import HTTP
 import HTTPServer
 import JSON
