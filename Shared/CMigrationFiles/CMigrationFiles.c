@@ -113,6 +113,10 @@ static const uint8_t key_use_0034[] = {
 #embed "../Migrations/SQL/0034_key_use.sql"
 };
 
+static const uint8_t queue_dead_entries_0036[] = {
+#embed "../Migrations/SQL/0036_queue_dead_entries.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -142,6 +146,7 @@ static const struct millrace_migration_file files[] = {
     {"0030_queue_settle.sql", queue_settle_0030, sizeof queue_settle_0030},
     {"0033_access.sql", access_0033, sizeof access_0033},
     {"0034_key_use.sql", key_use_0034, sizeof key_use_0034},
+    {"0036_queue_dead_entries.sql", queue_dead_entries_0036, sizeof queue_dead_entries_0036},
 };
 
 size_t millrace_migration_count(void) {
