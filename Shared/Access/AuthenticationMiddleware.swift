@@ -8,9 +8,9 @@ import Synchronization
 /// RFC 6750), with the cookie of a session of such a key, or with a token of the issuer that is trusted, and sets its
 /// `Principal`.
 ///
-/// Throws `unauthorized` without any, `forbidden` naming the scope that is missing, `cross_site_request` for a cookie on
-/// another site's request, `rate_limited` beyond the key's limits, `database_unavailable` when the credential is not in
-/// the cache and cannot be looked up, and `issuer_unavailable`.
+/// Throws `unauthorized` without any, `forbidden` naming the scope that is missing, `cross_site_request` for a cookie
+/// on another site's request, `rate_limited` beyond the key's limits, `database_unavailable` when the credential is not
+/// in the cache and cannot be looked up, and `issuer_unavailable`.
 public final class AuthenticationMiddleware: Middleware {
     public typealias Clock = @Sendable () -> ContinuousClock.Instant
 

@@ -140,7 +140,8 @@ public enum OpenAPIDocument {
     private static let securityScheme: JSONValue = [
         "type": "http", "scheme": "bearer", "bearerFormat": "mr_ and 43 letters, digits, - or _",
         "description": .string(
-            "A key of the workspace, or a token (JWT) of the issuer that the platform trusts. The scope that it needs is each operation's `x-scope`. The cookie of "
+            "A key of the workspace, or a token (JWT) of the issuer that the platform trusts. The scope that it needs "
+                + "is each operation's `x-scope`. The cookie of "
                 + "`POST /v1/session` stands for the key that it was made with, to pages of the same origin."),
     ]
 

@@ -1,7 +1,7 @@
 -- Keys that are rotated, repeated safely and limited; workspaces that are described, changed and deleted.
 -- Services/README.md, "Keys and workspaces", says the rules.
--- Locks: millrace.api_key and millrace.workspace exclusively for the moment that this transaction takes: columns without
--- a rewrite, and two indexes over tables with one row for each key.
+-- Locks: millrace.api_key and millrace.workspace exclusively for the moment that this transaction takes: columns
+-- without a rewrite, and two indexes over tables with one row for each key.
 
 alter table millrace.api_key
     add column version             int4 not null default 1,     -- the ETag
