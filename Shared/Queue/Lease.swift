@@ -24,7 +24,7 @@ public struct Lease: Sendable {
         let value = try await core.close(jobs, byHandler: true, body) { [core] _, finish in
             core.settlement(of: jobs, finish: finish)
         }
-        core.context.metrics.settled.add(jobs.count)
+        core.succeeded(jobs)
         return value
     }
 
@@ -59,7 +59,7 @@ public struct Lease: Sendable {
     /// Settles jobs that have no work to commit.
     public func settle(_ jobs: [Job]) async throws {
         try await core.settle(jobs)
-        core.context.metrics.settled.add(jobs.count)
+        core.succeeded(jobs)
     }
 
     /// Ends an attempt that failed: the job is tried again after its backoff, or becomes a dead letter when the
