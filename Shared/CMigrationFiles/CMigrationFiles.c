@@ -105,6 +105,10 @@ static const uint8_t queue_settle_0030[] = {
 #embed "../Migrations/SQL/0030_queue_settle.sql"
 };
 
+static const uint8_t traces_0035[] = {
+#embed "../Migrations/SQL/0035_traces.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -132,6 +136,7 @@ static const struct millrace_migration_file files[] = {
     {"0027_sessions.sql", sessions_0027, sizeof sessions_0027},
     {"0028_dashboards.sql", dashboards_0028, sizeof dashboards_0028},
     {"0030_queue_settle.sql", queue_settle_0030, sizeof queue_settle_0030},
+    {"0035_traces.sql", traces_0035, sizeof traces_0035},
 };
 
 size_t millrace_migration_count(void) {

@@ -17,7 +17,7 @@ public struct SchemaState: Sendable, Hashable {
     public static func read(_ pool: PostgresPool) async throws -> SchemaState {
         let known = EmbeddedMigrations.names()
         do {
-            let applied = try await pool.withConnection { try await $0.query(AppliedNames(), timeout: .seconds(2)) }
+            let applied = try await pool.withConnection { try await $0.query(AppliedNames()) }
             return SchemaState(applied: applied, known: known)
         } catch let error as PostgresError where error.sqlstate == "42P01" || error.sqlstate == "3F000" {
             return SchemaState(applied: [], known: known)

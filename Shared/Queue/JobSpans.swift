@@ -44,6 +44,13 @@ final class JobSpans: Sendable {
         return attributes
     }
 
+    /// The place of the first of these jobs that has a span still, or of the first of all where none is named.
+    func trace(of jobs: [Job]) -> TraceContext? {
+        let spans = open.withLock { $0 }
+        guard !jobs.isEmpty else { return spans.min { $0.key.job < $1.key.job }?.value.context }
+        return jobs.lazy.compactMap { spans[$0.key]?.context }.first
+    }
+
     /// Ends the spans of jobs; those that have none, or have ended, are passed over.
     func end(_ jobs: [Job], _ status: TraceSpan.Status = .unset) {
         end(open.withLock { open in jobs.compactMap { open.removeValue(forKey: $0.key) } }, status)

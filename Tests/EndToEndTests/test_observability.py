@@ -288,6 +288,20 @@ class TraceTests(unittest.TestCase):
         self.assertEqual({span.parent for span in spans if span.name == "transform"}, {root.id})
         self.assertLessEqual({span.parent for span in spans if span.name == "load"}, transforms)
 
+    def test_what_a_request_starts_is_in_its_trace(self):
+        first = Trace()
+        first.send("replayed", '{"n":1}\n{"n":2}\n')
+        asked = Trace()
+        status, answer = request("POST", "/v1/pipelines/replayed/replay", "{}",
+                                 {"Content-Type": "application/json", **asked.headers})
+        self.assertEqual(status, 202, answer)
+        run = json.loads(answer)["run"]
+        wait_for("the run", lambda: platform.must("GET", f"/v1/runs/{run}")["state"] == "succeeded")
+        spans = asked.wait("POST /v1/pipelines/{name}/replay", "run.replay", "replace")
+        ids = {span.id for span in spans} | {asked.span}
+        self.assertEqual([span for span in spans if span.parent not in ids], [], "each follows from one of the others")
+        self.assertEqual({span.service for span in spans}, {"millrace-transform", "millrace-store"})
+
     def test_requests_that_share_a_batch_are_linked(self):
         traces = [Trace() for _ in range(32)]
         threads = [threading.Thread(target=trace.send, args=("shared", '{"n":1}\n')) for trace in traces]

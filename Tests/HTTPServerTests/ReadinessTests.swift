@@ -41,7 +41,7 @@ import Testing
         #expect(findings[0].message?.hasPrefix("did not answer within 0.2") == true)
     }
 
-    /// Who has just been connected when the stop comes is still answered, and told.
+    /// Whose request is on its way when the stop comes is still answered, and told.
     @Test func aServerThatIsBeingStoppedIsNotReady() async throws {
         let metrics = MetricsRegistry()
         let gate = Gate()
@@ -60,10 +60,11 @@ import Testing
             try await busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
             await begun.passed()
             let late = try server.connect()
+            try await late.send("GET /readyz HTTP/1.1\r\n")
             server.shutdown.request()
             // It ends idle connections, which shows that it drains.
             #expect(try await probe.receiveAll().isEmpty)
-            try await late.send("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+            try await late.send("Host: a\r\n\r\n")
             let answer = try #require(Answer.parse(try await late.receiveAll())?.answer)
             #expect(answer.status == 503 && answer.body.contains(#""check":"draining","status":"failed""#))
             gate.open()

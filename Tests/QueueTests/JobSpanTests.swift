@@ -59,6 +59,44 @@ struct JobSpanTests {
         #expect(Set(given) == [first.context.traceparent, passed.traceparent, nil])
     }
 
+    @Test("What a transaction's statements enqueue follows from its job, or from who began it")
+    func transactions() async throws {
+        let tracer = Tracer(sampler: .none, metrics: MetricsRegistry())
+        let (outer, unrecorded) = (context(), context(.none))
+        let handler = ClosureHandler { jobs, lease in
+            for job in jobs where job.kind == "first" {
+                try await lease.transaction(settling: [job]) { connection in
+                    try await connection.query(
+                        "select queue.enqueue('transform', 'plain', 1, array['{}'::jsonb])")
+                    var limited = JobRequest(queue: "transform", kind: "linked", arguments: [0x7B, 0x7D], workspace: 1)
+                    limited.isJoinable = true
+                    _ = try await connection.query(try Enqueue.statement([limited]))
+                }
+            }
+            try await lease.settle(jobs.filter { $0.kind != "first" })
+        }
+        let database = try await QueueDatabase.make()
+        try await database.withPool(size: 6) { pool in
+            for (kind, trace) in [("first", outer), ("ignored", unrecorded)] {
+                try await pool.withTransaction { connection in
+                    try await connection.follow(trace)
+                    _ = try await connection.query(
+                        "select queue.enqueue('transform', \(.text(kind)), 1, array['{}'::jsonb])")
+                }
+            }
+            // The next transaction of the same connection follows from nothing.
+            try await pool.enqueue(1, kind: "alone")
+            try await pool.withWorker(handler, tracer: tracer) {
+                try await pool.wait(until: "SELECT count(*) FROM queue.outcome", is: 5)
+            }
+        }
+        let spans = tracer.take(.max)
+        #expect(spans.map(\.name).sorted() == ["first", "linked", "plain"])
+        let first = try #require(spans.first { $0.name == "first" })
+        #expect(first.parent == outer.spanID)
+        #expect(spans.filter { $0.name != "first" }.allSatisfy { $0.parent == first.context.spanID })
+    }
+
     @Test("Each attempt is a span, and says how it failed")
     func failures() async throws {
         let tracer = Tracer(sampler: .none, metrics: MetricsRegistry())

@@ -34,12 +34,8 @@ struct TransformAgain: PostgresStatement {
         )
         select queue.enqueue('transform', 'transform', $1,
             array_agg(jsonb_build_object('batch', batch_id, 'pipeline', pipeline_id) order by batch_id),
-            in_delay => $5, in_trace => trace)
-        from (
-            select distinct back.batch_id, back.pipeline_id, b.trace
-            from back join millrace.batch b on b.id = back.batch_id
-        ) back
-        group by trace
+            in_delay => $5)
+        from (select distinct batch_id, pipeline_id from back) back having count(*) > 0
         """
     var workspaceID: Int64
     var chunks: [ChunkHead]
