@@ -109,6 +109,10 @@ static const uint8_t traces_0035[] = {
 #embed "../Migrations/SQL/0035_traces.sql"
 };
 
+static const uint8_t queue_dead_entries_0036[] = {
+#embed "../Migrations/SQL/0036_queue_dead_entries.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -137,6 +141,7 @@ static const struct millrace_migration_file files[] = {
     {"0028_dashboards.sql", dashboards_0028, sizeof dashboards_0028},
     {"0030_queue_settle.sql", queue_settle_0030, sizeof queue_settle_0030},
     {"0035_traces.sql", traces_0035, sizeof traces_0035},
+    {"0036_queue_dead_entries.sql", queue_dead_entries_0036, sizeof queue_dead_entries_0036},
 };
 
 size_t millrace_migration_count(void) {
