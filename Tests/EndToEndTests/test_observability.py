@@ -291,9 +291,11 @@ class TraceTests(unittest.TestCase):
     def test_what_a_request_starts_is_in_its_trace(self):
         first = Trace()
         first.send("replayed", '{"n":1}\n{"n":2}\n')
+        batch = platform.must("POST", "/v1/query", json.dumps({"sql": "select _batch from replayed limit 1"}))
         asked = Trace()
-        status, answer = request("POST", "/v1/pipelines/replayed/replay", "{}",
-                                 {"Content-Type": "application/json", **asked.headers})
+        status, answer = request(
+            "POST", "/v1/pipelines/replayed/replay", json.dumps({"batches": [str(batch["rows"][0][0])]}),
+            {"Content-Type": "application/json", **asked.headers})
         self.assertEqual(status, 202, answer)
         run = json.loads(answer)["run"]
         wait_for("the run", lambda: platform.must("GET", f"/v1/runs/{run}")["state"] == "succeeded")

@@ -35,10 +35,10 @@ import Testing
             ReadinessCheck("hangs \(number)") { try await Task.sleep(for: .seconds(3600)) }
         }
         let began = ContinuousClock.now
-        let findings = await Readiness.findings(of: checks + [ReadinessCheck("well") {}], within: .milliseconds(200))
-        #expect(ContinuousClock.now - began < .seconds(10))
+        let findings = await Readiness.findings(of: checks + [ReadinessCheck("well") {}], within: .seconds(3))
+        #expect(ContinuousClock.now - began < .seconds(45), "one after the other they would take a minute")
         #expect(findings.count == 21 && findings.filter(\.isFailed).count == 20)
-        #expect(findings[0].message?.hasPrefix("did not answer within 0.2") == true)
+        #expect(findings[0].message?.hasPrefix("did not answer within 3.0") == true)
     }
 
     /// Whose request is on its way when the stop comes is still answered, and told.
