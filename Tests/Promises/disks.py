@@ -10,7 +10,7 @@ from judging import Failed, check, judged
 from load import Load
 from outages import GROWTH_MB, SHORT
 from server import BINARIES, USER, Server, as_user
-from site_under_test import SERVICES, Memory, Site
+from site_under_test import SERVICES, Memory, Site, say
 
 HELD = float(os.environ.get("PROMISES_FULL", "30"))  # s that the disk stays full
 
@@ -91,15 +91,18 @@ def full(what, server, slot=False):
         wait_refused(load, 120)
         refused = load.answers[503]
         deaths = server.deaths
+        say(f"  full after {time.monotonic() - load.begun:.0f} s: {dict(load.answers)}")
         time.sleep(HELD)
         check(load.answers[503] > refused, "nothing was refused while the disk was full")
         most = memory.reset()
         left = server.free_mb()
+        say(f"  room is made: {dict(load.answers)}")
         server.ballast.unlink()
         if slot:
             server.wait()
             server.sql("select pg_drop_replication_slot('away')")
         again = load.wait_working(90)
+        say(f"  works again after {again:.1f} s")
         load.finish()
         caught_up = site.wait_stored("promise")
         memory.stop()

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
-from platform_under_test import SERVICES, Platform
+from platform_under_test import SERVICES, Platform, say
 
 PORT = int(os.environ.get("PROMISES_PORT", "18900"))
 
@@ -45,7 +45,7 @@ class Site(Platform):
     def pid(self, service):
         """The pid of a supervised process; None while it is down."""
         done = subprocess.run(["s6-svstat", "-o", "up,pid", self.home / "run/service" / service],
-                              stdout=subprocess.PIPE, text=True, check=False)
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
         fields = done.stdout.split()
         return int(fields[1]) if fields[:1] == ["true"] else None
 
@@ -105,6 +105,9 @@ class Memory(threading.Thread):
                 self.most[service] = max(self.most.get(service, 0), memory_mb(pid) if pid else 0)
 
     def reset(self):
+        """What was most since the last time, once each service has been looked at."""
+        while len(self.most) < len(SERVICES):
+            time.sleep(0.05)
         before, self.most = self.most, {}
         return before
 
