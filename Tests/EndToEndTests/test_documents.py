@@ -53,11 +53,12 @@ class Examples(unittest.TestCase):
             outputs = self.run_all(script, platform)
         for number, (language, text) in shown.items():
             output = outputs[number - 1].replace("\r\n", "\n").strip()
-            if language == "text":
-                self.assertEqual(output, text.strip(), script[number - 1])
-            else:
-                found = json.loads(output.splitlines()[-1])
-                self.assertTrue(fits(json.loads(text), found), f"{script[number - 1]}\n{output}\nis not\n{text}")
+            with self.subTest(script[number - 1]):
+                if language == "text":
+                    self.assertEqual(output, text.strip())
+                else:
+                    found = json.loads(output.splitlines()[-1])
+                    self.assertTrue(fits(json.loads(text), found), f"{output}\nis not\n{text}")
 
     def run_all(self, script, platform):
         """What each block prints; they run in one shell, and each command has to succeed."""

@@ -99,8 +99,7 @@ def full(what, server, slot=False):
         say(f"  room is made: {dict(load.answers)}")
         server.ballast.unlink()
         if slot:
-            server.wait()
-            server.sql("select pg_drop_replication_slot('away')")
+            drop_slot(server, 90)
         again = load.wait_working(90)
         say(f"  works again after {again:.1f} s")
         load.finish()
@@ -111,6 +110,17 @@ def full(what, server, slot=False):
         return judged(load, f"the disk of the {what} full for {HELD:.0f} s and more ({left} MB left); "
                       f"the server died {server.deaths} times", again_s=again, caught_up_s=caught_up,
                       refused=load.answers[503], memory_mb=max(most.values()), deaths=deaths)
+
+
+def drop_slot(server, seconds):
+    """It is load that fills the log again while the server comes up: what is not dropped at once is tried again."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return server.sql("select pg_drop_replication_slot('away')")
+        except RuntimeError as error:
+            check(time.monotonic() < deadline, f"the slot cannot be dropped: {error}")
+            time.sleep(0.2)
 
 
 def wait_refused(load, seconds):
