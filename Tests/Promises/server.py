@@ -124,7 +124,7 @@ class Server:
         """Ends it for good: SIGINT is a fast, SIGQUIT an immediate shutdown."""
         with self.lock:
             self.wanted = False
-            self.process.send_signal(number)
+            os.kill(self.postmaster(), number)
             self.process.wait(120)
 
     def pids(self):

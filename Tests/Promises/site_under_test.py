@@ -26,6 +26,14 @@ class Site(Platform):
         if wrap:
             self.binaries = self.wrapped(dict(wrap))
 
+    def __enter__(self):
+        try:
+            return super().__enter__()
+        except SystemExit as end:
+            if isinstance(end.code, str):
+                raise RuntimeError(end.code) from None  # one promise's end, not that of all
+            raise
+
     def wrapped(self, commands):
         """The services, each behind a script that has its command run it; where the services' user can reach them."""
         folder = self.server.folder / f"bin-{self.port}"
