@@ -6,15 +6,15 @@ import time
 from judging import check, judged
 from load import Load
 from outages import SHORT
-from server import BINARIES, Server, as_user
-from site_under_test import PORT, Site
+from server import BINARIES, OTHER_SERVER, OTHER_SITE, SERVER, Server, as_user
+from site_under_test import Site
 
 
 def dump(seconds=None):
     """`pg_dump` under load, restored elsewhere: all that was acknowledged before it began, nothing twice, and what was
     on its way goes on."""
     seconds = seconds or SHORT
-    with Server(19732) as server, Server(19733) as other:
+    with Server(SERVER) as server, Server(OTHER_SERVER) as other:
         file, roles = server.folder / "millrace.dump", server.folder / "roles.sql"
         with Site(server) as site:
             load = Load(site, clients=6)
@@ -31,7 +31,7 @@ def dump(seconds=None):
             site.wait_stored("promise")
             judged(load, "")
         restore(other, file, roles)
-        with Site(other, port=PORT + 10) as restored:
+        with Site(other, port=OTHER_SITE) as restored:
             caught_up = restored.wait_stored("promise")
             check(restored.call("POST", "/v1/ingest/promise?wait=stored&timeout=60s", '{"client": -1}')[0] == 200,
                   "the restored platform takes nothing in")
@@ -52,7 +52,7 @@ def restore(other, file, roles):
 def point_in_time(seconds=None):
     """A base backup and the archived log, restored up to a moment, after the server's disk was lost."""
     seconds = seconds or SHORT
-    with Server(19732) as server:
+    with Server(SERVER) as server:
         archive, base = server.folder / "archive", server.folder / "base"
         server.run(as_user(["mkdir", archive]))
         server.stop()
@@ -96,7 +96,7 @@ def recovered(lost, base, archive, load, before, after):
                 recovery_target_action="promote")
             self.run(as_user(["touch", base / "recovery.signal"]))
 
-    with Recovered(lost.port, data=base) as server, Site(server, port=PORT + 10) as site:
+    with Recovered(lost.port, data=base) as server, Site(server, port=OTHER_SITE) as site:
         caught_up = site.wait_stored("promise")
         found = judged(load, "the server's disk lost; base backup and archived log restored to a moment",
                        sql=server.sql, must=lambda sent, at: at is not None and at < before,

@@ -5,7 +5,7 @@ import time
 from judging import check, judged
 from load import Load
 from outages import SHORT
-from server import Server
+from server import SERVER, Server
 from site_under_test import SERVICES, Site
 
 LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
@@ -33,7 +33,7 @@ class Clock:
 def services(seconds=None):
     """Each service has a wall clock of its own, ten days before or behind, and each jumps under load."""
     seconds = seconds or SHORT
-    with Server(19732) as server:
+    with Server(SERVER) as server:
         clocks = {name: Clock(server.folder / f"clock-{name}") for name in SERVICES}
         for number, clock in enumerate(clocks.values()):
             clock.set(DAYS if number % 2 == 0 else -DAYS)
@@ -60,7 +60,7 @@ def services(seconds=None):
 def database(seconds=None):
     """PostgreSQL's wall clock jumps ten days ahead, ten days back, and to the right time."""
     seconds = seconds or SHORT
-    with Server(19732) as server:
+    with Server(SERVER) as server:
         clock = Clock(server.folder / "clock")
         with Site(server) as site:
             load = Load(site, clients=6)

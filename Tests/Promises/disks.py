@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from judging import Failed, check, judged
 from load import Load
 from outages import GROWTH_MB, SHORT
-from server import BINARIES, USER, Server, as_user
+from server import BINARIES, SERVER, USER, Server, as_user
 from site_under_test import SERVICES, Memory, Site, say
 
 HELD = float(os.environ.get("PROMISES_FULL", "30"))  # s that the disk stays full
@@ -37,7 +37,7 @@ class SmallDisk(Server):
     """A server with its tables, or its write-ahead log, on a small disk on which `ballast` takes place as well."""
 
     def __init__(self, what, megabytes, ballast, settings=()):
-        super().__init__(19732, settings)
+        super().__init__(SERVER, settings)
         self.what, self.megabytes, self.ballast_mb = what, megabytes, ballast
 
     def __enter__(self):
@@ -139,7 +139,7 @@ def wait_refused(load, seconds):
 def full_landing():
     """Landing has used up what it may: 503 `storage_full` with Retry-After, and what was accepted is stored."""
     limit = 24 << 20
-    with Server(19732) as server, Site(server, settings={"MILLRACE_LANDING_MAX_BYTES": f"{limit}"}) as site:
+    with Server(SERVER) as server, Site(server, settings={"MILLRACE_LANDING_MAX_BYTES": f"{limit}"}) as site:
         load = Load(site, clients=6)
         wait_refused(load, 120)
         status, headers, answer = site.ask(site.port, "POST", "/v1/ingest/promise", "{}")
@@ -167,7 +167,7 @@ ECONNRESET = 104
 def failing_server(seconds=None):
     """PostgreSQL's writes and flushes fail now and then: it ends, or says so; nothing is acknowledged too early."""
     seconds = seconds or SHORT
-    with Server(19732) as server, Site(server) as site:
+    with Server(SERVER) as server, Site(server) as site:
         load = Load(site, clients=6)
         load.wait_working(30)
         server.stop()
@@ -200,7 +200,7 @@ def failing_services(seconds=None):
     seconds = seconds or SHORT
     command = fiu(("posix/io/net/send", 0.002, ECONNRESET), ("posix/io/net/sendmsg", 0.002, ECONNRESET),
                   ("posix/io/net/recv", 0.001, ECONNRESET), ("posix/io/rw/writev", 0.002, ECONNRESET))
-    with Server(19732) as server, Site(server, wrap=dict.fromkeys(SERVICES, command)) as site:
+    with Server(SERVER) as server, Site(server, wrap=dict.fromkeys(SERVICES, command)) as site:
         load = Load(site, clients=6)
         load.wait_working(60)
         time.sleep(seconds)

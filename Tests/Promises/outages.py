@@ -12,7 +12,7 @@ from pathlib import Path
 from commit_proxy import CommitProxy
 from judging import Failed, check, judged
 from load import Load
-from server import Server, as_user
+from server import POOLER, SERVER, Server, as_user
 from site_under_test import SERVICES, Memory, Site
 
 AWAY = int(os.environ.get("PROMISES_AWAY", "120"))  # s
@@ -46,7 +46,7 @@ def probe(site, reached, slowest, refusals):
 def away(seconds=None):
     """PostgreSQL is away for minutes: 503 with Retry-After, bounded memory, then all well by itself."""
     seconds = seconds or AWAY
-    with Server(19732) as server, Site(server) as site:
+    with Server(SERVER) as server, Site(server) as site:
         memory, load = Memory(site), Load(site, clients=12)
         load.wait_working(30)
         time.sleep(min(10, seconds))
@@ -78,7 +78,7 @@ def away(seconds=None):
 def stalled(seconds=None):
     """PostgreSQL stands still (its processes are stopped), and goes on later: nothing piles up, nothing is lost."""
     seconds = seconds or AWAY / 2
-    with Server(19732) as server, Site(server) as site:
+    with Server(SERVER) as server, Site(server) as site:
         memory, load = Memory(site), Load(site, clients=12)
         load.wait_working(30)
         time.sleep(min(10, seconds))
@@ -101,7 +101,7 @@ def killed(kills=None):
     """SIGKILL for each service and for all of PostgreSQL, again and again."""
     kills = kills or KILLS
     generator = random.Random()
-    with Server(19732) as server, Site(server) as site:
+    with Server(SERVER) as server, Site(server) as site:
         load = Load(site, clients=6)
         load.wait_working(30)
         plan = [*SERVICES, "postgres"] * kills
@@ -122,7 +122,7 @@ def lost_answers(seconds=None, chance=0.05):
     """The answer to a commit is lost on its way: a request with a key is repeated and done once, one without a key is
     done once or not at all; jobs are settled once."""
     seconds = seconds or SHORT
-    with Server(19732) as server:
+    with Server(SERVER) as server:
         proxy = CommitProxy(server.port, time.time_ns())
         with Site(server, url=server.url(proxy.port)) as site:
             load = Load(site, clients=8)
@@ -184,8 +184,8 @@ def pooled(seconds=None):
     """pgbouncer in transaction mode is between the services and PostgreSQL, and is killed; so is PostgreSQL."""
     seconds = seconds or SHORT
     size = 4
-    with Server(19732) as server:
-        pooler = Pooler(server, 19733, size)
+    with Server(SERVER) as server:
+        pooler = Pooler(server, POOLER, size)
         try:
             with Site(server, settings={"MILLRACE_POOLER_URL": server.url(pooler.port)}) as site:
                 load = Load(site, clients=6)

@@ -11,6 +11,9 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BINARIES = Path("/usr/lib/postgresql/15/bin")
+# The first of 24 ports of 127.0.0.1: two platforms have five each, and a server, another one and a pooler one each.
+PORT = int(os.environ.get("PROMISES_PORT", "18900"))
+OTHER_SITE, SERVER, OTHER_SERVER, POOLER = PORT + 10, PORT + 20, PORT + 21, PORT + 22
 # Whom the launcher runs the services as: the server is theirs, too.
 USER = "millrace" if os.geteuid() == 0 else None
 

@@ -11,9 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 from platform_under_test import SERVICES, Platform, say
-
-PORT = int(os.environ.get("PROMISES_PORT", "18900"))
-
+from server import PORT
 
 class Site(Platform):
     """`url`: how the services reach the server, if not straight. `wrap`: {service: command} for services that a command

@@ -8,8 +8,8 @@ from pathlib import Path
 from judging import check, judged
 from load import Load
 from outages import SHORT
-from server import REPOSITORY, Server
-from site_under_test import PORT, SERVICES, Site
+from server import OTHER_SITE, REPOSITORY, SERVER, Server
+from site_under_test import SERVICES, Site
 
 
 def old_binaries():
@@ -37,13 +37,13 @@ def side_by_side(seconds=None):
     """The old version works; the new one's migrations run under it; both work; the old one leaves. And back again."""
     seconds = seconds or SHORT
     folder, name = old_binaries()
-    with Server(19732) as server, Site(server, binaries=folder) as old:
+    with Server(SERVER) as server, Site(server, binaries=folder) as old:
         migrations = int(server.sql("select count(*) from millrace.migration"))
         # The new gateway is not there yet: its clients insist.
-        load = Load(old, clients=8, ports=[old.port, old.port, PORT + 10])
+        load = Load(old, clients=8, ports=[old.port, old.port, OTHER_SITE])
         time.sleep(seconds / 3)
         # Starting it migrates the database, with the old services at work.
-        with Site(server, port=PORT + 10) as new:
+        with Site(server, port=OTHER_SITE) as new:
             new_migrations = int(server.sql("select count(*) from millrace.migration"))
             check(new_migrations > migrations, f"{name} has the same {migrations} migrations: no other version")
             # Either knows the other's key, and its own.
