@@ -208,5 +208,5 @@ def failing_services(seconds=None):
         caught_up = site.wait_stored("promise")
         refused = sum(count for status, count in load.answers.items() if status not in (200, 202))
         check(refused > 5, f"too few calls failed: {dict(load.answers)}")
-        return judged(load, f"one of 500 sends of each service fails, and one of 1,000 receives; {refused} requests were repeated",
-                      caught_up_s=caught_up)
+        return judged(load, f"one of 500 sends of each service, and one of 1,000 receives, fail; {refused} requests "
+                      "were repeated", caught_up_s=caught_up)
