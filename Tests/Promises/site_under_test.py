@@ -11,18 +11,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 from platform_under_test import SERVICES, Platform, say
-from server import PORT
+from server import PORT, USER
 
 class Site(Platform):
     """`url`: how the services reach the server, if not straight. `wrap`: {service: command} for services that a command
-    runs, such as `env` with a library that is loaded before, or `fiu-run`."""
+    runs, such as `env` with a library that is loaded before, or `fiu-run`. `key`: the administrator's, where one is."""
 
-    def __init__(self, server, url=None, settings=(), wrap=(), port=PORT, binaries=None):
+    def __init__(self, server, url=None, settings=(), wrap=(), port=PORT, binaries=None, key=None):
         super().__init__(port, {"DATABASE_URL": url or server.url(), "MILLRACE_DRAIN": "10s"} | dict(settings))
         self.server = server
         self.binaries = Path(binaries or os.environ["BENCH_BINARIES"])
         if wrap:
             self.binaries = self.wrapped(dict(wrap))
+        if key:
+            self.home.mkdir()
+            (self.home / "admin-key").write_text(key)
+            for path in (self.home, self.home / "admin-key"):
+                shutil.chown(path, USER or os.geteuid())
 
     def __enter__(self):
         try:

@@ -43,10 +43,9 @@ def side_by_side(seconds=None):
         load = Load(old, clients=8, ports=[old.port, old.port, OTHER_SITE])
         time.sleep(seconds / 3)
         # Starting it migrates the database, with the old services at work.
-        with Site(server, port=OTHER_SITE) as new:
+        with Site(server, port=OTHER_SITE, key=old.key) as new:
             new_migrations = int(server.sql("select count(*) from millrace.migration"))
             check(new_migrations > migrations, f"{name} has the same {migrations} migrations: no other version")
-            # Either knows the other's key, and its own.
             again = load.wait_working(60)
             time.sleep(seconds / 3)
             refused = subprocess.run([folder / "millrace-store", "migrate"], env={"DATABASE_URL": server.url()},
