@@ -13,6 +13,7 @@ public enum ServiceRole: String, Sendable, CaseIterable {
 /// | variable | default | |
 /// |---|---|---|
 /// | `DATABASE_URL`, `DATABASE_URL_FILE` | required | a libpq connection URL |
+/// | `MILLRACE_POOLER_URL`, `MILLRACE_POOLER_URL_FILE` | | the same database through a transaction pooler |
 /// | `MILLRACE_ROLE` | `all` | `api`, `worker` or `all` |
 /// | `MILLRACE_HOST` | `127.0.0.1` | the address to listen on |
 /// | `MILLRACE_<SERVICE>_PORT`, `MILLRACE_LISTEN_PORT` | the service's own | the first that is set |
@@ -26,6 +27,8 @@ public enum ServiceRole: String, Sendable, CaseIterable {
 /// And those of ``TracingSettings``.
 public struct ServiceSettings: Sendable {
     public let databaseURL: Secret
+    /// The same database through a transaction pooler, for all that needs no session; nil where there is none.
+    public let poolerURL: Secret?
     public let role: ServiceRole
     public let host: String
     public let port: UInt16
@@ -44,6 +47,7 @@ public struct ServiceSettings: Sendable {
     /// Reads them; `service` is the name in small letters (`ingest`). Faults are kept in `settings`.
     public init(service: String, defaultPort: UInt16, from settings: inout Settings) {
         databaseURL = settings.requiredSecret("DATABASE_URL")
+        poolerURL = settings.optionalSecret("MILLRACE_POOLER_URL")
         role = settings.choice("MILLRACE_ROLE", default: .all)
         host = settings.text("MILLRACE_HOST", default: "127.0.0.1")
         port = settings.port(

@@ -51,7 +51,8 @@ public struct Platform: Sendable {
         loops = try EventLoopGroup(
             count: settings.eventLoops ?? CPUCount.available, name: service, watch: watch, metrics: metrics)
         database = try PostgresConfiguration(
-            url: settings.databaseURL.reveal(), applicationName: "millrace-\(service)", poolSize: settings.poolSize)
+            url: settings.databaseURL.reveal(), pooler: settings.poolerURL?.reveal(),
+            applicationName: "millrace-\(service)", poolSize: settings.poolSize)
         pool = PostgresPool(database, loops: loops, logger: logger, metrics: metrics)
         authentication = AuthenticationMiddleware(keys: StoredKeys(pool), metrics: metrics)
         wakeup = Wakeup(database, loop: loops.next(), logger: logger)

@@ -1,4 +1,5 @@
 import Observability
+import Postgres
 
 /// A job as claimed, or a slice of a job array. `attempt` counts from 1; `lastAttempt` is the last one before the job
 /// becomes a dead letter.
@@ -75,12 +76,17 @@ public struct JobFailure: Error, Sendable, CustomStringConvertible {
         case let failure as JobFailure: self = failure
         case let error as QueueError:
             self = JobFailure(code: error.code.failureCode, message: error.message)
+        case let error as PostgresError where error.sqlstate?.isDiskFault ?? false:
+            self = JobFailure(code: Self.diskFault, message: error.description)
         default: self = JobFailure(code: "error", message: String(describing: error))
         }
     }
 
-    /// A neighbour was cancelled: no attempt is charged.
-    var isUncharged: Bool { code == QueueError.Code.cancelled.failureCode }
+    /// The job did nothing wrong, and no attempt is charged: a neighbour was cancelled, or the server's disk is full.
+    var isUncharged: Bool { code == QueueError.Code.cancelled.failureCode || isDiskFault }
+    /// So nothing else would have succeeded either.
+    var isDiskFault: Bool { code == Self.diskFault }
+    private static let diskFault = "disk_fault"
 
     static let timedOut = JobFailure(code: "timed_out", message: "the time for handling the job was over")
 
