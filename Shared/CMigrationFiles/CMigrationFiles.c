@@ -113,6 +113,10 @@ static const uint8_t key_use_0034[] = {
 #embed "../Migrations/SQL/0034_key_use.sql"
 };
 
+static const uint8_t traces_0035[] = {
+#embed "../Migrations/SQL/0035_traces.sql"
+};
+
 static const uint8_t queue_dead_entries_0036[] = {
 #embed "../Migrations/SQL/0036_queue_dead_entries.sql"
 };
@@ -146,6 +150,7 @@ static const struct millrace_migration_file files[] = {
     {"0030_queue_settle.sql", queue_settle_0030, sizeof queue_settle_0030},
     {"0033_access.sql", access_0033, sizeof access_0033},
     {"0034_key_use.sql", key_use_0034, sizeof key_use_0034},
+    {"0035_traces.sql", traces_0035, sizeof traces_0035},
     {"0036_queue_dead_entries.sql", queue_dead_entries_0036, sizeof queue_dead_entries_0036},
 };
 
