@@ -34,8 +34,8 @@ extension KeyRoutes {
                     that operations name by `x-scope`; `datasets:*` stands for all that begin so, `admin` for all. \
                     `ingest:write/web_*` is `ingest:write` for sources whose names match the pattern: such a key \
                     reaches only what the path names, and lists show it no more than that; what is about several \
-                    names at once needs the scope for all. `query`, `endpoints:write`, `keys:read`, `keys:write` and `admin` \
-                    cannot be narrowed, for SQL reads every dataset.
+                    names at once needs the scope for all. `query`, `endpoints:write`, `keys:read`, `keys:write` and \
+                    `admin` cannot be narrowed, for SQL reads every dataset.
 
                     A key makes keys with no more than it has itself: scopes, time (`expires_in` 1m to 3650d; left \
                     out, as long as the maker's own) and workspace; one with limits makes none. `workspace` is for the \
