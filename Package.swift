@@ -92,7 +92,7 @@ let modules: [Target] = [
         "Platform",
         [
             "HTTPServer", "HTTP", "Postgres", "Queue", "Access", "Configuration", "EventLoop", "Lifecycle",
-            "Observability", "CLinux",
+            "Observability", "CLinux", "COpenSSL",
         ]),
     shared("Catalog", ["Postgres", "HTTP", "Records", "JSON"]),
 ]

@@ -41,9 +41,7 @@ public struct ServiceSettings: Sendable {
     public init(service: String, defaultPort: UInt16, from settings: inout Settings) {
         databaseURL = settings.requiredSecret("DATABASE_URL")
         role = settings.choice("MILLRACE_ROLE", default: .all)
-        host = settings.text("MILLRACE_HOST", default: "127.0.0.1")
-        port = settings.port(
-            ["MILLRACE_\(service.uppercased())_PORT", "MILLRACE_LISTEN_PORT"], default: defaultPort)
+        (host, port) = ServiceSettings.listening(service: service, defaultPort: defaultPort, from: &settings)
         logLevel = settings.choice("MILLRACE_LOG_LEVEL", default: .info)
         logsAccess = settings.boolean("MILLRACE_ACCESS_LOG", default: false)
         let loops = settings.integer("MILLRACE_EVENT_LOOPS", default: 0, in: 0...256)
@@ -53,5 +51,13 @@ public struct ServiceSettings: Sendable {
         loopWatch = watch == .zero ? nil : watch
         poolSize = settings.integer("MILLRACE_POOL_SIZE", default: 8, in: 1...500)
         drain = settings.duration("MILLRACE_DRAIN", default: .seconds(25), in: .zero ... .seconds(3600))
+    }
+
+    /// Where the service listens, which is all that whoever only asks it has to know.
+    public static func listening(
+        service: String, defaultPort: UInt16, from settings: inout Settings
+    ) -> (host: String, port: UInt16) {
+        let names = ["MILLRACE_\(service.uppercased())_PORT", "MILLRACE_LISTEN_PORT"]
+        return (settings.text("MILLRACE_HOST", default: "127.0.0.1"), settings.port(names, default: defaultPort))
     }
 }
