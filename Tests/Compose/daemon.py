@@ -21,15 +21,17 @@ class Daemon:
         shutil.rmtree(self.data, ignore_errors=True)
         self.data.mkdir(parents=True)
         self.socket = self.run / "docker.sock"
-        # Debian's client goes with its daemon; another in front of it on the PATH may lack a builder.
-        self.environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER": "/usr/bin/docker",
-                            "PATH": f"/usr/bin:{os.environ['PATH']}"}
+        # A packaged client goes with its daemon; another in front of it on the PATH may lack a builder.
+        path = f"/usr/sbin:/usr/bin:{os.environ['PATH']}"
+        self.client = shutil.which("docker", path=path)
+        self.server = shutil.which("dockerd", path=path)
+        self.environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER": self.client, "PATH": path}
 
     def __enter__(self):
         self.log = (REPOSITORY / ".build/compose/dockerd.log").open("w")
         # Containers meet on a bridge of their own, a proxy leads to them: the machine's packet filter stays as it is.
         self.process = subprocess.Popen(
-            ["/usr/sbin/dockerd", "--data-root", self.data, "--exec-root", self.run / "exec", "--pidfile",
+            [self.server, "--data-root", self.data, "--exec-root", self.run / "exec", "--pidfile",
              self.run / "pid", "--host", f"unix://{self.socket}", "--bridge", "none", "--iptables=false",
              "--ip-forward=false", "--default-address-pool", "base=10.213.0.0/16,size=24"],
             stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True)
@@ -48,7 +50,7 @@ class Daemon:
 
     def docker(self, *arguments, check=True):
         """A finished call of the client, its output as text."""
-        done = subprocess.run(["/usr/bin/docker", *arguments], env=self.environment, text=True, check=False,
+        done = subprocess.run([self.client, *arguments], env=self.environment, text=True, check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert done.returncode == 0 or not check, f"docker {' '.join(arguments)}: {done.stdout}"
         return done
