@@ -1,4 +1,4 @@
-"""The gateway's start in a container: it follows the services' addresses, and its health check tells whether it answers."""
+"""The gateway's start in a container: it follows the services' addresses, and its health check tells if it answers."""
 
 import http.client
 import http.server

@@ -290,8 +290,8 @@ class KubernetesTests(unittest.TestCase):
             self.assertEqual(fallback["metrics"][0]["resource"]["name"], "cpu")
             # Each apply would set the number back.
             self.assertNotIn("replicas", self.resources["Deployment", worker]["spec"])
-        chosen = yaml.safe_load((DEPLOY / "kubernetes/overlays/production/kustomization.yaml").read_text())["components"]
-        self.assertEqual(len(chosen), 1)
+        production = DEPLOY / "kubernetes/overlays/production/kustomization.yaml"
+        self.assertEqual(len(yaml.safe_load(production.read_text())["components"]), 1)
 
     def test_each_rule_that_is_skipped_says_why(self):
         skips = 0

@@ -1,4 +1,4 @@
-"""How long a service takes from its start to its first 200 of /readyz. `make bench-start` measures the release build."""
+"""From a service's start to its first 200 of /readyz. `make bench-start` measures the release build."""
 
 import json
 import os

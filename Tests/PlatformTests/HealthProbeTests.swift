@@ -29,7 +29,7 @@ struct HealthProbeTests {
                 try probe.ask()
                 return nil
             } catch {
-                return error.description
+                return "\(error)"
             }
         }
     }
@@ -54,7 +54,7 @@ struct HealthProbeTests {
                 try probe.ask()
                 return "an answer"
             } catch {
-                return error.description
+                return "\(error)"
             }
         }
         let both = ["MILLRACE_INGEST_PORT": "1", "MILLRACE_LISTEN_PORT": "2", "MILLRACE_STORE_PORT": "4"]
