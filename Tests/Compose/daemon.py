@@ -63,7 +63,7 @@ class Daemon:
 
 
 class Traces:
-    """What a daemon could leave on a machine; `since` says what is there that was not."""
+    """What a daemon could leave on a machine; `left_since` says what is there that was not."""
 
     def __init__(self):
         self.found = set()
@@ -86,5 +86,10 @@ class Traces:
             rules = (line for line in done.stdout.splitlines() if line.startswith("-A") or "DROP" in line)
             self.found.update(f"rule {table} {line.split('[')[0]}" for line in rules)
 
-    def since(self, before):
-        return sorted(self.found - before.found)
+    @classmethod
+    def left_since(cls, before, seconds=15):
+        """What is still there after a while: the last processes end a moment after their daemon."""
+        deadline = time.monotonic() + seconds
+        while (left := sorted(cls().found - before.found)) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return left

@@ -83,7 +83,7 @@ class ComposeTests(unittest.TestCase):
                 assert not cls.daemon.left(), cls.daemon.left()
         finally:
             cls.daemon.__exit__()
-        left = Traces().since(cls.daemon.before)
+        left = Traces.left_since(cls.daemon.before)
         assert not left, left
         assert not cls.daemon.data.exists()
 
@@ -153,6 +153,8 @@ class ComposeTests(unittest.TestCase):
             thread.join(600)
             self.assertFalse(thread.is_alive(), f"seed {SEED}: after 600 s; done: {restarter.done}")
         self.assertIsNone(restarter.fault, f"seed {SEED}")
+        for client in clients:
+            client.connection.close()
         self.assertEqual(len(restarter.done), 2 * len(HEALTHY))
         self.platform.wait_until_ready()
         self.platform.wait_finished("oracle", 300)

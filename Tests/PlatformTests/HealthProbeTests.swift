@@ -21,7 +21,7 @@ struct HealthProbeTests {
             metrics: metrics)
         let port = try server.bind()
         let probe = try HealthProbe("ingest", port: port, Environment(["MILLRACE_HOST": host]))
-        return try await withThrowingTaskGroup(of: Void.self) { group -> String? in
+        return await withThrowingTaskGroup(of: Void.self) { group -> String? in
             let shutdown = ShutdownSignal()
             group.addTask { try await server.run(until: shutdown) }
             defer { shutdown.request() }
