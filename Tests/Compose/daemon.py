@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+# What the daemon makes outside of its own folders, and leaves there.
+ELSEWHERE = [Path(name) for name in ("/etc/docker", "/opt/containerd", "/run/containerd", "/run/docker", "/run/runc")]
 
 
 class Daemon:
@@ -25,7 +27,8 @@ class Daemon:
         path = f"/usr/sbin:/usr/bin:{os.environ['PATH']}"
         self.client = shutil.which("docker", path=path)
         self.server = shutil.which("dockerd", path=path)
-        self.environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER": self.client, "PATH": path}
+        self.environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER": self.client, "PATH": path,
+                            "DOCKER_CONFIG": str(self.run / "client")}
 
     def __enter__(self):
         self.log = (REPOSITORY / ".build/compose/dockerd.log").open("w")
@@ -45,8 +48,17 @@ class Daemon:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(120)
         self.log.close()
+        Traces.left_since(self.before, kind="process")
         shutil.rmtree(self.run, ignore_errors=True)
         shutil.rmtree(self.data, ignore_errors=True)
+        for path in ELSEWHERE:
+            if f"folder {path}" not in self.before.found:
+                shutil.rmtree(path, ignore_errors=True)
+        for path in Traces.control_groups():
+            if f"group {path}" not in self.before.found:
+                for inner in sorted(path.rglob("*/"), reverse=True):
+                    inner.rmdir()
+                path.rmdir()
 
     def docker(self, *arguments, check=True):
         """A finished call of the client, its output as text."""
@@ -78,18 +90,27 @@ class Traces:
                 continue
             if name.startswith(("dockerd", "containerd", "docker-proxy", "runc")):
                 self.found.add(f"process {path.parent.name} {name}")
-        for path in Path("/run").glob("millrace-compose-*"):
-            self.found.add(f"folder {path}")
+        self.found.update(f"folder {path}" for path in Path("/run").glob("millrace-compose-*"))
+        self.found.update(f"folder {path}" for path in ELSEWHERE if path.exists())
+        self.found.update(f"group {path}" for path in self.control_groups())
         for table in ("filter", "nat"):
             done = subprocess.run(["/usr/sbin/iptables-save", "-t", table], stdout=subprocess.PIPE,
                                   stderr=subprocess.DEVNULL, text=True, check=False)
             rules = (line for line in done.stdout.splitlines() if line.startswith("-A") or "DROP" in line)
             self.found.update(f"rule {table} {line.split('[')[0]}" for line in rules)
 
+    @staticmethod
+    def control_groups():
+        """Docker's, of whichever version they are."""
+        root = Path("/sys/fs/cgroup")
+        return [*root.glob("docker"), *root.glob("*/docker")]
+
     @classmethod
-    def left_since(cls, before, seconds=15):
+    def left_since(cls, before, kind="", seconds=15):
         """What is still there after a while: the last processes end a moment after their daemon."""
         deadline = time.monotonic() + seconds
-        while (left := sorted(cls().found - before.found)) and time.monotonic() < deadline:
+        while True:
+            left = sorted(trace for trace in cls().found - before.found if trace.startswith(kind))
+            if not left or time.monotonic() > deadline:
+                return left
             time.sleep(0.2)
-        return left
