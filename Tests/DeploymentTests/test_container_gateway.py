@@ -1,4 +1,4 @@
-"""The gateway's start in a container: it follows the services' addresses, and its health check tells if it answers."""
+"""The gateway's start in a container: it follows the services' addresses, and it ends whole, and its health check tells if it answers."""
 
 import http.client
 import http.server
@@ -62,13 +62,22 @@ class ContainerGatewayTests(unittest.TestCase):
     def start(self):
         process = subprocess.Popen([GATEWAY / "start"], env=self.environment, stderr=subprocess.DEVNULL)
 
-        def end():
-            process.send_signal(signal.SIGQUIT)
-            self.assertEqual(process.wait(30), 0)
-
-        self.addCleanup(end)
+        self.addCleanup(self.end, process)
         self.wait_until(self.is_well)
         return process
+
+    def end(self, process):
+        children = self.children(process)
+        self.assertGreater(len(children), 1)
+        process.send_signal(signal.SIGQUIT)
+        self.assertEqual(process.wait(30), 0)
+        self.assertFalse(self.is_well())
+        # What follows the addresses ends with it, a moment later.
+        self.wait_until(lambda: not [pid for pid in children if os.path.exists(f"/proc/{pid}")])
+
+    @staticmethod
+    def children(process):
+        return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
 
     def name(self, name, *addresses):
         (self.folder / "names" / name).write_text("".join(
@@ -105,14 +114,6 @@ class ContainerGatewayTests(unittest.TestCase):
         configuration = self.folder / "gateway/nginx.conf"
         self.wait_until(lambda: "127.0.0.9:8083" in configuration.read_text())
         self.assertEqual(self.get("/v1/ingest"), (200, "127.0.0.3"))
-
-    def test_its_end_leaves_no_process(self):
-        process = self.start()
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        self.assertGreater(len(children), 1)
-        self.doCleanups()
-        self.assertFalse(self.is_well())
-        self.wait_until(lambda: not [pid for pid in children if os.path.exists(f"/proc/{pid}")])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import unittest
+from contextlib import closing
 from pathlib import Path
 
 import yaml
@@ -93,8 +94,8 @@ class RoleTests(unittest.TestCase):
         self.worker("transform", self.platform.port + 10)
         self.wait_until(lambda: self.depth("transform") == 0)
         self.assertGreater(self.depth("store"), 0)
-        status, answer = self.platform.call(
-            "GET", "/v1/pipelines", connection=self.platform.connect(self.platform.port + 10))
+        with closing(self.platform.connect(self.platform.port + 10)) as worker:
+            status, answer = self.platform.call("GET", "/v1/pipelines", connection=worker)
         self.assertEqual((status, answer["code"]), (404, "not_found"))
         self.worker("store", self.platform.port + 11)
         self.wait_until(lambda: self.depth("store") == 0)
