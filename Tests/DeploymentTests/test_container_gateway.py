@@ -1,4 +1,4 @@
-"""The gateway's start in a container: it follows the services' addresses, and it ends whole, and its health check tells if it answers."""
+"""The gateway's start in a container: it follows the services' addresses, tells its health, and ends whole."""
 
 import http.client
 import http.server
