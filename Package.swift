@@ -100,7 +100,7 @@ let modules: [Target] = [
         "Platform",
         [
             "HTTPServer", "HTTP", "HTTPClient", "Postgres", "Queue", "Access", "Configuration", "EventLoop",
-            "Lifecycle", "Migrations", "Observability", "Tracing", "CLinux",
+            "Lifecycle", "Migrations", "Observability", "Tracing", "CLinux", "COpenSSL",
         ]),
     shared("Catalog", ["Postgres", "HTTP", "Records", "JSON"]),
 ]

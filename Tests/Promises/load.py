@@ -165,6 +165,7 @@ class Load:
             if client.is_alive():
                 raise AssertionError(f"client {client.number} has not ended")
         self.seconds = time.monotonic() - self.begun
+        self.attempts = self.recorded()
 
     def recorded(self):
         """{(client, request, attempt): (records, bad records, when sent, when acknowledged or None)} of the logs."""

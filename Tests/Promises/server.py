@@ -118,8 +118,9 @@ class Server:
             time.sleep(0.1)
 
     def answers(self):
+        """Whether it takes writes: one that is being restored answers before that."""
         try:
-            return self.sql("select 1", database="postgres") == "1"
+            return self.sql("select pg_is_in_recovery()", database="postgres") == "f"
         except RuntimeError:
             return False
 
