@@ -10,7 +10,9 @@ from judging import Failed, check, judged
 from load import Load
 from outages import GROWTH_MB, SHORT
 from server import BINARIES, SERVER, USER, Server, as_user
-from site_under_test import SERVICES, Memory, Site, say
+from site_under_test import SERVICES, Memory, Site
+
+from platform_under_test import say
 
 HELD = float(os.environ.get("PROMISES_FULL", "30"))  # s that the disk stays full
 

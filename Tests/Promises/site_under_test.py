@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
-from platform_under_test import SERVICES, Platform, say
+from platform_under_test import SERVICES, Platform
 from server import PORT, USER
 
 class Site(Platform):
