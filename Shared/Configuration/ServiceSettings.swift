@@ -23,6 +23,8 @@ public enum ServiceRole: String, Sendable, CaseIterable {
 /// | `MILLRACE_LOOP_WATCH` | `0s`, or `50ms` at the level `debug` | how long a job may hold a loop up unreported |
 /// | `MILLRACE_POOL_SIZE` | 8 | connections to PostgreSQL |
 /// | `MILLRACE_DRAIN` | `25s` | how long a stopping process finishes its work |
+///
+/// And those of ``TracingSettings``.
 public struct ServiceSettings: Sendable {
     public let databaseURL: Secret
     /// The same database through a transaction pooler, for all that needs no session; nil where there is none.
@@ -39,6 +41,8 @@ public struct ServiceSettings: Sendable {
     public let loopWatch: Duration?
     public let poolSize: Int
     public let drain: Duration
+    /// Nil where nothing is traced.
+    public let tracing: TracingSettings?
 
     /// Reads them; `service` is the name in small letters (`ingest`). Faults are kept in `settings`.
     public init(service: String, defaultPort: UInt16, from settings: inout Settings) {
@@ -57,5 +61,6 @@ public struct ServiceSettings: Sendable {
         loopWatch = watch == .zero ? nil : watch
         poolSize = settings.integer("MILLRACE_POOL_SIZE", default: 8, in: 1...500)
         drain = settings.duration("MILLRACE_DRAIN", default: .seconds(25), in: .zero ... .seconds(3600))
+        tracing = TracingSettings(service: service, from: &settings)
     }
 }

@@ -13,6 +13,7 @@ extension LeaseCore {
         var retries: [(job: Job, failure: JobFailure, delay: Duration)] = []
         var uncharged: [Job] = []
         for (job, failure) in failures {
+            spans?.end([job], .failed(failure.code))
             if isCancelled(job) {
                 noteClosed([job])
             } else if failure.isUncharged {
