@@ -119,7 +119,9 @@ def drop_slot(server, seconds):
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return server.sql("select pg_drop_replication_slot('away')")
+            server.sql("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
+            # Only a checkpoint removes what the slot has kept.
+            return server.sql("checkpoint")
         except RuntimeError as error:
             check(time.monotonic() < deadline, f"the slot cannot be dropped: {error}")
             time.sleep(0.2)
