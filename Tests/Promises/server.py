@@ -35,8 +35,8 @@ def children(pid):
 
 
 class Server:
-    """Listens in `folder` and on `port` of 127.0.0.1. `settings` are added to postgresql.conf; `prefix` is a command that
-    runs it. Its data are in `data`, if that is given."""
+    """Listens in `folder` and on `port` of 127.0.0.1. `settings` are added to postgresql.conf; `prefix` is a command
+    that runs it. Its data are in `data`, if that is given."""
 
     def __init__(self, port, settings=(), prefix=(), data=None):
         self.port, self.settings, self.prefix = port, dict(settings), list(prefix)
