@@ -18,6 +18,9 @@ import Platform
 /// | `MILLRACE_CONSOLE_LIBRARIES` | `/usr/share/javascript` | where Debian installs the libraries that it needs |
 /// | `MILLRACE_ENDPOINT_CACHE` | `64MiB` | what answers of endpoints with a `cache_ttl` take, of up to 1 MiB each |
 public struct AnalyticsConfiguration: Sendable {
+    /// Where the service listens unless it is told otherwise.
+    public static let defaultPort: UInt16 = 8084
+
     public var service: ServiceSettings
     public var http: HTTPLimits
     public var edge: EdgePolicy
@@ -35,7 +38,8 @@ public struct AnalyticsConfiguration: Sendable {
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
-        service = ServiceSettings(service: "analytics", defaultPort: 8084, from: &settings)
+        service = ServiceSettings(
+            service: "analytics", defaultPort: AnalyticsConfiguration.defaultPort, from: &settings)
         http = HTTPLimits(from: &settings)
         edge = EdgePolicy(from: &settings)
         tls = TLSFiles(from: &settings)
