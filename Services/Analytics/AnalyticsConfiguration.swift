@@ -1,6 +1,7 @@
 public import Configuration
 public import HTTPServer
 import Platform
+public import Queue
 
 /// What the analytics service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits``,
 /// ``EdgePolicy`` and ``TLSFiles``.
@@ -13,6 +14,7 @@ import Platform
 /// | `MILLRACE_QUERY_PATIENCE` | `5s` | how long a query waits for its turn |
 /// | `MILLRACE_QUERY_MAX_BYTES` | `64MiB` | an answer in JSON; a longer one is truncated |
 /// | `MILLRACE_QUERY_MAX_ROW_BYTES` | `32MiB` | one row; a larger one ends its query |
+/// | `MILLRACE_ROLLUP_SLOTS` | 2 | rollups that are brought up to date at the same time |
 /// | `MILLRACE_ENDPOINT_CACHE` | `64MiB` | what answers of endpoints with a `cache_ttl` take, of up to 1 MiB each |
 public struct AnalyticsConfiguration: Sendable {
     public var service: ServiceSettings
@@ -26,6 +28,8 @@ public struct AnalyticsConfiguration: Sendable {
     public var queryMaxBytes: Int
     public var queryMaxRowBytes: Int
     public var endpointCache: Int
+    public var rollupSlots: Int
+    public var leader: LeaderConfiguration
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
@@ -41,6 +45,8 @@ public struct AnalyticsConfiguration: Sendable {
         queryMaxBytes = settings.byteCount("MILLRACE_QUERY_MAX_BYTES", default: 64 << 20, in: 1024...(1 << 32))
         queryMaxRowBytes = settings.byteCount("MILLRACE_QUERY_MAX_ROW_BYTES", default: 32 << 20, in: 65_536...(1 << 30))
         endpointCache = settings.byteCount("MILLRACE_ENDPOINT_CACHE", default: 64 << 20, in: 0...(1 << 36))
+        rollupSlots = settings.integer("MILLRACE_ROLLUP_SLOTS", default: 2, in: 1...32)
+        leader = LeaderConfiguration(from: &settings)
         try settings.finish()
     }
 }

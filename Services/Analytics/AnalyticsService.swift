@@ -1,6 +1,8 @@
+import Configuration
 public import HTTPServer
 import Lifecycle
 public import Platform
+import Queue
 
 /// The analytics service: answers users' SQL over the datasets of their workspace, asked at once or published as an
 /// endpoint.
@@ -27,9 +29,12 @@ public struct AnalyticsService: Sendable {
             limits: .init(answerBytes: configuration.queryMaxBytes, rowBytes: configuration.queryMaxRowBytes))
         server = platform.server(
             routes: [QueryRoute(engine: engine).route]
-                + Self.endpoints(engine, platform, cacheBytes: configuration.endpointCache),
+                + Self.endpoints(engine, platform, cacheBytes: configuration.endpointCache)
+                + RollupRoutes(store: RollupStore(pool: platform.pool), wakeup: platform.wakeup).routes,
             readiness: [isolation.readinessCheck])
-        services = [sessions, isolation, server]
+        var services: [any Service] = [sessions, isolation]
+        if configuration.service.role.works { services.append(Self.worker(configuration, platform)) }
+        self.services = services + [server]
     }
 
     private static func endpoints(_ engine: QueryEngine, _ platform: Platform, cacheBytes: Int) -> [Route] {
@@ -41,6 +46,15 @@ public struct AnalyticsService: Sendable {
         let caller = EndpointCaller(engine: engine, cache: cache, metrics: metrics)
         return EndpointRoutes(store: store, directory: directory, engine: engine).routes
             + [EndpointDataRoute(directory: directory, caller: caller).route]
+    }
+
+    private static func worker(_ configuration: AnalyticsConfiguration, _ platform: Platform) -> Worker {
+        var settings = WorkerConfiguration(slots: configuration.rollupSlots, maxClaim: 1, name: "analytics")
+        settings.leader = configuration.leader
+        return Worker(
+            queue: "analytics", pool: platform.pool, configuration: settings,
+            handler: KindDispatch(["rollup": RollupHandler(wakeup: platform.wakeup, logger: platform.logger)]),
+            logger: platform.logger, metrics: platform.metrics)
     }
 
     /// Runs until a signal asks it to stop.

@@ -89,6 +89,14 @@ static const uint8_t queue_settle_0030[] = {
 #embed "../Migrations/SQL/0030_queue_settle.sql"
 };
 
+static const uint8_t rollups_0023[] = {
+#embed "../Migrations/SQL/0023_rollups.sql"
+};
+
+static const uint8_t rollup_rounds_0024[] = {
+#embed "../Migrations/SQL/0024_rollup_rounds.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -111,6 +119,8 @@ static const struct millrace_migration_file files[] = {
     {"0020_column_names.sql", column_names_0020, sizeof column_names_0020},
     {"0021_endpoints.sql", endpoints_0021, sizeof endpoints_0021},
     {"0022_queue_cancel.sql", queue_cancel_0022, sizeof queue_cancel_0022},
+    {"0023_rollups.sql", rollups_0023, sizeof rollups_0023},
+    {"0024_rollup_rounds.sql", rollup_rounds_0024, sizeof rollup_rounds_0024},
     {"0030_queue_settle.sql", queue_settle_0030, sizeof queue_settle_0030},
 };
 

@@ -25,6 +25,8 @@ struct GroupLoader: Sendable {
         var rows = 0
         var refused = 0
         var duplicates = 0
+        /// Rollups are to follow.
+        var wakesRollups = false
     }
 
     let raws: RawRecords
@@ -127,6 +129,9 @@ struct GroupLoader: Sendable {
             outcome.rows -= lost.rows
             outcome.refused += refusals.count
             outcome.duplicates += lost.rows - refusals.count
+        }
+        if !ledger.fillsShadow, try await ledger.noteRows(of: part.chunks, part.key, connection) {
+            outcome.wakesRollups = true
         }
         try await connection.execute(
             TouchDataset(datasetID: part.table.datasetID, endsRebuild: part.key.mode == .append))
