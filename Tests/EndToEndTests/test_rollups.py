@@ -107,7 +107,8 @@ class Rollups(unittest.TestCase):
         found = {key(row): row for row in answer["items"]}
         self.assertEqual(len(found), len(answer["items"]))
         expected = {key(row) for row in truth}
-        self.assertTrue(set(found) == expected, (SEED, sorted(set(found) ^ expected)[:10], len(found), len(expected)))
+        self.assertTrue(set(found) == expected,
+                        (SEED, getattr(self, "steps", None), sorted(set(found) ^ expected)[:5], len(found), len(expected)))
         for row in truth:
             for name in MEASURES:
                 mine, theirs = found[key(row)][name], row[name]
@@ -154,9 +155,11 @@ class Rollups(unittest.TestCase):
     def history(self, mode, more):
         self.dataset(mode, **more)
         begun = False
+        self.steps = [mode, more]
         for _ in range(14):
             step = self.random.choice(["ingest", "ingest", "ingest", "rollup", "replay", "heal", "kill store",
                                        "kill analytics", "check"])
+            self.steps.append(step)
             if step == "ingest":
                 self.ingest()
             elif step == "rollup" and not begun:

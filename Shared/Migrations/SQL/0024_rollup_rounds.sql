@@ -232,7 +232,8 @@ begin
     if file is not null and r.block < r.blocks[r.leaf] then
         perform millrace.add_facts(r, format($sql$%s t where t.ctid >= '(%s,0)' and t.ctid < '(%s,0)' and %s and %s$sql$,
             r.leaves[r.leaf]::regclass, r.block, r.block + 4096, millrace.counted(r),
-            coalesce(format('millrace.bucket(%L, t.%I) >= %L', r.grain, r.time_column, kept), 'true')));
+            case when kept is null then 'true'
+                else format('millrace.bucket(%L, t.%I) >= %L', r.grain, r.time_column, kept) end));
         update millrace.rollup set block = r.block + 4096 where id = r.id;
     else
         update millrace.rollup set leaf = r.leaf + 1, block = 0 where id = r.id;

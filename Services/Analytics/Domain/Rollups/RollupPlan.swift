@@ -144,17 +144,19 @@ struct RollupPlan: Sendable, Equatable {
         timeColumn = definition.timeColumn
         timeType = ""
         grain = definition.grain
-        dimensions = try JSONValue.parse(stored.dimensions).array?.map { value in
-            Dimension(
-                name: value["name"]?.string ?? "", type: value["type"]?.string ?? "",
-                collation: value["collation"]?.string)
-        } ?? []
-        states = try JSONValue.parse(stored.states).array?.map { value in
-            State(
-                kind: State.Kind(rawValue: value["kind"]?.string ?? "") ?? .count,
-                column: value["column"]?.string ?? "", type: value["type"]?.string ?? "",
-                collation: value["collation"]?.string, count: value["count"]?.int, sum: value["sum"]?.int)
-        } ?? []
+        dimensions =
+            try JSONValue.parse(stored.dimensions).array?.map { value in
+                Dimension(
+                    name: value["name"]?.string ?? "", type: value["type"]?.string ?? "",
+                    collation: value["collation"]?.string)
+            } ?? []
+        states =
+            try JSONValue.parse(stored.states).array?.map { value in
+                State(
+                    kind: State.Kind(rawValue: value["kind"]?.string ?? "") ?? .count,
+                    column: value["column"]?.string ?? "", type: value["type"]?.string ?? "",
+                    collation: value["collation"]?.string, count: value["count"]?.int, sum: value["sum"]?.int)
+            } ?? []
     }
 }
 

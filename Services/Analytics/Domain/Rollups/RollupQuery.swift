@@ -39,7 +39,9 @@ struct RollupQuery: Sendable {
         let names = plan.dimensions.map(\.name)
         groups = Array(names.indices)
         if let asked = query.list("group_by") {
-            for name in asked where !names.contains(name) { query.fault("group_by", "there is no dimension \"\(name)\"") }
+            for name in asked where !names.contains(name) {
+                query.fault("group_by", "there is no dimension \"\(name)\"")
+            }
             if Set(asked).count < asked.count { query.fault("group_by", "names a dimension twice") }
             groups = names.indices.filter { asked.contains(names[$0]) }
         }

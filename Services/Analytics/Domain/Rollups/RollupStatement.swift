@@ -44,7 +44,8 @@ struct RollupStatement {
         sql += " from (\(base)) f"
         let columns: [Shown]
         (sql, columns) = query.options.isPlain ? (sql, all) : series(sql, dimensions, measures)
-        let limited = "select \(columns.map { Self.quoted($0.name) }.joined(separator: ", ")) from (\(sql)) a order by "
+        let limited =
+            "select \(columns.map { Self.quoted($0.name) }.joined(separator: ", ")) from (\(sql)) a order by "
             + ordering(dimensions) + " limit \(query.limit + 1)"
         let texts = columns.map { "\(Self.quoted($0.name))::text" }.joined(separator: ", ")
         return (
@@ -274,9 +275,13 @@ extension RollupStatement {
 
     /// `$k$` and `$r$` stand for the numbers of values up to a row, and from it on.
     private func value(of name: String, _ fill: RollupOptions.Fill, _ partition: String) -> String {
-        let before = partition.isEmpty ? "over (partition by $k$ order by time)"
+        let before =
+            partition.isEmpty
+            ? "over (partition by $k$ order by time)"
             : "over (\(partition.dropLast()), $k$ order by time)"
-        let after = partition.isEmpty ? "over (partition by $r$ order by time desc)"
+        let after =
+            partition.isEmpty
+            ? "over (partition by $r$ order by time desc)"
             : "over (\(partition.dropLast()), $r$ order by time desc)"
         let previous = "first_value(\(name)) \(before)"
         switch fill {

@@ -116,7 +116,8 @@ extension RollupRoutes {
             schema: Schema.oneOf(RollupGrain.self)),
         text("group_by", "Dimensions, with commas; all others are merged. Empty: all are.", example: "path"),
         text("where", "A condition over dimensions, in the language of pipelines.", example: "path <> '/health'"),
-        text("order", "`time`, dimensions and measures, with commas, each with `.desc` or `.asc`. By time, if left out."),
+        text(
+            "order", "`time`, dimensions and measures, with commas, each with `.desc` or `.asc`. By time, if left out."),
         .init(
             "limit", .query, "Rows, 1,000 if left out.", schema: Schema.integer(RollupQuery.limits)),
         .init(
@@ -126,7 +127,8 @@ extension RollupRoutes {
         .init(
             "moving_average", .query, "Adds `hits.moving_average`: the mean of so many buckets up to each.",
             schema: Schema.integer(2...RollupOptions.longestAverage)),
-        .init("rate", .query, "Adds `hits.rate`: the change since the bucket before, a second.", schema: Schema.boolean),
+        .init(
+            "rate", .query, "Adds `hits.rate`: the change since the bucket before, a second.", schema: Schema.boolean),
         .init(
             "trend", .query,
             "Adds `hits.slope`, of the straight line through all buckets by least squares, a second, and "
