@@ -154,6 +154,7 @@ class Rollups(unittest.TestCase):
 
     def history(self, mode, more):
         self.dataset(mode, **more)
+        self.ingest()
         begun = False
         self.steps = [mode, more]
         for _ in range(14):
