@@ -21,8 +21,8 @@ MEASURES = {"hits": "count()", "known": "count(ms)", "total": "sum(ms)", "bytes"
             "most": "max(who)", "mean": "avg(ms)", "spread": "stddev(ms)", "exact": "stddev(n)",
             "p50": "quantile(ms, 0.5)", "p99": "quantile(ms, 0.99)"}
 TRUTH = ("count(*) as hits, count(ms) as known, sum(ms) as total, sum(n) as bytes, min(ms) as least, max(who) as most, "
-         "avg(ms) as mean, stddev(ms) as spread, stddev(n) as exact, percentile_disc(0.5) within group (order by ms) as "
-         "p50, percentile_disc(0.99) within group (order by ms) as p99")
+         "avg(ms) as mean, stddev(ms) as spread, stddev(n) as exact, percentile_disc(0.5) within group (order by ms) "
+         "as p50, percentile_disc(0.99) within group (order by ms) as p99")
 COLUMNS = [{"name": "id", "type": "int8"}, {"name": "ts", "type": "timestamptz"}, {"name": "who", "type": "text"},
            {"name": "ms", "type": "float8"}, {"name": "n", "type": "int8"}, {"name": "op", "type": "text"}]
 
@@ -108,7 +108,8 @@ class Rollups(unittest.TestCase):
         self.assertEqual(len(found), len(answer["items"]))
         expected = {key(row) for row in truth}
         self.assertTrue(set(found) == expected,
-                        (SEED, getattr(self, "steps", None), sorted(set(found) ^ expected)[:5], len(found), len(expected)))
+                        (SEED, getattr(self, "steps", None), sorted(set(found) ^ expected)[:5],
+                         len(found), len(expected)))
         for row in truth:
             for name in MEASURES:
                 mine, theirs = found[key(row)][name], row[name]

@@ -2,8 +2,8 @@ import Postgres
 
 /// Tells rollups what a transaction changes in a dataset's rows; to be called within it, after the rows are written.
 ///
-/// Rows that are updated or deleted in the dataset's table, by whatever statement, note themselves: triggers do, which a
-/// dataset has that has rollups. What is inserted must be told here. A partition that is detached tells nothing: what
+/// Rows that are updated or deleted in the dataset's table, by whatever statement, note themselves: triggers do, which
+/// a dataset has that has rollups. What is inserted must be told here. A partition that is detached tells nothing: what
 /// rollups say of its rows stays. A job for the rollups is made at the commit; after it, wake ``queue``.
 struct DatasetChanges: Sendable {
     static let queue = "analytics"

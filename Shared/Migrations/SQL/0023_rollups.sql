@@ -1,4 +1,5 @@
--- Rollups: aggregates of a dataset by time and dimensions, kept exactly. Services/README.md, "Rollups", says what holds.
+-- Rollups: aggregates of a dataset by time and dimensions, kept exactly. Services/README.md, "Rollups", says what
+-- holds.
 -- Locks: creates new objects only, and adds a column that may be null to millrace.dataset, exclusively for a moment and
 -- without a rewrite; a foreign key locks millrace.workspace and millrace.dataset against changes for that moment.
 
@@ -110,7 +111,8 @@ create function millrace.fail_rollup(in_rollup int8, in_reason text) returns voi
 $$;
 
 -- Notes that rows of batches and outputs were appended to a dataset, after they were, in the same transaction. Answers
--- how many rollups there are. Batches of which another pipeline has rows in the dataset cannot be told apart from those.
+-- how many rollups there are. Batches of which another pipeline has rows in the dataset cannot be told apart from
+-- those.
 create function millrace.note_appended(in_dataset int8, in_batches int8[], in_outputs int4[]) returns int4
 language plpgsql as $$
 declare

@@ -112,7 +112,8 @@ begin
             returning bucket, grp
         )
         select array_agg(bucket), array_agg(grp) from written
-        $sql$, shape.at, shape.dim_values, shape.state_sums, source, r.time_column, shape.dims, shape.hash, shape.groups,
+        $sql$, shape.at, shape.dim_values, shape.state_sums, source, r.time_column, shape.dims, shape.hash,
+        shape.groups,
         shape.same_group, shape.facts, shape.states, replace(shape.states, ', s', ', a.s'), shape.merged)
     into buckets, groups;
 end $$;
@@ -141,7 +142,8 @@ begin
     delete from millrace.rollup_event e where e.rollup_id = r.id and e.id <= event - 1000;
 end $$;
 
--- One bounded step of a rollup, which is locked: to be called in the transaction that settles its job. It makes the next
+-- One bounded step of a rollup, which is locked: to be called in the transaction that settles its job. It makes the
+-- next
 -- job where there is more to do. Every statement here has a snapshot of its own: see Services/README.md for why that is
 -- enough. Raises 55P03 where a dataset's table cannot be locked at once.
 create function millrace.advance_rollup(in_rollup int8) returns text language plpgsql
@@ -230,7 +232,8 @@ begin
     select case when r.shown is not null then retained_from end into kept
     from millrace.dataset where id = r.dataset_id;
     if file is not null and r.block < r.blocks[r.leaf] then
-        perform millrace.add_facts(r, format($sql$%s t where t.ctid >= '(%s,0)' and t.ctid < '(%s,0)' and %s and %s$sql$,
+        perform millrace.add_facts(r, format(
+            $sql$%s t where t.ctid >= '(%s,0)' and t.ctid < '(%s,0)' and %s and %s$sql$,
             r.leaves[r.leaf]::regclass, r.block, r.block + 4096, millrace.counted(r),
             case when kept is null then 'true'
                 else format('millrace.bucket(%L, t.%I) >= %L', r.grain, r.time_column, kept) end));
@@ -240,8 +243,8 @@ begin
     end if;
 end $$;
 
--- The generation is whole, but for what is noted. What it says of the time before the rows that are kept, the one before
--- it knew.
+-- The generation is whole, but for what is noted. What it says of the time before the rows that are kept, the one
+-- before it knew.
 create function millrace.show_rollup(r millrace.rollup) returns void language plpgsql as $$
 declare
     shape millrace.rollup_shape := millrace.shape_rollup(r);
@@ -260,8 +263,8 @@ begin
     insert into millrace.rollup_event (rollup_id, id) select id, last_event from millrace.rollup where id = r.id;
 end $$;
 
--- Adds batches, and makes buckets anew. A bucket that is made anew holds the rows of all batches that do not wait, those
--- of this round among them, so these are not added to it.
+-- Adds batches, and makes buckets anew. A bucket that is made anew holds the rows of all batches that do not wait,
+-- those of this round among them, so these are not added to it.
 create function millrace.refresh_rollup(r millrace.rollup) returns void language plpgsql as $$
 declare
     shape millrace.rollup_shape := millrace.shape_rollup(r);
@@ -294,14 +297,16 @@ begin
     dirty := coalesce(dirty, '{}');
     if dirty <> '{}' then
         execute format('delete from %s where bucket = any($1)', shape.facts) using dirty;
-        perform millrace.add_facts(r, format('%s t where %s = any(%L::timestamptz[]) and t.%I >= %L and t.%I < %L and %s',
+        perform millrace.add_facts(r, format(
+            '%s t where %s = any(%L::timestamptz[]) and t.%I >= %L and t.%I < %L and %s',
             main, shape.at, dirty, r.time_column, dirty[1], r.time_column,
             dirty[cardinality(dirty)] + ('1 ' || r.grain)::interval, millrace.counted(r)));
     end if;
     if batches is not null then
         perform millrace.summarize_batches(main::regclass);
         select a.buckets, a.groups into changed_buckets, changed_groups from millrace.add_facts(r, format(
-            '%s t where t._batch = any(%L::int8[]) and (t._batch, t._out) in (select * from unnest(%L::int8[], %L::int4[]))
+            '%s t where t._batch = any(%L::int8[]) and (t._batch, t._out) in (
+                select * from unnest(%L::int8[], %L::int4[]))
             and %s', main, batches, batches, outputs,
             case when dirty = '{}' then 'true' else format('%s <> all(%L::timestamptz[])', shape.at, dirty) end)) a;
     end if;

@@ -1,5 +1,5 @@
-/// A measure as it is written: `count()`, `count(ms)`, `sum(bytes)`, `quantile(ms, 0.99)`; a column whose name is no word
-/// stands in double quotes.
+/// A measure as it is written: `count()`, `count(ms)`, `sum(bytes)`, `quantile(ms, 0.99)`; a column whose name is no
+/// word stands in double quotes.
 struct RollupMeasure: Sendable, Equatable {
     enum Function: String, CaseIterable, Sendable {
         case count, sum, min, max, avg, stddev, quantile

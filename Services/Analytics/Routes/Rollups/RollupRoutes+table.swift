@@ -60,8 +60,8 @@ extension RollupRoutes {
             operation: Operation(
                 id: "getRollup", summary: "A rollup's definition and how fresh it is",
                 description: """
-                    `state`: `preparing` and `backfilling` until what there was is counted, then `ready`; `failed` with \
-                    its `reason`. `progress` is the share of the dataset that is counted. `waiting_batches` are stored \
+                    `state`: `preparing` and `backfilling` until what there was is counted, then `ready`; `failed` \
+                    with its `reason`. `progress` is the share of the dataset that is counted. `waiting_batches` are stored \
                     and not counted yet (10,000 at most are told); `applied_at` is when it last followed.
                     """,
                 tag: "rollups", parameters: [Self.name],
@@ -117,7 +117,7 @@ extension RollupRoutes {
         text("group_by", "Dimensions, with commas; all others are merged. Empty: all are.", example: "path"),
         text("where", "A condition over dimensions, in the language of pipelines.", example: "path <> '/health'"),
         text(
-            "order", "`time`, dimensions and measures, with commas, each with `.desc` or `.asc`. By time, if left out."),
+            "order", "`time`, dimensions and measures, with commas, each with `.desc` or `.asc`; else by time."),
         .init(
             "limit", .query, "Rows, 1,000 if left out.", schema: Schema.integer(RollupQuery.limits)),
         .init(
