@@ -61,8 +61,8 @@ extension RollupRoutes {
                 id: "getRollup", summary: "A rollup's definition and how fresh it is",
                 description: """
                     `state`: `preparing` and `backfilling` until what there was is counted, then `ready`; `failed` \
-                    with its `reason`. `progress` is the share of the dataset that is counted. `waiting_batches` are stored \
-                    and not counted yet (10,000 at most are told); `applied_at` is when it last followed.
+                    with its `reason`. `progress` is the share of the dataset that is counted. `waiting_batches` are \
+                    stored and not counted yet (10,000 at most are told); `applied_at` is when it last followed.
                     """,
                 tag: "rollups", parameters: [Self.name],
                 answers: [.init(.ok, "The rollup.", [Self.whole], headers: [.entityTag])],
