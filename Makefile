@@ -42,7 +42,7 @@ lint-kubernetes: ## check the Kubernetes manifests against their schemas, strict
 bench: ## every benchmark beside its peer; the last lines are one JSON figure each
 	@Tests/Benchmarks/bench
 
-bench-%: ## one of them: load, event, wait, idle, http, memory, queue, transform, run, slow (clients that are slow)
+bench-%: ## one of them: load, event, wait, idle, http, memory, queue, transform, run, slow, analytics
 	@Tests/Benchmarks/bench $*
 
 oracle: ## the long form of the data path's oracle: clients, kills, then the sets are compared

@@ -14,6 +14,9 @@ public import Queue
 /// | `MILLRACE_QUERY_PATIENCE` | `5s` | how long a query waits for its turn |
 /// | `MILLRACE_QUERY_MAX_BYTES` | `64MiB` | an answer in JSON; a longer one is truncated |
 /// | `MILLRACE_QUERY_MAX_ROW_BYTES` | `32MiB` | one row; a larger one ends its query |
+/// | `MILLRACE_SESSION_LIFETIME` | `12h` | how long one is signed in, unless the key ends sooner |
+/// | `MILLRACE_CONSOLE` | | the folder of the console's files; there is no console where it is not set |
+/// | `MILLRACE_CONSOLE_LIBRARIES` | `/usr/share/javascript` | where Debian installs the libraries that it needs |
 /// | `MILLRACE_ROLLUP_SLOTS` | 2 | rollups that are brought up to date at the same time |
 /// | `MILLRACE_ENDPOINT_CACHE` | `64MiB` | what answers of endpoints with a `cache_ttl` take, of up to 1 MiB each |
 public struct AnalyticsConfiguration: Sendable {
@@ -28,6 +31,9 @@ public struct AnalyticsConfiguration: Sendable {
     public var queryMaxBytes: Int
     public var queryMaxRowBytes: Int
     public var endpointCache: Int
+    public var sessionLifetime: Duration
+    public var console: String?
+    public var consoleLibraries: String
     public var rollupSlots: Int
     public var leader: LeaderConfiguration
 
@@ -45,6 +51,10 @@ public struct AnalyticsConfiguration: Sendable {
         queryMaxBytes = settings.byteCount("MILLRACE_QUERY_MAX_BYTES", default: 64 << 20, in: 1024...(1 << 32))
         queryMaxRowBytes = settings.byteCount("MILLRACE_QUERY_MAX_ROW_BYTES", default: 32 << 20, in: 65_536...(1 << 30))
         endpointCache = settings.byteCount("MILLRACE_ENDPOINT_CACHE", default: 64 << 20, in: 0...(1 << 36))
+        sessionLifetime = settings.duration(
+            "MILLRACE_SESSION_LIFETIME", default: .seconds(12 * 3600), in: .seconds(60) ... .seconds(30 * 86_400))
+        console = settings.optionalText("MILLRACE_CONSOLE")
+        consoleLibraries = settings.text("MILLRACE_CONSOLE_LIBRARIES", default: "/usr/share/javascript")
         rollupSlots = settings.integer("MILLRACE_ROLLUP_SLOTS", default: 2, in: 1...32)
         leader = LeaderConfiguration(from: &settings)
         try settings.finish()

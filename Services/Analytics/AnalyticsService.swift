@@ -1,3 +1,4 @@
+import Access
 import Configuration
 public import HTTPServer
 import Lifecycle
@@ -23,14 +24,19 @@ public struct AnalyticsService: Sendable {
             platform.database, pool: platform.pool, loops: platform.loops, limits: slots,
             patience: configuration.queryPatience, logger: platform.logger)
         let isolation = IsolationMonitor(pool: platform.pool, logger: platform.logger)
+        let metrics = QueryMetrics(platform.metrics)
         let engine = QueryEngine(
-            sessions: sessions, isolation: isolation, catalog: ServerCatalog(pool: platform.pool),
-            metrics: QueryMetrics(platform.metrics),
+            sessions: sessions, isolation: isolation, catalog: ServerCatalog(pool: platform.pool), metrics: metrics,
             limits: .init(answerBytes: configuration.queryMaxBytes, rowBytes: configuration.queryMaxRowBytes))
+        let profiles = ProfileEngine(
+            sessions: sessions, isolation: isolation, pool: platform.pool, metrics: metrics)
         server = platform.server(
-            routes: [QueryRoute(engine: engine).route]
+            routes: try [QueryRoute(engine: engine).route, ProfileRoute(engine: profiles).route]
                 + Self.endpoints(engine, platform, cacheBytes: configuration.endpointCache)
-                + RollupRoutes(store: RollupStore(pool: platform.pool), wakeup: platform.wakeup).routes,
+                + DashboardRoutes(store: DashboardStore(pool: platform.pool), engine: engine).routes
+                + RollupRoutes(store: RollupStore(pool: platform.pool), wakeup: platform.wakeup).routes
+                + Self.sessions(platform, lifetime: configuration.sessionLifetime)
+                + Self.console(configuration),
             readiness: [isolation.readinessCheck])
         var services: [any Service] = [sessions, isolation]
         if configuration.service.role.works { services.append(Self.worker(configuration, platform)) }
@@ -46,6 +52,17 @@ public struct AnalyticsService: Sendable {
         let caller = EndpointCaller(engine: engine, cache: cache, metrics: metrics)
         return EndpointRoutes(store: store, directory: directory, engine: engine).routes
             + [EndpointDataRoute(directory: directory, caller: caller).route]
+    }
+
+    private static func sessions(_ platform: Platform, lifetime: Duration) -> [Route] {
+        let sessions = Sessions(
+            pool: platform.pool, authentication: platform.authentication, lifetime: lifetime)
+        return SessionRoutes(sessions: sessions).routes
+    }
+
+    private static func console(_ configuration: AnalyticsConfiguration) throws -> [Route] {
+        guard let folder = configuration.console else { return [] }
+        return try ConsoleFiles(folder: folder, libraries: configuration.consoleLibraries).routes
     }
 
     private static func worker(_ configuration: AnalyticsConfiguration, _ platform: Platform) -> Worker {

@@ -19,7 +19,8 @@ public struct StoreService: Sendable {
         let catalog = DatasetCatalog(pool: platform.pool)
         let routes = StoreRoutes(
             datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog),
-            heal: HealRoute(catalog: catalog, wakeup: platform.wakeup)
+            heal: HealRoute(catalog: catalog, wakeup: platform.wakeup), export: ExportRoute(catalog: catalog),
+            erase: EraseRoutes(catalog: catalog, wakeup: platform.wakeup)
         ).routes
         // A process that only works still answers /healthz, /readyz and /metrics.
         server = platform.server(routes: configuration.service.role.answersRequests ? routes : [])
@@ -76,6 +77,7 @@ public struct StoreService: Sendable {
             "load": handler(LoadLedger()), "replace": handler(ReplaceLedger()), "heal": handler(HealLedger()),
             "rebuild": handler(RebuildLedger()),
             "run.load": handler(SliceLedger()),
+            "erase": EraseHandler(pool: pool, wakeup: wakeup, logger: logger),
             "swap": SwapHandler(pool: pool, tables: tables, wakeup: wakeup, logger: logger),
             "run.replace": TableReplacement(
                 pool: pool, tables: tables, wakeup: wakeup, groupBytes: groupBytes, metrics: metrics, logger: logger),

@@ -5,10 +5,11 @@ import Postgres
 import Synchronization
 
 /// Lets a request through to a route with a scope only with a key that has the scope (`Authorization: Bearer`,
-/// RFC 6750), and sets its `Principal`.
+/// RFC 6750), or with the cookie of a session of such a key, and sets its `Principal`.
 ///
-/// Throws `unauthorized` without a valid key, `forbidden` naming the scope that is missing, and
-/// `database_unavailable` when the key is not in the cache and cannot be looked up.
+/// Throws `unauthorized` without either, `forbidden` naming the scope that is missing, `cross_site_request` for a
+/// cookie on another site's request, and `database_unavailable` when the key is not in the cache and cannot be looked
+/// up.
 public final class AuthenticationMiddleware: Middleware {
     public typealias Clock = @Sendable () -> ContinuousClock.Instant
 
@@ -40,8 +41,9 @@ public final class AuthenticationMiddleware: Middleware {
     /// Decides by what is known of the key; false where it is to be looked up.
     public func admitAtOnce(_ request: inout Request) throws -> Bool {
         guard let scope = request.route?.scope else { return true }
-        guard let key = BearerToken.key(in: request.head) else { throw refuse(request) }
-        let hash = key.hash
+        guard let credential = Credential(request.head) else { throw refuse(request) }
+        try credential.checkOrigin(request.head)
+        let hash = credential.hash
         let now = clock()
         switch cache.withLock({ $0.peek(for: hash, now: now) }) {
         case .known(let principal): try admit(principal, scope, &request)
@@ -78,27 +80,56 @@ public final class AuthenticationMiddleware: Middleware {
         guard principal.scopes.allows(scope) else { throw Problem.missingScope(scope) }
     }
 
+    /// Who sends a request to a public route; throws `unauthorized` for nobody, and otherwise as `admit`.
+    func identify(_ request: Request) async throws -> Principal {
+        guard let principal = try await principal(of: request.head) else { throw refuse(request) }
+        allowed.add()
+        return principal
+    }
+
+    /// Whose key it is; nil for one that may not be used.
+    func principal(of key: APIKey) async throws -> Principal? {
+        let principal = try await principal(of: Credential.key(key.hash))
+        if principal == nil { refused.add() }
+        return principal
+    }
+
+    /// Drops what is known of a session that has just been ended here.
+    func forget(_ token: SessionToken) {
+        let now = clock()
+        cache.withLock { $0.store(nil, validFor: nil, for: token.hash, started: now) }
+    }
+
     private nonisolated(nonsending) func principal(of head: HTTPRequestHead) async throws -> Principal? {
-        guard let key = BearerToken.key(in: head) else { return nil }
-        let hash = key.hash
+        guard let credential = Credential(head) else { return nil }
+        try credential.checkOrigin(head)
+        return try await principal(of: credential)
+    }
+
+    private nonisolated(nonsending) func principal(of credential: Credential) async throws -> Principal? {
         let started = clock()
-        switch cache.withLock({ $0.answer(for: hash, now: started) }) {
+        switch cache.withLock({ $0.answer(for: credential.hash, now: started) }) {
         case .known(let principal): return principal
         case .refused: return nil
-        case .lookUp: return try await lookUp(hash, started, meanwhile: nil)
-        case .refresh(let principal): return try await lookUp(hash, started, meanwhile: principal)
+        case .lookUp: return try await lookUp(credential, started, meanwhile: nil)
+        case .refresh(let principal): return try await lookUp(credential, started, meanwhile: principal)
         }
     }
 
     /// The index finds the key by its hash, in a time that depends on the hash; to learn from that, a client would
     /// have to choose digests. What is found is compared in constant time all the same.
     private nonisolated(nonsending) func lookUp(
-        _ hash: KeyHash, _ started: ContinuousClock.Instant, meanwhile: Principal?
+        _ credential: Credential, _ started: ContinuousClock.Instant, meanwhile: Principal?
     ) async throws -> Principal? {
         lookups.add()
+        let hash = credential.hash
         let found: ValidKey?
         do {
-            found = try await keys.find(hash)
+            found =
+                switch credential {
+                case .key: try await keys.find(hash)
+                case .session: try await keys.findSession(hash)
+                }
         } catch let error as PostgresError where error.isUnavailable {
             if let meanwhile { return meanwhile }
             throw Problem(.databaseUnavailable, "the key cannot be looked up now", retryAfter: .seconds(1))

@@ -4,6 +4,10 @@ public import Postgres
 public protocol KeyDirectory: Sendable {
     /// The key with this hash, if it is there, not revoked and not expired. Errors are the database's.
     func find(_ hash: KeyHash) async throws -> ValidKey?
+
+    /// The key of the session with this hash, if both are valid: the hash and the time are the session's. Errors are
+    /// the database's.
+    func findSession(_ hash: KeyHash) async throws -> ValidKey?
 }
 
 /// A key that may be used now.
@@ -20,7 +24,7 @@ public struct ValidKey: Sendable, Equatable {
     }
 }
 
-/// The keys in `millrace.api_key`.
+/// The keys in `millrace.api_key`, and their sessions in `millrace.session`.
 public struct StoredKeys: KeyDirectory {
     private let pool: PostgresPool
 
@@ -31,6 +35,12 @@ public struct StoredKeys: KeyDirectory {
     public func find(_ hash: KeyHash) async throws -> ValidKey? {
         try await pool.withConnection { connection in
             try await connection.query(FindKey(hash: hash)).first
+        }
+    }
+
+    public func findSession(_ hash: KeyHash) async throws -> ValidKey? {
+        try await pool.withConnection { connection in
+            try await connection.query(FindSession(hash: hash)).first
         }
     }
 }

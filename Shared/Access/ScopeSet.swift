@@ -5,8 +5,8 @@ public struct ScopeSet: Sendable, Hashable {
     /// Every scope there is; routes name one of them.
     public static let known: [String] = [
         "ingest:write", "sources:read", "sources:write", "pipelines:read", "pipelines:write", "datasets:read",
-        "datasets:write", "raw:read", "query", "endpoints:read", "endpoints:write",
-        "rollups:read", "rollups:write", "admin",
+        "datasets:write", "raw:read", "query", "endpoints:read", "endpoints:write", "dashboards:read",
+        "dashboards:write", "rollups:read", "rollups:write", "admin",
     ]
 
     /// The most scopes of one key.

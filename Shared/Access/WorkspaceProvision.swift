@@ -9,6 +9,8 @@ public import Postgres
 public enum WorkspaceProvision {
     /// Connections that one workspace's queries may hold at a time.
     public static let connectionLimit = 20
+    /// What one query may write to temporary files, where the services' role may set it: no session can raise that.
+    private static let temporaryFileLimit = "1GB"
     private static let attempts = 10
 
     /// Errors: `AccessError` `.noRandomness`, `.unknownWorkspace` for a name that cannot be one; `PostgresError`,
@@ -66,10 +68,13 @@ public enum WorkspaceProvision {
             """
             alter default privileges in schema \(identifier: schema) grant select on tables to \(identifier: role)
             """)
-        let settings = [
+        var settings = [
             ("search_path", schema), ("default_transaction_read_only", "on"), ("statement_timeout", "60s"),
             ("lock_timeout", "5s"), ("idle_in_transaction_session_timeout", "30s"), ("timezone", "UTC"),
         ]
+        if try await connection.query(MaySetTemporaryFileLimit()).first == true {
+            settings.append(("temp_file_limit", temporaryFileLimit))
+        }
         for (name, value) in settings {
             try await connection.query(
                 """
@@ -95,6 +100,13 @@ struct LockWorkspace: PostgresStatement {
     var parameters: [PostgresValue] { [.text(name)] }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Workspace { try Workspace(row) }
+}
+
+/// Whether the services' role may bound what others write to temporary files.
+struct MaySetTemporaryFileLimit: PostgresStatement {
+    static let sql = "select has_parameter_privilege('temp_file_limit', 'set')"
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Bool { try row.bool(0) }
 }
 
 struct FindRole: PostgresStatement {

@@ -85,16 +85,32 @@ static const uint8_t queue_cancel_0022[] = {
 #embed "../Migrations/SQL/0022_queue_cancel.sql"
 };
 
+static const uint8_t time_partitions_0025[] = {
+#embed "../Migrations/SQL/0025_time_partitions.sql"
+};
+
+static const uint8_t erasure_0026[] = {
+#embed "../Migrations/SQL/0026_erasure.sql"
+};
+
+static const uint8_t sessions_0027[] = {
+#embed "../Migrations/SQL/0027_sessions.sql"
+};
+
+static const uint8_t dashboards_0028[] = {
+#embed "../Migrations/SQL/0028_dashboards.sql"
+};
+
 static const uint8_t queue_settle_0030[] = {
 #embed "../Migrations/SQL/0030_queue_settle.sql"
 };
 
-static const uint8_t rollups_0023[] = {
-#embed "../Migrations/SQL/0023_rollups.sql"
+static const uint8_t rollups_0031[] = {
+#embed "../Migrations/SQL/0031_rollups.sql"
 };
 
-static const uint8_t rollup_rounds_0024[] = {
-#embed "../Migrations/SQL/0024_rollup_rounds.sql"
+static const uint8_t rollup_rounds_0032[] = {
+#embed "../Migrations/SQL/0032_rollup_rounds.sql"
 };
 
 static const struct millrace_migration_file files[] = {
@@ -119,9 +135,13 @@ static const struct millrace_migration_file files[] = {
     {"0020_column_names.sql", column_names_0020, sizeof column_names_0020},
     {"0021_endpoints.sql", endpoints_0021, sizeof endpoints_0021},
     {"0022_queue_cancel.sql", queue_cancel_0022, sizeof queue_cancel_0022},
-    {"0023_rollups.sql", rollups_0023, sizeof rollups_0023},
-    {"0024_rollup_rounds.sql", rollup_rounds_0024, sizeof rollup_rounds_0024},
+    {"0025_time_partitions.sql", time_partitions_0025, sizeof time_partitions_0025},
+    {"0026_erasure.sql", erasure_0026, sizeof erasure_0026},
+    {"0027_sessions.sql", sessions_0027, sizeof sessions_0027},
+    {"0028_dashboards.sql", dashboards_0028, sizeof dashboards_0028},
     {"0030_queue_settle.sql", queue_settle_0030, sizeof queue_settle_0030},
+    {"0031_rollups.sql", rollups_0031, sizeof rollups_0031},
+    {"0032_rollup_rounds.sql", rollup_rounds_0032, sizeof rollup_rounds_0032},
 };
 
 size_t millrace_migration_count(void) {

@@ -29,6 +29,14 @@ public struct SQLCondition: Sendable {
         for (place, piece) in pieces.dropFirst().enumerated() { text += "$\(first + place)" + piece }
         return text
     }
+
+    /// The text with its literals in their places, for statements that take no parameters; `quote` makes a literal
+    /// without a type.
+    public func text(quotedBy quote: (String) -> String) -> String {
+        var text = pieces.first ?? ""
+        for (literal, piece) in zip(literals, pieces.dropFirst()) { text += quote(literal) + piece }
+        return text
+    }
 }
 
 /// Writes a checked expression as SQL. Every operation is in parentheses, so that precedence plays no part.

@@ -67,6 +67,8 @@ extension ProblemCode {
 extension ProblemCode {
     public static let unauthorized = ProblemCode("unauthorized", 401, "A valid key is required")
     public static let forbidden = ProblemCode("forbidden", 403, "The key's scopes do not allow this")
+    public static let crossSiteRequest = ProblemCode(
+        "cross_site_request", 403, "The session's cookie counts for its own site's pages only")
     public static let rateLimited = ProblemCode("rate_limited", 429, "Too many requests")
     public static let lagging = ProblemCode("lagging", 429, "The source's records are not processed fast enough")
     public static let storageFull = ProblemCode("storage_full", 503, "The landing area is full")
@@ -104,6 +106,7 @@ extension ProblemCode {
     public static let invalidEndpoint = ProblemCode("invalid_endpoint", 422, "The endpoint is not valid")
     public static let invalidRollup = ProblemCode("invalid_rollup", 422, "The rollup is not valid")
     public static let invalidQuery = ProblemCode("invalid_query", 422, "The query is not valid")
+    public static let invalidDashboard = ProblemCode("invalid_dashboard", 422, "The dashboard is not valid")
     public static let queryNotAllowed = ProblemCode("query_not_allowed", 403, "The query is not one that is allowed")
     public static let queryFailed = ProblemCode("query_failed", 422, "The query failed on the data")
     public static let queryTimeout = ProblemCode("query_timeout", 504, "The query took too long")
@@ -137,13 +140,13 @@ extension ProblemCode {
         expectationFailed, notImplemented, versionNotSupported, notFound, methodNotAllowed, notAcceptable,
         unsupportedMediaType, rangeNotSatisfiable, invalidEncoding, upgradeRequired, invalidRequest, invalidParameter,
         invalidPath, invalidHeader, invalidCursor, invalidJSON, unknownField, invalidName, emptyBody, malformedBody,
-        preconditionFailed, confirmationRequired, unauthorized, forbidden, rateLimited, lagging, storageFull,
-        tooManyConnections, conflict, alreadyExists, inUse, incompatibleChange, rawExpired, idempotencyInProgress,
+        preconditionFailed, confirmationRequired, unauthorized, forbidden, crossSiteRequest, rateLimited, lagging,
+        storageFull, tooManyConnections, conflict, alreadyExists, inUse, incompatibleChange, rawExpired,
+        idempotencyInProgress,
         idempotencyMismatch, receiptFailed, uploadExpired, outOfSequence, streamTakenOver, invalidPipeline,
-        invalidSchedule, invalidExpression, invalidSource, invalidDataset, invalidEndpoint,
-        invalidRollup, invalidQuery,
-        queryNotAllowed,
-        queryFailed, queryTimeout, queryUnavailable, databaseUnavailable, overloaded, shuttingDown, notReady, timeout,
+        invalidSchedule, invalidExpression, invalidSource, invalidDataset, invalidEndpoint, invalidRollup, invalidQuery,
+        invalidDashboard, queryNotAllowed, queryFailed, queryTimeout, queryUnavailable, databaseUnavailable, overloaded,
+        shuttingDown, notReady, timeout,
         internalError, badGateway,
         serviceUnavailable, gatewayTimeout,
     ]

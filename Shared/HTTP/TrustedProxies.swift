@@ -1,4 +1,5 @@
-/// The proxies whose word about a client's address is taken (`X-Forwarded-For`).
+/// The proxies whose word about a client is taken: its address (`X-Forwarded-For`), and how it came
+/// (`X-Forwarded-Proto`).
 ///
 /// Each proxy adds the address that it was asked from at the right. So the field is read from the right, through hops
 /// that are trusted themselves; what stands left of the first that is not may have been written by anyone. `Forwarded`
@@ -36,6 +37,14 @@ public struct TrustedProxies: Sendable, Hashable {
             guard trusts(client) else { break }
         }
         return client.description
+    }
+
+    /// Whether a proxy that is trusted says that the client came to it, or to one before it, by HTTPS.
+    /// - Parameter peer: the address that the connection comes from, as text.
+    public func saysHTTPS(_ head: HTTPRequestHead, peer: String) -> Bool {
+        guard !ranges.isEmpty, let text = head["x-forwarded-proto"] else { return false }
+        guard let address = IPAddress(peer), trusts(address) else { return false }
+        return FieldScanner.list(text).first?.lowercased() == "https"
     }
 
     /// An address, or as some proxies write it: with a port, for IPv6 then in brackets.

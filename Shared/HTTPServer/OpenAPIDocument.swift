@@ -33,7 +33,7 @@ public enum OpenAPIDocument {
     /// The codes that a route answers with: its own, those of its key, and those HTTP itself brings.
     public static func problems(of route: Route) -> [ProblemCode] {
         var codes = route.operation.problems + general
-        if route.scope != nil { codes += [.unauthorized, .forbidden, .databaseUnavailable] }
+        if route.scope != nil { codes += [.unauthorized, .forbidden, .crossSiteRequest, .databaseUnavailable] }
         let body = route.operation.requestBody.map(\.mediaType)
         if !body.isEmpty {
             codes += [.payloadTooLarge, .incompleteBody, .emptyBody, .unsupportedMediaType]
@@ -135,7 +135,9 @@ public enum OpenAPIDocument {
 
     private static let securityScheme: JSONValue = [
         "type": "http", "scheme": "bearer", "bearerFormat": "mr_ and 43 letters, digits, - or _",
-        "description": "A key of the workspace. The scope that it needs is each operation's `x-scope`.",
+        "description": .string(
+            "A key of the workspace. The scope that it needs is each operation's `x-scope`. The cookie of "
+                + "`POST /v1/session` stands for the key that it was made with, to pages of the same origin."),
     ]
 
     private static let headers: JSONValue = [

@@ -38,6 +38,11 @@ public struct Request: Sendable {
     /// for, which for most requests is never.
     public var clientAddress: String { context.origin.trustedProxies.client(of: head, peer: context.peerAddress) }
 
+    /// Whether the client came by TLS: to this server, or to a proxy that is trusted.
+    public var isSecure: Bool {
+        context.origin.isTLS || context.origin.trustedProxies.saysHTTPS(head, peer: context.peerAddress)
+    }
+
     /// The value of a name in the route's pattern.
     /// - Precondition: the pattern has the name; a test goes through all routes.
     public func parameter(_ name: String) -> String {

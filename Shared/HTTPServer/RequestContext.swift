@@ -65,10 +65,13 @@ final class RequestOrigin: Sendable {
     let logsAccess: Bool
     /// Whose word about the client's address is taken.
     let trustedProxies: TrustedProxies
+    /// Whether the server speaks TLS itself.
+    let isTLS: Bool
 
-    init(logger: Logger, logsAccess: Bool, trustedProxies: TrustedProxies) {
+    init(logger: Logger, logsAccess: Bool, trustedProxies: TrustedProxies, isTLS: Bool = false) {
         self.logger = logger
         self.logsAccess = logsAccess
         self.trustedProxies = trustedProxies
+        self.isTLS = isTLS
     }
 }

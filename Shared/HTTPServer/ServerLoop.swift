@@ -29,7 +29,8 @@ struct ServerSettings: Sendable {
         self.application = application
         self.tls = tls
         origin = RequestOrigin(
-            logger: logger, logsAccess: logsAccess, trustedProxies: application.trustedProxies)
+            logger: logger, logsAccess: logsAccess, trustedProxies: application.trustedProxies,
+            isTLS: tls != nil)
         webSockets = WebSocketMetrics(metrics)
         readPace = TransferPace(
             idle: limits.bodyTimeout, rate: limits.bodyRate, grace: limits.rateGrace, total: limits.requestTimeout)

@@ -46,13 +46,13 @@ public struct PartitionRemoval: Sendable {
         do {
             var heldParents: Set<String> = []
             for partition in leaving.sorted(by: { $0.stage == .pending && $1.stage != .pending }) {
-                if heldParents.contains(partition.parent), partition.stage != .detached { continue }
+                if heldParents.contains(partition.place), partition.stage != .detached { continue }
                 do {
                     try await remove(partition, connection, dropped)
                     outcome.dropped += 1
                     logger.info("dropped a partition that has expired", ["partition": .string(partition.name)])
                 } catch let error as PostgresError where error.code == .server {
-                    heldParents.insert(partition.parent)
+                    heldParents.insert(partition.place)
                     outcome.held += 1
                     logger.info(
                         "a partition that has expired is held",
@@ -93,6 +93,11 @@ public struct PartitionRemoval: Sendable {
             try await dropped(partition, connection)
         }
     }
+}
+
+extension LeavingPartition {
+    /// No schema's name holds a dot.
+    fileprivate var place: String { "\(schema).\(parent)" }
 }
 
 extension Duration {

@@ -131,7 +131,11 @@ final class ConnectionCore: @unchecked Sendable {
         while handle.isBusy {
             try await awaitInput()
         }
-        let event = handle.nextEvent(doing: doing)
+        return try judge(handle.nextEvent(doing: doing))
+    }
+
+    /// What an event means for the connection: throws where it is lost.
+    func judge(_ event: ConnectionHandle.Event) throws(PostgresError) -> ConnectionHandle.Event {
         guard case .failed(let error) = event else { return event }
         if error.code == .connectionLost { throw lost(error.message) }
         if !handle.isGood || error.sqlstate?.isConnectionFault == true {

@@ -16,12 +16,19 @@ public final class PostgresOpenQuery: Sendable {
         self.columns = columns
     }
 
-    /// The next row, or nil after the last; to be called on the connection's loop. Errors: the server's, `.timedOut`,
-    /// `.cancelled`, `.connectionLost`.
-    public func next() async throws(PostgresError) -> PostgresRow? {
+    /// Waits for the next row, and gives `body` it and those that have come with it, until that returns false. False
+    /// after the last row. To be called on the connection's loop. Errors: the server's, `.timedOut`, `.cancelled`,
+    /// `.connectionLost`.
+    public func next(_ body: (PostgresRow) -> Bool) async throws(PostgresError) -> Bool {
         let core = connection.core
         do throws(PostgresError) {
-            return try await core.nextStreamedRow()
+            guard let first = try await core.nextStreamedRow() else { return false }
+            guard body(first) else { return true }
+            // Asking asynchronously row by row takes longer than the rows do.
+            while let row = try core.readyStreamedRow() {
+                guard body(row) else { return true }
+            }
+            return true
         } catch {
             throw core.explain(error)
         }

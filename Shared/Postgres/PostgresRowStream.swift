@@ -17,6 +17,8 @@ extension ConnectionCore {
     /// What a stream has read ahead and where it ended.
     struct StreamState {
         var first: PostgresResult?
+        /// What came behind the rows that were ready.
+        var pending: ConnectionHandle.Event?
         var ended = false
         /// The most bytes that may come before a row is complete, rows read ahead with it among them; nil for any.
         var maximumRowBytes: Int?
@@ -65,17 +67,37 @@ extension ConnectionCore {
         return result[0]
     }
 
+    /// The next row if it has come whole; nil where it has to be waited for, or there is none.
+    func readyStreamedRow() throws(PostgresError) -> PostgresRow? {
+        guard streaming.pending == nil, !streaming.ended, !handle.isBusy else { return nil }
+        let event = handle.nextEvent(doing: doing)
+        guard case .result(let result) = event, result.rowCount > 0 else {
+            streaming.pending = event
+            return nil
+        }
+        return try measured(result)[0]
+    }
+
+    /// libpq may have read more at once than was announced before.
+    private func measured(_ result: PostgresResult) throws(PostgresError) -> PostgresResult {
+        if let limit = streaming.maximumRowBytes, result.byteCount > limit {
+            close()
+            throw PostgresError(.rowTooLarge, "a row has more than \(limit) bytes", doing: doing)
+        }
+        streaming.rowBytes = 0
+        return result
+    }
+
     private func nextStreamedResult() async throws(PostgresError) -> PostgresResult? {
         guard !streaming.ended else { return nil }
-        switch try await nextEvent() {
-        case .result(let result):
-            // libpq may have read more at once than was announced before.
-            if let limit = streaming.maximumRowBytes, result.byteCount > limit {
-                close()
-                throw PostgresError(.rowTooLarge, "a row has more than \(limit) bytes", doing: doing)
-            }
-            streaming.rowBytes = 0
-            return result
+        let event: ConnectionHandle.Event
+        if let pending = streaming.pending.take() {
+            event = try judge(pending)
+        } else {
+            event = try await nextEvent()
+        }
+        switch event {
+        case .result(let result): return try measured(result)
         case .end:
             streaming.ended = true
             return nil
@@ -92,6 +114,7 @@ extension ConnectionCore {
         streaming.first = nil
         streaming.maximumRowBytes = nil
         guard !streaming.ended, phase == .busy else { return }
+        if let pending = streaming.pending.take(), case .end = pending { return }
         // The rows may have been read to their last, with only the end left: then there is nothing to cancel.
         if !handle.isBusy, case .end = handle.nextEvent(doing: doing) { return }
         if interruption == nil { try interrupt(.cancelled, "the reader stopped") }

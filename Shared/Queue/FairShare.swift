@@ -46,8 +46,9 @@ struct FairShare: Sendable {
     }
 
     /// After a full claim the next one begins with the workspace after the last that got its share. After another those
-    /// stay that had their whole share to take: the rest ran out of jobs.
-    mutating func claimed(_ jobs: [Job], limit: Int) {
+    /// stay that had their whole share to take: the rest ran out of jobs. A flow whose whole share was found by a sweep
+    /// goes on from there: more of it may have committed late.
+    mutating func claimed(_ jobs: [Job], limit: Int, swept: Bool) {
         guard !flows.isEmpty else { return }
         var taken: [Int64: (count: Int, furthest: Int64)] = [:]
         for job in jobs {
@@ -56,7 +57,8 @@ struct FairShare: Sendable {
         }
         let share = (limit + flows.count - 1) / flows.count
         for index in flows.indices {
-            flows[index].fast = max(flows[index].fast, taken[flows[index].workspace]?.furthest ?? 0)
+            guard let (count, furthest) = taken[flows[index].workspace] else { continue }
+            flows[index].fast = swept && count >= share ? furthest : max(flows[index].fast, furthest)
         }
         guard jobs.count < limit else {
             let served = flows.lastIndex { taken[$0.workspace] != nil } ?? 0

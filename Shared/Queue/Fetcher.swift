@@ -112,9 +112,10 @@ final class Fetcher {
         let byFlows = !solo && !share.flows.isEmpty
         let sweep = byFlows ? marks.sweepIsDue(at: began) : solo || marks.maySweep(at: began)
         let done = session.book.takeDone()
+        let bounds = marks.bounds(solo: solo, at: began)
         let statement = ClaimStatement(
-            worker: session.worker, queue: session.queue, solo: solo, limit: limit,
-            marks: marks.bounds(solo: solo, at: began), soloLow: marks.solo.low, gateLow: marks.gateLow,
+            worker: session.worker, queue: session.queue, solo: solo, limit: limit, marks: bounds,
+            soloLow: marks.solo.low, gateLow: marks.gateLow,
             sweep: sweep, done: done, flows: byFlows ? share.flows(sweeping: sweep) : [])
         state.willClaim()
         let rows: [ClaimStatement.Row]
@@ -130,10 +131,11 @@ final class Fetcher {
         let jobs = rows.compactMap { if case .job(let job) = $0 { job } else { nil } }
         let now = ContinuousClock.now
         if byFlows {
-            marks.claimedByFlows(swept: sweep, began: began, ended: now)
-            share.claimed(jobs, limit: limit)
+            marks.claimedByFlows(jobs.count, swept: sweep, began: began, ended: now)
+            share.claimed(jobs, limit: limit, swept: sweep)
         } else {
-            marks.claimed(jobs, solo: solo, swept: sweep, began: began, ended: now)
+            marks.claimed(
+                jobs, limit: limit, from: bounds, solo: solo, swept: sweep, began: began, ended: now)
         }
         // What is left of an array stands behind: there is more, as after a full claim.
         let count = jobs.contains { $0.items != nil } ? limit : jobs.count

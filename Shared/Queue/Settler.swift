@@ -51,7 +51,7 @@ final class Settler: Sendable {
         self.limit = limit
     }
 
-    /// Returns once the group is settled. Errors: those of the statement alone, of which `LeaseFence` tells a lost lease.
+    /// Returns once the group is settled. Errors: those of the statement, of which `LeaseFence` tells a lost lease.
     func settle(_ group: Group) async throws {
         switch await turn(of: group) {
         case .settled: return

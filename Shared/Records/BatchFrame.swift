@@ -77,6 +77,23 @@ public struct BatchFrame: Sendable, Equatable {
         return bytes[start..<start + Int(lengths[index])]
     }
 
+    /// Takes the bytes of records out. They keep their places, so that the ordinals of the others stay; landing makes
+    /// no record without bytes, so that is what tells an erased one.
+    public func erasing(_ ordinals: Set<Int32>) -> BatchFrame {
+        var kept = BatchFrame(format: format, header: header)
+        let offsets = offsets()
+        for index in lengths.indices {
+            kept.append(record: ordinals.contains(Int32(index)) ? [] : record(index, offsets: offsets))
+        }
+        kept.oversize = oversize.filter { !ordinals.contains($0.index) }
+        return kept
+    }
+
+    /// The ordinals of the records that were erased.
+    public var erased: [Int32] {
+        lengths.indices.filter { lengths[$0] == 0 }.map { Int32($0) }
+    }
+
     /// Appends a record.
     public mutating func append(record: some Collection<UInt8>) {
         let before = bytes.count

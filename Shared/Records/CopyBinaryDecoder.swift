@@ -26,7 +26,20 @@ public struct CopyBinaryDecoder: Sendable {
     /// The rows, numbered from 0. Below 2 GiB and 2³¹ rows.
     /// - Throws: `corruptCopy` unless the bytes are a whole COPY of these columns.
     public func finish() throws(RecordsError) -> RecordBatch {
-        let fields = try findFields()
+        try batch(findFields(isWhole: true))
+    }
+
+    /// Takes the rows collected since the last call, which end where a row does, numbered from 0: for what is
+    /// worked on piece by piece. What ends a COPY need not be there.
+    /// - Throws: `corruptCopy` unless the bytes are whole rows of these columns.
+    public mutating func takeRows() throws(RecordsError) -> RecordBatch {
+        let rows = try batch(findFields(isWhole: false))
+        bytes.removeAll(keepingCapacity: true)
+        bytes += CopyBinaryEncoder.header
+        return rows
+    }
+
+    private func batch(_ fields: [UInt32]) throws(RecordsError) -> RecordBatch {
         let rows = columns.isEmpty ? 0 : fields.count / columns.count
         var batch = RecordBatch(rows: (0..<rows).map { Int32(truncatingIfNeeded: $0) })
         batch.columns.reserveCapacity(columns.count)
@@ -39,10 +52,11 @@ public struct CopyBinaryDecoder: Sendable {
     }
 
     /// Where each field's length stands, row by row.
-    private func findFields() throws(RecordsError) -> [UInt32] {
+    private func findFields(isWhole: Bool) throws(RecordsError) -> [UInt32] {
         let header = CopyBinaryEncoder.header.count
         let data = bytes.span
-        guard data.count >= header + 2, data.count <= Int(Int32.max), bytes.starts(with: CopyBinaryEncoder.header)
+        guard data.count >= header + (isWhole ? 2 : 0), data.count <= Int(Int32.max),
+            bytes.starts(with: CopyBinaryEncoder.header)
         else {
             throw Self.corrupt(0)
         }
@@ -50,6 +64,7 @@ public struct CopyBinaryDecoder: Sendable {
         places.reserveCapacity(data.count / 12)
         var at = header
         while true {
+            if !isWhole, at == data.count { return places }
             guard data.count - at >= 2 else { throw Self.corrupt(at) }
             let count = Int(data[at]) << 8 | Int(data[at + 1])
             at += 2

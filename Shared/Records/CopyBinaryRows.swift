@@ -65,6 +65,23 @@ public struct CopyBinaryRows: Sendable {
             output: Int32(bitPattern: Self.word(data, start + 26)))
     }
 
+    /// The day on which a field of type `timestamptz` or `date` lies, in UTC, counted from 2000-01-01. Nil for NULL; an
+    /// infinity is a day that no calendar has.
+    /// - Parameter field: counted from 0, the lineage's three among them.
+    public func day(_ row: Int, field: Int) -> Int32? {
+        let data = bytes.span
+        var at = offsets[row] + 2
+        for _ in 0..<field { at += 4 + max(0, Int(Int32(bitPattern: Self.word(data, at)))) }
+        switch Int32(bitPattern: Self.word(data, at)) {
+        case 4: return Int32(bitPattern: Self.word(data, at + 4))
+        case 8:
+            let bits = UInt64(Self.word(data, at + 4)) << 32 | UInt64(Self.word(data, at + 8))
+            let (days, rest) = Int64(bitPattern: bits).quotientAndRemainder(dividingBy: 86_400_000_000)
+            return Int32(rest < 0 ? days - 1 : days)
+        default: return nil
+        }
+    }
+
     private static func word(_ data: Span<UInt8>, _ at: Int) -> UInt32 {
         UInt32(data[at]) << 24 | UInt32(data[at + 1]) << 16 | UInt32(data[at + 2]) << 8 | UInt32(data[at + 3])
     }

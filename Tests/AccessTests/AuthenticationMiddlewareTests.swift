@@ -11,6 +11,7 @@ import Testing
 private final class FakeKeys: KeyDirectory {
     private struct State {
         var keys: [KeyHash: ValidKey] = [:]
+        var sessions: [KeyHash: ValidKey] = [:]
         var lookups = 0
         var isAway = false
     }
@@ -28,6 +29,11 @@ private final class FakeKeys: KeyDirectory {
         state.withLock { $0.keys[key.hash] = nil }
     }
 
+    func add(_ token: SessionToken, scopes: [String]) {
+        let principal = Principal(workspaceID: 7, workspace: "default", keyID: 3, scopes: ScopeSet(scopes))
+        state.withLock { $0.sessions[token.hash] = ValidKey(principal: principal, hash: token.hash) }
+    }
+
     func goAway() {
         state.withLock { $0.isAway = true }
     }
@@ -37,6 +43,13 @@ private final class FakeKeys: KeyDirectory {
             state.lookups += 1
             if state.isAway { throw PostgresError(.unavailable, "away", doing: "connect") }
             return state.keys[hash]
+        }
+    }
+
+    func findSession(_ hash: KeyHash) async throws -> ValidKey? {
+        state.withLock { state in
+            state.lookups += 1
+            return state.sessions[hash]
         }
     }
 }
@@ -55,15 +68,19 @@ private final class Time: Sendable {
     private let keys = FakeKeys()
     private let time = Time()
     private let application: Application
+    private let authentication: AuthenticationMiddleware
     private let key: APIKey
+    private let token: SessionToken
 
     init() throws {
         key = try APIKey.generate()
+        token = try SessionToken.generate()
         let metrics = MetricsRegistry()
         let time = time
-        let authentication = AuthenticationMiddleware(keys: keys, metrics: metrics, clock: { time.now })
-        func route(_ pattern: String, _ scope: String?) -> Route {
-            Route(.get, pattern, scope: scope, operation: Operation(id: pattern, summary: "", answers: [])) { request in
+        authentication = AuthenticationMiddleware(keys: keys, metrics: metrics, clock: { time.now })
+        func route(_ pattern: String, _ scope: String?, _ method: HTTPMethod = .get) -> Route {
+            Route(method, pattern, scope: scope, operation: Operation(id: pattern, summary: "", answers: [])) {
+                request in
                 .text(.ok, try request.principal().workspace)
             }
         }
@@ -71,13 +88,17 @@ private final class Time: Sendable {
             .get, "/open", scope: nil, operation: Operation(id: "open", summary: "", answers: [])
         ) { _ in .text(.ok, "open") }
         application = Application(
-            router: Router(routes: [route("/read", "datasets:read"), route("/public", nil), open]),
+            router: Router(routes: [
+                route("/read", "datasets:read"), route("/read", "datasets:read", .post), route("/public", nil), open,
+            ]),
             middleware: [authentication], metrics: metrics)
     }
 
     /// `fields` are header lines as they go over the wire.
-    private func answer(_ path: String, _ fields: [String] = []) async throws -> Response {
-        let lines = ["GET \(path) HTTP/1.1", "host: a"] + fields + ["", ""]
+    private func answer(
+        _ path: String, _ fields: [String] = [], method: String = "GET"
+    ) async throws -> Response {
+        let lines = ["\(method) \(path) HTTP/1.1", "host: a"] + fields + ["", ""]
         let bytes = Array(lines.joined(separator: "\r\n").utf8)
         var parser = RequestParser()
         var position = 0
@@ -184,5 +205,86 @@ private final class Time: Sendable {
         for path in ["/read", "/nowhere"] {
             #expect(!text(try await answer(path, [authorization])).contains(key.reveal().dropFirst(9)))
         }
+    }
+
+    // MARK: - Sessions
+
+    private var cookie: String { "cookie: theme=dark; \(SessionCookie.name)=\(token.reveal())" }
+
+    @Test func aSessionsCookieStandsForItsKey() async throws {
+        keys.add(token, scopes: ["datasets:read"])
+        for _ in 0..<3 { #expect(try await answer("/read", [cookie]).status == .ok) }
+        #expect(keys.lookups == 1)
+        let typed = try await answer("/read", [cookie, "sec-fetch-site: none"])
+        #expect(typed.status == .ok)
+    }
+
+    @Test func aTokenIsNoKeyAndAKeyNoToken() async throws {
+        keys.add(token, scopes: ["admin"])
+        keys.add(key, scopes: ["admin"])
+        let wrong = [
+            "authorization: Bearer \(token.reveal())", "cookie: \(SessionCookie.name)=\(key.reveal())",
+            "cookie: x\(cookie.dropFirst(20))", "cookie: \(SessionCookie.name)=\"\(token.reveal())\"",
+        ]
+        for field in wrong { #expect(try await answer("/read", [field]).status.code == 401, "\(field)") }
+    }
+
+    @Test func ofTwoCookiesNoneCounts() async throws {
+        keys.add(token, scopes: ["admin"])
+        let other = "\(SessionCookie.name)=\(try SessionToken.generate().reveal())"
+        #expect(try await answer("/read", ["\(cookie); \(other)"]).status.code == 401)
+        #expect(try await answer("/read", [cookie, "cookie: \(other)"]).status.code == 401)
+        #expect(keys.lookups == 0)
+    }
+
+    @Test func whereThereIsAKeyTheCookieDoesNotCount() async throws {
+        keys.add(token, scopes: ["admin"])
+        #expect(try await answer("/read", [cookie, authorization]).status.code == 401)
+        keys.add(key, scopes: ["admin"])
+        time.pass(.seconds(10))
+        // A key is nothing that a browser adds by itself, so that any page may send one.
+        let other = ["origin: https://other.example", "sec-fetch-site: cross-site"]
+        #expect(try await answer("/read", [cookie, authorization] + other, method: "POST").status == .ok)
+    }
+
+    @Test(arguments: [
+        ([], 403), (["origin: http://a"], 200), (["origin: https://a"], 200), (["origin: http://a:8080"], 403),
+        (["origin: http://b"], 403), (["origin: null"], 403), (["origin: http://a.b"], 403), (["origin: ftp://a"], 403),
+        (["origin: http://a", "origin: http://a"], 403), (["origin:"], 403), (["sec-fetch-site: same-origin"], 200),
+        (["sec-fetch-site: same-site"], 403), (["sec-fetch-site: none"], 403), (["sec-fetch-site: cross-site"], 403),
+        (["origin: http://a", "sec-fetch-site: same-origin"], 200),
+        (["origin: http://a", "sec-fetch-site: same-site"], 403),
+        (["origin: http://b", "sec-fetch-site: same-origin"], 403), (["referer: http://a/"], 403),
+    ])
+    func aCookieCountsOnlyForPagesOfTheSameOrigin(_ fields: [String], _ status: Int) async throws {
+        keys.add(token, scopes: ["admin"])
+        let response = try await answer("/read", [cookie] + fields, method: "POST")
+        #expect(response.status.code == status)
+        if status == 403 { #expect(text(response).contains("\"code\":\"cross_site_request\"")) }
+    }
+
+    @Test func aWebSocketIsNoReadingAndReadingIsRefusedToOtherOrigins() async throws {
+        keys.add(token, scopes: ["admin"])
+        let upgrade = ["connection: upgrade", "upgrade: websocket"]
+        #expect(try await answer("/read", [cookie] + upgrade).status.code == 403)
+        #expect(try await answer("/read", [cookie, "origin: http://a"] + upgrade).status == .ok)
+        #expect(try await answer("/read", [cookie, "sec-fetch-site: same-site"]).status.code == 403)
+        #expect(try await answer("/read", [cookie, "origin: http://b"]).status.code == 403)
+    }
+
+    @Test func aSessionThatWasEndedHereEndsAtOnce() async throws {
+        keys.add(token, scopes: ["admin"])
+        #expect(try await answer("/read", [cookie]).status == .ok)
+        authentication.forget(token)
+        #expect(try await answer("/read", [cookie]).status.code == 401)
+    }
+
+    @Test func aCookieIsOutOfScriptsReachAndSecureWhereItCameByTLS() throws {
+        let clear = SessionCookie.setting(token, for: .seconds(60), isSecure: false)
+        #expect(
+            clear == "\(SessionCookie.name)=\(token.reveal()); Path=/; Max-Age=60; HttpOnly; SameSite=Strict")
+        #expect(SessionCookie.setting(token, for: .seconds(60), isSecure: true) == clear + "; Secure")
+        #expect(SessionCookie.removal(isSecure: false).hasPrefix("\(SessionCookie.name)=; Path=/; Max-Age=0;"))
+        #expect("\(token)" == "<redacted>" && String(reflecting: token) == "<redacted>")
     }
 }

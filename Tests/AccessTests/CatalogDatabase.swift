@@ -21,7 +21,9 @@ enum CatalogDatabase {
     private static func catalogScript() throws -> String {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
-        return try String(
-            contentsOf: root.appendingPathComponent("Shared/Migrations/SQL/0001_catalog.sql"), encoding: .utf8)
+        let folder = root.appendingPathComponent("Shared/Migrations/SQL")
+        return try ["0001_catalog.sql", "0027_sessions.sql"].map {
+            try String(contentsOf: folder.appendingPathComponent($0), encoding: .utf8)
+        }.joined()
     }
 }

@@ -67,7 +67,7 @@ extension QueryServiceTests {
                     ),
                     (["sql": "select 1", "timeout": "61s"], 422, "invalid_request"),
                     (["sql": "select 1", "timeout": 0], 422, "invalid_request"),
-                    (["sql": "select 1", "limit": 1_000_001], 422, "invalid_request"),
+                    (["sql": "select 1", "limit": 10_000_001], 422, "invalid_request"),
                     (["sql": "select 1", "limit": -1], 422, "invalid_request"),
                     (["sql": "select 1", "params": ["a\u{0}b"]], 422, "invalid_request"),
                     (["sql": "select 1", "params": [[[1]]]], 422, "invalid_request"), ([], 422, "invalid_request"),
@@ -107,8 +107,10 @@ extension QueryServiceTests {
                 let paths = document.json["paths"]?.object?.keys.sorted() ?? []
                 #expect(
                     paths == [
-                        "/healthz", "/metrics", "/openapi.json", "/readyz", "/v1/endpoints",
-                        "/v1/endpoints/openapi.json", "/v1/endpoints/{name}", "/v1/endpoints/{name}/data", "/v1/query",
+                        "/healthz", "/metrics", "/openapi.json", "/readyz", "/v1/dashboards",
+                        "/v1/dashboards/{name}", "/v1/endpoints", "/v1/endpoints/openapi.json",
+                        "/v1/endpoints/{name}", "/v1/endpoints/{name}/data", "/v1/profiles/{dataset}", "/v1/query",
+                        "/v1/rollups", "/v1/rollups/{name}", "/v1/rollups/{name}/data", "/v1/session",
                     ])
                 #expect(try await server.get("/v1/query").status == 405)
             }

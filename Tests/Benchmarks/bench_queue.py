@@ -15,7 +15,7 @@ from pathlib import Path
 
 from platform_under_test import figure, say
 from queue_cluster import REPOSITORY, Cluster, Process, run_until
-from queue_load import CLIENTS, Holder, Ours, intervals, watch
+from queue_load import CLIENTS, SINGLE_CLIENTS, Holder, Ours, intervals, watch
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "2"))
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
@@ -27,6 +27,10 @@ PEERS = Path(__file__).with_name("queue_peers.py")
 
 def scaled(jobs, batch):
     return max(1, round(jobs * SCALE / batch)) * batch
+
+
+def clients_for(claim):
+    return SINGLE_CLIENTS if claim == 1 else CLIENTS
 
 
 class Pgmq:
@@ -54,7 +58,8 @@ select count(*) from pgmq.delete('bench', :ids::int8[]);
         return self.cluster.pgbench(self.database, script, clients, jobs // batch // clients, n=batch) * batch
 
     def settle(self, jobs, claim):
-        rate = self.cluster.pgbench(self.database, self.script, CLIENTS, jobs // claim // CLIENTS, n=claim) * claim
+        clients = clients_for(claim)
+        rate = self.cluster.pgbench(self.database, self.script, clients, jobs // claim // clients, n=claim) * claim
         left = int(self.cluster.sql("select count(*) from pgmq.q_bench", self.database))
         assert left == 0, f"{left} of {jobs} left"
         return rate
@@ -76,7 +81,7 @@ class ByClient:
         return line["jobs"] / line["seconds"]
 
     def settle(self, jobs, claim):
-        workers = [peer(self, "work", claim=claim, managers=CLIENTS // 2) for _ in range(2)]
+        workers = [peer(self, "work", claim=claim, managers=clients_for(claim) // 2) for _ in range(2)]
         return run_until(workers, jobs)[0]
 
 
@@ -112,7 +117,7 @@ def rates(cluster, systems):
         for kind in ("bulk", "single"):
             for system, claim in ((system, claim) for system in systems
                                   for claim in (system.bulk_claims if kind == "bulk" else (1,))):
-                jobs = scaled(system.jobs[kind], max(system.batch if kind == "bulk" else 1, claim * CLIENTS))
+                jobs = scaled(system.jobs[kind], max(system.batch if kind == "bulk" else 1, claim * clients_for(claim)))
                 system.prepare()
                 cluster.settle_down()
                 before = cluster.wal()
@@ -239,8 +244,26 @@ def idle(cluster, systems):
         cluster.drop(system.database)
 
 
-def held_snapshot(cluster, ours, peak):
-    rate = round(peak / 2)
+def mixed_peak(cluster, ours):
+    """Jobs a second of what `watch` offers, enqueued and settled at the same time as fast as it goes; the last ones,
+    which are those that are delayed or failed at first, do not count."""
+    jobs = scaled(400_000, 100_000)
+    ours.prepare()
+    cluster.settle_down()
+    workers = [ours.process("work", **ours.bulk_workers, fail=1)]
+    offer = ours.process("offer", rate=jobs, seconds=1)
+    try:
+        rate, _ = run_until(workers, round(jobs * 0.98))
+        offer.finish(60)
+    finally:
+        offer.kill()
+    cluster.drop(ours.database)
+    say(f"  peak of the mix: {rate:,.0f}/s")
+    return rate
+
+
+def held_snapshot(cluster, ours):
+    rate = round(mixed_peak(cluster, ours) / 2)
     ours.prepare()
     cluster.settle_down()
     with Holder(cluster, ours.database, "begin isolation level repeatable read; select count(*) from queue.ready"):
@@ -264,12 +287,9 @@ def main():
     with Cluster() as cluster:
         ours = Ours(cluster)
         systems = [ours, Pgmq(cluster), PgQueuer(cluster), Procrastinate(cluster)]
-        peak = float(os.environ.get("BENCH_PEAK", "0"))
         if "rates" in wanted:
             found = rates(cluster, systems)
             compare(found, systems)
-            # What is enqueued and settled at the same time, by the same two cores.
-            peak = 1 / (1 / found["enqueue_bulk", ours.name] + 1 / found["settle_bulk", ours.name, ours.bulk_claims[0]])
         if "sql" in wanted:
             sql_limit(cluster, ours)
         if "pickup" in wanted:
@@ -279,7 +299,7 @@ def main():
         if "idle" in wanted:
             idle(cluster, systems)
         if "snapshot" in wanted:
-            held_snapshot(cluster, ours, peak or 60_000)
+            held_snapshot(cluster, ours)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from pathlib import Path
 from queue_cluster import REPOSITORY, Process, merged, quantile_ms, run_until
 
 QUEUE_BENCH = Path(os.environ.get("BENCH_QUEUE", REPOSITORY / ".build/release/queue-bench"))
-# Connections that work at a time, of each system.
+# Connections that work at a time, of each system: in bulk, and at one job a claim.
 CLIENTS = 4
+SINGLE_CLIENTS = 8
 
 
 class Ours:
@@ -17,10 +18,10 @@ class Ours:
     bulk_claims = (2_000,)
     jobs = {"bulk": 600_000, "single": 12_000}
     batch = 10_000
-    # A worker claims by one statement at a time: two keep two cores of PostgreSQL busy. One job at a time: as many
-    # claimers as the others have clients.
+    # A worker claims by one statement at a time: two keep two cores of PostgreSQL busy. One job at a time: half of the
+    # connections claim and half of them settle, for as many handlers as keep both busy.
     bulk_workers = {"workers": 2, "slots": 2, "buffer": 1, "claim": 2_000, "interval": 100}
-    single_workers = {"workers": CLIENTS, "slots": 1, "buffer": 1, "claim": 1, "interval": 100}
+    single_workers = {"workers": SINGLE_CLIENTS // 2, "slots": 8, "buffer": 1, "claim": 1, "interval": 100}
 
     def __init__(self, cluster):
         self.cluster, self.database = cluster, "millrace"

@@ -25,11 +25,13 @@ REFUSALS = {
     "malformed_body": "CSV needs a header row, and an array of JSON records objects",
     "invalid_encoding": "a body in a content coding is generated without it",
     "invalid_endpoint": "SQL is no JSON Schema, nor are the ranges of durations",
+    "invalid_dashboard": "SQL is no JSON Schema, nor are the ranges of durations, and a schema counts no bytes",
     "invalid_query": "SQL is no JSON Schema",
     "query_not_allowed": "SQL is no JSON Schema",
     "query_failed": "SQL is no JSON Schema",
     "invalid_expression": "the expression language is no JSON Schema",
     "invalid_pipeline": "its expressions, patterns and the columns that a step leaves to the next",
+    "range_not_satisfiable": "how long a file is",
     "upgrade_required": "the stream is a WebSocket, which schemathesis does not speak; test_streams.py does",
 }
 
@@ -63,6 +65,10 @@ FAULTS = {
         "only text has a collation",
         "jsonb cannot be a key",
         "must be timestamptz or date",
+        "retention: needs \"partition\"",
+        "partition: needs a \"time_column\"",
+        "primary_key: must hold the time_column",
+        "for partitions by",  # a range of durations
     ],
     "invalid_request": [
         "limit: expected an integer from 0 to 1000000",  # of JSON only
@@ -74,6 +80,7 @@ FAULTS = {
         "to: expected a time such as",
         "there is no such batch of the source",
         "expected a batch's id",  # beyond 64 bits
+        "where: at most 16384 bytes",  # a schema counts characters
     ],
 }
 

@@ -76,7 +76,11 @@ class GatewayTests(unittest.TestCase):
         self.assertEqual(sent["X-Request-Id"], "abc-1")
         self.assertEqual(sent["traceparent"], "00-1-2-01")
         self.assertEqual(sent["X-Forwarded-For"], "127.0.0.1")
+        self.assertEqual(sent["X-Forwarded-Proto"], "http")
         self.assertEqual(sent["Host"], f"127.0.0.1:{self.platform.port}")
+        for said, passed in (("https", "https"), ("HTTPS, http", "https"), ("httpsx", "http"), ("ftp", "http")):
+            _, _, body = self.platform.request("/v1/session", headers={"X-Forwarded-Proto": said})
+            self.assertEqual(body["headers"]["X-Forwarded-Proto"], passed, said)
         _, _, body = self.platform.request("/v1/query", headers={"X-Request-Id": "not\tsane"})
         self.assertRegex(body["headers"]["X-Request-Id"], r"^[0-9a-f]{32}$")
 

@@ -12,7 +12,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from testbed import Platform, SERVICES
+from testbed import REPOSITORY, Platform, SERVICES
 
 
 class LauncherTests(unittest.TestCase):
@@ -41,6 +41,11 @@ class LauncherTests(unittest.TestCase):
         key = platform.home / "admin-key"
         self.assertRegex(key.read_text(), r"^mr_[A-Za-z0-9_-]{43}$")
         self.assertEqual(stat.S_IMODE(key.stat().st_mode), 0o600)
+        console = platform.home / "console"
+        self.assertEqual((console / "app.js").read_text(), (REPOSITORY / "Services/Console/app.js").read_text())
+        self.assertTrue((console / "pages/overview.js").exists())
+        served = Path(f"/proc/{platform.pid_of('analytics')}/environ").read_bytes().split(b"\0")
+        self.assertIn(b"MILLRACE_CONSOLE=console", served)
         self.assertEqual(platform.sql("select current_user"), "postgres")
         for setting in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums"):
             self.assertEqual(platform.sql(f"show {setting}"), "on", setting)

@@ -33,6 +33,27 @@ struct TLSFlowTests {
         }
     }
 
+    @Test("A request that came by TLS is secure")
+    func secureRequests() async throws {
+        let told = route(.get, "/hello") { .text(.ok, $0.isSecure ? "secure" : "clear") }
+        let folder = try await TLSFolder()
+        try await TestServer.run([told], tls: try folder.files()) { server in
+            await server.python(
+                folder,
+                #"""
+                client = Raw(only("TLSv1_3"))
+                client.step(client.tls.do_handshake, client.socket.sendall)
+                client.step(lambda: client.tls.write(GET), client.socket.sendall)
+                assert answer(client)[1] == b"secure"
+                """#)
+        }
+        try await TestServer.run([told]) { server in
+            let client = try server.connect()
+            defer { client.close() }
+            #expect(try await client.get("/hello").body == "clear")
+        }
+    }
+
     @Test("Large bodies go both ways whole, to a client that takes its time too")
     func largeBodies() async throws {
         let stream = route(.post, "/stream") { request in

@@ -70,4 +70,18 @@ import Testing
     func refusesOrigins(_ text: String) {
         #expect(WebOrigin(text) == nil)
     }
+
+    @Test(
+        arguments: [
+            ("127.0.0.1", ["https"], true), ("127.0.0.1", ["HTTPS"], true), ("10.1.2.3", ["https, http"], true),
+            ("127.0.0.1", ["http"], false), ("127.0.0.1", ["http, https"], false), ("127.0.0.1", [], false),
+            ("127.0.0.1", ["httpsx"], false), ("192.0.2.1", ["https"], false), ("", ["https"], false),
+        ] as [(String, [String], Bool)])
+    func onlyATrustedProxySaysThatItWasHTTPS(_ peer: String, _ said: [String], _ isSecure: Bool) throws {
+        var headers = HTTPHeaders()
+        for value in said { headers.add("X-Forwarded-Proto", value) }
+        let head = try HTTPRequestHead(.get, "/", headers: headers)
+        #expect(proxies.saysHTTPS(head, peer: peer) == isSecure)
+        #expect(!TrustedProxies.none.saysHTTPS(head, peer: peer))
+    }
 }

@@ -140,7 +140,8 @@ struct SourceRouteTests {
         try await IngestFixture.run { fixture in
             let client = try await IngestClient(fixture)
             let quiet = try await client.get("/v1/sources/events").json
-            #expect(quiet["rates"] == ["records_per_second": 0, "bytes_per_second": 0])
+            #expect(
+                quiet["rates"] == ["records_per_second": 0, "bytes_per_second": 0, "stored_per_second": 0])
             #expect(quiet["lag_seconds"] == 0)
             #expect(quiet["freshness"] == .null)
             for number in 0..<6 { _ = try await fixture.land(["{\"n\": \(number)}", "{}"]) }
@@ -169,8 +170,20 @@ struct SourceRouteTests {
             await metric.refresh()
             let first = try #require(shown())
             #expect(first >= freshness)
-            try await fixture.pool.run("update millrace.application set state = 'stored'")
-            #expect(try await client.get("/v1/sources/events").json["freshness"] == .null)
+            try await fixture.pool.run(
+                """
+                update millrace.application set state = 'stored', stored = received,
+                    stored_at = now() - case when batch_id = (select max(id) from millrace.batch)
+                        then interval '61 seconds' else interval '0 seconds' end
+                """)
+            let stored = try await client.get("/v1/sources/events").json
+            #expect(stored["freshness"] == .null)
+            let records = try await fixture.pool.int(
+                "select sum(received) from millrace.application where received > 0")
+            let old = try await fixture.pool.int(
+                "select received from millrace.application order by batch_id desc limit 1")
+            let rate = try #require(stored["rates"]?["stored_per_second"]?.double)
+            #expect(abs(rate * 60 - Double(records - old)) < 0.1, "whenever they came")
             await metric.refresh()
             #expect(try #require(shown()) > 0, "read at most every ten seconds")
             let fresh = FreshnessMetric(pool: fixture.pool, metrics: registry, logger: .silent)

@@ -22,7 +22,8 @@ struct PlanTests {
             let rows = try await connection.query(statement)
             let ended = ContinuousClock.now
             let jobs = rows.compactMap { if case .job(let job) = $0 { job } else { nil } }
-            marks.claimed(jobs, solo: false, swept: true, began: began, ended: ended)
+            marks.claimed(
+                jobs, limit: limit, from: statement.marks, solo: false, swept: true, began: began, ended: ended)
             if case .header(let header) = rows[0], let lease = header.lease {
                 try await connection.execute(SettleStatement(lease: lease, jobs: jobs, finish: true))
             }

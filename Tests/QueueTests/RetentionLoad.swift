@@ -42,7 +42,8 @@ struct RetentionLoad: Sendable {
     }
 
     private func cycle(
-        _ session: RegisterWorkerStatement.Row, _ marks: inout Marks, _ slowest: inout Duration, _ connection: PostgresConnection
+        _ session: RegisterWorkerStatement.Row, _ marks: inout Marks, _ slowest: inout Duration,
+        _ connection: PostgresConnection
     ) async throws -> Int {
         var began = ContinuousClock.now
         let claim = ClaimStatement(
@@ -53,7 +54,7 @@ struct RetentionLoad: Sendable {
         let rows = try await connection.query(claim)
         slowest = max(slowest, .now - began)
         let jobs = rows.compactMap { if case .job(let job) = $0 { job } else { nil } }
-        marks.claimed(jobs, solo: false, swept: true, began: began, ended: .now)
+        marks.claimed(jobs, limit: 50, from: claim.marks, solo: false, swept: true, began: began, ended: .now)
         guard case .header(let header) = rows[0], let lease = header.lease else { return 0 }
         began = .now
         try await connection.transaction { connection in

@@ -77,7 +77,10 @@ struct SettlerTests {
                     opens.finish()
                     for await _ in ended.prefix(Self.groups) {}
                     try await pool.wait(
-                        until: "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'RowExclusiveLock'", is: 1)
+                        until: """
+                            SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                            WHERE NOT granted AND mode = 'RowExclusiveLock' AND d.datname = current_database()
+                            """, is: 1)
                 }
                 try await pool.wait(until: "SELECT count(*) FROM queue.outcome", is: Self.groups)
                 try await pool.wait(until: "SELECT count(*) FROM queue.lease", is: 0)

@@ -161,11 +161,14 @@ struct StateTests {
     @Test("A claim that sweeps dearly is rationed; a sweep that is overdue starts from the low marks")
     func marks() {
         var marks = Marks(now: start)
-        marks.claimed([job(position: 50)], solo: false, swept: true, began: start, ended: start)
+        marks.claimed(
+            [job(position: 50)], limit: 2, from: .zero, solo: false, swept: true, began: start, ended: start)
         #expect(marks.bounds(solo: false, at: start).fast == [0, 0, 50, 0, 0])
         #expect(marks.maySweep(at: start))
         let dear = start + .milliseconds(100)
-        marks.claimed([], solo: false, swept: true, began: start, ended: dear)
+        marks.claimed(
+            [], limit: 2, from: marks.bounds(solo: false, at: start), solo: false, swept: true, began: start,
+            ended: dear)
         #expect(!marks.maySweep(at: dear + .milliseconds(1900)))
         #expect(marks.bounds(solo: false, at: dear + .milliseconds(1900)).fast == [0, 0, 50, 0, 0])
         #expect(marks.bounds(solo: false, at: dear + .seconds(2)).fast == [0, 0, 0, 0, 0])
@@ -174,9 +177,38 @@ struct StateTests {
         #expect(marks.ordinary.fast == [60, 60, 50, 60, 60])
     }
 
-    private func job(position: Int64 = 1, workspace: Int64 = 1) -> Job {
+    /// Two enqueuers, of which the one that drew its positions first commits last.
+    @Test("What committed late in bulk is claimed without waiting for the next sweep; what it costs is not the sweep's")
+    func lateInBulk() {
+        var marks = Marks(now: start)
+        func claim(_ jobs: [Job], overdue: Bool = false) {
+            let bounds = marks.bounds(solo: false, at: overdue ? start + .seconds(1) : start)
+            let ended = start + Marks.jobCost * jobs.count
+            marks.claimed(jobs, limit: 2, from: bounds, solo: false, swept: true, began: start, ended: ended)
+        }
+        claim([job(position: 90), job(position: 91)])
+        #expect(marks.ordinary.fast == [0, 0, 91, 0, 0])
+        // What is new came first; the tail was looked at up to 10.
+        claim([job(position: 92), job(position: 10)])
+        #expect(marks.ordinary.fast == [0, 0, 10, 0, 0])
+        #expect(marks.maySweep(at: start + .milliseconds(1)))
+        claim([job(position: 11), job(position: 12)])
+        #expect(marks.ordinary.fast == [0, 0, 12, 0, 0])
+        // One that finds less than it may has looked at everything.
+        claim([job(position: 95)])
+        #expect(marks.ordinary.fast == [0, 0, 95, 0, 0])
+        // Overdue, from the low marks on: nothing above what it found was looked at, new or not.
+        claim([job(position: 13), job(position: 20)], overdue: true)
+        #expect(marks.ordinary.fast == [0, 0, 20, 0, 0])
+        // A priority was looked at as a whole once a lower one had its turn.
+        claim([job(position: 96, priority: 1), job(position: 21)])
+        #expect(marks.ordinary.fast == [0, 96, 21, 0, 0])
+    }
+
+    private func job(position: Int64 = 1, workspace: Int64 = 1, priority: Int16 = 0) -> Job {
         Job(
-            id: position, kind: "a", attempt: 1, lastAttempt: 20, arguments: [], workspace: workspace, priority: 0,
+            id: position, kind: "a", attempt: 1, lastAttempt: 20, arguments: [], workspace: workspace,
+            priority: priority,
             trace: nil, enqueuedAt: 0, items: nil, position: position, traits: [])
     }
 
@@ -206,14 +238,14 @@ struct StateTests {
         share.found(row, low: 5, began: start, ended: start)
         #expect(!share.mustLook(at: start + .milliseconds(99)) && share.mustLook(at: start + .milliseconds(100)))
         #expect(share.flows.map(\.fast) == [5, 5, 5])
-        share.claimed([job(position: 8)], limit: 1)
+        share.claimed([job(position: 8)], limit: 1, swept: false)
         #expect(share.flows.map(\.workspace) == [2, 3, 1])
         #expect(share.flows.map(\.fast) == [5, 5, 8])
         #expect(share.flows(sweeping: true).map(\.fast) == [5, 5, 5])
         // The third had one job left; with one left there is nobody to share with.
-        share.claimed([1, 1, 2, 2, 3].map { job(workspace: $0) }, limit: 6)
+        share.claimed([1, 1, 2, 2, 3].map { job(workspace: $0) }, limit: 6, swept: false)
         #expect(Set(share.flows.map(\.workspace)) == [1, 2])
-        share.claimed([1, 1, 1].map { job(workspace: $0) }, limit: 6)
+        share.claimed([1, 1, 1].map { job(workspace: $0) }, limit: 6, swept: false)
         #expect(share.flows.isEmpty)
     }
 

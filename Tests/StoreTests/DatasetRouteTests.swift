@@ -56,7 +56,7 @@ struct DatasetRouteTests {
                     ["name": "_a", "type": "text"], ["name": "b", "type": "int4"], ["name": "c", "type": "jsonb"],
                     ["name": "c", "type": "bool", "collation": "C"], ["name": "", "type": "text"],
                 ],
-                "primary_key": ["c", "z"], "time_column": "c", "partition": "day",
+                "primary_key": ["c", "z"], "time_column": "c", "partition": "week",
             ]
             let answer = try await client.put("/v1/datasets/orders", wrong)
             #expect(answer.status == 422)

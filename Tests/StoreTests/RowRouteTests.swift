@@ -191,4 +191,32 @@ struct RowRouteTests {
             #expect(try await client.get("/v1/datasets/orders/lineage?row=0").code == "invalid_parameter")
         }
     }
+
+    @Test("The reasons of a quarantine are counted, without the records or what their messages quote of them")
+    func quarantineReasons() async throws {
+        try await with { pool, client in
+            let target = "/v1/datasets/orders/quarantine/reasons"
+            #expect(try await client.get(target).code == "not_found")
+            try await pool.run("insert into millrace.dataset (workspace_id, name) values (1, 'orders')")
+            try await pool.handOver(HandedOver(ids: [1], requests: [1]))
+            #expect(
+                try await client.get(target).json == ["items": [], "records": 0, "truncated": false])
+            try await pool.run(
+                """
+                insert into landing.quarantine
+                    (batch_id, row, pipeline_id, output, version, dataset_id, stage, errors, raw)
+                select (select max(id) from millrace.batch), r, (select max(id) from millrace.pipeline), 0, 1, d.id,
+                    'transform', case when r < 3 then '[{"code": "invalid_cast", "step": "s", "column": "total",
+                        "message": "a secret"}, {"code": "invalid_cast", "step": "s", "column": "total",
+                        "message": "again"}]'::jsonb else '[{"code": "not_an_object"}]' end, 'secret'
+                from millrace.dataset d, generate_series(0, 3) r where d.name = 'orders'
+                """)
+            let found = try await client.get(target)
+            #expect(found.json["records"] == 4 && found.json["truncated"] == false && !found.text.contains("secret"))
+            let reasons = found.items.map { "\($0["code"]?.string ?? "") \($0["column"]?.string ?? "-")" }
+            #expect(reasons == ["invalid_cast total", "not_an_object -"], "\(found.text)")
+            #expect(found.items.map { $0["records"] } == [3, 1])
+            #expect(found.items[0]["pipeline"] == "orders" && found.items[0]["stage"] == "transform")
+        }
+    }
 }

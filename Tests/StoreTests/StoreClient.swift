@@ -6,9 +6,17 @@ import JSON
 import Observability
 import Postgres
 import Queue
+import Synchronization
 import TestSupport
 
 @testable import Store
+
+/// Keeps what is streamed.
+final class CollectingSink: ResponseSink {
+    let bytes = Mutex<[UInt8]>([])
+
+    func write(_ bytes: [UInt8]) async throws { self.bytes.withLock { $0 += bytes } }
+}
 
 /// The store's routes behind authentication, without a socket.
 struct StoreClient: Sendable {
@@ -20,7 +28,8 @@ struct StoreClient: Sendable {
         let wakeup = Wakeup(pool.configuration, loop: try TestLoops.shared().next(), logger: .silent)
         let routes = StoreRoutes(
             datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog),
-            heal: HealRoute(catalog: catalog, wakeup: wakeup)
+            heal: HealRoute(catalog: catalog, wakeup: wakeup), export: ExportRoute(catalog: catalog),
+            erase: EraseRoutes(catalog: catalog, wakeup: wakeup)
         ).routes
         let metrics = MetricsRegistry()
         application = Application(
@@ -67,7 +76,16 @@ struct StoreClient: Sendable {
         let context = RequestContext(head, logger: .silent, peerAddress: "192.0.2.1")
         let response = await application.respond(to: Request(head, body: RequestBody(body ?? []), context: context))
         var text = ""
-        if case .bytes(let bytes) = response.body { text = String(decoding: bytes, as: UTF8.self) }
+        switch response.body {
+        case .bytes(let bytes): text = String(decoding: bytes, as: UTF8.self)
+        case .stream(let write):
+            let sink = CollectingSink()
+            do { try await write(ResponseWriter(sink)) } catch {
+                sink.bytes.withLock { $0 += Array("<broken off>".utf8) }
+            }
+            text = String(decoding: sink.bytes.withLock { $0 }, as: UTF8.self)
+        default: break
+        }
         return Answer(status: Int(response.status.code), headers: response.headers, text: text)
     }
 

@@ -52,6 +52,8 @@ struct HandedOver {
     var ids: [Int64]
     /// A second column; nil leaves it out.
     var names: [String]?
+    /// A column `at`, in µs since 2000-01-01 UTC, nil for NULL; nil leaves it out.
+    var times: [Int64?]?
     /// Records of each coalesced request.
     var requests: [Int]?
     /// The record that each row is of; nil for one of its own.
@@ -109,7 +111,7 @@ extension PostgresPool {
 
 extension HandedOver {
     var columns: [(String, String)] {
-        [("id", "int8")] + (names == nil ? [] : [("name", "text")])
+        [("id", "int8")] + (names == nil ? [] : [("name", "text")]) + (times == nil ? [] : [("at", "timestamptz")])
     }
 }
 
@@ -124,6 +126,12 @@ struct CopyEncoded {
         self.frame = try frame.encode()
         var columns = [NamedColumn("id", Column(.int8, .int64(given.ids)))]
         if let names = given.names { columns.append(NamedColumn("name", Column(.text, .bytes(ByteColumn(names))))) }
+        if let times = given.times {
+            columns.append(
+                NamedColumn(
+                    "at",
+                    Column(.timestamptz, .int64(times.map { $0 ?? 0 }), validity: times.map { $0 == nil ? 0 : 1 })))
+        }
         rows = RecordBatch(rows: given.records ?? (0..<given.ids.count).map { Int32($0) }, columns: columns)
     }
 

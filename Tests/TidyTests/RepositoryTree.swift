@@ -11,7 +11,7 @@ struct RepositoryTree {
 
     private static let textKinds: Set<String> = [
         "swift", "c", "cpp", "h", "modulemap", "sql", "py", "sh", "md", "json", "yaml", "yml", "conf", "toml", "txt",
-        "",
+        "js", "css", "html", "",
     ]
 
     var topLevel: [String] {

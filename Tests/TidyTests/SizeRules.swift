@@ -6,7 +6,7 @@ enum SizeRules {
     static let medianFileLines = 120
 
     /// Kinds of file whose lines are bounded; prose and data wrap as they like.
-    static let boundedKinds = [".swift", ".c", ".cpp", ".h", ".sql", ".py", ".sh"]
+    static let boundedKinds = [".swift", ".c", ".cpp", ".h", ".sql", ".py", ".sh", ".js", ".css"]
 
     static func longLines(_ file: SourceFile) -> [Finding] {
         guard boundedKinds.contains(where: file.path.hasSuffix) else { return [] }

@@ -88,6 +88,12 @@ import Testing
         #expect(Fence.staleEntries([]).count == Fence.unsafeFiles.count)
     }
 
+    @Test func markup() {
+        let text = "place.textContent = name;\nplace.innerHTML = name;\nnew DOMParser();"
+        #expect(lines(WordRules.markupFromStrings, text, path: "Services/Console/a.js") == [2, 3])
+        #expect(lines(WordRules.markupFromStrings, text, path: "Tests/EndToEndTests/browser.py").isEmpty)
+    }
+
     @Test func vagueNames() {
         #expect(
             lines(WordRules.vagueTypeNames, "enum StringUtils {}\nactor PoolManager {}\nstruct Common {}") == [1, 2, 3])

@@ -35,6 +35,7 @@ import Testing
     }
 
     @Test func nothingIsLeftUnfinished() { check(WordRules.unfinishedWork) }
+    @Test func thePagesTakeNoStringForMarkup() { check(WordRules.markupFromStrings) }
     @Test func noForbiddenCalls() { check(WordRules.forbiddenCalls) }
     @Test func unsafeStaysInTheFence() { check(WordRules.unsafeOutsideFence) }
     @Test func typesHaveNamesThatSaySomething() { check(WordRules.vagueTypeNames) }

@@ -11,6 +11,19 @@ enum WordRules {
         }
     }
 
+    /// Ways in which a page would take a string for markup or for a script.
+    static let markupCalls = [
+        "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "createContextualFragment", "DOMParser",
+        "eval(", "new Function", "javascript:", "srcdoc",
+    ]
+
+    static func markupFromStrings(_ file: SourceFile) -> [Finding] {
+        guard file.path.hasPrefix("Services/Console/"), file.path.hasSuffix(".js") else { return [] }
+        return file.lines.enumerated().flatMap { index, line in
+            markupCalls.filter { line.contains($0) }.map { file.finding(index + 1, "\($0): data must stay text") }
+        }
+    }
+
     private static func words(of line: Substring) -> [String] {
         line.split { !$0.isLetter && !$0.isNumber && $0 != "_" }.map(String.init)
     }

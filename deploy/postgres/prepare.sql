@@ -37,6 +37,9 @@ where p.pronamespace = 'pg_catalog'::regnamespace
        or p.proname in ('loread', 'lowrite'))
   and has_function_privilege('public', p.oid, 'execute') \gexec
 
+-- A query's temporary files are bounded by a setting of its role, which only this right lets Millrace's role make.
+grant set on parameter temp_file_limit to :"role";
+
 revoke select on pg_stat_activity, pg_locks, pg_stat_ssl, pg_stat_gssapi, pg_stat_replication, pg_prepared_xacts
     from public;
 grant select on pg_stat_activity, pg_locks to :"role";

@@ -68,7 +68,9 @@ struct QueryEngine: Sendable {
         }
     }
 
-    private func check(_ sql: String) async throws {
+    /// Refuses a statement that may not be sent, whatever the tables are. Errors: `QueryGuard.Refusal` and
+    /// `PostgresError`.
+    func check(_ sql: String) async throws {
         do {
             try await catalog.queryGuard().check(sql)
         } catch let refusal as QueryGuard.Refusal {

@@ -46,22 +46,24 @@ struct RunningQuery: Sendable {
     }
 
     private mutating func fill(_ size: Int) async throws(PostgresError) -> [UInt8] {
-        while writer.bytes.count < size {
-            guard let row = try await query.next() else {
-                end(truncated: false)
-                break
-            }
-            if let rowLimit, writer.rowCount >= rowLimit {
-                end(truncated: true)
-                break
-            }
-            if writer.layout.isDocument, writer.total > limits.answerBytes {
-                end(truncated: true)
-                break
-            }
-            writer.append(row)
+        while !isEnded, writer.bytes.count < size {
+            if try await !query.next({ append($0, size) }) { end(truncated: false) }
         }
         return writer.take()
+    }
+
+    /// Writes a row, unless it is one too many. False when the piece is large enough.
+    private mutating func append(_ row: PostgresRow, _ size: Int) -> Bool {
+        if let rowLimit, writer.rowCount >= rowLimit {
+            end(truncated: true)
+            return false
+        }
+        if writer.layout.isDocument, writer.total > limits.answerBytes {
+            end(truncated: true)
+            return false
+        }
+        writer.append(row)
+        return writer.bytes.count < size
     }
 
     private mutating func end(truncated: Bool) {

@@ -1,3 +1,4 @@
+import JSON
 import Postgres
 import Synchronization
 
@@ -28,6 +29,23 @@ final class SessionLease: Sendable {
     /// server's.
     func describe(_ sql: String, timeout: Duration) async throws(PostgresError) -> [PostgresColumn] {
         try await connection.describe(PostgresQuery(unsafeText: sql), timeout: timeout)
+    }
+
+    /// COPY … TO STDOUT of a statement of the service's own; `body` gets its pieces. Gives the number of rows. Errors
+    /// are the server's and those of `body`.
+    func copyOut(
+        _ statement: PostgresQuery, timeout: Duration, _ body: @Sendable ([UInt8]) async throws -> Void
+    ) async throws -> Int {
+        try await connection.copyOut(statement, timeout: timeout, body)
+    }
+
+    /// How many rows the planner thinks that a dataset has: from its size now, and the density that was last measured.
+    /// Errors are the server's.
+    func estimateRows(of dataset: String, timeout: Duration) async throws(PostgresError) -> Int {
+        let plan: PostgresQuery = "explain (format json) select from \(identifier: dataset)"
+        let result = try await connection.query(plan, timeout: timeout)
+        guard result.rowCount > 0, let plan = try? JSONValue.parse(result[0].json(0)) else { return 0 }
+        return plan.array?.first?["Plan"]?["Plan Rows"]?.int ?? 0
     }
 
     deinit {

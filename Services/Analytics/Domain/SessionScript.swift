@@ -4,7 +4,8 @@ import Postgres
 enum SessionScript {
     /// Opens the transaction in which one statement runs, with every setting pinned that its meaning or its answer's
     /// form depends on: `standard_conforming_strings` above all, without which the server would read the text otherwise
-    /// than the guard did.
+    /// than the guard did. `work_mem` bounds what each sort and hash of a statement takes; nothing that is allowed
+    /// changes it.
     static func begin(schema: String, timeout: Duration) -> String {
         let settings = [
             ("search_path", "\(PostgresQuery.quoted(identifier: schema)), pg_temp"),
@@ -12,6 +13,8 @@ enum SessionScript {
             ("lock_timeout", "5000"),
             ("idle_in_transaction_session_timeout", "10000"),
             ("client_connection_check_interval", "1000"),
+            ("work_mem", "'16MB'"),
+            ("hash_mem_multiplier", "1"),
             ("standard_conforming_strings", "on"),
             ("transform_null_equals", "off"),
             ("timezone", "'UTC'"),

@@ -19,5 +19,5 @@ struct UserQuery: Sendable {
     static let longestTimeout = Duration.seconds(60)
     /// Rows of an answer in JSON, where the request says nothing, and at most.
     static let usualLimit = 10_000
-    static let largestLimit = 1_000_000
+    static let largestLimit = 10_000_000
 }

@@ -85,6 +85,15 @@ enum ValueText {
 
     /// `2026-11-20 13:25:00.5+00` becomes `2026-11-20T13:25:00.5Z`; infinity and what follows the time stay.
     private static func append(time text: Span<UInt8>, into output: inout [UInt8]) {
+        // Of a year of four digits, in UTC.
+        let end = text.count - 3
+        if end >= 19, text[10] == 0x20, text[end] == 0x2B, text[4] == 0x2D {
+            JSONText.append(text.extracting(0..<10), into: &output)
+            output.append(0x54)
+            JSONText.append(text.extracting(11..<end), into: &output)
+            output.append(0x5A)
+            return
+        }
         var isDate = true
         var isZone = false
         for at in text.indices {

@@ -61,7 +61,7 @@ extension QueryRoute {
     private static let description = """
         `sql` is one SELECT, VALUES or WITH of SELECTs; datasets are named without a schema. `params` are bound to \
         `$1`, `$2`, … and take the types the statement gives them. A JSON answer has at most `limit` rows (10,000 \
-        unless said, at most 1,000,000) and says `truncated` if there were more; CSV and NDJSON are streamed to the \
+        unless said, at most 10,000,000) and says `truncated` if there were more; CSV and NDJSON are streamed to the \
         end. `timeout` covers the taking of the answer. Errors in the statement carry `sqlstate` and `position`, \
         1-based in characters of `sql`.
         """
@@ -83,7 +83,7 @@ extension QueryRoute {
                 ],
             ],
             "limit": [
-                "description": "Rows of an answer in JSON: at most 1,000,000.", "type": ["integer", "null"],
+                "description": "Rows of an answer in JSON: at most 10,000,000.", "type": ["integer", "null"],
                 "minimum": 0, "maximum": 9_007_199_254_740_991,
             ],
         ],

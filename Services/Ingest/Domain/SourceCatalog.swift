@@ -17,6 +17,8 @@ struct SourceCatalog: Sendable {
     struct Reading: Sendable {
         /// A second's, over the last minute.
         var rate: (records: Double, bytes: Double)
+        /// Rows a second that were stored in the last minute.
+        var stored: Double
         /// Age of the oldest record that is not stored, in µs; nil where all are.
         var freshness: Int64?
     }
@@ -90,9 +92,9 @@ struct SourceCatalog: Sendable {
 
     func measure(_ source: StoredSource) async throws -> Reading {
         try await pool.withConnection { connection in
-            let (rates, lags) = try await connection.run(
-                SourceRate(sourceID: source.id), SourceLag(sourceID: source.id))
-            return Reading(rate: rates.first ?? (0, 0), freshness: lags.first)
+            let (rates, stored, lags) = try await connection.run(
+                SourceRate(sourceID: source.id), StoredRate(sourceID: source.id), SourceLag(sourceID: source.id))
+            return Reading(rate: rates.first ?? (0, 0), stored: stored.first ?? 0, freshness: lags.first)
         }
     }
 }

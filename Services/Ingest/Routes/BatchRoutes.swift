@@ -51,7 +51,11 @@ struct BatchRoutes: Sendable {
             try BatchFrame(decoding: payload, limit: Self.frameLimit)
         }
         let header = frame.header.isEmpty ? [] : frame.header + [0x0A]
-        return .bytes(.ok, Self.mediaType(batch.format), header + frame.bytes)
+        var response = Response.bytes(.ok, Self.mediaType(batch.format), header + frame.bytes)
+        // Whoever sent the records has written what a browser is to show here.
+        response.headers["x-content-type-options"] = "nosniff"
+        response.headers["content-security-policy"] = "default-src 'none'; sandbox"
+        return response
     }
 
     private func find(_ request: Request) async throws -> (BatchSummary, Int64) {

@@ -25,6 +25,7 @@ extension StoredSource {
                     [
                         "records_per_second": .number(reading.rate.records.rounded(toPlaces: 3)),
                         "bytes_per_second": .number(reading.rate.bytes.rounded(toPlaces: 3)),
+                        "stored_per_second": .number(reading.stored.rounded(toPlaces: 3)),
                     ]
                 ),
                 ("lag_seconds", .number(lag)), ("freshness", reading.freshness == nil ? .null : .number(lag)),

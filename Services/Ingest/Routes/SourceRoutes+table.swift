@@ -26,7 +26,8 @@ extension SourceRoutes {
         ],
         "retention": ["raw": "30d"], "coalescing": ["max_bytes": 1_048_576, "linger": "20ms"],
         "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
-        "rates": ["records_per_second": 812.5, "bytes_per_second": 140_262.25], "lag_seconds": 0.25, "freshness": 0.25,
+        "rates": ["records_per_second": 812.5, "bytes_per_second": 140_262.25, "stored_per_second": 810.0],
+        "lag_seconds": 0.25, "freshness": 0.25,
     ]
 
     private static let item: JSONValue = [
@@ -72,8 +73,9 @@ extension SourceRoutes {
                 id: "getSource", summary: "A source: its settings, its rates and its lag",
                 description: """
                     `definition` is what was put, the other settings what counts. `rates` are those of the last \
-                    minute. `freshness` is the age in seconds of the oldest record that is not stored yet, null when \
-                    all are; `lag_seconds` is the same with 0. Records of dead letters are not among them.
+                    minute; `stored_per_second` counts rows, of every pipeline. `freshness` is the \
+                    age in seconds of the oldest record that is not stored yet, null when all are; `lag_seconds` is \
+                    the same with 0. Records of dead letters are not among them.
                     """,
                 tag: "ingest", parameters: [Self.source],
                 answers: [.init(.ok, "The source.", [Self.whole], headers: [.entityTag])],

@@ -56,7 +56,10 @@ enum SourceSchemas {
             ("coalescing", Schema.answer([("max_bytes", Schema.count), ("linger", Schema.duration)])),
             (
                 "rates",
-                Schema.answer([("records_per_second", Schema.number), ("bytes_per_second", Schema.number)])
+                Schema.answer([
+                    ("records_per_second", Schema.number), ("bytes_per_second", Schema.number),
+                    ("stored_per_second", Schema.number),
+                ])
             ),
             ("lag_seconds", Schema.number), ("freshness", Schema.nullable(Schema.number)),
         ])

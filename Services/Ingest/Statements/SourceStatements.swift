@@ -136,6 +136,28 @@ struct SourceRate: PostgresStatement {
     }
 }
 
+/// Rows a second that a source's records have become in the last minute.
+///
+/// Of as many of its newest batches as its rate looks at. Rows are compared and both columns are sorted by for the same
+/// index as `millrace.source_rate` goes by.
+struct StoredRate: PostgresStatement {
+    static let sql = """
+        select (coalesce(sum(a.stored), 0) / $2)::float8
+        from (select b.id from millrace.batch b
+            where (b.source_id, b.id) >= ($1, 0) and (b.source_id, b.id) < ($1 + 1, 0)
+            order by b.source_id desc, b.id desc limit $3) newest
+        join millrace.application a on a.batch_id = newest.id
+        where a.stored_at > now() - make_interval(secs => $2)
+        """
+    var sourceID: Int64
+
+    var parameters: [PostgresValue] {
+        [.int8(sourceID), .float8(SourceRate.span), .int4(SourceRate.batches)]
+    }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Double { try row.float8(0) }
+}
+
 /// How old the oldest record of each source is that is not stored yet, in seconds; nil where all is stored. Those that
 /// wait longest first.
 struct ListFreshness: PostgresStatement {

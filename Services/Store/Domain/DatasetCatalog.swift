@@ -5,8 +5,8 @@ import Postgres
 
 /// Datasets in the catalog: put, found, measured, removed.
 struct DatasetCatalog: Sendable {
-    /// A table up to this size is counted exactly.
-    static let exactBytes: Int64 = 64 << 20
+    /// A table up to this size is counted: a thousand pages, in some milliseconds.
+    static let exactBytes: Int64 = 8 << 20
 
     let pool: PostgresPool
 
@@ -81,7 +81,8 @@ struct DatasetCatalog: Sendable {
         let old = try JSONValue.parse(dataset.definition)
         let key = (old["primary_key"]?.array ?? []).compactMap(\.string)
         try await checkRebuild(dataset, connection)
-        let change = DatasetChange(to: definition, from: columns, primaryKey: key)
+        let change = DatasetChange(
+            to: definition, from: columns, primaryKey: key, partitioning: TimePartitioning(old))
         guard change.impossible.isEmpty else {
             throw Problem(.incompatibleChange, "the dataset's columns forbid the change", errors: change.impossible)
         }
@@ -197,7 +198,7 @@ struct DatasetCatalog: Sendable {
         let definition = try JSONValue.parse(dataset.definition)
         let timeColumn = definition["time_column"]?.string
         return try await pool.withTransaction(readOnly: true) { connection in
-            let statement = MeasureTable(schema: dataset.schema, name: dataset.name)
+            let statement = MeasureTables(datasets: [dataset])
             guard let measured = try await connection.query(statement).first else { return Size() }
             guard measured.heap <= Self.exactBytes else {
                 return Size(rows: measured.rows, isExact: false, bytes: measured.total, span: nil)

@@ -28,7 +28,11 @@ struct DatasetChange: Sendable, Equatable {
     /// - Parameters:
     ///   - columns: what the catalog has.
     ///   - primaryKey: what the table has.
-    init(to definition: DatasetDefinition, from columns: [CatalogColumn], primaryKey: [String]) {
+    ///   - partitioning: the same.
+    init(
+        to definition: DatasetDefinition, from columns: [CatalogColumn], primaryKey: [String],
+        partitioning: TimePartitioning? = nil
+    ) {
         let known = Dictionary(columns.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         for (place, wanted) in definition.columns.enumerated() {
             if let old = known[wanted.name], !ColumnName.isSame(old.name, wanted.name) {
@@ -65,6 +69,11 @@ struct DatasetChange: Sendable, Equatable {
             impossible.append(FieldFault(path: "columns", message: message))
         }
         if primaryKey != definition.primaryKey { forbid("primary_key", "cannot be changed while there are rows") }
+        if partitioning?.grain != definition.partition.grain {
+            forbid("partition", "cannot be changed while there are rows")
+        } else if let partitioning, partitioning.column != definition.timeColumn {
+            forbid("time_column", "rows are partitioned by \(partitioning.column)")
+        }
     }
 
     private mutating func forbid(_ path: String, _ message: String) {

@@ -20,7 +20,9 @@ struct DatasetDefinition: Sendable, Equatable {
     }
 
     enum Partition: String, Sendable, CaseIterable {
-        case none
+        case none, day, month
+
+        var grain: TimeGrain? { TimeGrain(rawValue: rawValue) }
     }
 
     enum Collation: String, Sendable, CaseIterable {
@@ -35,6 +37,9 @@ struct DatasetDefinition: Sendable, Equatable {
     var primaryKey: [String] = []
     var versionColumn: String?
     var timeColumn: String?
+    var partition = Partition.none
+    /// How long rows are kept, by their `time_column`; nil: for good.
+    var retention: Duration?
     var onNewColumn = OnNewColumn.add
     var onTypeMismatch = OnTypeMismatch.quarantine
 }
@@ -49,12 +54,15 @@ extension DatasetDefinition {
         timeColumn = fields.optional("time_column", String.self)
         onNewColumn = fields.optional("on_new_column", oneOf: OnNewColumn.self) ?? .add
         onTypeMismatch = fields.optional("on_type_mismatch", oneOf: OnTypeMismatch.self) ?? .quarantine
-        _ = fields.optional("partition", oneOf: Partition.self)
+        partition = fields.optional("partition", oneOf: Partition.self) ?? .none
+        retention = fields.optional("retention", Duration.self)
         checkColumns(fields, given)
         checkKey(fields)
         checkTimes(fields)
+        checkPartition(fields)
         try fields.finish()
-        for place in columns.indices where primaryKey.contains(columns[place].name) {
+        let filled = primaryKey + (partition == .none ? [] : [timeColumn ?? ""])
+        for place in columns.indices where filled.contains(columns[place].name) {
             columns[place].isNullable = false
         }
     }
@@ -101,21 +109,48 @@ extension DatasetDefinition {
         }
     }
 
+    private func checkPartition(_ fields: JSONFields) {
+        guard let grain = partition.grain else {
+            if retention != nil {
+                fields.fault("retention", "needs \"partition\": rows leave with their partition, and are not deleted")
+            }
+            return
+        }
+        if timeColumn == nil { fields.fault("partition", "needs a \"time_column\"") }
+        if let timeColumn, !primaryKey.isEmpty, !primaryKey.contains(timeColumn) {
+            fields.fault("primary_key", "must hold the time_column \"\(timeColumn)\": a key is unique in its partition")
+        }
+        guard let retention else { return }
+        let day = Int64(grain.longestDays) * 86_400
+        let range = Duration.seconds(day) ... .seconds(day * Int64(TimePartitioning.limit))
+        if !range.contains(retention) {
+            let (low, high) = (DurationText.format(range.lowerBound), DurationText.format(range.upperBound))
+            fields.fault("retention", "must be \(low) to \(high) for partitions by \(grain.rawValue)")
+        }
+    }
+
     func column(_ name: String) -> DeclaredColumn? { columns.first { $0.name == name } }
 
     /// As it is stored: canonical, so that equal definitions have equal bytes.
     var json: JSONValue {
-        [
-            "columns": .array(
-                columns.map { column in
-                    [
-                        "name": .string(column.name), "type": .string(column.type.rawValue),
-                        "nullable": .bool(column.isNullable), "collation": .optional(column.collation),
-                    ]
-                }),
-            "primary_key": .array(primaryKey.map { .string($0) }), "version_column": .optional(versionColumn),
-            "time_column": .optional(timeColumn), "on_new_column": .string(onNewColumn.rawValue),
-            "on_type_mismatch": .string(onTypeMismatch.rawValue),
+        var members: [(String, JSONValue)] = [
+            (
+                "columns",
+                .array(
+                    columns.map { column in
+                        [
+                            "name": .string(column.name), "type": .string(column.type.rawValue),
+                            "nullable": .bool(column.isNullable), "collation": .optional(column.collation),
+                        ]
+                    })
+            ),
+            ("primary_key", .array(primaryKey.map { .string($0) })), ("version_column", .optional(versionColumn)),
+            ("time_column", .optional(timeColumn)), ("on_new_column", .string(onNewColumn.rawValue)),
+            ("on_type_mismatch", .string(onTypeMismatch.rawValue)),
         ]
+        // Left out where they say nothing: so are they in definitions that are older than they.
+        if partition != .none { members.append(("partition", .string(partition.rawValue))) }
+        if let retention { members.append(("retention", .string(DurationText.format(retention)))) }
+        return .object(JSONObject(members))
     }
 }

@@ -26,12 +26,19 @@ struct RowsPage: Sendable {
                 }
             }
         } catch let error as PostgresError where query.condition != nil {
-            let state: [(String, JSONValue)] = [("sqlstate", .string(error.sqlstate?.code ?? ""))]
-            switch error.sqlstate?.classCode {
-            case "22": throw Problem(.queryFailed, "the condition fails on a row: \(error.message)", extensions: state)
-            case "42": throw Problem(.invalidExpression, "where: \(error.message)", extensions: state)
-            default: throw error
-            }
+            throw problem(error)
+        } catch let error as PostgresError where query.after != nil && error.sqlstate?.classCode == "22" {
+            throw Problem(.invalidCursor, "the cursor is not one that this list gave")
+        }
+    }
+
+    /// What an error of a statement with a condition says to who wrote that.
+    static func problem(_ error: PostgresError) -> any Error {
+        let state: [(String, JSONValue)] = [("sqlstate", .string(error.sqlstate?.code ?? ""))]
+        return switch error.sqlstate?.classCode {
+        case "22": Problem(.queryFailed, "the condition fails on a row: \(error.message)", extensions: state)
+        case "42": Problem(.invalidExpression, "where: \(error.message)", extensions: state)
+        default: error
         }
     }
 
@@ -43,7 +50,7 @@ struct RowsPage: Sendable {
         var next: [String?]?
         while let row = try await rows.next() {
             if let last, count == query.limit || size > bytes {
-                let keys = query.columns.count..<query.columns.count + query.order.count + 3
+                let keys = query.columns.count..<query.columns.count + query.order.count + RowsQuery.place.count
                 next = try keys.map { try last.optionalText($0) }
                 break
             }
@@ -124,35 +131,6 @@ extension RowsPage {
         output += Array("],\"next_cursor\":".utf8)
         output += JSONValue.optional(cursor).serialized()
         output.append(UInt8(ascii: "}"))
-        return output
-    }
-
-    /// An object a line.
-    func ndjson(numbers: NumberStyle) -> [UInt8] {
-        var output: [UInt8] = []
-        for row in 0..<batch.rowCount {
-            batch.appendJSON(row, numbers: numbers, into: &output)
-            output.append(0x0A)
-        }
-        return output
-    }
-
-    /// A header row with the columns' names, then a line a row (RFC 4180).
-    func csv() -> [UInt8] {
-        let names = Column(.text, .bytes(ByteColumn(batch.columns.map(\.name))))
-        var output: [UInt8] = []
-        for place in 0..<names.count {
-            if place > 0 { output.append(UInt8(ascii: ",")) }
-            names.appendCSV(place, into: &output)
-        }
-        output += [0x0D, 0x0A]
-        for row in 0..<batch.rowCount {
-            for (place, named) in batch.columns.enumerated() {
-                if place > 0 { output.append(UInt8(ascii: ",")) }
-                named.column.appendCSV(row, into: &output)
-            }
-            output += [0x0D, 0x0A]
-        }
         return output
     }
 }

@@ -20,13 +20,19 @@ struct RowsQuery: Sendable {
     var order: [Order]
     var condition: SQLCondition?
     var limit: Int
-    /// Values of the order's columns as text, and then of the lineage columns.
+    /// Values of the order's columns as text, and then those of ``place``.
     var after: [String?]?
+    private let datasetID: Int64
 
     static let lineage: [CatalogColumn] = [
         system("_batch", .int8), system("_row", .int8), system("_out", .int8),
     ]
     static let extra = system("_extra", .jsonb)
+    /// What tells rows apart whose order is the same: where they come from, and of several rows that are made of one
+    /// record, where they lie.
+    static let place = [
+        ("_batch", "int8"), ("_row", "int4"), ("_out", "int4"), ("tableoid", "oid"), ("ctid", "tid"),
+    ]
 
     private static func system(_ name: String, _ type: ColumnType) -> CatalogColumn {
         CatalogColumn(name: name, type: type, isNullable: true, collation: nil, isDeclared: false, state: .applied)
@@ -34,8 +40,9 @@ struct RowsQuery: Sendable {
 
     /// Reads the query of a request. Faults are thrown by `query.finish()`, which is called here; besides
     /// `invalid_expression` and `invalid_cursor`.
-    init(_ query: QueryFields, of applied: [CatalogColumn], dataset: String) throws(Problem) {
-        let all = applied + [Self.extra] + Self.lineage
+    init(_ query: QueryFields, of found: DatasetCatalog.Found) throws(Problem) {
+        datasetID = found.dataset.id
+        let all = found.applied + [Self.extra] + Self.lineage
         let known = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         columns = all
         if let names = query.list("columns") {
@@ -52,11 +59,14 @@ struct RowsQuery: Sendable {
         _ = query.string("numbers")
         try query.finish()
         if let text { condition = try Self.condition(text, all) }
-        let name = cursorName(dataset)
         if let cursor {
-            after = try Cursor(cursor, of: name, count: order.count + 3).values.map(\.string)
-            let hasPlace = after?.suffix(3).allSatisfy { $0.flatMap(Int64.init) != nil } ?? false
-            if !hasPlace { throw Problem(.invalidCursor, "the cursor is not one that this list gave") }
+            let values = try Cursor(cursor, of: cursorName, count: order.count + Self.place.count).values
+            after = values.map(\.string)
+            // Every value is bound to its type; one that its type does not have is found there.
+            let isWhole = zip(values, values.indices).allSatisfy { value, place in
+                value.string != nil || value == .null && place < order.count
+            }
+            if !isWhole { throw Problem(.invalidCursor, "the cursor is not one that this list gave") }
         }
     }
 
@@ -85,9 +95,14 @@ struct RowsQuery: Sendable {
         }
     }
 
-    /// Names the list with its order, so that a cursor serves no other.
-    func cursorName(_ dataset: String) -> String {
-        "rows:\(dataset):" + order.map { "\($0.column.name)\($0.isDescending ? ".desc" : "")" }.joined(separator: ",")
+    /// Names the list with its order and its types, so that a cursor serves no other: neither a dataset that was made
+    /// anew nor a column that has another type now.
+    var cursorName: String {
+        "rows:\(datasetID):"
+            + order.map { order in
+                let column = "\(order.column.name) \(order.column.type.rawValue) \(order.column.collation ?? "")"
+                return column + (order.isDescending ? " desc" : "")
+            }.joined(separator: ",")
     }
 
     // MARK: SQL
@@ -102,7 +117,7 @@ struct RowsQuery: Sendable {
         }
         let keys =
             order.map { "\(PostgresQuery.quoted(identifier: $0.column.name))::text" }
-            + Self.lineage.map { "\($0.name)::text" }
+            + Self.place.map { "t.\($0.0)::text" }
         var conditions: [String] = []
         if let condition {
             conditions.append(condition.text(firstParameter: parameters.count + 1))
@@ -116,7 +131,7 @@ struct RowsQuery: Sendable {
         var sql = "select \((shown + keys).joined(separator: ", ")) from \(PostgresQuery.quoted(identifier: schema))"
         sql += ".\(PostgresQuery.quoted(identifier: table)) as t"
         if !conditions.isEmpty { sql += " where " + conditions.map { "(\($0))" }.joined(separator: " and ") }
-        sql += " order by \((sorting + ["t._batch", "t._row", "t._out"]).joined(separator: ", ")) limit \(limit + 1)"
+        sql += " order by \((sorting + Self.place.map { "t.\($0.0)" }).joined(separator: ", ")) limit \(limit + 1)"
         return PostgresQuery(unsafeText: sql, parameters)
     }
 
@@ -126,8 +141,10 @@ struct RowsQuery: Sendable {
     ) -> String {
         guard let first = order.first else {
             let start = parameters.count
-            parameters += values.map { .int8($0.flatMap(Int64.init) ?? 0) }
-            return "(_batch, _row, _out) > ($\(start + 1), $\(start + 2), $\(start + 3))"
+            parameters += values.map { .inferred($0 ?? "") }
+            let names = Self.place.map { "t.\($0.0)" }.joined(separator: ", ")
+            let bound = Self.place.enumerated().map { "$\(start + $0 + 1)::\($1.1)" }.joined(separator: ", ")
+            return "(\(names)) > (\(bound))"
         }
         let name = PostgresQuery.quoted(identifier: first.column.name)
         guard let value = values.first ?? nil else {

@@ -14,6 +14,7 @@ extension DatasetCatalog.Found {
             ("primary_key", definition["primary_key"] ?? .array([])),
             ("version_column", definition["version_column"] ?? .null),
             ("time_column", definition["time_column"] ?? .null),
+            ("partition", definition["partition"] ?? "none"), ("retention", definition["retention"] ?? .null),
             ("on_new_column", definition["on_new_column"] ?? "add"),
             ("on_type_mismatch", definition["on_type_mismatch"] ?? (dataset.isDeclared ? "quarantine" : "variant")),
             ("created_at", .timestamp(dataset.createdAt)), ("updated_at", .timestamp(dataset.updatedAt)),
@@ -44,11 +45,12 @@ extension CatalogColumn {
 
 extension StoredDataset {
     /// An item of `GET /v1/datasets`.
-    var json: JSONValue {
+    func json(_ size: MeasureTables.Size) -> JSONValue {
         [
             "name": .string(name), "version": .number(version), "declared": .bool(isDeclared),
             "created_at": .timestamp(createdAt), "updated_at": .timestamp(updatedAt),
-            "last_load_at": lastLoadAt.map(JSONValue.timestamp) ?? .null,
+            "last_load_at": lastLoadAt.map(JSONValue.timestamp) ?? .null, "rows": .number(size.rows),
+            "rows_exact": false, "bytes": .number(size.total),
         ]
     }
 }
@@ -63,6 +65,16 @@ extension QuarantinedRecord {
         ]
         if let exact = RawText.base64(raw) { members.append(("raw_base64", exact)) }
         return .object(JSONObject(members))
+    }
+}
+
+extension ListQuarantineReasons.Reason {
+    var json: JSONValue {
+        [
+            "pipeline": .string(pipeline), "stage": .string(stage), "code": .string(code), "step": .optional(step),
+            "column": .optional(column), "records": .number(records), "first_at": .timestamp(firstAt),
+            "last_at": .timestamp(lastAt),
+        ]
     }
 }
 

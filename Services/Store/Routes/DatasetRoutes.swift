@@ -50,9 +50,12 @@ struct DatasetRoutes: Sendable {
         try query.finish()
         let statement = ListDatasets(
             workspaceID: principal.workspaceID, after: page.cursor?.values[0].string ?? "", limit: page.lookup)
-        let datasets = try await catalog.pool.withConnection { try await $0.query(statement) }
+        let (datasets, sizes) = try await catalog.pool.withConnection { connection in
+            let datasets = try await connection.query(statement)
+            return (datasets, try await connection.query(MeasureTables(datasets: datasets)))
+        }
         let (items, next) = page.page(of: datasets) { [.string($0.name)] }
-        return .list(items.map(\.json), nextCursor: next)
+        return .list(zip(items, sizes).map { $0.json($1) }, nextCursor: next)
     }
 
     private func find(_ request: Request) async throws -> DatasetCatalog.Found {

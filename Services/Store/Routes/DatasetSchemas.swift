@@ -26,7 +26,7 @@ enum DatasetSchemas {
         ("version_column", columnName), ("time_column", columnName),
         ("on_new_column", Schema.oneOf(DatasetDefinition.OnNewColumn.self)),
         ("on_type_mismatch", Schema.oneOf(DatasetDefinition.OnTypeMismatch.self)),
-        ("partition", Schema.oneOf(DatasetDefinition.Partition.self)),
+        ("partition", Schema.oneOf(DatasetDefinition.Partition.self)), ("retention", Schema.duration),
     ])
 
     /// What a heal takes; all that is left out or null.
@@ -55,7 +55,8 @@ enum DatasetSchemas {
         ("last_load_at", Schema.nullable(Schema.timestamp)),
     ]
 
-    static let item = Schema.answer(head)
+    static let item = Schema.answer(
+        head + [("rows", Schema.count), ("rows_exact", Schema.boolean), ("bytes", Schema.count)])
 
     static let dataset = Schema.answer(
         head + [
@@ -70,6 +71,8 @@ enum DatasetSchemas {
             ),
             ("primary_key", Schema.array(of: Schema.string)), ("version_column", Schema.nullable(Schema.string)),
             ("time_column", Schema.nullable(Schema.string)),
+            ("partition", Schema.oneOf(DatasetDefinition.Partition.self)),
+            ("retention", Schema.nullable(Schema.duration)),
             ("on_new_column", Schema.oneOf(DatasetDefinition.OnNewColumn.self)),
             ("on_type_mismatch", Schema.oneOf(DatasetDefinition.OnTypeMismatch.self)), ("rows", Schema.count),
             ("rows_exact", Schema.boolean), ("bytes", Schema.count),
@@ -80,6 +83,13 @@ enum DatasetSchemas {
         ])
 
     static let rows = Schema.page(of: ["type": "object"])
+
+    static let erasure = Schema.answer([
+        ("run", Schema.id), ("state", Schema.string), ("where_sha256", Schema.string), ("key", Schema.id),
+        ("dry_run", Schema.boolean), ("created_at", Schema.timestamp),
+        ("finished_at", Schema.nullable(Schema.timestamp)), ("records", Schema.count), ("quarantined", Schema.count),
+        ("unreadable", Schema.count), ("rows", ["type": "object", "additionalProperties": Schema.count]),
+    ])
 
     static let quarantined = Schema.answer(
         [
@@ -95,6 +105,19 @@ enum DatasetSchemas {
                     ]))
             ), ("at", Schema.timestamp),
         ], optional: ["raw_base64"])
+
+    static let reasons = Schema.answer([
+        (
+            "items",
+            Schema.array(
+                of: Schema.answer([
+                    ("pipeline", Schema.string), ("stage", Schema.oneOf(RowRoutes.Stage.self)),
+                    ("code", Schema.string), ("step", Schema.nullable(Schema.string)),
+                    ("column", Schema.nullable(Schema.string)), ("records", Schema.count),
+                    ("first_at", Schema.timestamp), ("last_at", Schema.timestamp),
+                ]))
+        ), ("records", Schema.count), ("truncated", Schema.boolean),
+    ])
 
     static let lineage = Schema.answer(
         [

@@ -34,17 +34,19 @@ struct RowRoutes: Sendable {
         let found = try await catalog.find(name, workspaceID: principal.workspaceID)
         let query = try request.query()
         let numbers = query.value("numbers", oneOf: Numbers.self)?.style ?? .plain
-        let rows = try RowsQuery(query, of: found.applied, dataset: name.text)
+        let rows = try RowsQuery(query, of: found)
         let page =
             found.dataset.hasTable
             ? try await RowsPage.read(
                 rows, schema: found.dataset.schema, table: found.dataset.name, from: catalog.pool)
             : RowsPage.empty(rows)
-        let cursor = page.next.map { Cursor($0.map(JSONValue.optional)).text(of: rows.cursorName(name.text)) }
+        let cursor = page.next.map { Cursor($0.map(JSONValue.optional)).text(of: rows.cursorName) }
         return await withTaskExecutorPreference(globalConcurrentExecutor) {
             switch type.essence {
-            case "text/csv": Self.answer("text/csv; charset=utf-8; header=present", page.csv(), cursor)
-            case "application/x-ndjson": Self.answer(type.essence, page.ndjson(numbers: numbers), cursor)
+            case "text/csv":
+                Self.answer(
+                    "text/csv; charset=utf-8; header=present", page.batch.csvHeader() + page.batch.csvLines(), cursor)
+            case "application/x-ndjson": Self.answer(type.essence, page.batch.ndjsonLines(numbers: numbers), cursor)
             default: Self.answer(type.essence, page.json(cursor: cursor, numbers: numbers), cursor)
             }
         }
@@ -80,6 +82,23 @@ struct RowRoutes: Sendable {
             [.number(record.batchID), .number(record.row), .number(record.pipelineID), .number(record.output)]
         }
         return .list(items.map(\.json), nextCursor: next)
+    }
+
+    /// Counts of reasons, without the records or what their messages quote of them.
+    func reasons(_ request: Request) async throws -> Response {
+        let principal = try request.principal()
+        let name = try ResourceName(checking: request.parameter("name"))
+        try request.query().finish()
+        let dataset = try await catalog.find(name, workspaceID: principal.workspaceID).dataset
+        let statement = ListQuarantineReasons(datasetID: dataset.id)
+        let reasons = try await catalog.pool.withConnection { try await $0.query(statement) }
+        let scanned = reasons.first?.scanned ?? 0
+        return .json(
+            .ok,
+            [
+                "items": .array(reasons.map(\.json)), "records": .number(scanned),
+                "truncated": .bool(scanned == ListQuarantineReasons.scanned),
+            ])
     }
 
     func lineage(_ request: Request) async throws -> Response {
@@ -128,7 +147,11 @@ private enum RawBatch: Sendable {
 
     func record(_ row: Int, limit: Int) throws -> RawRecord {
         switch self {
-        case .kept(let body): .kept(Array(try BatchFrame(decoding: body, limit: limit).record(row)))
+        case .kept(let body):
+            switch try BatchFrame(decoding: body, limit: limit).record(row) {
+            case let bytes where bytes.isEmpty: .erased
+            case let bytes: .kept(Array(bytes))
+            }
         case .expired(let time): .expired(time)
         }
     }
@@ -137,6 +160,7 @@ private enum RawBatch: Sendable {
 /// One record of a ``RawBatch``.
 private enum RawRecord: Sendable {
     case kept([UInt8])
+    case erased
     case expired(Int64?)
 
     var members: [(String, JSONValue)] {
@@ -144,6 +168,7 @@ private enum RawRecord: Sendable {
         case .kept(let bytes):
             [("raw", .string(String(decoding: bytes, as: UTF8.self)))]
                 + (RawText.base64(bytes).map { [("raw_base64", $0)] } ?? [])
+        case .erased: [("raw", .null)]
         case .expired(let time):
             [("raw", .null), ("raw_expired_at", time.map(JSONValue.timestamp) ?? .null)]
         }

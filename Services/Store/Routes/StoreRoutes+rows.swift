@@ -13,7 +13,7 @@ extension StoreRoutes {
                     more than 4 MiB. `next_cursor` is also in the header `X-Next-Cursor`, for CSV and NDJSON, which \
                     `Accept` asks for.
                     """,
-                tag: "datasets", parameters: [Self.name] + Self.rowParameters,
+                tag: "datasets", parameters: [Self.name] + Self.exportParameters + Self.rowParameters,
                 answers: [
                     .init(
                         .ok, "A page of rows.",
@@ -38,7 +38,7 @@ extension StoreRoutes {
             handler: rows.rows)
     }
 
-    private static let rowParameters: [Operation.Parameter] = [
+    static let exportParameters: [Operation.Parameter] = [
         .init(
             "columns", .query, "The columns wanted, separated by commas; all if it is left out.",
             schema: ["type": "string", "pattern": #"[^,\u0000]"#], example: "_batch,_row"),
@@ -46,12 +46,15 @@ extension StoreRoutes {
             "where", .query, "A condition in the platform's expression language.",
             schema: Schema.text, example: "_row >= 500 and _out = 0"),
         .init(
+            "numbers", .query, "`string` quotes numeric, and int8 beyond 2^53.",
+            schema: Schema.oneOf(RowRoutes.Numbers.self)),
+    ]
+
+    private static let rowParameters: [Operation.Parameter] = [
+        .init(
             "order", .query, "At most eight columns separated by commas, each with `.asc` or `.desc`.",
             schema: Schema.text, example: "_batch.desc"),
         .limit(RowsQuery.limits.upperBound, usual: RowsQuery.defaultLimit), .cursor,
-        .init(
-            "numbers", .query, "`string` quotes numeric, and int8 beyond 2^53.",
-            schema: Schema.oneOf(RowRoutes.Numbers.self)),
     ]
 
     var quarantine: Route {
@@ -84,6 +87,34 @@ extension StoreRoutes {
                 ],
                 problems: [.notFound, .invalidName, .invalidParameter, .invalidCursor, .databaseUnavailable]),
             handler: rows.quarantine)
+    }
+
+    var quarantineReasons: Route {
+        let item: JSONValue = [
+            "pipeline": "web", "stage": "transform", "code": "invalid_cast", "step": "steps[1].cast",
+            "column": "status", "records": 42, "first_at": "2026-01-01T00:00:00Z", "last_at": "2026-01-02T00:00:00Z",
+        ]
+        return Route(
+            .get, "/v1/datasets/{name}/quarantine/reasons", scope: "datasets:read",
+            operation: Operation(
+                id: "listQuarantineReasons", summary: "Why records are in quarantine, counted",
+                description: """
+                    Most frequent first, at most \(ListQuarantineReasons.maximum). A record with several errors counts \
+                    for each kind of them once. `records` is how many were looked at: at most 100,000, the newest; \
+                    `truncated` says whether that was the limit.
+                    """,
+                tag: "datasets", parameters: [Self.name],
+                answers: [
+                    .init(
+                        .ok, "The reasons.",
+                        [
+                            .json(
+                                schema: DatasetSchemas.reasons,
+                                example: ["items": [item], "records": 42, "truncated": false])
+                        ])
+                ],
+                problems: [.notFound, .invalidName, .invalidParameter, .databaseUnavailable]),
+            handler: rows.reasons)
     }
 
     var lineage: Route {

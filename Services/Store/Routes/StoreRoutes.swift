@@ -8,8 +8,15 @@ struct StoreRoutes: Sendable {
     let datasets: DatasetRoutes
     let rows: RowRoutes
     let heal: HealRoute
+    let export: ExportRoute
+    let erase: EraseRoutes
 
-    var routes: [Route] { [put, get, delete, list, readRows, quarantine, healRoute, lineage] }
+    var routes: [Route] {
+        [
+            put, get, delete, list, readRows, exportRows, quarantine, quarantineReasons, healRoute, lineage, eraseRoute,
+            erasures,
+        ]
+    }
 
     static let name = Operation.Parameter(
         "name", .path, "The dataset.", schema: ResourceName.schema, example: "web")
@@ -24,7 +31,8 @@ struct StoreRoutes: Sendable {
             ["name": "id", "type": "int8", "nullable": false], ["name": "at", "type": "timestamptz"],
             ["name": "path", "type": "text", "collation": "C"],
         ],
-        "primary_key": ["id"], "time_column": "at", "on_new_column": "add", "on_type_mismatch": "quarantine",
+        "primary_key": ["id", "at"], "time_column": "at", "partition": "day", "retention": "90d",
+        "on_new_column": "add", "on_type_mismatch": "quarantine",
     ]
 
     static let example: JSONValue = [
@@ -34,7 +42,8 @@ struct StoreRoutes: Sendable {
                 "name": "id", "type": "int8", "nullable": false, "collation": nil, "declared": true, "state": "applied",
             ]
         ],
-        "primary_key": ["id"], "version_column": nil, "time_column": "at", "on_new_column": "add",
+        "primary_key": ["id", "at"], "version_column": nil, "time_column": "at", "partition": "day",
+        "retention": "90d", "on_new_column": "add",
         "on_type_mismatch": "quarantine", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
         "last_load_at": "2026-01-02T00:00:00Z", "rows": 12, "rows_exact": true, "bytes": 49_152,
         "time_span": ["from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"],
@@ -56,6 +65,14 @@ struct StoreRoutes: Sendable {
                     it in a column `{column}__{type}`, `null` makes it NULL, `quarantine` turns the record down. \
                     Where they are left out it is `add` and `quarantine`; in datasets that nobody declared `add` and \
                     `variant`. What finds no column is kept in `_extra`.
+
+                    `partition` cuts the table by `time_column`, a day or a month each, in UTC. Then the column must \
+                    have a value, and be in the primary key, if there is one. Partitions are made ahead and as rows \
+                    need them, from 1970-01-01 to 366 days (by month: ten years) from now, 500 at most: a record \
+                    beyond is quarantined with `time_out_of_range` or `too_many_partitions`. `retention` drops \
+                    partitions all of whose rows are older than that; older rows that still come count as filtered. \
+                    It needs `partition`: nothing is deleted row by row. Changing `partition` of a dataset that has \
+                    rows is `incompatible_change`.
                     """,
                 tag: "datasets", parameters: [Self.name, .ifMatch],
                 requestBody: [.json(schema: DatasetSchemas.definition, example: Self.definition)],
@@ -76,7 +93,7 @@ struct StoreRoutes: Sendable {
             operation: Operation(
                 id: "getDataset", summary: "A dataset: its columns, and how much it holds",
                 description:
-                    "`rows` is an estimate, and `time_span` null, where `rows_exact` is false: in large datasets.",
+                    "`rows` is an estimate, and `time_span` null, where `rows_exact` is false: beyond 8 MiB of rows.",
                 tag: "datasets", parameters: [Self.name],
                 answers: [.init(.ok, "The dataset.", [Self.whole], headers: [.entityTag])],
                 problems: [.notFound, .invalidName, .databaseUnavailable]),
@@ -104,12 +121,14 @@ struct StoreRoutes: Sendable {
     private var list: Route {
         let item: JSONValue = [
             "name": "web", "version": 1, "declared": true, "created_at": "2026-01-01T00:00:00Z",
-            "updated_at": "2026-01-01T00:00:00Z", "last_load_at": nil,
+            "updated_at": "2026-01-01T00:00:00Z", "last_load_at": nil, "rows": 1_200_000, "rows_exact": false,
+            "bytes": 98_304_000,
         ]
         return Route(
             .get, "/v1/datasets", scope: "datasets:read",
             operation: Operation(
-                id: "listDatasets", summary: "The workspace's datasets", tag: "datasets", parameters: Self.page,
+                id: "listDatasets", summary: "The workspace's datasets",
+                description: "`rows` is an estimate here: nothing is counted.", tag: "datasets", parameters: Self.page,
                 answers: [
                     .init(
                         .ok, "A page, by name.",

@@ -91,10 +91,11 @@ struct FindReceiptCounts: PostgresStatement {
 struct CountLost: PostgresStatement {
     static let sql = """
         update millrace.application a set stored = a.stored - c.rows, quarantined = a.quarantined + c.quarantined,
-            duplicates = a.duplicates + c.duplicates,
+            duplicates = a.duplicates + c.duplicates, filtered = a.filtered + c.filtered,
             receipt_counts = coalesce(c.receipt_counts::int4[], a.receipt_counts)
-        from unnest($1::int8[], $2::int8[], $3::int2[], $4::int4[], $5::int4[], $6::int4[], $7::text[])
-            as c (batch_id, pipeline_id, output, rows, quarantined, duplicates, receipt_counts)
+        from unnest($1::int8[], $2::int8[], $3::int2[], $4::int4[], $5::int4[], $6::int4[],
+                $7::int4[], $8::text[])
+            as c (batch_id, pipeline_id, output, rows, quarantined, duplicates, filtered, receipt_counts)
         where a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id and a.output = c.output
         """
     var updates: [LostRows.Update]
@@ -104,6 +105,7 @@ struct CountLost: PostgresStatement {
             .int8Array(updates.map(\.chunk.batchID)), .int8Array(updates.map(\.chunk.pipelineID)),
             .int2Array(updates.map(\.chunk.output)), .int4Array(updates.map(\.rows)),
             .int4Array(updates.map(\.quarantined)), .int4Array(updates.map(\.duplicates)),
+            .int4Array(updates.map(\.filtered)),
             .textArray(
                 updates.map { update in
                     update.receiptCounts.map { "{" + $0.map(String.init).joined(separator: ",") + "}" }

@@ -213,19 +213,36 @@ struct DeleteDataset: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(id)] }
 }
 
-/// What PostgreSQL knows of a table's size without reading it. `rows` is an estimate.
-struct MeasureTable: PostgresStatement {
+/// What PostgreSQL knows of tables' sizes without reading them, partitions added up. Rows are an estimate: as dense as
+/// when the table was last analyzed; as the server has counted those written where it never was. In the order of the
+/// names; a table that is not there has none.
+struct MeasureTables: PostgresStatement {
+    struct Size: Sendable {
+        var heap: Int64
+        var total: Int64
+        var rows: Int64
+    }
+
     static let sql = """
-        select pg_relation_size(c.oid), pg_total_relation_size(c.oid),
-            greatest(c.reltuples::int8, coalesce(pg_stat_get_live_tuples(c.oid), 0), 0)
-        from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2
+        select coalesce(sum(pg_relation_size(p.oid)), 0)::int8, coalesce(sum(pg_total_relation_size(p.oid)), 0)::int8,
+            coalesce(sum(case when p.reltuples >= 0 and p.relpages > 0
+                then p.reltuples / p.relpages * (pg_relation_size(p.oid) / current_setting('block_size')::int8)
+                else coalesce(pg_stat_get_live_tuples(p.oid), 0) end), 0)::int8
+        from unnest($1::text[], $2::text[]) with ordinality as t (schema, name, place)
+        left join lateral (
+            select c.* from pg_class c
+            where c.oid = to_regclass(format('%I.%I', t.schema, t.name)) and c.relkind = 'r'
+            union all
+            select c.* from pg_inherits i join pg_class c on c.oid = i.inhrelid
+            where i.inhparent = to_regclass(format('%I.%I', t.schema, t.name))
+        ) p on true
+        group by t.place order by t.place
         """
-    var schema: String
-    var name: String
+    var datasets: [StoredDataset]
 
-    var parameters: [PostgresValue] { [.text(schema), .text(name)] }
+    var parameters: [PostgresValue] { [.textArray(datasets.map(\.schema)), .textArray(datasets.map(\.name))] }
 
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> (heap: Int64, total: Int64, rows: Int64) {
-        (try row.int8(0), try row.int8(1), try row.int8(2))
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Size {
+        Size(heap: try row.int8(0), total: try row.int8(1), rows: try row.int8(2))
     }
 }

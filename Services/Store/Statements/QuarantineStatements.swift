@@ -51,6 +51,55 @@ struct ListQuarantine: PostgresStatement {
     }
 }
 
+/// Why records of a dataset's quarantine were turned down, most frequent reasons first. Times are µs since 2000-01-01
+/// UTC.
+///
+/// Of at most `scanned` records, those of the newest batches: a quarantine may be long.
+struct ListQuarantineReasons: PostgresStatement {
+    struct Reason: Sendable {
+        var pipeline: String
+        var stage: String
+        var code: String
+        var step: String?
+        var column: String?
+        var records: Int
+        var firstAt: Int64
+        var lastAt: Int64
+        /// Records that were looked at, whatever their reasons.
+        var scanned: Int
+    }
+
+    static let scanned = 100_000
+    /// The most reasons that are answered.
+    static let maximum = 200
+
+    static let sql = """
+        with newest as (
+            select q.pipeline_id, q.stage, q.errors, q.at from landing.quarantine q
+            where q.dataset_id = $1 order by q.batch_id desc, q.row desc limit $2
+        )
+        select p.name, q.stage, e.code, e.step, e."column", count(*), min(q.at), max(q.at),
+            (select count(*) from newest)
+        from newest q
+        join millrace.pipeline p on p.id = q.pipeline_id
+        cross join lateral (
+            select distinct coalesce(x ->> 'code', '') as code, x ->> 'step' as step, x ->> 'column' as "column"
+            from jsonb_array_elements(q.errors) x) e
+        group by p.name, q.stage, e.code, e.step, e."column"
+        order by count(*) desc, p.name, q.stage, e.code, e.step, e."column" limit $3
+        """
+    var datasetID: Int64
+
+    var parameters: [PostgresValue] { [.int8(datasetID), .int(Self.scanned), .int(Self.maximum)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Reason {
+        Reason(
+            pipeline: try row.text(0), stage: try row.text(1), code: try row.text(2), step: try row.optionalText(3),
+            column: try row.optionalText(4), records: try row.int(5), firstAt: try row.timestamp(6),
+            lastAt: try row.timestamp(7), scanned: try row.int(8))
+    }
+}
+
 /// What one output of one pipeline made of a batch, with the request that a record came in. Times are µs since
 /// 2000-01-01 UTC.
 struct LineageEntry: Sendable {

@@ -77,10 +77,11 @@ struct FindPartReceiptCounts: PostgresStatement {
 struct CountLostOfParts: PostgresStatement {
     static let sql = """
         update millrace.rebuild_part p set stored = p.stored - c.rows, quarantined = p.quarantined + c.quarantined,
-            duplicates = p.duplicates + c.duplicates,
+            duplicates = p.duplicates + c.duplicates, filtered = p.filtered + c.filtered,
             receipt_counts = coalesce(c.receipt_counts::int4[], p.receipt_counts)
-        from unnest($1::int8[], $2::int4[], $3::int4[], $4::int4[], $5::int4[], $6::text[])
-            as c (run, ordinal, rows, quarantined, duplicates, receipt_counts)
+        from unnest($1::int8[], $2::int4[], $3::int4[], $4::int4[], $5::int4[], $6::int4[],
+                $7::text[])
+            as c (run, ordinal, rows, quarantined, duplicates, filtered, receipt_counts)
         where p.run = c.run and p.ordinal = c.ordinal
         """
     var updates: [LostRows.Update]
@@ -88,7 +89,7 @@ struct CountLostOfParts: PostgresStatement {
     var parameters: [PostgresValue] {
         updates.map(\.chunk).runPlaceParameters + [
             .int4Array(updates.map(\.rows)), .int4Array(updates.map(\.quarantined)),
-            .int4Array(updates.map(\.duplicates)),
+            .int4Array(updates.map(\.duplicates)), .int4Array(updates.map(\.filtered)),
             .textArray(
                 updates.map { update in
                     update.receiptCounts.map { "{" + $0.map(String.init).joined(separator: ",") + "}" }

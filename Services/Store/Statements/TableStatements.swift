@@ -1,3 +1,4 @@
+import JSON
 import Postgres
 import Records
 
@@ -15,6 +16,8 @@ struct DatasetShape: Sendable {
     var keepsDeletions: Bool
     /// There is a table that is to take the place of this one.
     var hasShadow: Bool
+    /// Nil where the table is one piece.
+    var partitioning: TimePartitioning?
 }
 
 /// A column of the catalog.
@@ -38,7 +41,7 @@ struct LockDatasetShape: PostgresStatement {
             array(select jsonb_array_elements_text(coalesce(d.definition->'primary_key', '[]'))),
             d.definition->>'version_column',
             exists (select from millrace.dataset_deletions k where k.dataset_id = d.id),
-            exists (select from millrace.rebuild r where r.dataset_id = d.id and r.made)
+            exists (select from millrace.rebuild r where r.dataset_id = d.id and r.made), d.definition
         from millrace.dataset d join millrace.workspace w on w.id = d.workspace_id
         where d.id = $1 for no key update of d
         """
@@ -51,7 +54,8 @@ struct LockDatasetShape: PostgresStatement {
             id: try row.int8(0), schema: try row.text(1), name: try row.text(2), queryRole: try row.text(3),
             hasTable: try row.bool(4), primaryKey: try row.textArray(5),
             versionColumn: try row.optionalText(6), keepsDeletions: try row.bool(7),
-            hasShadow: try row.bool(8))
+            hasShadow: try row.bool(8),
+            partitioning: (try? JSONValue.parse(try row.json(9))).flatMap(TimePartitioning.init))
     }
 }
 

@@ -52,7 +52,7 @@ struct CopyTarget: RowTarget {
                     _ = try await connection.copyIn(copy) { try await $0.write(Self.data(rows, run)) }
                 }
                 sieve.loaded()
-            } catch let error as PostgresError where error.sqlstate?.isDataFault ?? false {
+            } catch let error as PostgresError where error.refusesRow {
                 if let row = sieve.refused(line: error.copyLine) { refused.append((row, error)) }
             }
         }
@@ -75,7 +75,7 @@ struct CopyTarget: RowTarget {
         let lineage: [CopyBinaryRows.Lineage]
         do {
             lineage = try await attempt(connection) { connection in try await stage(rows, rest, connection) }
-        } catch let error as PostgresError where error.sqlstate?.isDataFault ?? false {
+        } catch let error as PostgresError where error.refusesRow {
             return nil
         }
         return await withTaskExecutorPreference(globalConcurrentExecutor) {
@@ -130,7 +130,7 @@ struct CopyTarget: RowTarget {
             let value = try await body(connection)
             try await connection.query("release savepoint run")
             return value
-        } catch let error as PostgresError where error.sqlstate?.isDataFault ?? false {
+        } catch let error as PostgresError where error.refusesRow {
             try await connection.execute(script: "rollback to savepoint run; release savepoint run")
             throw error
         }

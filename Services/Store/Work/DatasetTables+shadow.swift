@@ -26,6 +26,11 @@ extension DatasetTables {
         }
         let columns = try await connection.query(ListColumns(datasetID: shape.id)).filter { $0.state == .applied }
         for statement in TableDefinition.create(shadow, columns: columns) { try await connection.query(statement) }
+        if let rule = shape.partitioning {
+            let list = ListTimePartitions(schema: shape.schema, table: shape.name)
+            let days = try await connection.query(list).filter { !$0.isPending }.map(\.day)
+            _ = try await TimePartitions.make(days, of: shadow, rule, connection)
+        }
         guard shape.keepsDeletions else { return }
         let version = shape.versionColumn.flatMap { name in columns.contains { $0.name == name } ? name : nil }
         for statement in TableDefinition.createDeletions(shadow, version: version) {

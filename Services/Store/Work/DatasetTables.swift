@@ -70,6 +70,8 @@ final class DatasetTables: Sendable {
     private let patience: Patience
     private let logger: Logger
     private let known = Mutex<[Int64: DatasetTable]>([:])
+    /// Of partitioned datasets the first days of the partitions that there are, as far as they were wanted.
+    private let partitions = Mutex<[Int64: Set<Int32>]>([:])
 
     init(pool: PostgresPool, patience: Patience = Patience(), logger: Logger) {
         self.pool = pool
@@ -105,6 +107,38 @@ final class DatasetTables: Sendable {
     /// The table was not as remembered.
     func forget(_ datasetID: Int64) {
         known.withLock { $0[datasetID] = nil }
+        partitions.withLock { $0[datasetID] = nil }
+    }
+
+    enum Partitions: Sendable {
+        /// The first days of those that there are, of the wanted ones all but what would be too many.
+        case available(Set<Int32>)
+        /// The dataset is not partitioned any more, or was removed.
+        case gone
+        /// Somebody changes the table: to be tried again after a pause.
+        case locked(Duration)
+    }
+
+    /// Makes the partitions of a dataset's tables that are wanted and not there. `attempt` is the job's, from 1.
+    func partitions(_ datasetID: Int64, _ wanted: [Int32], attempt: Int) async throws -> Partitions {
+        if let there = partitions.withLock({ $0[datasetID] }), wanted.allSatisfy(there.contains) {
+            return .available(there)
+        }
+        do {
+            let making = TimePartitions(pool: pool)
+            guard let made = try await making.make(wanted, of: datasetID, lockTimeout: patience.timeout(attempt)) else {
+                return .gone
+            }
+            partitions.withLock { partitions in
+                if partitions.count >= Self.capacity { partitions.removeAll() }
+                partitions[datasetID, default: []].formUnion(made.available)
+            }
+            return .available(made.available)
+        } catch let error as PostgresError where error.sqlstate == .lockNotAvailable {
+            logger.info(
+                "partitions cannot be made yet", ["dataset.id": .int(Int(datasetID)), "attempt": .int(attempt)])
+            return .locked(patience.pause(attempt))
+        }
     }
 
     private func change(

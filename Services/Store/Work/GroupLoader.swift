@@ -25,6 +25,7 @@ struct GroupLoader: Sendable {
         var rows = 0
         var refused = 0
         var duplicates = 0
+        var expired = 0
         /// Rollups are to follow.
         var wakesRollups = false
     }
@@ -92,15 +93,18 @@ struct GroupLoader: Sendable {
         let loaded: LoadedRows
         do {
             loaded = try await target(part).load(part.rows.copyData, of: part.chunks, connection)
-        } catch let error as PostgresError where error.sqlstate?.isDataFault ?? false {
+        } catch let error as PostgresError where error.refusesRow {
             throw RowsRefused(error: error)
         }
-        guard loaded.sent == part.count else {
+        guard loaded.sent == part.count - part.rows.taken.count else {
             throw JobFailure(code: "row_count", message: "the chunks had \(loaded.sent) rows, not what they said")
         }
-        let isWhole = loaded.written.map { $0.reduce(0) { $0 + $1.count } == part.count } ?? true
+        let isWhole =
+            loaded.written.map { $0.reduce(0) { $0 + $1.count } == part.count } ?? (part.rows.taken.count == 0)
         let cut = isWhole ? nil : try await part.rows.cut()
-        try await finish(part, loaded, [], cut, &outcome, connection)
+        let refusals = part.rows.taken.refusals
+        try await raws.quarantine(refusals, of: part.chunks, in: ledger, connection)
+        try await finish(part, loaded, refusals, cut, &outcome, connection)
     }
 
     /// Loads what the table takes, and quarantines the rest.
@@ -108,9 +112,11 @@ struct GroupLoader: Sendable {
         _ part: Part, _ cut: CutRows, _ outcome: inout Outcome, _ connection: PostgresConnection
     ) async throws {
         let (loaded, refused) = try await target(part).sift(cut.rows, of: part.chunks, connection)
-        let refusals = refused.map { row, error in
-            Refusal(chunk: cut.chunk(of: row), row: cut.rows.lineage(row).row, error: error)
-        }
+        let refusals =
+            part.rows.taken.refusals
+            + refused.map { row, error in
+                Refusal(chunk: cut.chunk(of: row), row: cut.rows.lineage(row).row, entry: error?.quarantineEntry)
+            }
         try await raws.quarantine(refusals, of: part.chunks, in: ledger, connection)
         try await finish(part, loaded, refusals, cut, &outcome, connection)
     }
@@ -123,12 +129,14 @@ struct GroupLoader: Sendable {
         outcome.rows += part.count
         if let cut {
             let lost = await withTaskExecutorPreference(globalConcurrentExecutor) {
-                LostRows(refusals, loaded, of: cut)
+                LostRows(refusals, loaded, part.rows.taken, of: cut)
             }
             try await lost.count(part.chunks, in: ledger, connection)
             outcome.rows -= lost.rows
             outcome.refused += refusals.count
-            outcome.duplicates += lost.rows - refusals.count
+            let expired = part.rows.taken.expired.reduce(0) { $0 + $1.count }
+            outcome.expired += expired
+            outcome.duplicates += lost.rows - refusals.count - expired
         }
         if !ledger.fillsShadow, try await ledger.noteRows(of: part.chunks, part.key, connection) {
             outcome.wakesRollups = true

@@ -6,6 +6,22 @@ struct GroupRows: Sendable {
     let copyData: [UInt8]
     /// Behind the last row of each chunk, in bytes from the first chunk's first row.
     private let ends: [Int]
+    let taken: Taken
+
+    /// Rows that are not among those to be sent.
+    struct Taken: Sendable {
+        /// The records of rows that have expired, for each chunk; empty where there are none at all.
+        var expired: [[Int32]] = []
+        var refusals: [Refusal] = []
+
+        var count: Int { expired.reduce(refusals.count) { $0 + $1.count } }
+    }
+
+    init(copyData: [UInt8], ends: [Int], taken: Taken) {
+        self.copyData = copyData
+        self.ends = ends
+        self.taken = taken
+    }
 
     /// A chunk whose body is not what its head says.
     struct DamagedChunk: Error {
@@ -38,6 +54,7 @@ struct GroupRows: Sendable {
         data += CopyBinaryEncoder.trailer
         copyData = data
         self.ends = ends
+        taken = Taken()
     }
 
     /// The rows cut apart.

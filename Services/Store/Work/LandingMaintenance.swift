@@ -5,11 +5,12 @@ import Postgres
 import Synchronization
 
 /// Keeps landing in order under a leader row, one process of all at a time: partitions made ahead and dropped when they
-/// have expired, uploads that broke off or stand still swept, old idempotency keys, streams and deleted keys forgotten.
+/// have expired, those of datasets as well, uploads that broke off or stand still swept, old idempotency keys, streams
+/// and deleted keys forgotten.
 ///
-/// At rest the leader sends one statement each `interval`, one each `retirementInterval` and two each
-/// `streamInterval`, with one more for each dataset that keeps deleted keys, a candidate one at the end of each term
-/// that it sees.
+/// At rest the leader sends one statement each `interval`, three each `retirementInterval` and two each
+/// `streamInterval`, with one more for each dataset that is partitioned or keeps deleted keys, a candidate one at the
+/// end of each term that it sees.
 final class LandingMaintenance: Service {
     struct Settings: Sendable {
         var interval = Duration.seconds(30)
@@ -36,6 +37,8 @@ final class LandingMaintenance: Service {
     private let settings: Settings
     private let logger: Logger
     private let holder = UniqueNumber.nextText()
+    private let datasets: TimePartitionMaintenance
+    private let partitionsAt = Mutex<ContinuousClock.Instant?>(nil)
     private let retiresAt = Mutex<ContinuousClock.Instant?>(nil)
     private let sweepsStreamsAt = Mutex<ContinuousClock.Instant?>(nil)
     private let sweepsDeletionsAt = Mutex<ContinuousClock.Instant?>(nil)
@@ -43,6 +46,7 @@ final class LandingMaintenance: Service {
     init(pool: PostgresPool, retirement: PartitionRetirement, settings: Settings, logger: Logger) {
         self.pool = pool
         self.retirement = retirement
+        datasets = TimePartitionMaintenance(pool: pool, logger: logger)
         self.settings = settings
         self.logger = logger
     }
@@ -97,6 +101,7 @@ final class LandingMaintenance: Service {
         try await sweepStreams()
         try await sweepDeletions()
         try await retirePartitions()
+        try await partitionDatasets()
         return row
     }
 
@@ -105,6 +110,12 @@ final class LandingMaintenance: Service {
         if let due = retiresAt.withLock({ $0 }), due > .now { return }
         let outcome = try await retirement.run()
         if outcome.held == 0 { retiresAt.withLock { $0 = .now + settings.retirementInterval } }
+    }
+
+    private func partitionDatasets() async throws {
+        if let due = partitionsAt.withLock({ $0 }), due > .now { return }
+        let outcome = try await datasets.run()
+        if outcome.held == 0 { partitionsAt.withLock { $0 = .now + settings.retirementInterval } }
     }
 
     private func sweepUploads() async throws {

@@ -94,7 +94,7 @@ struct LoadHandler: JobHandler {
     private func load(_ group: ChunkGroup, _ lease: Lease) async {
         let began = ContinuousClock.now
         do {
-            try await load(group, try await rows(of: group), lease, mayRepeat: true)
+            try await load(group, try await given(of: group), lease, mayRepeat: true)
             metrics.seconds.observe(.now - began)
         } catch let error as GroupRows.DamagedChunk {
             await withoutDamaged(error, group, lease)
@@ -110,16 +110,16 @@ struct LoadHandler: JobHandler {
     }
 
     private func load(
-        _ group: ChunkGroup, _ given: [(part: ChunkGroup.Part, rows: GroupRows)], _ lease: Lease, mayRepeat: Bool
+        _ group: ChunkGroup, _ given: [GivenRows], _ lease: Lease, mayRepeat: Bool
     ) async throws {
         var parts: [GroupLoader.Part] = []
-        for (part, rows) in given {
-            let key = part.key
+        for given in given {
+            let (part, key) = (given.part, given.part.key)
             let answer = try await tables.table(
                 key.datasetID, columns: key.columns, types: key.types, attempt: group.attempt)
             if case .locked(let pause) = answer { throw JobFailure.tableLocked(pause) }
             guard case .table(var table) = answer else {
-                guard given.count > 1, group.loads.count > 1 else {
+                guard group.parts.count > 1, group.loads.count > 1 else {
                     return try await transformAgain(group.chunks, group.jobs, group.workspaceID, lease)
                 }
                 // Only the batches that have rows for this table go back.
@@ -127,6 +127,7 @@ struct LoadHandler: JobHandler {
                 return
             }
             if ledger.fillsShadow { table = try await tables.shadow(of: table, run: key.run) }
+            let rows = try await given.placed(in: tables, attempt: group.attempt)
             parts.append(GroupLoader.Part(table: table, key: key, chunks: part.chunks, rows: rows))
         }
         do {
@@ -144,10 +145,10 @@ struct LoadHandler: JobHandler {
         }
     }
 
-    /// The table is not what it was remembered as: it, a column or its schema is missing.
+    /// The table is not what it was remembered as: it, a column, a partition or its schema is missing.
     private static func isStaleTable(_ error: any Error) -> Bool {
         if error is DeletionsForgotten { return true }
-        return ["42P01", "42703", "3F000"].contains((error as? PostgresError)?.sqlstate?.code ?? "")
+        return ["42P01", "42703", "3F000", "23514"].contains((error as? PostgresError)?.sqlstate?.code ?? "")
     }
 
     /// Repeats what lost against another transaction, a few times: no attempt of a job is charged for that.
@@ -160,12 +161,19 @@ struct LoadHandler: JobHandler {
         return try await body()
     }
 
-    private func rows(of group: ChunkGroup) async throws -> [(part: ChunkGroup.Part, rows: GroupRows)] {
+    private func given(of group: ChunkGroup) async throws -> [GivenRows] {
         let parts = group.parts
         let ids = parts.flatMap(\.chunks).map(\.id)
-        let found = try await pool.withConnection { try await $0.query(FindChunkBodies(ids: ids)) }
+        let datasets = Array(Set(parts.map(\.key.datasetID)))
+        let (found, rules) = try await pool.withConnection { connection in
+            let rules = try await connection.query(FindPartitionings(datasetIDs: datasets))
+            return (try await connection.query(FindChunkBodies(ids: ids)), rules)
+        }
         let bodies = Dictionary(found.map { ($0.id, $0.body) }, uniquingKeysWith: { first, _ in first })
-        return try parts.map { ($0, try GroupRows(chunks: $0.chunks, bodies: bodies)) }
+        return try parts.map { part in
+            let rule = rules.first { $0.id == part.key.datasetID }?.rule
+            return GivenRows(part: part, rows: try GroupRows(chunks: part.chunks, bodies: bodies), rule: rule)
+        }
     }
 
     /// One damaged chunk holds up nobody: it goes to the dead letters, the others are loaded.

@@ -7,6 +7,7 @@ struct LoadMetrics: Sendable {
     let bytes: Counter
     let refused: Counter
     let duplicates: Counter
+    let expired: Counter
     let sentBack: Counter
     let seconds: Histogram
 
@@ -17,6 +18,8 @@ struct LoadMetrics: Sendable {
         refused = registry.counter("millrace_store_refused_total", help: "Rows that tables refused.")
         duplicates = registry.counter(
             "millrace_store_duplicates_total", help: "Rows that lost against another with their key.")
+        expired = registry.counter(
+            "millrace_store_expired_total", help: "Rows left out that were older than their dataset's retention.")
         sentBack = registry.counter(
             "millrace_store_sent_back_total", help: "Chunks sent back to be transformed again.")
         seconds = registry.histogram("millrace_store_load_seconds", help: "Time to load a group of chunks.")
@@ -28,5 +31,6 @@ struct LoadMetrics: Sendable {
         bytes.add(size)
         refused.add(outcome.refused)
         duplicates.add(outcome.duplicates)
+        expired.add(outcome.expired)
     }
 }

@@ -44,7 +44,7 @@ struct MergeTarget: RowTarget {
             do {
                 _ = try await merge(CopyBinaryEncoder.header + rows[run] + CopyBinaryEncoder.trailer, connection)
                 sieve.loaded()
-            } catch let error as PostgresError where error.sqlstate?.isDataFault ?? false {
+            } catch let error as PostgresError where error.refusesRow {
                 if let row = sieve.refused(line: error.copyLine) { refused.append((row, error)) }
             }
             try await connection.execute(script: "rollback to savepoint trial; release savepoint trial")
@@ -74,7 +74,7 @@ struct MergeTarget: RowTarget {
         let count = try await connection.copyIn(copy) { try await $0.write(data) }
         // Adding a column, and the first deletion, wait for those who hold this, and are seen by those who get it.
         try await connection.query(
-            "lock table \(identifier: table.schema, table.name) in row exclusive mode")
+            "lock table only \(identifier: table.schema, table.name) in row exclusive mode")
         guard var key = try await connection.query(FindMergeKey(datasetID: table.datasetID)).first,
             !key.primaryKey.isEmpty
         else { throw JobFailure.noPrimaryKey }

@@ -8,8 +8,8 @@ struct Refusal: Sendable {
     var chunk: Int
     /// The ordinal of its record in the batch.
     var row: Int32
-    /// Nil of a row that goes because another one of its record was refused.
-    var error: PostgresError?
+    /// What quarantine says of it; nil of a row that goes because another one of its record was refused.
+    var entry: JSONValue?
 }
 
 /// Quarantines what a table refused, with the raw records.
@@ -31,7 +31,7 @@ struct RawRecords: Sendable {
                 RefusedRecord(
                     batchID: chunk.batchID, row: entry.key, pipelineID: chunk.pipelineID, output: chunk.output,
                     version: chunk.version, datasetID: chunk.datasetID,
-                    errors: JSONValue.array(entry.value.compactMap(\.error?.quarantineEntry)).serialized(), raw: raw)
+                    errors: JSONValue.array(entry.value.compactMap(\.entry)).serialized(), raw: raw)
             }
             for start in stride(from: 0, to: records.count, by: 500) {
                 let part = records[start..<min(records.count, start + 500)]
@@ -59,6 +59,10 @@ struct RawRecords: Sendable {
 }
 
 extension PostgresError {
+    /// A row is at fault. Tables have no conditions of their own: one that is violated says that a row's partition is
+    /// not there (any more).
+    var refusesRow: Bool { sqlstate?.isDataFault ?? false && sqlstate != .checkViolation }
+
     /// As an entry of a quarantined record's errors.
     var quarantineEntry: JSONValue {
         let text = detail.map { "\(message): \($0)" } ?? message
@@ -71,7 +75,6 @@ extension PostgresError {
         switch sqlstate?.code {
         case "23502": "not_null"
         case "23505": "duplicate_key"
-        case "23514": "check_failed"
         case "54000": "too_large"
         default: sqlstate?.classCode == "54" ? "too_large" : sqlstate?.classCode == "22" ? "invalid_value" : "refused"
         }

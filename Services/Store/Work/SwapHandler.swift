@@ -123,6 +123,7 @@ struct SwapHandler: JobHandler {
                     rename to \(identifier: "\(old).\(index)")
                     """)
             }
+            try await TimePartitions.rename(in: shape.schema, of: old, from: new, connection)
         }
     }
 }

@@ -17,9 +17,12 @@ enum TableDefinition {
             let key = shape.primaryKey.map(PostgresQuery.quoted(identifier:)).joined(separator: ", ")
             parts.append("constraint \(PostgresQuery.quoted(identifier: shape.name + ".key")) primary key (\(key))")
         }
+        let column = shape.partitioning.map { PostgresQuery.quoted(identifier: $0.column) }
+        let partitioned = column.map { " partition by range (\($0))" } ?? ""
         return [
             """
             create table \(identifier: shape.schema, shape.name) (\(unsafeText: parts.joined(separator: ", ")))
+            \(unsafeText: partitioned)
             """,
             """
             create index \(identifier: shape.name + ".batch") on \(identifier: shape.schema, shape.name)

@@ -106,7 +106,7 @@ struct TableReplacement: JobHandler {
         for group in ChunkGroup.groups(of: chunks.map { ChunkLoad(job: job, chunks: [$0]) }, limit: groupBytes) {
             for part in group.parts {
                 guard table.takes(columns: part.key.columns, types: part.key.types) else { throw Self.changed }
-                try await load(part, into: table, &outcome.loaded, connection)
+                try await load(part, into: table, made, &outcome.loaded, connection)
             }
             outcome.chunks += group.chunks.count
             outcome.bytes += group.bytes
@@ -125,13 +125,13 @@ struct TableReplacement: JobHandler {
     }
 
     private func load(
-        _ part: ChunkGroup.Part, into table: DatasetTable, _ outcome: inout GroupLoader.Outcome,
-        _ connection: PostgresConnection
+        _ part: ChunkGroup.Part, into table: DatasetTable, _ shape: DatasetShape,
+        _ outcome: inout GroupLoader.Outcome, _ connection: PostgresConnection
     ) async throws {
         let ids = part.chunks.map(\.id)
         let found = try await connection.query(FindChunkBodies(ids: ids))
         let bodies = Dictionary(found.map { ($0.id, $0.body) }, uniquingKeysWith: { first, _ in first })
-        let rows: GroupRows
+        var rows: GroupRows
         do {
             rows = try await withTaskExecutorPreference(globalConcurrentExecutor) {
                 try GroupRows(chunks: part.chunks, bodies: bodies)
@@ -139,6 +139,11 @@ struct TableReplacement: JobHandler {
         } catch let damage as GroupRows.DamagedChunk {
             throw JobFailure(
                 code: "chunk_damaged", message: "chunk \(damage.chunkID): \(damage.reason)", isPermanent: true)
+        }
+        if let rule = shape.partitioning {
+            let places = try await GivenRows(part: part, rows: rows, rule: rule).places(rule)
+            let made = try await TimePartitions.make(places.starts, of: shape, rule, connection)
+            rows = await rows.sent(by: places, made.available)
         }
         let ready = GroupLoader.Part(table: table, key: part.key, chunks: part.chunks, rows: rows)
         try await GroupLoader(raws: RawRecords(), ledger: SliceLedger()).load(ready, &outcome, within: connection)
@@ -168,5 +173,6 @@ struct TableReplacement: JobHandler {
         try await connection.query("drop table if exists \(identifier: old.schema, deleted)")
         try await connection.execute(ForgetDeletions(datasetID: old.id))
         for statement in TableDefinition.rename(made, to: old.name) { try await connection.query(statement) }
+        try await TimePartitions.rename(in: old.schema, of: old.name, from: made.name, connection)
     }
 }

@@ -6,14 +6,24 @@ struct BatchRecords: Sendable {
     /// Of each record in the frame its ordinal in the batch, ascending; nil where the frame is the whole batch.
     var ordinals: [Int32]?
 
-    /// The rows, and the faults of records that are none, by the ordinals in the batch.
+    /// The rows, and the faults of records that are none, by the ordinals in the batch; without the records that were
+    /// erased.
     func decode() throws -> (batch: RecordBatch, faults: [RowFault]) {
         var (batch, faults) = try RecordDecoder().decode(frame)
+        if frame.lengths.contains(0) {
+            batch.keep(batch.rows.map { frame.lengths[Int($0)] > 0 ? 1 : 0 })
+            faults.removeAll { frame.lengths[Int($0.row)] == 0 }
+        }
         if let ordinals {
             batch.rows = batch.rows.map { ordinals[Int($0)] }
             for place in faults.indices { faults[place].row = ordinals[Int(faults[place].row)] }
         }
         return (batch, faults)
+    }
+
+    /// Ordinals in the batch of the records that were erased.
+    var erased: [Int32] {
+        frame.erased.map { place in ordinals.map { $0[Int(place)] } ?? place }
     }
 
     /// Gives the bytes of records by their ordinals in the batch.

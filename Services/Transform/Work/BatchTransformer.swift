@@ -56,19 +56,23 @@ struct BatchTransformer: Sendable {
         return try await transform(
             input, pipeline, decoded.batch,
             count: given.ordinals == nil ? given.frame.recordCount : Int(input.receiptEnds.last ?? 0),
-            chosen: given.ordinals, decodeFaults: decoded.faults, isDry: isDry, raw: given.bytes)
+            chosen: given.ordinals, decodeFaults: decoded.faults, erased: given.erased, isDry: isDry, raw: given.bytes)
     }
 
     /// The same for records that are decoded, `count` with those that could not be; `raw` gives the bytes of one that
     /// is quarantined.
     ///
-    /// - Parameter chosen: ordinals of the records, where they are some of the batch's `count`.
+    /// - Parameters:
+    ///   - chosen: ordinals of the records, where they are some of the batch's `count`.
+    ///   - erased: those that are no more: they count as filtered.
     func transform(
         _ input: TransformInput, _ pipeline: BoundPipeline, _ records: RecordBatch, count: Int,
-        chosen: [Int32]? = nil, decodeFaults: [RowFault] = [], isDry: Bool = false, raw: (Int32) -> [UInt8]
+        chosen: [Int32]? = nil, decodeFaults: [RowFault] = [], erased: [Int32] = [], isDry: Bool = false,
+        raw: (Int32) -> [UInt8]
     ) async throws -> TransformedBatch {
         var run = PipelineRun(pipeline.steps, records, received: input.receivedAt, isWhole: chosen == nil)
-        let outcome = try await finish(&run, input)
+        var outcome = try await finish(&run, input)
+        outcome.filtered += erased
         let shares = RecordShares(records: count, outputs: outcome.outputs, chosen: chosen)
         var fitted: [FittedOutput] = []
         for (number, target) in pipeline.outputs.enumerated() {

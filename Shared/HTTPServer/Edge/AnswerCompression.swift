@@ -8,10 +8,10 @@ import Synchronization
 /// this by a `Content-Encoding` of its own or by `Cache-Control: no-transform`.
 ///
 /// The length of a compressed answer tells of its content (BREACH): whoever can have a victim send requests with words
-/// of
-/// his choice, which are repeated in the answer beside a secret, and can watch the lengths, can guess the secret. That
-/// needs requests that a browser authenticates by itself; here a key is in `Authorization`, which only its owner's own
-/// code sets. A handler whose answer has a secret beside what others may choose has to say `no-transform`.
+/// of his choice, which are repeated in the answer beside a secret, and can watch the lengths, can guess the secret.
+/// That needs requests that a browser authenticates by itself: a key is in `Authorization`, which only its owner's own
+/// code sets, and browsers send a session's cookie for pages of the same site only. A handler whose answer has a secret
+/// beside what others may choose has to say `no-transform`.
 final class AnswerCompression: Sendable {
     /// Octets below which a coding saves no packet.
     static let smallest = 1024

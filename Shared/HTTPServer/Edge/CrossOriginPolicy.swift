@@ -3,9 +3,8 @@ public import HTTP
 /// Which other origins' pages may read answers (CORS: the WHATWG's Fetch, section 3.2).
 ///
 /// Credentials are never allowed, so that `*` is safe: a key comes in `Authorization`, which a page's script has to
-/// know
-/// and set itself; there are no cookies that a browser would add. It is the browser that keeps a page from reading: a
-/// request of an origin that is not allowed is answered as any other.
+/// know and set itself, and a session's cookie counts for pages of the same origin only. It is the browser that keeps a
+/// page from reading: a request of an origin that is not allowed is answered as any other.
 public struct CrossOriginPolicy: Sendable, Hashable {
     public enum Origins: Sendable, Hashable {
         case any

@@ -89,7 +89,8 @@ struct FileAnswer {
 
     /// Every answer of the file varies as its whole does, which is compressed where its type is (section 12.5.5).
     private var cachingHeaders: HTTPHeaders {
-        var headers: HTTPHeaders = ["cache-control": files.caching.text]
+        var headers = files.fields
+        headers.add("cache-control", files.caching.text)
         headers["etag"] = validators.tag?.text
         if MediaType(type)?.isCompressible ?? false { headers.add("vary", "Accept-Encoding") }
         return headers

@@ -1,4 +1,4 @@
-import HTTP
+public import HTTP
 
 /// The files below a folder as routes, with conditions and ranges (RFC 9110, sections 13 and 14).
 ///
@@ -17,20 +17,26 @@ public struct StaticFiles: Sendable {
 
     let root: FileRoot
     let caching: FileCaching
+    /// What each answer of a file has besides.
+    let fields: HTTPHeaders
     let reads = FileReads(limit: StaticFiles.concurrentReads)
     let clock: @Sendable () -> Int64
 
-    /// Opens the folder.
-    public init(root: String, caching: FileCaching = .revalidate) throws(StaticFilesError) {
-        try self.init(root: root, caching: caching) { Socket.wallSeconds }
+    /// Opens the folder. `fields` are header fields of every answer of a file: a content security policy, say.
+    public init(
+        root: String, caching: FileCaching = .revalidate, fields: HTTPHeaders = [:]
+    ) throws(StaticFilesError) {
+        try self.init(root: root, caching: caching, fields: fields) { Socket.wallSeconds }
     }
 
     /// `clock` gives the seconds since 1970.
     init(
-        root: String, caching: FileCaching = .revalidate, clock: @escaping @Sendable () -> Int64
+        root: String, caching: FileCaching = .revalidate, fields: HTTPHeaders = [:],
+        clock: @escaping @Sendable () -> Int64
     ) throws(StaticFilesError) {
         self.root = try FileRoot(root)
         self.caching = caching
+        self.fields = fields
         self.clock = clock
     }
 
@@ -40,18 +46,25 @@ public struct StaticFiles: Sendable {
     ///   - prefix: `/`, or a path of literal segments, without a slash at its end.
     ///   - id: of the operation in the OpenAPI document; the folder itself has it with `Index` at its end.
     public func routes(at prefix: String, id: String, summary: String) -> [Route] {
-        precondition(prefix.hasPrefix("/") && !prefix.contains("{"), "\(prefix) is no path of literal segments")
-        let segments = prefix.split(separator: "/").map(String.init)
-        let mount = FileMount(files: self, segments: segments)
-        let base = segments.map { "/\($0)" }.joined()
+        let base = prefix == "/" ? "" : prefix
         return [
-            Route(
-                .get, base.isEmpty ? "/" : base, scope: nil,
-                operation: StaticFiles.operation("\(id)Index", summary), handler: mount.answer),
+            index(at: prefix, id: "\(id)Index", summary: summary),
             Route(
                 .get, "\(base)/{path...}", scope: nil, operation: StaticFiles.operation(id, summary),
-                handler: mount.answer),
+                handler: mount(at: prefix).answer),
         ]
+    }
+
+    /// The route of the folder itself alone: its `index.html` at `/`, and the way there from a path without a slash.
+    public func index(at prefix: String, id: String, summary: String) -> Route {
+        Route(
+            .get, prefix, scope: nil, operation: StaticFiles.operation(id, summary),
+            handler: mount(at: prefix).answer)
+    }
+
+    private func mount(at prefix: String) -> FileMount {
+        precondition(prefix.hasPrefix("/") && !prefix.contains("{"), "\(prefix) is no path of literal segments")
+        return FileMount(files: self, segments: prefix.split(separator: "/").map(String.init))
     }
 
     private static func operation(_ id: String, _ summary: String) -> Operation {

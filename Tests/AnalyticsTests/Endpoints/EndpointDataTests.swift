@@ -86,7 +86,7 @@ extension QueryServiceTests {
                 for text in [
                     "'; drop table web; --", "' or '1'='1", "$1", "{{x:text}}", "\\", "\"", "a\nb", "%", "\u{1F600}",
                     "\u{202E}x", "E'\\x41'", "/* */", "NULL", "$$;$$", String(repeating: "x", count: 2000),
-                ] + AttackTests.refused {
+                ] + AttackStatements.refused {
                     let encoded = text.utf8.map { "%" + String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }
                     let answer = try await server.data("one", "?x=\(encoded.joined())")
                     #expect(answer.json["items"] == [["x": .string(text), "n": 0]], "\(answer.text)")

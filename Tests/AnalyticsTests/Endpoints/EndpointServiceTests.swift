@@ -136,7 +136,7 @@ extension QueryServiceTests {
         @Test func nothingThatIsForbiddenIsPublished() async throws {
             try await QueryServer.run { server in
                 let before = try await server.database.administer(AttackTests.state)
-                for sql in AttackTests.refused {
+                for sql in AttackStatements.refused {
                     let answer = try await server.put("bad", sql)
                     #expect(answer.status == 422 && answer.code == "invalid_endpoint", "\(sql): \(answer.text)")
                 }

@@ -151,4 +151,29 @@ import Testing
             #expect(answer.fields["cache-control"] == "public, max-age=31536000, immutable")
         }
     }
+
+    @Test func everyAnswerOfAFileHasTheFieldsThatWereGiven() async throws {
+        let tree = try FileTree()
+        let policy = "default-src 'none'"
+        let files = try StaticFiles(root: tree.root, fields: ["content-security-policy": policy]) { FileTree.later }
+        let routes =
+            [files.index(at: "/", id: "page", summary: "")] + files.routes(at: "/files", id: "file", summary: "")
+        try await TestServer.run(routes) { server in
+            let client = try server.connect()
+            defer { client.close() }
+            let whole = try await client.get("/files/large.txt")
+            #expect(whole.status == 200 && whole.fields["content-security-policy"] == policy)
+            let tag = try #require(whole.fields["etag"])
+            for (name, value, status) in [("if-none-match", tag, 304), ("range", "bytes=0-1", 206)] {
+                var headers = HTTPHeaders()
+                headers.add(name, value)
+                let answer = try await client.get("/files/large.txt", headers)
+                #expect(answer.status == status && answer.fields["content-security-policy"] == policy)
+            }
+            // The index alone is at the other path.
+            let index = try await client.get("/")
+            #expect(index.body == "the index" && index.fields["content-security-policy"] == policy)
+            #expect(try await client.get("/small.txt").status == 404)
+        }
+    }
 }

@@ -64,7 +64,9 @@ extension Simulation {
 
     private func answered(_ worker: SimulatedWorker, _ statement: ClaimStatement, _ lease: Int64?, _ jobs: [Job]) {
         worker.done.removeAll { statement.done.contains($0) }
-        worker.marks.claimed(jobs, solo: statement.solo, swept: statement.sweep, began: .now, ended: .now)
+        worker.marks.claimed(
+            jobs, limit: statement.limit, from: statement.marks, solo: statement.solo, swept: statement.sweep,
+            began: .now, ended: .now)
         if let lease { hold(worker, lease, jobs, statement.solo) }
     }
 

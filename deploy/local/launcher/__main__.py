@@ -9,6 +9,7 @@ from pathlib import Path
 
 import children
 import cluster
+import console
 import demo
 import gateway
 import home
@@ -81,6 +82,8 @@ def environment_of_services(chosen, url):
         "TZ": "UTC",
         "SWIFT_BACKTRACE": "enable=no",
         "DATABASE_URL": url,
+        # Relative to the home: where a parent of it is closed to the user, no absolute path leads there.
+        "MILLRACE_CONSOLE": str(console.FOLDER),
         **chosen.passed_on,
         "MILLRACE_HOST": "127.0.0.1",
     }
@@ -125,12 +128,14 @@ def main():
         binaries = home.prepare(chosen, build(arguments))
         cluster.read_files()
         gateway.read_files()
+        console.read_files()
         inputs = demo.read_inputs() if arguments.demo else None
         os.chdir(chosen.home)
         home.become(chosen.user)
         lock = home.lock()
         ports.require_free(named_ports(chosen))
         home.lay_out(binaries)
+        console.lay_out()
         runtime_folder = home.runtime_folder()
         database = None
         if not chosen.database_url:

@@ -1,6 +1,7 @@
 """MILLRACE_HOME: what lies in it, whose it is, and that one launcher at a time uses it.
 
     admin-key   the first workspace's key, 0600
+    console/    the console's files, copied likewise
     bin/        the services as they were built, copied so that a new build does not pull them away
     log/        one folder a process (s6-log): `current` and a few older files
     postgres/   the embedded cluster

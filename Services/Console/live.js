@@ -1,0 +1,46 @@
+// Work that is repeated while somebody looks.
+
+/**
+ * Runs `work` now and again `milliseconds` after it has ended, until the signal aborts; not in a tab that is hidden,
+ * and at once when it is seen again. `failed` gets what it throws, and null when it goes well.
+ */
+export function repeat(work, milliseconds, signal, failed) {
+  let timer = null;
+  let isRunning = false;
+
+  async function run() {
+    if (isRunning || signal.aborted || document.hidden) return;
+    clearTimeout(timer);
+    isRunning = true;
+    let pause = milliseconds;
+    try {
+      await work();
+      failed(null);
+    } catch (error) {
+      if (signal.aborted || error.name === "AbortError") return;
+      failed(error);
+      pause = Math.max(milliseconds, 5000);
+    } finally {
+      isRunning = false;
+    }
+    if (!signal.aborted) timer = setTimeout(run, pause);
+  }
+
+  document.addEventListener("visibilitychange", run, { signal });
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  run();
+  return run;
+}
+
+/** The last readings of a figure, for a line beside it. */
+export class History {
+  constructor(most = 90) {
+    this.most = most;
+    this.values = [];
+  }
+
+  add(value) {
+    this.values.push(value);
+    if (this.values.length > this.most) this.values.shift();
+  }
+}

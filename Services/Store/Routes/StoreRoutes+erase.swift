@@ -1,0 +1,76 @@
+import HTTP
+import HTTPServer
+import JSON
+
+extension StoreRoutes {
+    var eraseRoute: Route {
+        let dryRun = Operation.Parameter(
+            "dry_run", .query, "Only count what would be erased.", schema: Schema.boolean, example: true)
+        return Route(
+            .post, "/v1/datasets/{name}/erase", scope: "datasets:write",
+            operation: Operation(
+                id: "eraseRecords", summary: "Erase what meets a condition, for good",
+                description: """
+                    Rows, and the raw records that they were made of, in raw bytes and in quarantine, so that no \
+                    replay brings them back; with them the rows that other datasets have of the same records. A \
+                    record that has no row, because it was turned down, filtered or overtaken, is erased where the \
+                    fields that it came with meet the condition. What another pipeline has made of the dataset's \
+                    rows is not reached: \
+                    erase there, too. What comes in after the request is not erased. The work is a run; \
+                    `GET /v1/datasets/{name}/erasures` has its counts, and keeps a hash of the condition, never the \
+                    condition. The same request while its run goes on answers that run. Needs `raw:read` besides. \
+                    Where nothing ever fed the dataset, it is 200 and no run.
+                    """,
+                tag: "datasets", parameters: [Self.name, dryRun],
+                requestBody: [
+                    .json(
+                        schema: Schema.request([("where", Schema.text)], required: ["where"]),
+                        example: ["where": "id = 17"])
+                ],
+                answers: [
+                    .init(
+                        .accepted, "The run is made.",
+                        [.json(schema: Schema.answer([("run", Schema.id)]), example: ["run": "4"])]),
+                    .init(
+                        .ok, "There is nothing.",
+                        [
+                            .json(
+                                schema: Schema.answer([("run", Schema.nullable(Schema.id))]), example: ["run": nil])
+                        ]),
+                ],
+                problems: [
+                    .notFound, .invalidName, .invalidParameter, .invalidRequest, .unknownField, .invalidJSON,
+                    .emptyBody, .unsupportedMediaType, .payloadTooLarge, .invalidExpression, .databaseUnavailable,
+                ]),
+            handler: erase.erase)
+    }
+
+    var erasures: Route {
+        let item: JSONValue = [
+            "run": "4", "state": "succeeded", "where_sha256": "9f86d081884c7d65", "key": "1", "dry_run": false,
+            "created_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:02Z", "records": 3,
+            "quarantined": 1, "unreadable": 0, "rows": ["web": 2],
+        ]
+        return Route(
+            .get, "/v1/datasets/{name}/erasures", scope: "datasets:read",
+            operation: Operation(
+                id: "listErasures", summary: "What was erased, when, by which key",
+                description: """
+                    The latest first. `records` counts raw records, `quarantined` those that lay in quarantine, `rows` \
+                    rows by dataset; of a dry run, what there would have been. `unreadable` counts raw records that \
+                    could not be read, so that nobody can say whether they are meant.
+                    """,
+                tag: "datasets", parameters: [Self.name] + Self.page,
+                answers: [
+                    .init(
+                        .ok, "A page.",
+                        [
+                            .json(
+                                schema: Schema.page(of: DatasetSchemas.erasure),
+                                example: ["items": [item], "next_cursor": nil])
+                        ])
+                ],
+                problems: [.notFound, .invalidName, .invalidParameter, .invalidCursor, .databaseUnavailable]),
+            handler: erase.list)
+    }
+}

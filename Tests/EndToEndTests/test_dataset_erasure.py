@@ -1,0 +1,241 @@
+"""Erasure on the whole platform: what is erased is nowhere any more, and no replay, rebuild or heal brings it back,
+also where store is killed while it erases."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
+os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
+from platform_under_test import PSQL, Platform, wait_for  # noqa: E402
+
+NDJSON = "application/x-ndjson"
+ALWAYS = {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
+ENDED = ("succeeded", "failed", "cancelled", "timed_out")
+COLUMNS = [{"name": "id", "type": "int8"}, {"name": "customer", "type": "text"}, {"name": "amount", "type": "int8"}]
+
+
+def setUpModule():
+    global platform
+    platform = Platform(port=int(os.environ.get("E2E_ERASURE_PORT", "19260"))).__enter__()
+    platform.wait_until_ready()
+
+
+def tearDownModule():
+    platform.__exit__()
+
+
+class Erasure(unittest.TestCase):
+    def setUp(self):
+        self.name = self.id().rsplit(".", 1)[1].removeprefix("test_")[:30]
+        # What nobody but this case's records holds.
+        self.ada = f"ada {self.name}"
+
+    def dataset(self, suffix="", **definition):
+        platform.must("PUT", f"/v1/datasets/{self.name}{suffix}", json.dumps({"columns": COLUMNS, **definition}))
+
+    def pipeline(self, suffix="", mode="append", steps=(), **target):
+        platform.must("PUT", f"/v1/pipelines/{self.name}{suffix}", json.dumps(
+            {"source": self.name, "steps": list(steps),
+             "target": {"dataset": self.name + suffix, "mode": mode, **target}}))
+
+    def send(self, body, content_type=NDJSON):
+        if not isinstance(body, str):
+            body = "".join(json.dumps(record) + "\n" for record in body)
+        return platform.must("POST", f"/v1/ingest/{self.name}?wait=stored&timeout=60s", body, content_type=content_type)
+
+    def sql(self, text):
+        return platform.sql(text.replace("@", f"ws_default.{self.name}"))
+
+    def ended(self, run, state="succeeded"):
+        found = wait_for(f"run {run}", lambda: (found := platform.must("GET", f"/v1/runs/{run}"))["state"] in ENDED
+                         and found)
+        self.assertEqual(found["state"], state, found)
+        return found
+
+    def erase(self, where, suffix="", dry=False):
+        run = platform.must("POST", f"/v1/datasets/{self.name}{suffix}/erase{'?dry_run=true' if dry else ''}",
+                            json.dumps({"where": where}))["run"]
+        self.ended(run)
+        return self.report(run, suffix)
+
+    def report(self, run, suffix=""):
+        items = platform.must("GET", f"/v1/datasets/{self.name}{suffix}/erasures")["items"]
+        found = next(item for item in items if item["run"] == run)
+        return [found[name] for name in ("records", "quarantined", "unreadable", "rows")]
+
+    def everywhere(self, text=None):
+        """Where the text is still found: tables, and raw bytes as the API gives them."""
+        text = text or self.ada
+        found = []
+        tables = platform.sql("""select format('%I.%I', schemaname, tablename) from pg_tables
+            where schemaname in ('ws_default', 'millrace', 'landing', 'queue')""").split("\n")
+        hidden = f"position(convert_to('{text}', 'UTF8') in raw) > 0"
+        looks = [f"select '{table}' from {table} t where t::text like '%{text}%'" for table in tables]
+        looks += [f"select '{table}.raw' from {table} where {hidden}" for table in tables
+                  if table.startswith("landing.quarantine")]
+        found += platform.sql(" union ".join(looks)).split()
+        batches = platform.must("GET", f"/v1/batches?source={self.name}&limit=500")["items"]
+        for batch in batches:
+            connection = platform.connect()
+            connection.request("GET", f"/v1/batches/{batch['id']}/raw",
+                               headers={"Authorization": f"Bearer {platform.key}"})
+            if text.encode() in connection.getresponse().read():
+                found.append(f"batch {batch['id']}")
+            connection.close()
+        return found
+
+    def records(self, count, **more):
+        return [{"id": number, "customer": self.ada if number % 5 == 0 else f"c{number}", "amount": number, **more}
+                for number in range(count)]
+
+    def replay(self, suffix=""):
+        return self.ended(platform.must("POST", f"/v1/pipelines/{self.name}{suffix}/replay", json.dumps(ALWAYS))["run"])
+
+    def test_nothing_brings_it_back(self):
+        self.dataset()
+        self.pipeline()
+        self.dataset("_other")
+        self.pipeline("_other", steps=[{"rename": {"customer": "who"}}, {"filter": "id < 10"}])
+        self.send(self.records(50))
+        self.send([{"id": "bad", "customer": self.ada}, {"id": 7, "customer": self.ada},
+                   {"id": "bad", "customer": "x"}])
+        self.send("id,customer,amount\n100," + self.ada + ",1\n101,eve,2\n102," + self.ada + ",3\n", "text/csv")
+        self.send(json.dumps([{"id": 200, "customer": self.ada}, {"id": 201, "customer": "eve"}]), "application/json")
+        before = self.sql("select count(*) from @ where customer not like 'ada%'")
+        rows = int(self.sql("select count(*) from @"))
+        others = int(self.sql("select count(*) from @_other where who like 'ada%'"))
+        quarantine = int(platform.sql("select count(*) from landing.quarantine"))
+        expected = [15, 1, 0, {self.name: 14, f"{self.name}_other": others}]
+        where = f"customer = '{self.ada}'"
+        self.assertEqual(self.erase(where, dry=True), expected)
+        self.assertEqual(int(self.sql("select count(*) from @")), rows, "a dry run changes nothing")
+        self.assertNotEqual(self.everywhere(), [])
+        self.assertEqual(self.erase(where), expected)
+        self.assertEqual(self.everywhere(), [])
+        self.assertEqual(int(platform.sql("select count(*) from landing.quarantine")), quarantine - 2)
+        self.assertEqual(self.sql("select count(*) from @"), before)
+        self.assertEqual(self.erase(where), [0, 0, 0, {}], "there is nothing left")
+        lineage = self.sql("select _batch || ' ' || _row || ' ' || id from @ order by 1").split("\n")
+        for suffix in ("", "_other"):
+            self.replay(suffix)
+        self.assertEqual(self.everywhere(), [])
+        self.assertEqual(self.sql("select _batch || ' ' || _row || ' ' || id from @ order by 1").split("\n"), lineage,
+                         "the others are where they were")
+        counts = platform.sql(f"""select sum(a.received), sum(a.stored + a.filtered + a.quarantined + a.duplicates)
+            from millrace.application a join millrace.pipeline p on p.id = a.pipeline_id
+            where p.name = '{self.name}'""").split("|")
+        self.assertEqual(counts, ["58", "58"])
+        self.pipeline(steps=[{"cast": {"id": "int8"}}])
+        healed = platform.must("POST", f"/v1/datasets/{self.name}/quarantine/replay?wait=60s")
+        self.assertEqual((healed["healed"], healed["failing"]), (0, 1))
+        audit = platform.must("GET", f"/v1/datasets/{self.name}/erasures")["items"]
+        self.assertEqual([item["dry_run"] for item in audit], [False, False, True])
+        self.assertNotIn(self.ada, json.dumps(audit))
+
+    def test_what_lost_by_key_and_what_was_deleted(self):
+        self.dataset(primary_key=["id"], version_column="amount")
+        self.pipeline(mode="upsert", delete_when="amount >= 1000")
+        self.send([{"id": number, "customer": self.ada, "amount": 1} for number in range(20)])
+        self.send([{"id": number, "customer": "new", "amount": 2} for number in range(10)])
+        self.send([{"id": 15, "customer": self.ada, "amount": 1000}])
+        self.assertEqual(self.erase(f"customer = '{self.ada}'"), [21, 0, 0, {self.name: 9}])
+        self.assertEqual(self.everywhere(), [])
+        self.assertEqual(self.sql("select count(*), min(customer) from @"), "10|new")
+        self.replay()
+        self.assertEqual(self.everywhere(), [])
+        self.assertEqual(self.sql("select count(*), min(customer) from @"), "10|new")
+
+    def test_rows_tell_records_whose_fields_have_other_names(self):
+        self.dataset()
+        self.pipeline(steps=[{"parse": {"format": "regex", "from": "line",
+                                        "pattern": r"(?<id>\d+) (?<customer>[^,]*), (?<amount>\d+)"}}])
+        self.send("".join(f"{number} {self.ada if number % 2 else 'eve'}, 5\n\n" for number in range(10)), "text/plain")
+        self.assertEqual(self.erase(f"customer = '{self.ada}'"), [5, 0, 0, {self.name: 5}])
+        self.assertEqual(self.everywhere(), [])
+        self.replay()
+        self.assertEqual(self.sql("select count(*) from @"), "5")
+
+    def test_rows_whose_raw_bytes_have_expired(self):
+        self.dataset(partition="none")
+        self.pipeline()
+        self.send(self.records(10))
+        platform.sql(f"""delete from landing.payload p using millrace.batch b
+            join millrace.source s on s.id = b.source_id where b.id = p.batch_id and s.name = '{self.name}'""")
+        self.assertEqual(self.erase(f"customer = '{self.ada}'"), [0, 0, 0, {self.name: 2}])
+        self.assertEqual(self.everywhere(), [])
+
+    def test_store_is_killed_while_it_erases(self):
+        self.dataset()
+        self.pipeline()
+        for first in range(0, 60):
+            self.send(self.records(20, first=first))
+        # The payloads are rewritten slowly, so that kills land within.
+        platform.sql("""create function public.slow() returns trigger language plpgsql as
+            $$ begin perform pg_sleep(0.03); return new; end $$;
+            create trigger slow before update on landing.payload for each row execute function public.slow()""")
+        try:
+            run = platform.must("POST", f"/v1/datasets/{self.name}/erase",
+                                json.dumps({"where": f"customer = '{self.ada}'"}))["run"]
+            same = platform.must("POST", f"/v1/datasets/{self.name}/erase",
+                                 json.dumps({"where": f"customer = '{self.ada}'"}))["run"]
+            self.assertEqual(same, run, "the same is answered, not made twice")
+            hits = 0
+            inside = ("select count(*) from pg_stat_activity where state = 'active' "
+                      "and query ilike 'update landing.payload%'")
+            for _ in range(3):
+                wait_for("it is within", lambda: platform.sql(inside) != "0"
+                         or platform.must("GET", f"/v1/runs/{run}")["state"] in ENDED)
+                hits += platform.sql(inside) != "0"
+                for pid, line in platform.processes().items():
+                    if line.split(" ")[0].endswith("millrace-store"):
+                        os.kill(pid, signal.SIGKILL)
+            self.assertGreater(hits, 0)
+            self.ended(run)
+        finally:
+            platform.sql("drop trigger slow on landing.payload; drop function public.slow()")
+        self.assertEqual(self.report(run), [240, 0, 0, {self.name: 240}], "each once, however often it began")
+        self.assertEqual(self.everywhere(), [])
+        self.replay()
+        self.assertEqual(self.everywhere(), [])
+        self.assertEqual(self.sql("select count(*) from @"), "960")
+
+    def test_it_waits_for_who_has_the_bytes_in_hands(self):
+        self.dataset()
+        self.pipeline()
+        self.send(self.records(10))
+        holder = subprocess.Popen([PSQL, "-XAtq", "-h", platform.socket, "-U", "postgres", "-d", "millrace"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            holder.stdin.write(f"begin; lock table ws_default.{self.name} in share mode; select 'held';\n")
+            holder.stdin.flush()
+            self.assertEqual(holder.stdout.readline().strip(), "held")
+            # Transformed, and its rows wait for the table.
+            platform.must("POST", f"/v1/ingest/{self.name}", json.dumps({"id": 1000, "customer": self.ada}) + "\n",
+                          content_type=NDJSON)
+            wait_for("a chunk", lambda: platform.sql(
+                "select count(*) from millrace.application where state = 'transformed'") != "0")
+            run = platform.must("POST", f"/v1/datasets/{self.name}/erase",
+                                json.dumps({"where": f"customer = '{self.ada}'"}))["run"]
+        finally:
+            holder.communicate("rollback;\n")
+        self.ended(run)
+        self.assertEqual(self.report(run), [3, 0, 0, {self.name: 3}])
+        self.assertEqual(self.everywhere(), [])
+
+    def test_refusals(self):
+        self.dataset()
+        path = f"/v1/datasets/{self.name}/erase"
+        for body, code in (({"where": "customer ="}, "invalid_expression"),
+                           ({"where": "nobody = 1"}, "invalid_expression"),
+                           ({}, "invalid_request"), ({"where": "true", "more": 1}, "unknown_field")):
+            self.assertEqual(platform.call("POST", path, json.dumps(body))[1]["code"], code)
+        self.assertEqual(platform.call("POST", path, json.dumps({"where": "customer = 'x'"})), (200, {"run": None}))
+
+
+if __name__ == "__main__":
+    unittest.main()
