@@ -8,10 +8,11 @@ export function count(value) {
   return value === null || value === undefined ? "–" : plain.format(value);
 }
 
-/** A measured number, shortened where it is large: 12.4k, 3.1M. */
+/** A measured number, shortened where it is large: 12.4k, 3.1M, 9.007e+15. */
 export function short(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
+  if (size >= 1e12) return value.toExponential(3);
   if (size >= 1e9) return `${fine.format(value / 1e9)}G`;
   if (size >= 1e6) return `${fine.format(value / 1e6)}M`;
   if (size >= 1e4) return `${fine.format(value / 1e3)}k`;

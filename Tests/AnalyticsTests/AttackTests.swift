@@ -5,7 +5,7 @@ import Testing
 extension QueryServiceTests {
     /// What users' SQL must not do, through the real server.
     @Suite struct AttackTests {
-        /// What the tables and the catalog hold.
+        /// What the tables, the catalog and the roles hold; other tests share the server.
         static let state = """
             select string_agg(x, ' ') from (
                 select (select count(*) || ':' || sum(id) from ws_default.web) || ' '
@@ -14,11 +14,15 @@ extension QueryServiceTests {
                     || ' ' || (select count(*) from pg_class) || ' ' || (select count(*) from pg_proc) || ' '
                     || (select count(*) from pg_largeobject_metadata) || ' '
                     || (select count(*) from pg_namespace) || ' ' || (select count(*) from pg_extension) || ' '
-                    || (select md5(string_agg(r::text, '' order by oid)) from pg_roles r where rolname ~ '^millrace')
-                    || ' ' || (select count(*) from pg_db_role_setting) || ' '
+                    || (select md5(string_agg(r::text, '' order by oid)) from pg_roles r
+                        where rolname in ('millrace_ws_default', 'millrace_ws_other'))
+                    || ' ' || (select count(*) from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase
+                        where d.datname = current_database()) || ' '
                     || (select last_value from millrace.workspace_id_seq) || ' '
-                    || (select count(*) from pg_locks where locktype = 'advisory') || ' '
-                    || (select count(*) from pg_prepared_xacts) || ' ' || pg_postmaster_start_time() as x) s
+                    || (select count(*) from pg_locks l join pg_database d on d.oid = l.database
+                        where l.locktype = 'advisory' and d.datname = current_database()) || ' '
+                    || (select count(*) from pg_prepared_xacts where database = current_database()) || ' '
+                    || pg_postmaster_start_time() as x) s
             """
 
         @Test func nothingIsReadAcrossAndNothingChanged() async throws {

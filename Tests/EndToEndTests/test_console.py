@@ -231,12 +231,11 @@ class ConsoleTests(unittest.TestCase):
     def test_a_profile(self):
         status, profile = platform.call("GET", "/v1/profiles/sales")
         browser.go("#/datasets/sales/profile", "sales")
-        if status == 404:
-            browser.wait_text("This server makes no profiles of this dataset.")
-            return
+        self.assertEqual(status, 200)
         browser.wait_text("Most frequent")
         self.assertIn(f"{profile['rows']:,} rows", browser.text())
-        self.assertIn("<script>window.hacked=1</script>", browser.text())
+        # Long values are shown by their beginnings.
+        self.assertIn("<script>window.hacked", browser.text())
         self.assertIn("Distribution of total", browser.run(
             "[...document.querySelectorAll('svg[role=img]')].map((one) => one.ariaLabel).join()"))
         self.check_accessible("a profile")

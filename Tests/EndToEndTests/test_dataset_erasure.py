@@ -227,6 +227,23 @@ class Erasure(unittest.TestCase):
         self.assertEqual(self.report(run), [3, 0, 0, {self.name: 3}])
         self.assertEqual(self.everywhere(), [])
 
+    def test_a_cancelled_run_forgets_its_condition(self):
+        self.dataset()
+        self.pipeline()
+        self.send(self.records(10))
+        platform.must("POST", "/v1/queues/store/pause", "")
+        try:
+            run = platform.must("POST", f"/v1/datasets/{self.name}/erase",
+                                json.dumps({"where": f"customer = '{self.ada}'"}))["run"]
+            kept = f"select condition is not null from millrace.erasure where run = {run}"
+            self.assertEqual(platform.sql(kept), "t")
+            platform.must("POST", f"/v1/runs/{run}/cancel", "")
+            self.assertEqual(platform.sql(kept), "f")
+        finally:
+            platform.must("POST", "/v1/queues/store/resume", "")
+        self.ended(run, "cancelled")
+        self.assertEqual(self.report(run), [0, 0, 0, {}])
+
     def test_refusals(self):
         self.dataset()
         path = f"/v1/datasets/{self.name}/erase"

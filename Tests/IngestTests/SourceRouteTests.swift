@@ -94,12 +94,14 @@ struct SourceRouteTests {
             #expect(try await there.ingest("events", "{\"n\": 100}\n").code == "payload_too_large")
 
             _ = try await here.put("/v1/sources/events", ["limits": ["records_per_second": 2]])
-            #expect(try await here.ingest("events", "{\"n\": 1}\n{\"n\": 2}\n{\"n\": 3}\n{\"n\": 4}\n").status == 202)
+            let many = String(repeating: "{\"n\": 1}\n", count: 1000)
+            #expect(try await here.ingest("events", many).status == 202)
             let fast = try await here.ingest("events", "{\"n\": 5}\n")
             #expect(fast.status == 429)
             #expect(fast.code == "rate_limited")
-            // A second and a half are left at once, less where the machine was slow to come here.
-            #expect(["1", "2"].contains(fast.headers["retry-after"]))
+            // Of 1,000 records two are there at once, and two come each second; the machine may be slow to come here.
+            let retryAfter = try #require(fast.headers["retry-after"].flatMap { Int($0) })
+            #expect((1...500).contains(retryAfter))
 
             _ = try await here.put("/v1/sources/slow", ["limits": ["landing_bytes": 1024]])
             let body = "{\"n\": \"\(String(repeating: "x", count: 1100))\"}\n"
@@ -113,7 +115,7 @@ struct SourceRouteTests {
             try await fixture.pool.run("update millrace.batch set received_at = now() - interval '2 seconds'")
             #expect(try await IngestClient(fixture).ingest("slow", body).code == "lagging")
             let accepted = try await fixture.accepted()
-            #expect(accepted.count == 8, "what was refused has left nothing")
+            #expect(accepted.count == 1004, "what was refused has left nothing")
         }
     }
 

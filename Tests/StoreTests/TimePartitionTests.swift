@@ -140,7 +140,9 @@ struct TimePartitionTests {
             _ = try await client.put("/v1/datasets/orders", Self.definition())
             let times = (0..<600).map { Optional(today - Int64($0) * Self.day) }
             try await pool.handOver(HandedOver(ids: Array(0..<600), times: times))
-            try await LoadWorker().run(pool) { try await pool.wait(until: Self.stored, is: 1) }
+            try await LoadWorker().run(pool) {
+                try await pool.wait(until: Self.stored, is: 1, within: .seconds(120))
+            }
             let near = TimeGrain.day.nearDays + 1
             let made = try await partitions(pool)
             #expect(made.count == Int(near) + TimePartitioning.limit)

@@ -1,7 +1,7 @@
 // Datasets: what they are made of, what is in them, and where each row comes from.
 
 import { h, put, svg } from "/console/dom.js";
-import { Problem, all, get, path, send } from "/console/api.js";
+import { all, get, path, send } from "/console/api.js";
 import { ago, bytes, count, short, time, value } from "/console/format.js";
 import { repeat } from "/console/live.js";
 import { badge, confirmDanger, errorPlace, factList, field, liveTable, pageHead, section, tabs } from "/console/ui.js";
@@ -173,15 +173,11 @@ function origin(items, row) {
       : h("pre", { class: "wrap", tabindex: "0", "aria-label": "Raw record" }, item.raw))));
 }
 
-/** What the platform knows of each column's values; nothing where this server makes no profiles. */
+/** What the platform knows of each column's values. */
 function profile(name, signal) {
   const place = h("div", {}, h("p", { class: "about" }, "Looking at the rows …"));
   get(path`/v1/profiles/${name}`, {}, signal).then((found) => put(place, profileTable(found)), (error) => {
     if (error.name === "AbortError") return;
-    if (error instanceof Problem && error.status === 404) {
-      put(place, section("Profile", h("p", { class: "about" }, "This server makes no profiles of this dataset.")));
-      return;
-    }
     const problem = errorPlace();
     problem.show(error);
     put(place, problem);

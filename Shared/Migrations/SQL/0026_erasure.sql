@@ -1,5 +1,5 @@
 -- Erasure of records by a condition. Services/README.md, "Erasure", says the rules.
--- Locks: a new table and a new function only.
+-- Locks: new objects; the trigger locks millrace.run against changes for the moment that this transaction takes.
 
 -- Who had what erased, and what became of it. Stays for good, but for the condition: that names who is to be forgotten,
 -- and goes when the run has ended.
@@ -20,6 +20,18 @@ create table millrace.erasure (
     rows           jsonb not null default '{}' -- of each dataset how many
 );
 create index erasure_dataset on millrace.erasure (dataset_id, run);
+
+-- A run that was cancelled or ran out of time ends for good, whether or not its job is ever handled again: nobody needs
+-- the condition any more. One that failed needs it for its redrive.
+create function millrace.forget_erasure() returns trigger language plpgsql as $$
+begin
+    update millrace.erasure e set condition = null, finished_at = coalesce(e.finished_at, clock_timestamp())
+    where e.run = new.id;
+    return null;
+end $$;
+create trigger forget_erasure after update of state on millrace.run for each row
+    when (new.kind = 'erase' and new.state in ('cancelled', 'timed_out'))
+    execute function millrace.forget_erasure();
 
 -- Makes the run of an erasure: over all batches of the sources that feed the dataset, as far as anything of them is
 -- kept, and at last, as batch 0, over the rows of the others. The same that is going on is answered instead of made

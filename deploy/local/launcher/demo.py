@@ -153,6 +153,8 @@ def print_where_next(settings):
     print(f"""
 Where to look next
 
+  {settings.gateway}/ in a browser is the console: sign in with the key in {key}
+
   H="Authorization: Bearer $(cat {key})"
   curl -H "$H" {settings.gateway}/v1/datasets
   curl -H "$H" '{settings.gateway}/v1/datasets/elements/rows?where=period=2&order=number.asc'
