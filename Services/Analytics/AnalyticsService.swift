@@ -33,8 +33,8 @@ public struct AnalyticsService: Sendable {
         server = platform.server(
             routes: try [QueryRoute(engine: engine).route, ProfileRoute(engine: profiles).route]
                 + Self.endpoints(engine, platform, cacheBytes: configuration.endpointCache)
-                + DashboardRoutes(store: DashboardStore(pool: platform.pool), engine: engine).routes
-                + RollupRoutes(store: RollupStore(pool: platform.pool), wakeup: platform.wakeup).routes
+                + DashboardRoutes(store: DefinitionStore(pool: platform.pool), engine: engine).routes
+                + RollupRoutes(store: DefinitionStore(pool: platform.pool), wakeup: platform.wakeup).routes
                 + Self.sessions(platform, lifetime: configuration.sessionLifetime)
                 + Self.console(configuration),
             readiness: [isolation.readinessCheck])
@@ -47,7 +47,7 @@ public struct AnalyticsService: Sendable {
         let metrics = EndpointMetrics(platform.metrics)
         let cache = EndpointCache(capacity: cacheBytes)
         metrics.watch(cache)
-        let store = EndpointStore(pool: platform.pool)
+        let store = DefinitionStore<StoredEndpoint>(pool: platform.pool)
         let directory = EndpointDirectory(store: store, metrics: metrics)
         let caller = EndpointCaller(engine: engine, cache: cache, metrics: metrics)
         return EndpointRoutes(store: store, directory: directory, engine: engine).routes
@@ -70,7 +70,10 @@ public struct AnalyticsService: Sendable {
         settings.leader = configuration.leader
         return Worker(
             queue: "analytics", pool: platform.pool, configuration: settings,
-            handler: KindDispatch(["rollup": RollupHandler(wakeup: platform.wakeup, logger: platform.logger)]),
+            handler: KindDispatch([
+                "rollup": RollupHandler(
+                    pool: platform.pool, wakeup: platform.wakeup, logger: platform.logger)
+            ]),
             logger: platform.logger, metrics: platform.metrics)
     }
 

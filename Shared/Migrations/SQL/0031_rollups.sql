@@ -27,6 +27,7 @@ create table millrace.rollup (
                      'ready',      -- `generation` is what the dataset holds, but for what is noted
                      'failed')),   -- for good, with `reason`; until it is put with a change
     reason       text,
+    wants_index  bool not null default false,   -- on the time column, for buckets that are made anew
     generation   int4 not null default 1,
     shown        int4,                        -- the generation that is read; null before the first is whole
     -- Of a backfill: the tables that hold the rows, their files and lengths when it began, and how far it is.
@@ -250,24 +251,68 @@ create function millrace.sketch_value(bin int8) returns float8 language sql immu
         when bin = -499999 then float8 '-Infinity' when bin = 0 then 0
         else sign(bin) * 0.99 * exp(least((abs(bin) - 40000) * 0.020000666706669435, 709.78)) end;
 
-create function millrace.sketch_pack(bins int4[]) returns int8[] language sql immutable parallel safe as $$
-    select array_agg((k::int8 << 44) + n order by k)
-    from (select k, count(*) as n from unnest(bins) k group by k) b
+-- A sketch of unordered elements, of which several may have one bin.
+create function millrace.sketch_compact(elements int8[]) returns int8[]
+language sql immutable strict parallel safe as $$
+    select array_agg((k << 44) + n order by k)
+    from (select u >> 44 as k, sum(u & 17592186044415)::int8 as n from unnest(elements) u group by 1) m
 $$;
 
-create function millrace.sketch_merge(a int8[], b int8[]) returns int8[] language sql immutable parallel safe as $$
-    select case when a is null then b when b is null then a else (
-        select array_agg((k << 44) + n order by k)
-        from (select u >> 44 as k, sum(u & 17592186044415)::int8 as n from unnest(a || b) u group by 1) m) end
-$$;
+-- Puts the elements of a small sketch into another one: few at a time do not pay for a query.
+create function millrace.sketch_merge(a int8[], b int8[]) returns int8[] language plpgsql immutable parallel safe as $$
+declare
+    element int8;
+    bin int8;
+    lowest int4;
+    highest int4;
+    middle int4;
+begin
+    if a is null then return b; end if;
+    if b is null then return a; end if;
+    if cardinality(b) > 8 then return millrace.sketch_compact(a || b); end if;
+    foreach element in array b loop
+        bin := (element >> 44) << 44;
+        lowest := 1;
+        highest := cardinality(a) + 1;
+        while lowest < highest loop
+            middle := (lowest + highest) / 2;
+            if a[middle] < bin then lowest := middle + 1; else highest := middle; end if;
+        end loop;
+        if lowest <= cardinality(a) and a[lowest] >> 44 = element >> 44 then
+            a[lowest] := a[lowest] + (element - bin);
+        else
+            a := a[:lowest - 1] || element || a[lowest:];
+        end if;
+    end loop;
+    return a;
+end $$;
 
+-- Sums up sketches. Elements are collected, and counted together by thousands.
+create function millrace.sketch_collect(elements int8[], more int8[]) returns int8[]
+language plpgsql immutable strict parallel safe as $$
+begin
+    if cardinality(elements) > 8000 then elements := millrace.sketch_compact(elements); end if;
+    return elements || more;
+end $$;
 create aggregate millrace.sketch_sum(int8[]) (
-    sfunc = millrace.sketch_merge, stype = int8[], combinefunc = millrace.sketch_merge, parallel = safe);
+    sfunc = millrace.sketch_collect, stype = int8[], finalfunc = millrace.sketch_compact,
+    combinefunc = millrace.sketch_collect, parallel = safe);
 
 -- The value whose place is the first at or beyond the fraction q of all, as percentile_disc has it, within 1 %.
-create function millrace.sketch_quantile(s int8[], q float8) returns float8 language sql immutable parallel safe as $$
-    select millrace.sketch_value(min(k)) from (
-        select u >> 44 as k, sum(u & 17592186044415) over (order by u) as upto,
-            sum(u & 17592186044415) over () as total from unnest(s) u
-    ) b where upto >= greatest(ceil(total * q::numeric), 1)
-$$;
+create function millrace.sketch_quantile(s int8[], q float8) returns float8
+language plpgsql immutable strict parallel safe as $$
+declare
+    element int8;
+    total int8 := 0;
+    rank int8;
+begin
+    foreach element in array s loop
+        total := total + (element & 17592186044415);
+    end loop;
+    rank := greatest(ceil(total * q::numeric), 1);
+    foreach element in array s loop
+        rank := rank - (element & 17592186044415);
+        if rank <= 0 then return millrace.sketch_value(element >> 44); end if;
+    end loop;
+    return null;
+end $$;

@@ -41,8 +41,12 @@ begin
             when 'sum' then format('sum(t.%I)', s->>'column')
             when 'sumsq' then format('sum(t.%I::numeric * t.%I::numeric)', s->>'column', s->>'column')
             when 'm2' then format('var_pop(t.%I) * count(t.%I)', s->>'column', s->>'column')
-            when 'sketch' then format('millrace.sketch_pack(array_agg(millrace.sketch_bin(%s)) filter (where t.%I '
-                'is not null))', millrace.sketched(s->>'column', s->>'type'), s->>'column')
+            -- Most groups of a small batch have one value.
+            when 'sketch' then format('case count(t.%1$I) when 0 then null '
+                'when 1 then array[(millrace.sketch_bin(min(%2$s))::int8 << 44) + 1] '
+                'else millrace.sketch_compact(array_agg((millrace.sketch_bin(%2$s)::int8 << 44) + 1) '
+                'filter (where t.%1$I is not null)) end',
+                s->>'column', millrace.sketched(s->>'column', s->>'type'))
             else format('%s(t.%I)', s->>'kind', s->>'column') end || format(' as s%s', n), '' order by n), ''),
         coalesce(string_agg(', ' || format('s%1$s = ', n) || case
             when s->>'kind' in ('min', 'max') then
@@ -101,7 +105,8 @@ begin
         with raw as materialized (
             select %1$s as bucket%2$s, count(*) as n%3$s from %4$s and isfinite(t.%5$I) group by 1 %6$s
         ), known as materialized (
-            select a.*, %7$s as h, (select b.id from %8$s b where b.h = %7$s and %9$s limit 1) as grp from raw a
+            select a.*, b.id as grp from (select a.*, %7$s as h from raw a) a
+            left join %8$s b on b.h = a.h and %9$s
         ), made as (
             insert into %8$s (h%6$s) select distinct h%6$s from known where grp is null returning id, h%6$s
         ), written as (
@@ -143,15 +148,17 @@ begin
 end $$;
 
 -- One bounded step of a rollup, which is locked: to be called in the transaction that settles its job. It makes the
--- next
--- job where there is more to do. Every statement here has a snapshot of its own: see Services/README.md for why that is
--- enough. Raises 55P03 where a dataset's table cannot be locked at once.
+-- next job where there is more to do; while rows are loaded, long steps leave them four fifths of the time. Every
+-- statement here has a snapshot of its own: see Services/README.md for why that is enough. Raises 55P03 where a
+-- dataset's table cannot be locked soon, which is longer than `deadlock_timeout`, after which an autovacuum gives way.
 create function millrace.advance_rollup(in_rollup int8) returns text language plpgsql
     set timezone = 'UTC' set jit = off set work_mem = '64MB' set plan_cache_mode = force_custom_plan
-    set lock_timeout = '500ms' as $$
+    set lock_timeout = '1500ms' as $$
 declare
     r millrace.rollup;
     reason text;
+    began timestamptz := clock_timestamp();
+    took float8;
 begin
     select * into r from millrace.rollup where id = in_rollup for no key update;
     if not found then return 'gone'; end if;
@@ -181,10 +188,18 @@ begin
     if r.state <> 'ready' or exists (select from millrace.rollup_change c where c.rollup_id = r.id)
         or exists (select from millrace.rollup_batch b where b.rollup_id = r.id)
     then
-        perform millrace.enqueue_rollup(r.id);
+        took := extract(epoch from clock_timestamp() - began);
+        perform millrace.enqueue_rollup(r.id,
+            case when took > 0.25 and millrace.is_loading() then least(took * 4, 20) else 0 end);
     end if;
     return r.state;
 end $$;
+
+-- Whether store or transform has work in hands.
+create function millrace.is_loading() returns bool language sql stable as $$
+    select exists (
+        select from queue.lease l join queue.queue q on q.id = l.queue where q.name in ('transform', 'store'))
+$$;
 
 -- The tables that hold a dataset's rows: its partitions, or itself, of which pg_partition_tree knows nothing.
 create function millrace.leaves(main regclass) returns setof oid language sql stable as $$
@@ -253,10 +268,13 @@ begin
     if r.shown is not null then
         select retained_from into kept from millrace.dataset where id = r.dataset_id;
         if kept is not null then
+            execute format('delete from %s where bucket < %L', shape.facts, kept);
             execute format('insert into %s select * from rollups.facts_%s_%s where bucket < %L',
                 shape.facts, r.id, r.shown, kept);
         end if;
         execute format('drop table rollups.facts_%s_%s', r.id, r.shown);
+        execute format('delete from %s g where not exists (select from %s f where f.grp = g.id)', shape.groups,
+            shape.facts);
     end if;
     update millrace.rollup set state = 'ready', shown = r.generation, applied_at = clock_timestamp() where id = r.id;
     update millrace.rollup set last_event = last_event + 1 where id = r.id;
@@ -271,6 +289,7 @@ declare
     main text;
     kept timestamptz;
     dirty timestamptz[];
+    emptied int4[];
     batches int8[];
     outputs int4[];
     changed_buckets timestamptz[];
@@ -296,7 +315,8 @@ begin
     select array_agg(batch_id), array_agg(output) into batches, outputs from taken;
     dirty := coalesce(dirty, '{}');
     if dirty <> '{}' then
-        execute format('delete from %s where bucket = any($1)', shape.facts) using dirty;
+        execute format('with gone as (delete from %s where bucket = any($1) returning grp)
+            select array_agg(distinct grp) from gone', shape.facts) into emptied using dirty;
         perform millrace.add_facts(r, format(
             '%s t where %s = any(%L::timestamptz[]) and t.%I >= %L and t.%I < %L and %s',
             main, shape.at, dirty, r.time_column, dirty[1], r.time_column,
@@ -310,8 +330,52 @@ begin
             and %s', main, batches, batches, outputs,
             case when dirty = '{}' then 'true' else format('%s <> all(%L::timestamptz[])', shape.at, dirty) end)) a;
     end if;
+    if dirty <> '{}' and exists (
+        select from millrace.dataset d where d.id = r.dataset_id and d.retained_from is distinct from kept)
+    then
+        raise exception using errcode = 'serialization_failure', message = 'rows were leaving meanwhile';
+    end if;
+    if emptied is not null then
+        -- What an erasure is to forget may be the name of a group.
+        execute format('delete from %s g where g.id = any($1) and not exists (select from %s f where f.grp = g.id)',
+            shape.groups, shape.facts) using emptied;
+    end if;
     perform millrace.note_event(r, changed_buckets, changed_groups, dirty);
-    update millrace.rollup set applied_at = clock_timestamp() where id = r.id;
+    update millrace.rollup set applied_at = clock_timestamp(),
+        wants_index = dirty <> '{}' and millrace.lacks_index(main::regclass, r.time_column)
+    where id = r.id;
+end $$;
+
+-- Whether a table is so large that buckets are made anew faster by an index on the time column, and has none. The
+-- partitions of a table are enough.
+create function millrace.lacks_index(main regclass, time_column text) returns bool language sql stable as $$
+    select c.relkind = 'r' and pg_relation_size(main) > 33554432 and not exists (
+        select from pg_index i join pg_attribute a on a.attrelid = main and a.attname = time_column
+        join pg_class x on x.oid = i.indexrelid join pg_am m on m.oid = x.relam
+        where i.indrelid = main and i.indkey[0] = a.attnum and i.indisvalid and m.amname = 'btree')
+    from pg_class c where c.oid = main
+$$;
+
+-- What makes the index that a rollup wants, each to be run by itself, outside a transaction. Nothing where it is being
+-- made; what is left of one that was interrupted goes first.
+create function millrace.rollup_index(in_rollup int8) returns setof text language plpgsql stable as $$
+declare
+    r record;
+    made regclass;
+begin
+    select format('%I.%I', w.schema_name, d.name)::regclass as main, x.time_column, w.schema_name into r
+    from millrace.rollup x join millrace.dataset d on d.id = x.dataset_id
+    join millrace.workspace w on w.id = d.workspace_id
+    where x.id = in_rollup and x.wants_index and d.table_created;
+    if not found or not millrace.lacks_index(r.main, r.time_column) then return; end if;
+    -- The table's number: another one that takes its place brings its indexes' names.
+    made := to_regclass(format('%I.%I', r.schema_name, format('rollup.%s.%s', r.main::oid, in_rollup)));
+    if made is not null then
+        if exists (select from pg_stat_progress_create_index p where p.index_relid = made) then return; end if;
+        return next format('drop index concurrently if exists %s', made);
+    end if;
+    return next format('create index concurrently %I on %s (%I)', format('rollup.%s.%s', r.main::oid, in_rollup),
+        r.main, r.time_column);
 end $$;
 
 -- Has the index on `_batch` know the blocks that came last, so that a batch is found without reading all of them. Who
@@ -329,10 +393,10 @@ begin
         exception when lock_not_available then null;
         end;
     end loop;
-    perform set_config('lock_timeout', '500ms', true);
+    perform set_config('lock_timeout', '1500ms', true);
 end $$;
 
--- Takes the tables of a rollup, which is locked.
+-- Takes the tables of a rollup, which is locked, and the index that it has had made, unless somebody's lock keeps it.
 create function millrace.drop_rollup_tables(in_rollup int8) returns void language plpgsql as $$
 declare
     t text;
@@ -342,5 +406,15 @@ begin
             and c.relname ~ format('^(groups|facts)_%s_', in_rollup)
     loop
         execute 'drop table ' || t;
+    end loop;
+    update millrace.rollup set shown = null where id = in_rollup;
+    perform set_config('lock_timeout', '200ms', true);
+    for t in select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where c.relkind = 'i' and c.relname ~ format('^rollup[.][0-9]+[.]%s$', in_rollup)
+    loop
+        begin
+            execute 'drop index ' || t;
+        exception when lock_not_available then null;
+        end;
     end loop;
 end $$;

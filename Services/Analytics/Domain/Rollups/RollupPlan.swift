@@ -129,8 +129,8 @@ struct RollupPlan: Sendable, Equatable {
         states.firstIndex { $0.kind == kind && $0.column == column }.map { $0 + 1 }
     }
 
-    /// As the statements that store it take them.
-    var parameters: [PostgresValue] {
+    /// Of `StoredRollup.written`.
+    var values: [PostgresValue] {
         [
             .int8(datasetID), .text(timeColumn), .text(timeType), .text(grain.rawValue),
             .json(JSONValue.array(dimensions.map(\.json)).serialized()),
@@ -138,7 +138,7 @@ struct RollupPlan: Sendable, Equatable {
         ]
     }
 
-    /// Reads what `parameters` have written.
+    /// Reads what `values` have written.
     init(_ stored: StoredRollup, _ definition: RollupDefinition) throws {
         datasetID = 0
         timeColumn = definition.timeColumn

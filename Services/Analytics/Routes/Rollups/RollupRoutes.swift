@@ -9,7 +9,7 @@ import Records
 
 /// `/v1/rollups`: definitions and data. How they are kept is `RollupHandler`'s.
 struct RollupRoutes: Sendable {
-    let store: RollupStore
+    let store: DefinitionStore<StoredRollup>
     let wakeup: Wakeup
 
     func put(_ request: Request) async throws -> Response {
@@ -25,11 +25,11 @@ struct RollupRoutes: Sendable {
                 ? problem : Problem(.invalidRollup, problem.detail, errors: problem.errors)
         }
         let head = request.head
-        let put = try await store.put(name, definition, workspaceID: principal.workspaceID) {
+        let put = try await store.put(name, RollupDraft(definition: definition), workspaceID: principal.workspaceID) {
             try EntityTag.check(head, current: $0)
         }
         wakeup.notify("analytics")
-        return try Self.answer(put.created ? .created : .ok, put.rollup)
+        return try Self.answer(put.created ? .created : .ok, put.stored)
     }
 
     func get(_ request: Request) async throws -> Response {
