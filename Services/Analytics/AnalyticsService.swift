@@ -1,8 +1,10 @@
 import Access
 import Configuration
+import EventLoop
 public import HTTPServer
 import Lifecycle
 public import Platform
+import Postgres
 import Queue
 
 /// The analytics service: answers users' SQL over the datasets of their workspace, asked at once or published as an
@@ -30,15 +32,20 @@ public struct AnalyticsService: Sendable {
             limits: .init(answerBytes: configuration.queryMaxBytes, rowBytes: configuration.queryMaxRowBytes))
         let profiles = ProfileEngine(
             sessions: sessions, isolation: isolation, pool: platform.pool, metrics: metrics)
+        let hints = PostgresListener(
+            channels: [Wakeup.channel], configuration: platform.database, loop: platform.loops.next(),
+            logger: platform.logger)
+        let feed = RollupFeed(
+            pool: platform.pool, hints: hints, metrics: platform.metrics, logger: platform.logger)
         server = platform.server(
             routes: try [QueryRoute(engine: engine).route, ProfileRoute(engine: profiles).route]
                 + Self.endpoints(engine, platform, cacheBytes: configuration.endpointCache)
                 + DashboardRoutes(store: DefinitionStore(pool: platform.pool), engine: engine).routes
-                + RollupRoutes(store: DefinitionStore(pool: platform.pool), wakeup: platform.wakeup).routes
+                + Self.rollups(feed, platform)
                 + Self.sessions(platform, lifetime: configuration.sessionLifetime)
                 + Self.console(configuration),
             readiness: [isolation.readinessCheck])
-        var services: [any Service] = [sessions, isolation]
+        var services: [any Service] = [sessions, isolation, hints, feed]
         if configuration.service.role.works { services.append(Self.worker(configuration, platform)) }
         self.services = services + [server]
     }
@@ -52,6 +59,14 @@ public struct AnalyticsService: Sendable {
         let caller = EndpointCaller(engine: engine, cache: cache, metrics: metrics)
         return EndpointRoutes(store: store, directory: directory, engine: engine).routes
             + [EndpointDataRoute(directory: directory, caller: caller).route]
+    }
+
+    private static func rollups(_ feed: RollupFeed, _ platform: Platform) -> [Route] {
+        let authentication = platform.authentication
+        return RollupRoutes(
+            store: DefinitionStore(pool: platform.pool), feed: feed, wakeup: platform.wakeup,
+            checkKey: { try await authentication.check($0) }
+        ).routes
     }
 
     private static func sessions(_ platform: Platform, lifetime: Duration) -> [Route] {

@@ -1,5 +1,52 @@
 import Postgres
 
+struct FindRollup: PostgresStatement {
+    static let sql = "select \(StoredRollup.columns) from millrace.rollup x where x.id = $1"
+    var id: Int64
+
+    var parameters: [PostgresValue] { [.int8(id)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> StoredRollup { try StoredRollup(row) }
+}
+
+/// The newest event of each of these rollups that are there.
+struct FindRollupHeads: PostgresStatement {
+    static let sql = "select id, last_event from millrace.rollup where id = any($1)"
+    var ids: [Int64]
+
+    var parameters: [PostgresValue] { [.int8Array(ids)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> (id: Int64, last: Int64) {
+        (try row.int8(0), try row.int8(1))
+    }
+}
+
+/// A rollup's events after one and up to another, from the first on.
+struct ListRollupEvents: PostgresStatement {
+    struct Head: Sendable {
+        var id: Int64
+        /// What has changed is not said.
+        var isReset: Bool
+        /// Some buckets are new as a whole.
+        var replaces: Bool
+    }
+
+    static let sql = """
+        select id, buckets is null and replaced is null, coalesce(cardinality(replaced) > 0, false)
+        from millrace.rollup_event where rollup_id = $1 and id > $2 and id <= $3 order by id limit $4
+        """
+    var rollupID: Int64
+    var after: Int64
+    var upTo: Int64
+    var limit: Int32
+
+    var parameters: [PostgresValue] { [.int8(rollupID), .int8(after), .int8(upTo), .int4(limit)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Head {
+        Head(id: try row.int8(0), isReset: try row.bool(1), replaces: try row.bool(2))
+    }
+}
+
 /// A column of a dataset that a rollup may be made of.
 struct RollupColumn: Sendable {
     var datasetID: Int64

@@ -49,6 +49,7 @@ struct RollupHandler: JobHandler {
             }
         }
         wakeup.notify("analytics")
+        wakeup.notify(RollupFeed.topic)
     }
 
     /// Buckets are right without it, and made anew faster with it. What is interrupted is begun again.

@@ -26,6 +26,18 @@ struct RollupQuery: Sendable {
     var order: [Order]
     var limit: Int
     var options: RollupOptions
+    /// Only what an event says has changed.
+    var event: Int64?
+
+    /// Everything that an event says has changed, in the rollup's own buckets and groups.
+    init(changedBy event: Int64, of plan: RollupPlan) {
+        self.event = event
+        grain = plan.grain
+        groups = Array(plan.dimensions.indices)
+        order = []
+        limit = RollupEventReader.maximumRows
+        options = RollupOptions()
+    }
 
     /// Reads the query of a request. Throws `invalid_parameter` with everything that is wrong, and
     /// `invalid_expression`.

@@ -84,7 +84,7 @@ struct RollupStatement {
         }
         let filter = conditions.isEmpty ? "" : " where " + conditions.joined(separator: " and ")
         let dimensions = query.groups.map { ", d\($0 + 1)" }.joined()
-        let facts = "rollups.facts_\(rollup.id)_\(generation)"
+        let facts = facts(generation)
         let from = dimensions.isEmpty ? "\(facts) f" : "\(facts) f join \(groups) g on g.id = f.grp"
         guard isMerged else {
             let states = plan.states.indices.map { ", s\($0 + 1)" }.joined()
@@ -93,6 +93,28 @@ struct RollupStatement {
         let at = "millrace.bucket('\(query.grain.rawValue)', f.bucket)"
         let inner = "select f.*, \(at) as at\(dimensions)\(means(at, dimensions)) from \(from)\(filter)"
         return "select at as bucket\(dimensions), sum(n)::int8 as n\(merged) from (\(inner)) x group by at\(dimensions)"
+    }
+
+    /// The table of the facts, or those of it that an event says have changed.
+    private mutating func facts(_ generation: Int32) -> String {
+        let table = "rollups.facts_\(rollup.id)_\(generation)"
+        guard let event = query.event else { return table }
+        parameters += [.int8(rollup.id), .int8(event)]
+        return """
+            (with e as materialized (select e.* from millrace.rollup_event e where e.rollup_id = $1 and e.id = $2)
+            select f.* from e, unnest(e.buckets, e.groups) c (bucket, grp) join \(table) f using (bucket, grp)
+            where bucket <> all(coalesce(e.replaced, '{}'))
+            union all select f.* from e, unnest(e.replaced) c (bucket) join \(table) f using (bucket))
+            """
+    }
+
+    /// The buckets of which an event says that there are no other rows than those it gives.
+    var replaced: PostgresQuery {
+        PostgresQuery(
+            unsafeText: """
+                select b::text from millrace.rollup_event e, unnest(e.replaced) b
+                where e.rollup_id = $1 and e.id = $2 order by b
+                """, [.int8(rollup.id), .int8(query.event ?? 0)])
     }
 
     /// The mean of all that is merged, beside each row, for sums of squared differences.

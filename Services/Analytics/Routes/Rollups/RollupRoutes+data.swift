@@ -7,6 +7,8 @@ import Records
 extension RollupRoutes {
     /// How long a question may take in the database.
     static let patience = "10s"
+    /// Bytes of an answer.
+    static let longestAnswer = 32 << 20
 
     func data(_ request: Request) async throws -> Response {
         let offers = [MediaType.json, .ndjson, .csv]
@@ -24,23 +26,22 @@ extension RollupRoutes {
         }
         var builder = RollupStatement(rollup, plan, definition, query)
         let (statement, columns) = builder.build(generation: generation)
-        let rows: PostgresResult
+        let answer: RollupAnswer
         do {
-            rows = try await store.pool.withTransaction { connection in
+            answer = try await store.pool.withTransaction { connection in
                 try await connection.query("set local statement_timeout = \(literal: Self.patience)")
-                return try await connection.query(statement)
+                var answer = RollupAnswer(layout, columns, numbers, rows: query.limit, bytes: Self.longestAnswer)
+                try await answer.read(statement, connection)
+                return answer
             }
         } catch let error as PostgresError where error.sqlstate?.code == "57014" {
             throw Problem(.queryTimeout, "the answer took longer than \(Self.patience); ask for less of it")
         } catch let error as PostgresError where error.sqlstate?.isDataFault ?? false {
             throw Problem(.queryFailed, error.message)
         }
-        let bytes = await withTaskExecutorPreference(globalConcurrentExecutor) {
-            var writer = ResultWriter(layout, columns, numbers)
-            for place in 0..<min(rows.rowCount, query.limit) { writer.append(rows[place]) }
-            writer.end(truncated: rows.rowCount > query.limit, elapsed: .zero)
-            return writer.take()
+        if answer.isTooLong {
+            throw Problem(.queryFailed, "the answer has more than \(Self.longestAnswer) bytes; ask for less of it")
         }
-        return Response(.ok, headers: ["content-type": layout.mediaType, "vary": "Accept"], body: .bytes(bytes))
+        return Response(.ok, headers: ["content-type": layout.mediaType, "vary": "Accept"], body: .bytes(answer.end()))
     }
 }

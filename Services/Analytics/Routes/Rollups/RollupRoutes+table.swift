@@ -4,12 +4,12 @@ import HTTPServer
 import JSON
 
 extension RollupRoutes {
-    var routes: [Route] { [putRoute, getRoute, deleteRoute, listRoute, dataRoute] }
+    var routes: [Route] { [putRoute, getRoute, deleteRoute, listRoute, dataRoute, liveRoute] }
 
     private static let name = Operation.Parameter(
         "name", .path, "The rollup.", schema: ResourceName.schema, example: "hits_by_path")
     private static let whole = Operation.Content.json(schema: RollupSchemas.rollup, example: example)
-    private static let links = ["getRollup", "putRollup", "deleteRollup", "getRollupData"].map {
+    private static let links = ["getRollup", "putRollup", "deleteRollup", "getRollupData", "getRollupChanges"].map {
         Operation.Link($0, [("name", "$response.body#/name")])
     }
 
@@ -177,5 +177,55 @@ extension RollupRoutes {
                     .queryFailed, .queryTimeout, .databaseUnavailable,
                 ]),
             handler: data)
+    }
+
+    private static let liveExample = """
+        id: 7.41
+        event: reset
+        data: {"reason":"started"}
+
+        id: 7.42
+        data: {"replaced":[],"items":[{"time":"2026-01-01T00:00:00Z","path":"/","bytes":1024,"hits":2,"p99":12.1}],\
+        "row_count":1,"truncated":false}
+
+
+        """
+
+    private var liveRoute: Route {
+        Route(
+            .get, "/v1/rollups/{name}/live", scope: "rollups:read",
+            operation: Operation(
+                id: "getRollupChanges", summary: "A rollup's changes as they come",
+                description: """
+                    Server-sent events. Each has the rows that have changed, as they are then, in the rollup's own \
+                    buckets and groups, to be put in place of those of the same `time` and dimensions; of the times in \
+                    `replaced` there are no other rows any more. The number behind the dot of an id is one more than \
+                    that of the event before. With `Last-Event-ID`, which a browser sends by itself, the stream goes \
+                    on after that event, whichever process answers. `event: reset` says that what one has is not \
+                    enough: read the data anew, and go on with what follows. Its `reason`: `started` (there was no \
+                    `Last-Event-ID`), `expired` (a thousand events are kept), `unknown` (the id is of another rollup), \
+                    `changed` (the rollup was filled anew, or too much has changed). A comment comes every 15 s. Who \
+                    reads too slowly is let go and may come back.
+                    """,
+                tag: "rollups",
+                parameters: [
+                    Self.name,
+                    .init(
+                        "numbers", .query, "`string` quotes numeric, and int8 beyond ±(2^53−1).",
+                        schema: Schema.oneOf(QueryNumbers.self)),
+                    .init(
+                        "Last-Event-ID", .header, "The last event that the client has seen.", schema: Schema.string,
+                        example: "7.41"),
+                ],
+                answers: [
+                    .init(
+                        .ok, "The changes, without an end.",
+                        [.init("text/event-stream", schema: Schema.string, example: .string(Self.liveExample))])
+                ],
+                problems: [
+                    .notFound, .invalidName, .invalidParameter, .notAcceptable, .tooManyConnections,
+                    .databaseUnavailable,
+                ]),
+            handler: live)
     }
 }

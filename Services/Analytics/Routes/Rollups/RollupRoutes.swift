@@ -7,10 +7,13 @@ import Postgres
 import Queue
 import Records
 
-/// `/v1/rollups`: definitions and data. How they are kept is `RollupHandler`'s.
+/// `/v1/rollups`: definitions, data and changes. How they are kept is `RollupHandler`'s.
 struct RollupRoutes: Sendable {
     let store: DefinitionStore<StoredRollup>
+    let feed: RollupFeed
     let wakeup: Wakeup
+    /// Throws when the request's key is not valid any more.
+    let checkKey: @Sendable (Request) async throws -> Void
 
     func put(_ request: Request) async throws -> Response {
         let principal = try request.principal()
@@ -42,6 +45,7 @@ struct RollupRoutes: Sendable {
         let name = try ResourceName(checking: request.parameter("name"))
         let head = request.head
         try await store.remove(name, workspaceID: principal.workspaceID) { try EntityTag.check(head, current: $0) }
+        wakeup.notify(RollupFeed.topic)
         return .noContent()
     }
 
