@@ -80,6 +80,43 @@ class RollupLife(RollupCase):
         self.check()
         self.assertEqual(len(self.items(query="&from=9999-12-31T00:00:00Z")), 1)
 
+    def test_every_grain(self):
+        grains = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
+        self.dataset("upsert")
+        for grain in grains:
+            self.rollup(grain, f"_{grain}")
+        for _ in range(3):
+            self.send([{**self.record(), "ts": (NOW - timedelta(hours=self.random.randrange(20_000))).isoformat()}
+                       for _ in range(150)], wait=True)
+        for grain in grains:
+            self.check(f"_{grain}", grain)
+        for fine, coarse in (("second", "week"), ("day", "quarter"), ("month", "year"), ("quarter", "year")):
+            self.check(f"_{fine}", coarse, f"&grain={coarse}&group_by=", dimensions=())
+
+    def test_an_index_for_buckets_that_are_made_anew(self):
+        self.dataset("upsert")
+        self.rollup("hour")
+        self.send([self.record() for _ in range(20)])
+        self.check("", "hour")
+        # 40 MiB of rows that no batch has brought.
+        platform.sql(f"""set role millrace; insert into ws_default.{self.name} (id, ts, who, _batch, _row, _out)
+            select 1000 + g, timestamptz '2025-01-01Z' + g * interval '1 minute', repeat('w', 400), 0, g, 0
+            from generate_series(1, 90000) g""")
+        indexes = f"select count(*) from pg_indexes where tablename = '{self.name}' and indexname like 'rollup.%'"
+        self.assertEqual(platform.sql(indexes), "0")
+        self.send([self.record() for _ in range(20)])
+        wait_for("the index", lambda: platform.sql(
+            f"{indexes} and exists (select from pg_index i join pg_class c on c.oid = i.indexrelid "
+            "where c.relname = indexname and i.indisvalid)") == "1")
+        self.send([self.record() for _ in range(20)])
+        self.check("", "hour", "&from=2026-01-01T00:00:00Z", where="ts >= '2026-01-01Z'")
+        # Deletions of the whole year before are seen through it, too.
+        platform.sql(f"delete from ws_default.{self.name} where ts < '2026-01-01Z'; "
+                     "notify millrace_queue, 'analytics'")
+        self.check("", "hour")
+        platform.must("DELETE", f"/v1/rollups/{self.name}")
+        self.assertEqual(platform.sql(indexes), "0")
+
     def test_a_replaced_table(self):
         self.dataset()
         self.ingest()

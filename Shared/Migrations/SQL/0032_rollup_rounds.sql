@@ -317,10 +317,13 @@ begin
     if dirty <> '{}' then
         execute format('with gone as (delete from %s where bucket = any($1) returning grp)
             select array_agg(distinct grp) from gone', shape.facts) into emptied using dirty;
-        perform millrace.add_facts(r, format(
-            '%s t where %s = any(%L::timestamptz[]) and t.%I >= %L and t.%I < %L and %s',
-            main, shape.at, dirty, r.time_column, dirty[1], r.time_column,
-            dirty[cardinality(dirty)] + ('1 ' || r.grain)::interval, millrace.counted(r)));
+        perform millrace.add_facts(r, case when millrace.has_time_index(main::regclass, r.time_column)
+            then format('unnest(%L::timestamptz[]) d (bucket) join %s t on t.%I >= d.bucket and t.%I < d.bucket + %L
+                where %s', dirty, main, r.time_column, r.time_column, millrace.grain_length(r.grain),
+                millrace.counted(r))
+            else format('%s t where %s = any(%L::timestamptz[]) and t.%I >= %L and t.%I < %L and %s',
+                main, shape.at, dirty, r.time_column, dirty[1], r.time_column,
+                dirty[cardinality(dirty)] + millrace.grain_length(r.grain), millrace.counted(r)) end);
     end if;
     if batches is not null then
         perform millrace.summarize_batches(main::regclass);
@@ -346,14 +349,22 @@ begin
     where id = r.id;
 end $$;
 
--- Whether a table is so large that buckets are made anew faster by an index on the time column, and has none. The
--- partitions of a table are enough.
-create function millrace.lacks_index(main regclass, time_column text) returns bool language sql stable as $$
-    select c.relkind = 'r' and pg_relation_size(main) > 33554432 and not exists (
+create function millrace.has_time_index(main regclass, time_column text) returns bool language sql stable as $$
+    select exists (
         select from pg_index i join pg_attribute a on a.attrelid = main and a.attname = time_column
         join pg_class x on x.oid = i.indexrelid join pg_am m on m.oid = x.relam
         where i.indrelid = main and i.indkey[0] = a.attnum and i.indisvalid and m.amname = 'btree')
+$$;
+
+-- Whether a table is so large that buckets are made anew faster by an index on the time column, and has none. The
+-- partitions of a table are enough.
+create function millrace.lacks_index(main regclass, time_column text) returns bool language sql stable as $$
+    select c.relkind = 'r' and pg_relation_size(main) > 33554432 and not millrace.has_time_index(main, time_column)
     from pg_class c where c.oid = main
+$$;
+
+create function millrace.grain_length(grain text) returns interval language sql immutable as $$
+    select case grain when 'quarter' then interval '3 months' else ('1 ' || grain)::interval end
 $$;
 
 -- What makes the index that a rollup wants, each to be run by itself, outside a transaction. Nothing where it is being
