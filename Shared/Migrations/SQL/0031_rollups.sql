@@ -291,7 +291,7 @@ end $$;
 create function millrace.sketch_collect(elements int8[], more int8[]) returns int8[]
 language plpgsql immutable strict parallel safe as $$
 begin
-    if cardinality(elements) > 8000 then elements := millrace.sketch_compact(elements); end if;
+    if cardinality(elements) > 4000 then elements := millrace.sketch_compact(elements); end if;
     return elements || more;
 end $$;
 create aggregate millrace.sketch_sum(int8[]) (
