@@ -23,7 +23,8 @@ class Events:
         self.socket.settimeout(timeout)
         self.socket.connect(("127.0.0.1", port))
         resume = f"Last-Event-ID: {last}\r\n" if last else ""
-        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {key}\r\n{resume}\r\n".encode())
+        self.socket.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {key}\r\n{resume}\r\n".encode())
         self.bytes = b""
         self.lines = []
         self.comments = 0

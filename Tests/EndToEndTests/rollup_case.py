@@ -1,5 +1,5 @@
-"""What the tests of rollups share: a dataset with a pipeline, records at random, and the comparison of a rollup with the
-same aggregates over the dataset's rows."""
+"""What the tests of rollups share: a dataset with a pipeline, records at random, and the comparison of a rollup with
+the same aggregates over the dataset's rows."""
 
 import json
 import math
