@@ -104,13 +104,14 @@ static const uint8_t dashboards_0028[] = {
 static const uint8_t queue_settle_0030[] = {
 #embed "../Migrations/SQL/0030_queue_settle.sql"
 };
-
 static const uint8_t rollups_0031[] = {
 #embed "../Migrations/SQL/0031_rollups.sql"
 };
-
 static const uint8_t rollup_rounds_0032[] = {
 #embed "../Migrations/SQL/0032_rollup_rounds.sql"
+};
+static const uint8_t queue_dead_entries_0036[] = {
+#embed "../Migrations/SQL/0036_queue_dead_entries.sql"
 };
 
 static const struct millrace_migration_file files[] = {
@@ -142,6 +143,7 @@ static const struct millrace_migration_file files[] = {
     {"0030_queue_settle.sql", queue_settle_0030, sizeof queue_settle_0030},
     {"0031_rollups.sql", rollups_0031, sizeof rollups_0031},
     {"0032_rollup_rounds.sql", rollup_rounds_0032, sizeof rollup_rounds_0032},
+    {"0036_queue_dead_entries.sql", queue_dead_entries_0036, sizeof queue_dead_entries_0036},
 };
 
 size_t millrace_migration_count(void) {

@@ -5,9 +5,8 @@ struct LeaderState: Sendable {
     /// A tick that took so long, or came so much too late, says that the database or this process was stalled: others
     /// may have been unable to beat.
     static let hiccup: Duration = .seconds(3)
-    /// Deferred jobs are looked at from this long before the last move; all of them once in so long. What is deferred
-    /// by a slow transaction may be due before it is visible.
-    static let deferredSlack: Duration = .seconds(60)
+    /// Where jobs are due all the time, a move takes no more than a twentieth of it, and none waits longer than this.
+    static let longestPace: Duration = .milliseconds(250)
 
     /// How long a partition that somebody held is left alone.
     static let heldPause: Duration = .seconds(60)
@@ -19,8 +18,7 @@ struct LeaderState: Sendable {
     private(set) var soonest: ContinuousClock.Instant
     private var troubledAt: ContinuousClock.Instant
     private var failures = 0
-    private var deferredMark = Int64.min
-    private var deferredFullAt: ContinuousClock.Instant?
+    private var looks = DeferredLooks()
     /// From where it looks at schedules.
     var schedules = ScheduleWatch()
     private var inspectAt: ContinuousClock.Instant
@@ -42,7 +40,7 @@ struct LeaderState: Sendable {
         let wins = row.isLeader && !isLeader
         if wins || ended - began > Self.hiccup || began - tickAt > Self.hiccup { troubledAt = ended }
         if wins {
-            deferredFullAt = nil
+            looks = DeferredLooks()
             schedules = ScheduleWatch()
         }
         isLeader = row.isLeader
@@ -50,7 +48,12 @@ struct LeaderState: Sendable {
         soonest = ended + Self.nudgePause
         if isLeader {
             tickAt = ended + (row.isBusy ? min(configuration.watch, configuration.renewal) : configuration.renewal)
-            if let dueIn = row.dueIn { due(in: dueIn, at: ended) }
+            // What is due already is moved now, and the move says when to come again.
+            let isDue = row.dueIn.map { $0 <= .zero } ?? false
+            if !isDue {
+                looks.looked(at: ended, took: ended - began)
+                if let dueIn = row.dueIn { due(in: dueIn, at: ended) }
+            }
         } else {
             tickAt = ended + max(row.remaining, .milliseconds(100)) + .seconds(2 * random)
         }
@@ -65,17 +68,19 @@ struct LeaderState: Sendable {
         soonest = tickAt
     }
 
-    /// Everything due up to the server's time `now` (microseconds since 2000) was moved.
-    mutating func moved(upTo now: Int64, dueIn: Duration?, at instant: ContinuousClock.Instant) {
-        if deferredAfter(at: instant) == Int64.min { deferredFullAt = instant }
-        deferredMark = now - Int64(Self.deferredSlack.seconds * 1e6)
-        if let dueIn { due(in: dueIn, at: instant) }
+    /// Everything due up to the server's time `now` (microseconds since 2000) was moved, of what was looked at.
+    mutating func moved(
+        upTo now: Int64, dueIn: Duration?, began: ContinuousClock.Instant, ended: ContinuousClock.Instant
+    ) {
+        let took = ended - began
+        looks.looked(at: ended, took: took)
+        looks.moved(upTo: now)
+        if let dueIn { due(in: max(dueIn, min(took * 20, Self.longestPace)), at: ended) }
     }
 
-    /// From when on deferred jobs are looked at: all once a minute, else only those after the last move.
-    func deferredAfter(at now: ContinuousClock.Instant) -> Int64 {
-        guard let deferredFullAt, now - deferredFullAt < Self.deferredSlack else { return .min }
-        return deferredMark
+    /// From when on deferred jobs are looked at, of those that are due (microseconds since 2000).
+    mutating func deferredAfter(at now: ContinuousClock.Instant) -> Int64 {
+        looks.after(at: now)
     }
 
     func mayDeclareLost(at now: ContinuousClock.Instant) -> Bool {

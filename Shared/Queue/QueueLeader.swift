@@ -55,8 +55,8 @@ public final class QueueLeader: Service {
         while !shutdown.isRequested, !Task.isCancelled {
             let began = ContinuousClock.now
             do {
-                let statement = LeadStatement(
-                    holder: holder, term: configuration.term, after: state.deferredAfter(at: began))
+                let after = state.deferredAfter(at: began)
+                let statement = LeadStatement(holder: holder, term: configuration.term, after: after)
                 let row = try await pool.withConnection {
                     try await $0.query(statement, timeout: .seconds(10)).first
                 }
@@ -65,7 +65,7 @@ public final class QueueLeader: Service {
                     logger.info("leading the queue")
                 }
                 metrics.isLeader.set(row.isLeader ? 1 : 0)
-                if row.isLeader { try await work(row, &state) } else { depth.clear() }
+                if row.isLeader { try await work(row, after: after, &state) } else { depth.clear() }
             } catch {
                 state.failed(at: .now, random: random())
                 logger.warning("the queue's leader had trouble", ["error": .describing(error)])
@@ -93,13 +93,13 @@ public final class QueueLeader: Service {
         }
     }
 
-    private func work(_ row: LeadStatement.Row, _ state: inout LeaderState) async throws {
+    private func work(_ row: LeadStatement.Row, after: Int64, _ state: inout LeaderState) async throws {
         if row.partitionsAhead < Int64(configuration.partitionsAhead) {
             let statement = MakePartitionsStatement(ahead: configuration.partitionsAhead)
             let made = try await pool.withConnection { try await $0.query(statement).first } ?? 0
             logger.info("made partitions ahead", ["queue.partitions": .int(Int(made))])
         }
-        if let dueIn = row.dueIn, dueIn <= .zero { try await moveDue(&state) }
+        if let dueIn = row.dueIn, dueIn <= .zero { try await moveDue(after: after, &state) }
         try await fireSchedules(&state)
         if row.isBusy, state.mayDeclareLost(at: .now) { try await rescue() }
         if state.mustInspect(at: .now) {
@@ -109,10 +109,11 @@ public final class QueueLeader: Service {
     }
 
     /// Makes ready what is due, a thousand jobs a transaction, and tells the queues.
-    private func moveDue(_ state: inout LeaderState) async throws {
+    private func moveDue(after: Int64, _ state: inout LeaderState) async throws {
         let limit = 1000
         while !Task.isCancelled {
-            let statement = MoveDueStatement(after: state.deferredAfter(at: .now), limit: limit)
+            let began = ContinuousClock.now
+            let statement = MoveDueStatement(after: after, limit: limit)
             guard let row = try await pool.withConnection({ try await $0.query(statement).first }) else { return }
             metrics.moved.add(Int(row.moved))
             if row.moved > 0 {
@@ -120,7 +121,7 @@ public final class QueueLeader: Service {
                 try await pool.withConnection { _ = try await $0.execute(notify) }
             }
             if row.moved < limit {
-                state.moved(upTo: row.now, dueIn: row.dueIn, at: .now)
+                state.moved(upTo: row.now, dueIn: row.dueIn, began: began, ended: .now)
                 return
             }
         }

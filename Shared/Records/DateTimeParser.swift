@@ -255,7 +255,9 @@ struct DateTimeParser {
         {
             return try julian(text)
         }
-        if next == 0x2F || next == 0x5F { return try namedZone(text, start) }
+        // Behind a whole date, a word that goes on with a dash names a zone, "AM-5" too: POSIX spells them so.
+        let isJoined = hasDate && (next == 0x2D || next == 0x2E)
+        if next == 0x2F || next == 0x5F || isJoined { return try namedZone(text, start) }
         if keyword(name) {
             hasFields = true
             return

@@ -104,6 +104,32 @@ struct PlanTests {
         }
     }
 
+    /// The planner believes a table to be empty whose rows are all dead; then any index is as good as another to it.
+    @Test("A claim reads no other index, where all that it holds is dead")
+    func deadFlows() async throws {
+        try await QueueDatabase.make().withPool { pool in
+            try await pool.withConnection { holder in
+                try await holder.transaction(isolation: .repeatableRead) { holder in
+                    _ = try await holder.query("SELECT count(*) FROM queue.ready")
+                    for _ in 0..<3 { try await pool.enqueue(10_000) }
+                    try await pool.run("DELETE FROM queue.ready")
+                    try await pool.run("VACUUM ANALYZE queue.ready")
+                    let fetched = try await pool.withConnection { connection in
+                        let registered = try await claimer(connection)
+                        return try await connection.transaction { connection in
+                            var claimer = registered
+                            #expect(try await claimer.cycle(10, connection).0.isEmpty)
+                            return try await connection.query(
+                                "SELECT pg_stat_get_xact_blocks_fetched('queue.ready_flow'::regclass)")[0].int(0)
+                        }
+                    }
+                    // The root at most, and not its hundreds of leaves.
+                    #expect(fetched < 5)
+                }
+            }
+        }
+    }
+
     private func work(through rounds: Int, _ pool: PostgresPool) async throws {
         try await pool.withConnection { connection in
             var claimer = try await claimer(connection)

@@ -45,7 +45,7 @@ struct SimulationTests {
             return
         }
         let count = Self.environment["SIMULATION_HISTORIES"].flatMap { Int($0) } ?? 300
-        let start = UInt64.random(in: 0..<1 << 32) << 20
+        let start = (TestSeed.next() & 0xFFFF_FFFF) << 20
         let failures = try await withThrowingTaskGroup(of: [Failure].self) { group in
             for lane in 0..<Self.lanes {
                 let seeds = stride(from: lane, to: count, by: Self.lanes).map { start + UInt64($0) }

@@ -274,6 +274,58 @@ struct StateTests {
         #expect(!state.mayDeclareLost(at: start + .seconds(36)))
     }
 
+    @Test(
+        "The leader looks a second back each time, ten each second, at all each ten seconds, costly looks more rarely")
+    func deferredLooks() {
+        var looks = DeferredLooks()
+        let second: Int64 = 1_000_000
+        let cheap = Duration.milliseconds(1)
+        func look(_ offset: Duration, took: Duration = .milliseconds(1)) -> Int64 {
+            let after = looks.after(at: start + offset)
+            looks.looked(at: start + offset + took, took: took)
+            return after
+        }
+        #expect(look(.zero) == .min)
+        // Nothing was moved yet: there is nothing to begin from.
+        #expect(look(.milliseconds(500)) == .min)
+        looks.moved(upTo: 100 * second)
+        #expect(look(.milliseconds(999)) == 99 * second)
+        #expect(look(.seconds(1) + cheap) == 90 * second)
+        #expect(look(.milliseconds(1500)) == 99 * second)
+        #expect(look(.seconds(10)) == 90 * second)
+        // It takes 400 ms to read all there is, so that comes after 40 s again; the middle ones go on.
+        #expect(look(.seconds(11), took: .milliseconds(400)) == .min)
+        #expect(look(.seconds(40)) == 90 * second)
+        #expect(look(.seconds(51)) == 90 * second)
+        #expect(look(.milliseconds(51_400)) == .min)
+        // A look that failed is begun again.
+        #expect(looks.after(at: start + .seconds(100)) == .min)
+        #expect(look(.seconds(101)) == .min)
+    }
+
+    @Test(
+        "Where jobs are due all the time the leader rests for twenty times what a move took, 250 ms at most"
+    )
+    func movesInARow() {
+        var state = LeaderState(LeaderConfiguration(), now: start)
+        let row = LeadStatement.Row(
+            isLeader: true, remaining: .seconds(30), isBusy: true, dueIn: .seconds(-1), partitionsAhead: 4)
+        _ = state.deferredAfter(at: start)
+        _ = state.ticked(row, began: start, ended: start, random: 0)
+        state.moved(upTo: 0, dueIn: .milliseconds(1), began: start, ended: start + .milliseconds(5))
+        #expect(state.tickAt == start + .milliseconds(105))
+        let later = start + .milliseconds(105)
+        _ = state.ticked(row, began: later, ended: later, random: 0)
+        state.moved(upTo: 0, dueIn: .zero, began: later, ended: later + .milliseconds(80))
+        #expect(state.tickAt == later + .milliseconds(330))
+        // What is due later than that is waited for.
+        state.moved(upTo: 0, dueIn: .seconds(2), began: later, ended: later + .milliseconds(1))
+        #expect(state.tickAt == later + .milliseconds(330))
+        _ = state.ticked(row, began: later, ended: later, random: 0)
+        state.moved(upTo: 0, dueIn: .seconds(2), began: later, ended: later + .milliseconds(1))
+        #expect(state.tickAt == later + .milliseconds(2001))
+    }
+
     @Test("Partitions are looked at every five minutes; with more to do at the next tick, if one was held in a minute")
     func retirement() {
         var state = LeaderState(LeaderConfiguration(), now: start)

@@ -27,7 +27,7 @@ struct MergeOrderTests {
 
     @Test("Any order gives the table that SQL says", arguments: shapes)
     private func anyOrder(_ shape: Shape) async throws {
-        let seed = UInt64.random(in: 0 ... .max)
+        let seed = TestSeed.next()
         var numbers = SeededNumbers(state: seed)
         let given = (0..<Self.batches).map { batch in
             (0..<Int.random(in: 1...40, using: &numbers)).map { row in

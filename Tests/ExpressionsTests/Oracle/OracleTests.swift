@@ -7,20 +7,18 @@ import Testing
 /// Expressions over random values mean here what they mean to PostgreSQL.
 ///
 /// `MILLRACE_EXPRESSION_CASES` sets how many random expressions are tried, each over eight rows, and
-/// `MILLRACE_EXPRESSION_ROWS` how many rows the whole matrix is tried on; `MILLRACE_EXPRESSION_SEED` repeats a run.
+/// `MILLRACE_EXPRESSION_ROWS` how many rows the whole matrix is tried on; `MILLRACE_TEST_SEED` repeats a run.
 /// What is left out, being meant to differ, is in the README of Expressions.
 @Suite struct OracleTests {
     private static func setting(_ name: String) -> UInt64? {
         ProcessInfo.processInfo.environment["MILLRACE_EXPRESSION_\(name)"].flatMap { UInt64($0) }
     }
 
-    private static func seed() -> UInt64 { setting("SEED") ?? UInt64.random(in: 1...1_000_000) }
-
     /// No entry of the matrix may have fewer comparisons.
     private static let leastComparisons = 200
 
     @Test func everyOperatorAndFunctionMeansWhatItMeansToPostgreSQL() async throws {
-        let seed = Self.seed()
+        let seed = TestSeed.next()
         var random = RandomSource(seed: seed)
         let table = OracleTable(rows: Int(Self.setting("ROWS") ?? 200), &random)
         let entries = CoverageMatrix.entries
@@ -41,7 +39,7 @@ import Testing
     @Test(arguments: [nil, 964_720] as [UInt64?])
     func expressionsMeanWhatPostgreSQLMeans(_ known: UInt64?) async throws {
         let count = Int(Self.setting("CASES") ?? 480)
-        let seed = known ?? Self.seed()
+        let seed = known ?? TestSeed.next()
         var generator = ExpressionGenerator(random: RandomSource(seed: seed))
         var compared = 0
         for _ in stride(from: 0, to: count, by: 240) {
@@ -57,7 +55,7 @@ import Testing
 
     /// A condition that is sent to PostgreSQL, as `where` of rows is, means there what is computed here.
     @Test func conditionsWrittenAsSQLMeanTheSame() async throws {
-        let seed = Self.seed()
+        let seed = TestSeed.next()
         var random = RandomSource(seed: seed)
         let table = OracleTable(rows: 24, &random)
         let conditions = CoverageMatrix.entries.flatMap(\.expressions).map { "((\($0)) is null)" }
