@@ -3,6 +3,8 @@ import Records
 
 /// Rows of a rollup as an answer, read one by one, so that its length is bounded before it is there.
 struct RollupAnswer {
+    /// Bytes of a row in memory; a larger one is `.rowTooLarge` and closes the connection.
+    private static let longestRow = 32 << 20
     /// Bytes after which others have their turn on the loop.
     private static let pieceSize = 64 * 1024
 
@@ -23,7 +25,7 @@ struct RollupAnswer {
 
     /// Reads the rows of a statement whose columns are text. To be called on the connection's loop.
     mutating func read(_ statement: PostgresQuery, _ connection: PostgresConnection) async throws {
-        let query = try await connection.open(statement, maximumRowBytes: byteLimit)
+        let query = try await connection.open(statement, maximumRowBytes: Self.longestRow)
         do {
             var mayGoOn = true
             while isWhole, mayGoOn {

@@ -1,3 +1,4 @@
+import Catalog
 import HTTP
 import HTTPServer
 import JSON
@@ -16,6 +17,24 @@ extension RollupRoutes {
             throw Problem(.notAcceptable, "data come as application/json, application/x-ndjson or text/csv")
         }
         let layout: AnswerLayout = type == .csv ? .csv : type == .ndjson ? .ndjson : .items
+        let answer: RollupAnswer
+        do {
+            answer = try await self.answer(request, layout)
+        } catch let error as PostgresError where error.sqlstate?.code == "42P01" {
+            // Another generation has taken the place of what was to be read.
+            answer = try await self.answer(request, layout)
+        } catch let error as PostgresError where error.sqlstate?.code == "57014" {
+            throw Problem(.queryTimeout, "the answer took longer than \(Self.patience); ask for less of it")
+        } catch let error as PostgresError where error.sqlstate?.isDataFault ?? (error.code == .rowTooLarge) {
+            throw Problem(.queryFailed, error.message)
+        }
+        if answer.isTooLong {
+            throw Problem(.queryFailed, "the answer has more than \(Self.longestAnswer) bytes; ask for less of it")
+        }
+        return Response(.ok, headers: ["content-type": layout.mediaType, "vary": "Accept"], body: .bytes(answer.end()))
+    }
+
+    private func answer(_ request: Request, _ layout: AnswerLayout) async throws -> RollupAnswer {
         let (rollup, definition) = try await find(request)
         let plan = try RollupPlan(rollup, definition)
         let fields = try request.query()
@@ -26,22 +45,11 @@ extension RollupRoutes {
         }
         var builder = RollupStatement(rollup, plan, definition, query)
         let (statement, columns) = builder.build(generation: generation)
-        let answer: RollupAnswer
-        do {
-            answer = try await store.pool.withTransaction { connection in
-                try await connection.query("set local statement_timeout = \(literal: Self.patience)")
-                var answer = RollupAnswer(layout, columns, numbers, rows: query.limit, bytes: Self.longestAnswer)
-                try await answer.read(statement, connection)
-                return answer
-            }
-        } catch let error as PostgresError where error.sqlstate?.code == "57014" {
-            throw Problem(.queryTimeout, "the answer took longer than \(Self.patience); ask for less of it")
-        } catch let error as PostgresError where error.sqlstate?.isDataFault ?? false {
-            throw Problem(.queryFailed, error.message)
+        return try await store.pool.withTransaction { connection in
+            try await connection.query("set local statement_timeout = \(literal: Self.patience)")
+            var answer = RollupAnswer(layout, columns, numbers, rows: query.limit, bytes: Self.longestAnswer)
+            try await answer.read(statement, connection)
+            return answer
         }
-        if answer.isTooLong {
-            throw Problem(.queryFailed, "the answer has more than \(Self.longestAnswer) bytes; ask for less of it")
-        }
-        return Response(.ok, headers: ["content-type": layout.mediaType, "vary": "Accept"], body: .bytes(answer.end()))
     }
 }

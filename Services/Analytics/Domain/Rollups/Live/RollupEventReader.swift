@@ -26,6 +26,11 @@ struct RollupEventReader: Sendable {
         } catch let error as PostgresError where error.sqlstate?.classCode == "42" {
             // Another generation, or another version, has just taken the place of what was to be read.
             return []
+        } catch let error as PostgresError where error.code == .rowTooLarge || error.sqlstate?.code == "57014" {
+            // There is more to an event than can be told in bounded time and memory; nobody is to wait for it.
+            let find = FindRollupHeads(ids: [rollupID])
+            let head = try await pool.withConnection { try await $0.query(find).first }
+            return head.map { [RollupEvent($0.last, of: rollupID, reset: .changed)] }
         }
     }
 
