@@ -68,6 +68,24 @@ class RollupLife(RollupCase):
     def moment(self, sql):
         return platform.sql(f"select to_char({sql} at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
 
+    def test_names_that_the_platform_has_for_its_own(self):
+        names = ["id", "d1", "d2", "s1", "bucket", "grp", "h", "k", "a", "at", 'q "x"']
+        platform.must("PUT", f"/v1/datasets/{self.name}", json.dumps({"columns": [
+            *({"name": name, "type": "text"} for name in names), {"name": "n", "type": "int8"},
+            {"name": "t", "type": "timestamptz"}]}))
+        platform.must("PUT", f"/v1/rollups/{self.name}", json.dumps({
+            "dataset": self.name, "time": {"column": "t", "grain": "minute"}, "dimensions": names,
+            "measures": {"n": "count()", "f": "sum(n)", "r": "max(bucket)", "p": "quantile(n, 0.5)"}}))
+        self.send([{**{name: f"{name}{place % 2}" for name in names}, "n": place, "t": "2026-01-01T00:00:00Z"}
+                   for place in range(10)], wait=True)
+        items = self.items(query="&where=id%20=%20'id1'%20and%20%22q%20%22%22x%22%22%22%20is%20not%20null"
+                                 "&from=2026-01-01T00:00:00Z&to=2026-01-01T00:02:00Z&fill=linear&trend=true")
+        self.assertEqual([(row["n"], row["f"], row["r"], row["k"], row['q "x"']) for row in items],
+                         [(5, 25, "bucket1", "k1", 'q "x"1'), (None, None, None, "k1", 'q "x"1')])
+        items = self.items(query="&grain=day&group_by=grp,at&order=f.desc")
+        self.assertEqual([(row["grp"], row["at"], row["n"], row["f"]) for row in items],
+                         [("grp1", "at1", 5, 25), ("grp0", "at0", 5, 20)])
+
     def test_late_data(self):
         self.dataset()
         self.rollup()

@@ -103,7 +103,7 @@ declare
 begin
     execute format($sql$
         with raw as materialized (
-            select %1$s as bucket%2$s, count(*) as n%3$s from %4$s and isfinite(t.%5$I) group by 1 %6$s
+            select %1$s as bucket%2$s, count(*) as n%3$s from %4$s and isfinite(t.%5$I) group by 1%14$s
         ), known as materialized (
             select a.*, b.id as grp from (select a.*, %7$s as h from raw a) a
             left join %8$s b on b.h = a.h and %9$s
@@ -119,7 +119,8 @@ begin
         select array_agg(bucket), array_agg(grp) from written
         $sql$, shape.at, shape.dim_values, shape.state_sums, source, r.time_column, shape.dims, shape.hash,
         shape.groups,
-        shape.same_group, shape.facts, shape.states, replace(shape.states, ', s', ', a.s'), shape.merged)
+        shape.same_group, shape.facts, shape.states, replace(shape.states, ', s', ', a.s'), shape.merged,
+        (select string_agg(', ' || n + 1, '' order by n) from generate_series(1, jsonb_array_length(r.dimensions)) n))
     into buckets, groups;
 end $$;
 

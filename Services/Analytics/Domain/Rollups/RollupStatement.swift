@@ -80,7 +80,8 @@ struct RollupStatement {
             let text = condition.text(firstParameter: parameters.count + 1)
             parameters += condition.literals.map { .inferred($0) }
             let names = plan.dimensions.enumerated().map { ", d\($0 + 1) as \(Self.quoted($1.name))" }.joined()
-            conditions.append("f.grp in (select id from (select id\(names) from \(groups)) g where \(text))")
+            // No column's name begins with "_".
+            conditions.append("f.grp in (select _id from (select id as _id\(names) from \(groups)) g where \(text))")
         }
         let filter = conditions.isEmpty ? "" : " where " + conditions.joined(separator: " and ")
         let dimensions = query.groups.map { ", d\($0 + 1)" }.joined()
@@ -283,14 +284,14 @@ extension RollupStatement {
         }
         let counts = names.enumerated().map { place, name in
             """
-            , count(\(name)) over (\(partition)order by time) as k\(place)_,
-            count(\(name)) over (\(partition)order by time desc) as r\(place)_
+            , count(\(name)) over (\(partition)order by time) as _k\(place),
+            count(\(name)) over (\(partition)order by time desc) as _r\(place)
             """
         }.joined()
         let inner = "select *\(counts) from (\(joined)) j"
         let numbered = Dictionary(names.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         let all = zip(names, values).map { name, sql in
-            sql.replacing("$k$", with: "k\(numbered[name] ?? 0)_").replacing("$r$", with: "r\(numbered[name] ?? 0)_")
+            sql.replacing("$k$", with: "_k\(numbered[name] ?? 0)").replacing("$r$", with: "_r\(numbered[name] ?? 0)")
         }
         return "select \((["time"] + groups + all).joined(separator: ", ")) from (\(inner)) i"
     }
