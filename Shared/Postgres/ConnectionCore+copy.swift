@@ -67,24 +67,35 @@ extension ConnectionCore {
         !handle.usesTLS && ServerMessages.errorIsWaiting(on: handle.socket)
     }
 
-    /// COPY TO STDOUT; gives the number of rows. `body` gets the bytes in pieces of about 64 KiB.
-    func copyOut(_ sql: String, _ body: ([UInt8]) async throws -> Void) async throws -> Int {
+    /// COPY TO STDOUT; gives the number of rows. `body` gets the bytes in pieces of about 64 KiB, one after the other;
+    /// meanwhile the next piece is read.
+    func copyOut(_ sql: String, _ body: @Sendable ([UInt8]) async throws -> Void) async throws -> Int {
         guard handle.executeScript(takeBegin() + sql) else { throw lost(handle.errorMessage) }
         try await flush()
         try await awaitCopy { if case .copyOut = $0 { true } else { false } }
-        var piece: [UInt8] = []
+        var (piece, next): ([UInt8], [UInt8]) = ([], [])
         piece.reserveCapacity(Self.copyOutPiece * 2)
-        var more = true
-        while more {
-            more = try await readCopy(into: &piece)
+        next.reserveCapacity(Self.copyOutPiece * 2)
+        var more = try await readCopy(into: &piece)
+        while !piece.isEmpty {
+            let read = piece
+            var failure: PostgresError?
             do {
-                if !piece.isEmpty { try await body(piece) }
-            } catch {
+                async let taken: Void = body(read)
+                do throws(PostgresError) {
+                    if more { more = try await readCopy(into: &next) }
+                } catch {
+                    failure = error
+                }
+                try await taken
+            } catch where failure == nil {
                 if more, interruption == nil { try interrupt(.cancelled, "the reader gave up") }
                 if more { try await discardCopyOut() } else { try await drain() }
                 throw error
             }
+            if let failure { throw failure }
             piece.removeAll(keepingCapacity: true)
+            swap(&piece, &next)
         }
         return try await copyResult()
     }

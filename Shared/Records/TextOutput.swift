@@ -49,7 +49,7 @@ public enum TextOutput {
             rest /= 10
         } while rest > 0
         if value < 0 { output.append(0x2D) }
-        for i in at..<20 { output.append(digits[i]) }
+        JSONText.append(digits.span.extracting(at..<20), into: &output)
     }
 
     /// Appends the shortest digits that read back as the same double: `0.1`, `1e+20`, `NaN`, `-Infinity`.
@@ -60,6 +60,12 @@ public enum TextOutput {
         }
         if value.sign == .minus { output.append(0x2D) }
         guard value != 0 else { return output.append(0x30) }
+        if value.magnitude >= 1e-4, value.magnitude < 1e15 {
+            // The same digits, but that whole numbers end in ".0".
+            let text = value.magnitude.description.utf8
+            let isWhole = text.last == 0x30 && text.dropLast().last == 0x2E
+            return output.append(contentsOf: text.dropLast(isWhole ? 2 : 0))
+        }
         let (digits, exponent) = shortest(value.magnitude)
         if exponent < -4 || exponent >= 15 {
             appendScientific(digits, exponent, into: &output)

@@ -36,26 +36,39 @@ extension Column {
         }
     }
 
-    /// Appends a value as a CSV field: NULL is nothing, an empty text is `""`; other values are as in JSON without
-    /// its quotes, quoted where they hold a comma, a quote or a line end.
-    public func appendCSV(_ row: Int, into output: inout [UInt8]) {
-        guard isPresent(row) else { return }
-        let start = output.count
-        if case .int64(let values) = storage, type == .typed(.timestamptz) {
-            return TextOutput.append(rfc3339: values[row], into: &output)
+    /// All values as CSV fields: NULL is nothing, an empty text is `""`; other values are as in JSON without its quotes,
+    /// quoted where they hold a comma, a quote or a line end.
+    public func csvFields() -> ByteColumn {
+        switch (storage, type) {
+        case (.int64(let values), .typed(.timestamptz)):
+            fields { TextOutput.append(rfc3339: values[$0], into: &$1) }
+        case (.int64(let values), .typed(.date)): fields { TextOutput.append(date: values[$0], into: &$1) }
+        case (.int64(let values), _): fields { TextOutput.append(values[$0], into: &$1) }
+        case (.float64(let values), _): fields { TextOutput.append(values[$0], into: &$1) }
+        case (.bool(let values), _):
+            fields { $1.append(contentsOf: (values[$0] != 0 ? "true" : "false").utf8) }
+        case (.bytes(let values), .typed(.uuid)): fields { TextOutput.append(uuid: values[$0], into: &$1) }
+        case (.bytes(let values), .typed(.numeric)):
+            fields { JSONText.append(values.data.span.extracting(values.range($0)), into: &$1) }
+        case (.bytes(let values), _):
+            fields { CSVText.append(values.data.span.extracting(values.range($0)), into: &$1) }
+        case (.variant(let values), _):
+            fields { row, output in
+                var text: [UInt8] = []
+                TextOutput.append(values, row, into: &text)
+                CSVText.append(text.span, into: &output)
+            }
         }
-        TextOutput.append(self, row, into: &output)
-        let field = output[start...]
-        guard field.isEmpty || field.contains(where: { $0 == 0x22 || $0 == 0x2C || $0 == 0x0A || $0 == 0x0D }) else {
-            return
+    }
+
+    @inline(__always)
+    private func fields(_ append: (Int, inout [UInt8]) -> Void) -> ByteColumn {
+        var fields = ByteColumn(reserving: count, bytes: count * 12)
+        for row in 0..<count {
+            if isPresent(row) { append(row, &fields.data) }
+            fields.endValue()
         }
-        var quoted: [UInt8] = [0x22]
-        for byte in field {
-            if byte == 0x22 { quoted.append(0x22) }
-            quoted.append(byte)
-        }
-        quoted.append(0x22)
-        output.replaceSubrange(start..., with: quoted)
+        return fields
     }
 
     private func appendText(_ row: Int, quoted: Bool, into output: inout [UInt8]) {

@@ -14,7 +14,7 @@ private func typed(_ batch: RecordBatch, _ types: [ColumnType]) -> RecordBatch {
     return typed
 }
 
-/// A CSV cell: what appendCSV writes, whatever the type.
+/// A CSV cell in quotes, whatever the type.
 private func cell(_ text: String) -> String { text == "NULL" ? "" : "\"\(text.replacing("\"", with: "\"\""))\"" }
 
 @Suite struct CopyBinaryTests {

@@ -54,7 +54,7 @@ struct ResultWriter: Sendable {
         case .csv:
             for (index, column) in columns.enumerated() {
                 if index > 0 { bytes.append(0x2C) }
-                ValueText.append(field: column.name.utf8.span, into: &bytes)
+                CSVText.append(column.name.utf8.span, into: &bytes)
             }
             bytes.append(0x0A)
         case .ndjson: break

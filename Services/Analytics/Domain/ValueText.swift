@@ -30,28 +30,12 @@ enum ValueText {
         case .integer, .wideInteger, .numeric, .float: JSONText.append(text, into: &output)
         case .bool: append(bool: text, into: &output)
         case .timestamptz, .timestamp: append(time: text, into: &output)
-        case .text: append(field: text, into: &output)
+        case .text: CSVText.append(text, into: &output)
         case .json, .jsonb, .array:
             var json: [UInt8] = []
             appendJSON(text, shape, .plain, into: &json)
-            append(field: json.span, into: &output)
+            CSVText.append(json.span, into: &output)
         }
-    }
-
-    /// Appends text as a CSV field.
-    static func append(field text: Span<UInt8>, into output: inout [UInt8]) {
-        var isPlain = !text.isEmpty
-        for at in text.indices {
-            let byte = text[at]
-            if byte == 0x22 || byte == 0x2C || byte == 0x0A || byte == 0x0D { isPlain = false }
-        }
-        if isPlain { return JSONText.append(text, into: &output) }
-        output.append(0x22)
-        for at in text.indices {
-            if text[at] == 0x22 { output.append(0x22) }
-            output.append(text[at])
-        }
-        output.append(0x22)
     }
 
     private static func append(_ text: Span<UInt8>, quoted: Bool, into output: inout [UInt8]) {
