@@ -46,7 +46,7 @@ class OtherProcess:
     def __enter__(self):
         own = Path(f"/proc/{pids('analytics')[0]}/environ").read_bytes().decode().split("\0")
         environment = dict(line.split("=", 1) for line in own if "=" in line)
-        environment |= {"MILLRACE_LISTEN_PORT": str(self.port), "MILLRACE_ROLE": "api"}
+        environment |= {"MILLRACE_ANALYTICS_PORT": str(self.port), "MILLRACE_ROLE": "api"}
         self.process = subprocess.Popen(
             [Path(os.environ["BENCH_BINARIES"]).resolve() / "millrace-analytics"], env=environment,
             cwd=os.readlink(f"/proc/{pids('analytics')[0]}/cwd"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -57,7 +57,11 @@ class OtherProcess:
                 return platform.call("GET", "/readyz", connection=platform.connect(self.port))[0] == 200
             except OSError:
                 return False
-        wait_for("the other process", is_ready)
+        try:
+            wait_for("the other process", is_ready, 30)
+        except AssertionError:
+            self.process.kill()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -250,7 +254,7 @@ class Live(unittest.TestCase):
         status = Path(f"/proc/{pids('analytics')[0]}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
-    def test_a_key_that_is_taken_away_and_refusals(self):
+    def test_refusals_and_a_rollup_that_goes(self):
         self.prepare()
         for path, key, status in ((f"/v1/rollups/{self.name}/live", "mr_" + "x" * 43, 401),
                                   ("/v1/rollups/nothing/live", platform.key, 404),
@@ -266,6 +270,7 @@ class Live(unittest.TestCase):
         with self.assertRaises(Gone) as ended:
             stream.take()
         self.assertTrue(ended.exception.whole)
+        stream.close()
 
     def test_more_than_is_told_is_a_reset(self):
         self.prepare()
