@@ -110,6 +110,9 @@ static const uint8_t rollups_0031[] = {
 static const uint8_t rollup_rounds_0032[] = {
 #embed "../Migrations/SQL/0032_rollup_rounds.sql"
 };
+static const uint8_t traces_0035[] = {
+#embed "../Migrations/SQL/0035_traces.sql"
+};
 static const uint8_t queue_dead_entries_0036[] = {
 #embed "../Migrations/SQL/0036_queue_dead_entries.sql"
 };
@@ -143,6 +146,7 @@ static const struct millrace_migration_file files[] = {
     {"0030_queue_settle.sql", queue_settle_0030, sizeof queue_settle_0030},
     {"0031_rollups.sql", rollups_0031, sizeof rollups_0031},
     {"0032_rollup_rounds.sql", rollup_rounds_0032, sizeof rollup_rounds_0032},
+    {"0035_traces.sql", traces_0035, sizeof traces_0035},
     {"0036_queue_dead_entries.sql", queue_dead_entries_0036, sizeof queue_dead_entries_0036},
 };
 
