@@ -8,13 +8,14 @@ public struct ScopeSet: Sendable, Hashable {
     /// Every scope there is; routes name one of them.
     public static let known: [String] =
         narrowable + [
-            "query", "endpoints:write", "keys:read", "keys:write", "admin",
+            "query", "endpoints:write", "rollups:write", "keys:read", "keys:write", "admin",
         ]
 
-    /// Those that can be narrowed to names. SQL reads every dataset, so neither asking nor publishing it can be.
+    /// Those that can be narrowed to names. SQL reads every dataset, so neither asking nor publishing it can be, nor can
+    /// making rollups, which read the dataset that they name.
     public static let narrowable: [String] = [
         "ingest:write", "sources:read", "sources:write", "pipelines:read", "pipelines:write", "datasets:read",
-        "datasets:write", "raw:read", "endpoints:read", "dashboards:read", "dashboards:write",
+        "datasets:write", "raw:read", "endpoints:read", "dashboards:read", "dashboards:write", "rollups:read",
     ]
 
     /// The most scopes of one key.
