@@ -554,6 +554,8 @@ class Workspaces(unittest.TestCase):
         sql = {"sql": "select count(*) from sums"}
         self.assertEqual(call("POST", "/v1/query", sql, key)[1]["rows"], [[2000]])
         self.assertEqual(call("PUT", "/v1/endpoints/n", sql, key)[0], 201)
+        rollup = {"dataset": "days", "time": {"column": "at", "grain": "1d"}, "measures": {"rows": "count()"}}
+        self.assertEqual(call("PUT", "/v1/rollups/by_day", rollup, key)[0], 201)
         schedule = {"cron": "* * * * *", "start": {"pipeline": "sums", "action": "replay", "window": "1d"}}
         self.assertEqual(call("PUT", "/v1/schedules/often", schedule, key)[0], 201)
         # Work that is under way and work that waits, in both queues, when it ends.
@@ -594,6 +596,9 @@ class Workspaces(unittest.TestCase):
     def left(self, name, _):
         """What is left of a workspace that was deleted: rows that belong to none, its schema, its role."""
         found = {
+            "rollups": platform.sql("""
+                select c.relname from pg_class c where c.relnamespace = 'rollups'::regnamespace and c.relkind = 'r'
+                    and split_part(c.relname, '_', 2) not in (select id::text from millrace.rollup)"""),
             "schema": platform.sql(f"select nspname from pg_namespace where nspname = 'ws_{name}'"),
             "role": platform.sql(f"select rolname from pg_roles where rolname = 'millrace_ws_{name}'"),
             "privileges": platform.sql("select datname from pg_database where datacl::text ~ '(^|[{,])[0-9]+='"),

@@ -102,6 +102,12 @@ begin
         delete from millrace.run r where r.id = any(part);
         return cardinality(part);
     end if;
+    -- A rollup has tables of its own, which no reference leads to.
+    for other in select r.id from millrace.rollup r where r.workspace_id = in_workspace order by r.id limit 1 loop
+        perform millrace.drop_rollup_tables(other.id);
+        delete from millrace.rollup r where r.id = other.id;
+        return 1;
+    end loop;
     delete from millrace.idempotency i where i.ctid = any(array(
         select k.ctid from millrace.idempotency k where k.source_id = any(sources) limit in_limit * 100));
     get diagnostics gone = row_count;
