@@ -554,7 +554,7 @@ class Workspaces(unittest.TestCase):
         sql = {"sql": "select count(*) from sums"}
         self.assertEqual(call("POST", "/v1/query", sql, key)[1]["rows"], [[2000]])
         self.assertEqual(call("PUT", "/v1/endpoints/n", sql, key)[0], 201)
-        rollup = {"dataset": "days", "time": {"column": "at", "grain": "1d"}, "measures": {"rows": "count()"}}
+        rollup = {"dataset": "days", "time": {"column": "at", "grain": "day"}, "measures": {"rows": "count()"}}
         self.assertEqual(call("PUT", "/v1/rollups/by_day", rollup, key)[0], 201)
         schedule = {"cron": "* * * * *", "start": {"pipeline": "sums", "action": "replay", "window": "1d"}}
         self.assertEqual(call("PUT", "/v1/schedules/often", schedule, key)[0], 201)
