@@ -7,7 +7,7 @@ SECONDS ?= 60
 export SWIFT MILLRACE_HOME
 
 .PHONY: help demo run stop build images test test-thread-sanitizer test-compose contract lint lint-kubernetes \
-	bench oracle drain-proof soak fuzz-http garden clean
+	bench oracle drain-proof promises soak fuzz-http garden clean
 
 help: ## say what each of these does
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ oracle: ## the long form of the data path's oracle: clients, kills, then the set
 
 drain-proof: ## stop a service under load, fifty times: no accepted request fails, nothing acknowledged is lost
 	@deploy/local/drain-proof
+
+promises: ## hold load while PostgreSQL, disks, clocks and services fail; a table of what was promised, lost, repeated
+	@Tests/Promises/promises
 
 soak: ## the long forms of the queue's ten tests: snapshots, restarts, storms, a pooler and stalls, for minutes
 	@Tests/Soak/soak

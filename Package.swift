@@ -79,6 +79,9 @@ let modules: [Target] = [
     shared(
         "HTTPClient", ["CCurl", "Configuration", "HTTP", "EventLoop", "Lifecycle", "Observability"],
         exclude: ["README.md"]),
+    shared(
+        "Tracing", ["Configuration", "EventLoop", "HTTP", "HTTPClient", "JSON", "Lifecycle", "Observability"],
+        exclude: ["README.md"]),
     shared("Postgres", ["CPostgres", "EventLoop", "Lifecycle", "Observability"], exclude: ["README.md"]),
     shared("Migrations", ["Postgres", "Observability", "CMigrationFiles", "COpenSSL"], exclude: ["SQL"]),
     shared("Partitions", ["Postgres", "Observability"]),
@@ -92,7 +95,7 @@ let modules: [Target] = [
         "Platform",
         [
             "HTTPServer", "HTTP", "Postgres", "Queue", "Access", "Configuration", "EventLoop", "Lifecycle",
-            "Observability", "CLinux", "COpenSSL",
+            "Migrations", "Observability", "Tracing", "CLinux", "COpenSSL",
         ]),
     shared("Catalog", ["Postgres", "HTTP", "Records", "JSON"]),
 ]
@@ -121,6 +124,12 @@ let testTargets: [Target] = [
     tests("Configuration", ["Configuration", "Observability"]),
     tests("Lifecycle", ["Lifecycle", "Observability"]),
     tests("EventLoop", ["EventLoop", "Lifecycle", "Observability", "CLinux"]),
+    tests(
+        "Tracing",
+        [
+            "Tracing", "Configuration", "EventLoop", "HTTP", "HTTPServer", "JSON", "Lifecycle", "Observability",
+            "TestSupport",
+        ]),
     tests("JSON", ["JSON"]),
     .target(
         name: "HTTPCorpus", dependencies: ["HTTP", "HTTPServer", "JSON"], path: "Tests/HTTPCorpus",
@@ -154,7 +163,7 @@ let testTargets: [Target] = [
         ], exclude: ["README.md"]),
     tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
     tests("Expressions", ["Expressions", "Records", "Postgres", "TestSupport"]),
-    tests("Platform", ["Ingest", "Transform", "Store", "Analytics"] + base),
+    tests("Platform", ["Ingest", "Transform", "Store", "Analytics", "Migrations", "TestSupport"] + base),
     tests("Access", ["Access", "HTTP", "HTTPServer", "Observability", "Postgres", "TestSupport"]),
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
     tests("Ingest", ["Ingest", "Migrations", "TestSupport"] + base),

@@ -20,7 +20,7 @@ public struct IngestService: Sendable {
         let metrics = IngestMetrics(platform.metrics)
         let coalescer = Coalescer(
             loop: platform.loops.next(), pool: platform.pool, wakeup: platform.wakeup,
-            limits: .init(), metrics: metrics)
+            limits: .init(), metrics: metrics, tracer: platform.tracer)
         let listener = PostgresListener(
             channels: [Wakeup.channel], configuration: platform.database, loop: platform.loops.next(),
             logger: platform.logger)

@@ -60,7 +60,7 @@ public struct StoreService: Sendable {
                 pool: platform.pool, tables: DatasetTables(pool: platform.pool, logger: platform.logger),
                 wakeup: platform.wakeup, groupBytes: configuration.loadBytes, metrics: LoadMetrics(platform.metrics),
                 logger: platform.logger),
-            logger: platform.logger, metrics: platform.metrics)
+            tracer: platform.tracer, logger: platform.logger, metrics: platform.metrics)
     }
 
     /// What does the jobs of queue `store`, by their kinds.

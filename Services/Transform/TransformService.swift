@@ -37,7 +37,7 @@ public struct TransformService: Sendable {
             queue: "transform", pool: platform.pool, configuration: settings,
             handler: handlers(
                 pool: platform.pool, wakeup: platform.wakeup, logger: platform.logger, metrics: platform.metrics),
-            logger: platform.logger, metrics: platform.metrics)
+            tracer: platform.tracer, logger: platform.logger, metrics: platform.metrics)
     }
 
     /// What does the jobs of queue `transform`, by their kinds.

@@ -13,6 +13,7 @@ public enum ServiceRole: String, Sendable, CaseIterable {
 /// | variable | default | |
 /// |---|---|---|
 /// | `DATABASE_URL`, `DATABASE_URL_FILE` | required | a libpq connection URL |
+/// | `MILLRACE_POOLER_URL`, `MILLRACE_POOLER_URL_FILE` | | the same database through a transaction pooler |
 /// | `MILLRACE_ROLE` | `all` | `api`, `worker` or `all` |
 /// | `MILLRACE_HOST` | `127.0.0.1` | the address to listen on |
 /// | `MILLRACE_<SERVICE>_PORT`, `MILLRACE_LISTEN_PORT` | the service's own | the first that is set |
@@ -22,8 +23,12 @@ public enum ServiceRole: String, Sendable, CaseIterable {
 /// | `MILLRACE_LOOP_WATCH` | `0s`, or `50ms` at the level `debug` | how long a job may hold a loop up unreported |
 /// | `MILLRACE_POOL_SIZE` | 8 | connections to PostgreSQL |
 /// | `MILLRACE_DRAIN` | `25s` | how long a stopping process finishes its work |
+///
+/// And those of ``TracingSettings``.
 public struct ServiceSettings: Sendable {
     public let databaseURL: Secret
+    /// The same database through a transaction pooler, for all that needs no session; nil where there is none.
+    public let poolerURL: Secret?
     public let role: ServiceRole
     public let host: String
     public let port: UInt16
@@ -36,10 +41,13 @@ public struct ServiceSettings: Sendable {
     public let loopWatch: Duration?
     public let poolSize: Int
     public let drain: Duration
+    /// Nil where nothing is traced.
+    public let tracing: TracingSettings?
 
     /// Reads them; `service` is the name in small letters (`ingest`). Faults are kept in `settings`.
     public init(service: String, defaultPort: UInt16, from settings: inout Settings) {
         databaseURL = settings.requiredSecret("DATABASE_URL")
+        poolerURL = settings.optionalSecret("MILLRACE_POOLER_URL")
         role = settings.choice("MILLRACE_ROLE", default: .all)
         (host, port) = ServiceSettings.listening(service: service, defaultPort: defaultPort, from: &settings)
         logLevel = settings.choice("MILLRACE_LOG_LEVEL", default: .info)
@@ -51,6 +59,7 @@ public struct ServiceSettings: Sendable {
         loopWatch = watch == .zero ? nil : watch
         poolSize = settings.integer("MILLRACE_POOL_SIZE", default: 8, in: 1...500)
         drain = settings.duration("MILLRACE_DRAIN", default: .seconds(25), in: .zero ... .seconds(3600))
+        tracing = TracingSettings(service: service, from: &settings)
     }
 
     /// Where the service listens, which is all that whoever only asks it has to know.

@@ -63,6 +63,13 @@ public struct Settings {
         }
     }
 
+    /// A share from 0 to 1, such as `0.05`.
+    public mutating func share(_ name: String, default fallback: Double) -> Double {
+        parse(name, fallback, "a number from 0 to 1") { text in
+            Double(text).flatMap { (0...1).contains($0) ? $0 : nil }
+        }
+    }
+
     /// A TCP port to listen on, from the first of the names that is set; 0 lets the system choose.
     public mutating func port(_ names: [String], default fallback: UInt16) -> UInt16 {
         guard let name = names.first(where: { environment[$0] != nil }) else { return fallback }

@@ -1,4 +1,5 @@
 private import CLinux
+import Observability
 private import Synchronization
 
 /// One thread with one epoll instance, on which Swift tasks run: a `TaskExecutor`.
@@ -39,13 +40,14 @@ public final class EventLoop: TaskExecutor, Sendable {
     public var now: LoopTime { isCurrent ? unsafe state.now : .now }
 
     /// Makes the epoll instance; `EventLoopGroup` starts the thread.
-    init(name: String, watch: LoopWatchSettings? = nil) throws(EventLoopError) {
+    init(name: String, watch: LoopWatchSettings? = nil, lag: Histogram? = nil) throws(EventLoopError) {
         self.name = name
         epoll = try EventLoopError.check(clinux_epoll_create(), "epoll_create1")
         wakeup = try EventLoopError.check(clinux_eventfd(), "eventfd")
         let added = clinux_epoll_add(epoll, wakeup, UInt32(CLINUX_EPOLL_IN), DescriptorKey.wakeup.raw, false)
         _ = try EventLoopError.check(added, "epoll_ctl")
         unsafe state.watch = watch.map { LoopWatch(name, $0) }
+        unsafe state.lag = lag
     }
 
     /// Runs `body` and everything it awaits on this loop, and returns to where the caller runs.
@@ -128,6 +130,8 @@ extension EventLoop {
             while workers.resumeTask() { runReady(state) }
             workers.endTurn()
         }
+        // As long may something have waited that became ready right after the poll.
+        if let lag = state.lag { lag.observe(Double((LoopTime.now - state.now).nanoseconds) * 1e-9) }
         return true
     }
 

@@ -1,4 +1,5 @@
 private import CLinux
+public import Observability
 private import Synchronization
 
 /// The process's event loops, one thread each.
@@ -9,19 +10,31 @@ public final class EventLoopGroup: Sendable {
     private let down = Atomic(false)
 
     /// Starts `count` loops (at least one), whose threads are called `<name>-<index>` (the kernel keeps 15 bytes).
-    /// `watch` has jobs reported that hold a loop up; it costs each job a look at the clock.
+    /// `watch` has jobs reported that hold a loop up; it costs each job a look at the clock. With `metrics` each loop's
+    /// lag is one; it costs each turn a look at the clock, and wakes nobody.
     /// Errors: `.system`, when the process is out of descriptors or threads.
-    public init(count: Int, name: String, watch: LoopWatchSettings? = nil) throws(EventLoopError) {
+    public init(
+        count: Int, name: String, watch: LoopWatchSettings? = nil, metrics: MetricsRegistry? = nil
+    ) throws(EventLoopError) {
         var loops: [EventLoop] = []
         var threads: [UInt64] = []
         for index in 0..<max(1, count) {
-            let loop = try EventLoop(name: "\(name)-\(index)", watch: watch)
+            let lag = metrics?.histogram(
+                "millrace_event_loop_lag_seconds",
+                help: "How long what is ready may wait for its loop: the time from a poll to the end of its turn.",
+                labels: [("loop", "\(index)")], buckets: Self.lagBuckets)
+            let loop = try EventLoop(name: "\(name)-\(index)", watch: watch, lag: lag)
             threads.append(try loop.start())
             loops.append(loop)
         }
         self.loops = loops
         self.threads = threads
     }
+
+    /// Bounds for lags in seconds, from a tenth of a millisecond to ten seconds.
+    private static let lagBuckets: [Double] = [
+        0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 10,
+    ]
 
     /// The caller's loop if it is one of these, else each in turn.
     public func next() -> EventLoop {

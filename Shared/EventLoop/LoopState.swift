@@ -1,3 +1,5 @@
+import Observability
+
 /// What other threads, and cancellation handlers, ask of a loop.
 @safe enum Command {
     case job(UnownedJob)
@@ -66,6 +68,8 @@ final class LoopState {
     var stopping = false
     /// Nil where nobody wants to know.
     var watch: LoopWatch?
+    /// How long turns take, from their poll to their end; nil where nobody wants to know.
+    var lag: Histogram?
 
     /// Nothing is to be done before something happens.
     var isIdle: Bool { ready.isEmpty && !workers.contains { $0.isPending } }

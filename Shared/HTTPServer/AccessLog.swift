@@ -2,15 +2,18 @@ import EventLoop
 import HTTP
 import Observability
 
-/// Logs answers: those of the server's own faults as warnings, all others where every request is to be logged.
+/// Logs answers: those of the server's own faults as warnings, all others where every request is to be logged. Neither
+/// queries nor header fields nor bodies are logged, for those hold secrets.
 enum AccessLog {
     static func record(
-        _ request: Request, _ response: Response, after time: LoopInterval, _ lines: inout LogLines
+        _ request: Request, _ status: HTTPStatus, _ sizes: RequestSizes, after time: LoopInterval,
+        _ lines: inout LogLines
     ) {
-        let isFault = response.status.code >= 500
+        let isFault = status.code >= 500
         guard isFault || request.context.origin.logsAccess else { return }
         let route = request.route?.pattern ?? "unmatched"
         let microseconds = Int(time.nanoseconds / 1000)
+        let principal = request.context.principal?.logged
         guard isFault else {
             return lines.append { line in
                 line.append(#","request.id":""#, request.context.id)
@@ -18,22 +21,32 @@ enum AccessLog {
                 line.append(#"","http.method":""#, plain: request.method.description)
                 line.append(#"","http.path":"#, octets: request.head.pathBytes)
                 line.append(#","http.route":""#, plain: route)
-                line.append(#"","http.status":"#, response.status.code)
+                line.append(#"","http.status":"#, status.code)
                 line.append(#","http.seconds":"#, microseconds: microseconds)
+                line.append(#","http.received":"#, sizes.received)
+                line.append(#","http.sent":"#, sizes.sent)
                 line.append(#","client.address":""#, plain: request.clientAddress)
                 line.append("\"")
+                guard let principal else { return }
+                line.append(#","workspace":"#, principal.workspace)
+                line.append(#","key.id":"#, principal.key)
             }
         }
-        request.context.logger.warning(
-            "request.answered",
-            [
-                "http.method": .string(request.method.description),
-                "http.path": .string(request.head.path),
-                "http.route": .string(route),
-                "http.status": .int(response.status.code),
-                "http.seconds": .double(Double(microseconds) / 1e6),
-                "client.address": .string(request.clientAddress),
-            ])
+        let fields: KeyValuePairs<String, LogValue> = [
+            "http.method": .string(request.method.description),
+            "http.path": .string(request.head.path),
+            "http.route": .string(route),
+            "http.status": .int(status.code),
+            "http.seconds": .double(Double(microseconds) / 1e6),
+            "http.received": .int(sizes.received),
+            "http.sent": .int(sizes.sent),
+            "client.address": .string(request.clientAddress),
+        ]
+        var logger = request.context.logger
+        if let principal {
+            logger = logger.with(["workspace": .string(principal.workspace), "key.id": .string(principal.key)])
+        }
+        logger.warning("request.answered", fields)
     }
 
     /// The end of a WebSocket, whose beginning was an answer 101. `code` is nil where there was no close frame.

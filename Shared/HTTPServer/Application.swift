@@ -42,7 +42,9 @@ public final class Application: Sendable {
         let refusal = await admit(&request)
         let response = await answer(request, refusal)
         var recorder = recorder(request.context.origin.logger)
-        recorder.record(request, response, after: LoopTime.now - start)
+        recorder.answered(request, response.status, after: LoopTime.now - start)
+        let sizes = RequestSizes(received: request.body.contentLength ?? 0, sent: response.body.count)
+        recorder.ended(request, response.status, sizes, since: start, after: LoopTime.now - start)
         recorder.flush()
         return response
     }

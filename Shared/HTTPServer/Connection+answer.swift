@@ -39,6 +39,7 @@ extension Connection {
             }
         }
         hasAnswered = true
+        sent = body.count
         if keepAlive, mayHold(body) {
             server.heads.encode(response, framing, persistence(head, keepAlive), into: &server.held.octets)
             server.held.octets.append(body)
@@ -188,6 +189,7 @@ extension Connection {
         case .untilClose, .none: break
         }
         try await sendOutput(piece, tail)
+        sent += piece.count
         stream = .open(framing)
     }
 

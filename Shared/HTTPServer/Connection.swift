@@ -35,6 +35,9 @@ final class Connection {
     /// Counts the requests; the body and the writer of an earlier one are dead.
     private(set) var serial = 0
     private var pieces = 0
+    /// Octets of the current request's body that have come, and of its answer's that were sent.
+    private var received = 0
+    var sent = 0
     /// The client waits for `100 Continue` before it sends the current body.
     private var owesContinue = false
     private var readPace: TransferPace
@@ -135,6 +138,7 @@ extension Connection: DescriptorWatcher {
     /// True when the connection can carry another request.
     private nonisolated(nonsending) func answerRequest(_ head: HTTPRequestHead) async -> Bool {
         serial += 1
+        (received, sent) = (0, 0)
         let start = LoopTime.now
         var incoming = request(head)
         let application = server.settings.application
@@ -143,10 +147,20 @@ extension Connection: DescriptorWatcher {
         let request = consume incoming
         let response = await application.answer(request, refusal)
         answeredAt = .now
-        server.recorder.record(request, response, after: answeredAt - start)
-        guard await answer(response, to: request) else { return false }
+        server.recorder.answered(request, response.status, after: answeredAt - start)
+        // The rest of a WebSocket's life is not the request's.
+        if response.body.isWebSocket { end(request, response, since: start) }
+        let goesOn = await answer(response, to: request)
+        if !response.body.isWebSocket { end(request, response, since: start) }
+        guard goesOn else { return false }
         if input.isBodyComplete, !input.hasBodyOctets { return true }
         return await discardBody()
+    }
+
+    private func end(_ request: Request, _ response: Response, since start: LoopTime) {
+        let ended = response.body.isStream ? LoopTime.now : answeredAt
+        server.recorder.ended(
+            request, response.status, RequestSizes(received: received, sent: sent), since: start, after: ended - start)
     }
 
     private func request(_ head: HTTPRequestHead) -> Request {
@@ -221,6 +235,7 @@ extension Connection {
             if input.hasBodyOctets {
                 let piece = input.takeBody()
                 readPace.moved(piece.count)
+                received += piece.count
                 pieces &+= 1
                 await takeTurns(pieces)
                 return piece

@@ -25,10 +25,11 @@ public final class HTTPServer: Service {
     ///   - tls: what it proves itself by where it speaks TLS, which is then all it speaks; nil for HTTP in the clear.
     ///     It is a service of its own, to be run beside.
     ///   - logsAccess: whether every answer is logged, or only the server's own faults; so it is for debugging.
+    ///   - tracer: where the spans of requests go whose traces are recorded; nil for nowhere.
     public init(
         name: String, address: String = "127.0.0.1", port: UInt16, application: Application, loops: EventLoopGroup,
-        limits: HTTPLimits = HTTPLimits(), tls: TLSCertificates? = nil, logsAccess: Bool = false, logger: Logger,
-        metrics: MetricsRegistry
+        limits: HTTPLimits = HTTPLimits(), tls: TLSCertificates? = nil, logsAccess: Bool = false,
+        tracer: Tracer? = nil, logger: Logger, metrics: MetricsRegistry
     ) {
         self.name = name
         self.application = application
@@ -38,8 +39,7 @@ public final class HTTPServer: Service {
         self.metrics = metrics
         settings = ServerSettings(
             application: application, limits: limits, logsAccess: logsAccess || logger.writes(.debug), tls: tls,
-            logger: logger,
-            metrics: metrics)
+            tracer: tracer, logger: logger, metrics: metrics)
     }
 
     /// A server of an application made of a router and middleware, from the outermost in.

@@ -1,7 +1,7 @@
 /// One thing a service needs before it can do its work, such as its database.
 public struct ReadinessCheck: Sendable {
     public let name: String
-    /// Returns when all is well; what it throws becomes the reason. It must answer quickly.
+    /// Returns when all is well; what it throws becomes the reason. It ends when its task is cancelled.
     public let check: @Sendable () async throws -> Void
     /// The check, giving what is worth to be known although the service can work.
     let note: @Sendable () async throws -> String?

@@ -7,12 +7,14 @@ public struct RequestContext: Sendable {
     let id: RequestID
     /// This service's span in the client's trace, or in a new one.
     public var trace: TraceContext
+    /// The client's own span, which this service's is part of; nil where the trace begins here.
+    public let parentSpan: SpanID?
     let origin: RequestOrigin
     /// The address that the connection comes from as text, without its port; empty when it is not known. Who asks may
     /// stand behind it: `Request.clientAddress`.
     public let peerAddress: String
     /// Who asks, once authentication has found out; Access reads it back by its own type.
-    public var principal: (any AnyObject & Sendable)?
+    public var principal: (any RequestPrincipal)?
     /// Nil where there is no connection.
     let connection: ConnectionReference?
     /// The request's number on its connection.
@@ -34,7 +36,9 @@ public struct RequestContext: Sendable {
     ) {
         id = RequestContext.requestID(head) ?? .made(numbers.next())
         let given = head["traceparent"].flatMap(TraceContext.init)
-        trace = given?.child(&numbers) ?? TraceContext.generate(&numbers)
+        trace =
+            given?.child(&numbers) ?? TraceContext.generate(&numbers, by: origin.tracer?.sampler ?? .none)
+        parentSpan = given?.spanID
         self.origin = origin
         self.peerAddress = peerAddress
         self.connection = connection
@@ -67,11 +71,21 @@ final class RequestOrigin: Sendable {
     let trustedProxies: TrustedProxies
     /// Whether the server speaks TLS itself.
     let isTLS: Bool
+    /// Where spans go; nil where traces are not recorded.
+    let tracer: Tracer?
 
-    init(logger: Logger, logsAccess: Bool, trustedProxies: TrustedProxies, isTLS: Bool = false) {
+    init(
+        logger: Logger, logsAccess: Bool, trustedProxies: TrustedProxies, isTLS: Bool = false, tracer: Tracer? = nil
+    ) {
         self.logger = logger
         self.logsAccess = logsAccess
         self.trustedProxies = trustedProxies
         self.isTLS = isTLS
+        self.tracer = tracer
     }
+}
+
+/// Who asks, as logs and traces name them: never a secret.
+public protocol RequestPrincipal: AnyObject, Sendable {
+    var logged: (workspace: String, key: String) { get }
 }

@@ -2,7 +2,7 @@ import EventLoop
 import HTTP
 import Observability
 
-/// Counts and times requests by method, route pattern and class of status: never by what a client made up.
+/// Counts, times and measures requests by method, route pattern and class of status: never by what a client made up.
 struct RequestMetrics: Sendable {
     private let routes: [Instruments]
     private let unmatched: Instruments
@@ -11,18 +11,30 @@ struct RequestMetrics: Sendable {
         /// By class of status, from 1xx on.
         let counters: [Counter]
         let duration: Histogram
+        let received: Histogram
+        let sent: Histogram
 
         init(_ method: String, _ pattern: String, _ registry: MetricsRegistry) {
+            let labels = [("method", method), ("route", pattern)]
             counters = (1...5).map { status in
                 registry.counter(
                     "http_requests_total", help: "Requests answered, by method, route and class of status.",
-                    labels: [("method", method), ("route", pattern), ("status", "\(status)xx")])
+                    labels: labels + [("status", "\(status)xx")])
             }
             duration = registry.histogram(
                 "http_request_duration_seconds", help: "Time from a request's head to its answer's head.",
-                labels: [("method", method), ("route", pattern)])
+                labels: labels)
+            received = registry.histogram(
+                "http_request_size_bytes", help: "Octets of requests' bodies as they came.", labels: labels,
+                buckets: RequestMetrics.sizes)
+            sent = registry.histogram(
+                "http_response_size_bytes", help: "Octets of answers' bodies.", labels: labels,
+                buckets: RequestMetrics.sizes)
         }
     }
+
+    /// Fewer bounds than times have, for there are two sizes a route.
+    private static let sizes: [Double] = [256, 4096, 65_536, 1_048_576, 16_777_216, 268_435_456]
 
     init(routes: [Route], registry: MetricsRegistry) {
         self.routes = routes.map { Instruments($0.method.description, $0.pattern, registry) }
@@ -37,6 +49,12 @@ struct RequestMetrics: Sendable {
         instruments(index).duration.observe(Double(time.nanoseconds) * 1e-9, in: &tallies[index].duration)
     }
 
+    func record(_ index: Int, _ sizes: RequestSizes, in tallies: inout [RequestTally]) {
+        let instruments = instruments(index)
+        instruments.received.observe(Double(sizes.received), in: &tallies[index].received)
+        instruments.sent.observe(Double(sizes.sent), in: &tallies[index].sent)
+    }
+
     /// Adds a tally to what all threads have counted, and empties it.
     func add(_ tally: inout RequestTally, _ index: Int) {
         let instruments = instruments(index)
@@ -44,10 +62,19 @@ struct RequestMetrics: Sendable {
             instruments.counters[place].add(tally.byClass[place])
         }
         instruments.duration.add(&tally.duration)
+        instruments.received.add(&tally.received)
+        instruments.sent.add(&tally.sent)
         tally.byClass = .init(repeating: 0)
+        tally.isListed = false
     }
 
     private func instruments(_ index: Int) -> Instruments { index < routes.count ? routes[index] : unmatched }
+}
+
+/// Octets of a request's body and of its answer's, without heads and framing.
+struct RequestSizes {
+    var received: Int
+    var sent: Int
 }
 
 /// What one thread has counted of one route's requests.
@@ -55,9 +82,8 @@ struct RequestTally {
     /// By class of status, from 1xx on.
     var byClass = InlineArray<5, Int>(repeating: 0)
     var duration = HistogramTally()
-
-    var isEmpty: Bool {
-        for place in byClass.indices where byClass[place] > 0 { return false }
-        return true
-    }
+    var received = HistogramTally()
+    var sent = HistogramTally()
+    /// It is among those to be handed over.
+    var isListed = false
 }

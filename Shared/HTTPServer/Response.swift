@@ -12,6 +12,19 @@ public struct Response: Sendable {
         case stream(@Sendable (ResponseWriter) async throws -> Void)
         /// No body: after the head the connection is a WebSocket. Made by `Response.webSocket`.
         case webSocket(WebSocketUpgrade)
+
+        /// Octets that are there.
+        var count: Int {
+            if case .bytes(let bytes) = self { bytes.count } else { 0 }
+        }
+
+        var isStream: Bool {
+            if case .stream = self { true } else { false }
+        }
+
+        var isWebSocket: Bool {
+            if case .webSocket = self { true } else { false }
+        }
     }
 
     public var status: HTTPStatus

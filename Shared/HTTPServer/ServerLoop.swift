@@ -21,8 +21,8 @@ struct ServerSettings: Sendable {
     let idleTimeout: LoopInterval
 
     init(
-        application: Application, limits: HTTPLimits, logsAccess: Bool, tls: TLSCertificates? = nil, logger: Logger,
-        metrics: MetricsRegistry
+        application: Application, limits: HTTPLimits, logsAccess: Bool, tls: TLSCertificates? = nil,
+        tracer: Tracer? = nil, logger: Logger, metrics: MetricsRegistry
     ) {
         self.limits = limits
         self.logger = logger
@@ -30,7 +30,7 @@ struct ServerSettings: Sendable {
         self.tls = tls
         origin = RequestOrigin(
             logger: logger, logsAccess: logsAccess, trustedProxies: application.trustedProxies,
-            isTLS: tls != nil)
+            isTLS: tls != nil, tracer: tracer)
         webSockets = WebSocketMetrics(metrics)
         readPace = TransferPace(
             idle: limits.bodyTimeout, rate: limits.bodyRate, grace: limits.rateGrace, total: limits.requestTimeout)

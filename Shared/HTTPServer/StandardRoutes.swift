@@ -4,11 +4,14 @@ public import Observability
 
 /// The routes that every service has besides its own: health, readiness, metrics and its OpenAPI document.
 public enum StandardRoutes {
+    /// What they are listed under in the document.
+    static let tag = "service"
+
     /// The service's own routes with the standard ones.
     ///
     /// - Parameters:
     ///   - title: of the OpenAPI document.
-    ///   - readiness: asked at every `GET /readyz`, one after the other.
+    ///   - readiness: asked at every `GET /readyz`, all at the same time, each for two seconds at most.
     ///   - refresh: awaited at every `GET /metrics` before they are rendered; it bounds itself.
     public static func adding(
         to routes: [Route], title: String, version: String, readiness: [ReadinessCheck], metrics: MetricsRegistry,
@@ -22,7 +25,7 @@ public enum StandardRoutes {
     private static let health = Route(
         .get, "/healthz", scope: nil,
         operation: Operation(
-            id: "getHealth", summary: "Whether the process answers", tag: "service",
+            id: "getHealth", summary: "Whether the process answers", tag: tag,
             answers: [
                 Operation.Answer(
                     200, "It does",
@@ -36,56 +39,21 @@ public enum StandardRoutes {
 
     private static let healthy = Array(#"{"status":"ok"}"#.utf8)
 
-    private static let readiness = Schema.answer(
-        [
-            ("status", ["type": "string", "const": "ready"]),
-            (
-                "notes",
-                Schema.array(of: Schema.answer([("check", Schema.string), ("message", Schema.string)]))
-            ),
-        ], optional: ["notes"])
-
     private static func ready(_ checks: [ReadinessCheck]) -> Route {
         Route(
             .get, "/readyz", scope: nil,
             operation: Operation(
-                id: "getReadiness", summary: "Whether the service can do its work", tag: "service",
+                id: "getReadiness", summary: "Whether the service can do its work, and what is missing", tag: tag,
                 answers: [
-                    Operation.Answer(200, "It can", [.json(schema: readiness, example: ["status": "ready"])])
+                    Operation.Answer(200, "It can", [.json(schema: Readiness.schema, example: Readiness.example)])
                 ],
                 problems: [.notReady])
-        ) { _ in
-            var faults: [FieldFault] = []
-            var notes: [FieldFault] = []
-            for check in checks {
-                do {
-                    if let note = try await check.note() { notes.append(FieldFault(path: check.name, message: note)) }
-                } catch {
-                    faults.append(FieldFault(path: check.name, message: "\(error)"))
-                }
+        ) { request in
+            var findings = await Readiness.findings(of: checks)
+            if await request.context.isDraining {
+                findings.append(.init(check: "draining", isFailed: true, message: "the service is being stopped"))
             }
-            guard faults.isEmpty else {
-                let names = faults.map(\.path).joined(separator: ", ")
-                throw Problem(.notReady, "not ready: \(names)", errors: faults, retryAfter: .seconds(5))
-            }
-            return .json { writer in
-                writer.object { writer in
-                    writer.member("status", "ready")
-                    if !notes.isEmpty { write(notes, &writer) }
-                }
-            }
-        }
-    }
-
-    private static func write(_ notes: [FieldFault], _ writer: inout JSONWriter) {
-        writer.key("notes")
-        writer.array { writer in
-            for note in notes {
-                writer.object { writer in
-                    writer.member("check", note.path)
-                    writer.member("message", note.message)
-                }
-            }
+            return try Readiness.answer(findings)
         }
     }
 
@@ -95,7 +63,7 @@ public enum StandardRoutes {
         Route(
             .get, "/metrics", scope: nil,
             operation: Operation(
-                id: "getMetrics", summary: "Metrics in Prometheus' text format", tag: "service",
+                id: "getMetrics", summary: "Metrics in Prometheus' text format", tag: tag,
                 answers: [
                     Operation.Answer(200, "The metrics", [Operation.Content("text/plain", schema: Schema.string)])
                 ])
@@ -114,7 +82,7 @@ public enum StandardRoutes {
         Route(
             .get, "/openapi.json", scope: nil,
             operation: Operation(
-                id: "getOpenAPI", summary: "This document", tag: "service",
+                id: "getOpenAPI", summary: "This document", tag: tag,
                 answers: [Operation.Answer(200, "An OpenAPI 3.1 document", [.json(schema: StandardRoutes.document)])])
         ) { _ in .json(bytes: document) }
     }

@@ -2,6 +2,11 @@ private import CMigrationFiles
 
 /// The migrations that CMigrationFiles embeds, the one list of them.
 enum EmbeddedMigrations {
+    /// In their order.
+    static func names() -> [String] {
+        (0..<millrace_migration_count()).map { unsafe String(cString: millrace_migration_at($0).name) }
+    }
+
     static func all() -> [Migration] {
         (0..<millrace_migration_count()).map { index in
             let file = unsafe millrace_migration_at(index)

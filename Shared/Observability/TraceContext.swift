@@ -34,9 +34,11 @@ public struct TraceContext: Sendable, Hashable {
         self.init(traceHigh: high, traceLow: low, span: span, flags: UInt8(flags) & 1)
     }
 
-    /// The start of a new, sampled trace.
-    public static func generate(_ numbers: inout UniqueNumbers) -> TraceContext {
-        TraceContext(traceHigh: numbers.next(), traceLow: numbers.next(), span: numbers.next(), flags: 1)
+    /// The start of a new trace; the sampler decides whether it is recorded.
+    public static func generate(_ numbers: inout UniqueNumbers, by sampler: TraceSampler) -> TraceContext {
+        let (high, low) = (numbers.next(), numbers.next())
+        return TraceContext(
+            traceHigh: high, traceLow: low, span: numbers.next(), flags: sampler.takes(low) ? 1 : 0)
     }
 
     /// The same trace with a parent id of its own, for what is done next or handed on.
@@ -44,7 +46,16 @@ public struct TraceContext: Sendable, Hashable {
         TraceContext(traceHigh: traceHigh, traceLow: traceLow, span: numbers.next(), flags: flags)
     }
 
+    /// The same with a number from the process's own walk, where no thread's numbers are at hand.
+    public func child() -> TraceContext {
+        TraceContext(traceHigh: traceHigh, traceLow: traceLow, span: UniqueNumber.next(), flags: flags)
+    }
+
+    /// Whether what is done in this trace is recorded: who began it decided so.
     public var isSampled: Bool { flags & 1 == 1 }
+
+    /// What names this place as the parent of others.
+    public var spanID: SpanID { SpanID(number: span) }
 
     /// The trace id's 32 hexadecimal digits.
     public var traceID: String {

@@ -7,6 +7,7 @@ public import Lifecycle
 public import Observability
 public import Postgres
 public import Queue
+import Tracing
 
 /// What every service of the platform stands on: event loops, the database pool, wake-ups, logs and metrics; and how
 /// they are run together. Made once in a process.
@@ -28,6 +29,10 @@ public struct Platform: Sendable {
     public let database: PostgresConfiguration
     public let pool: PostgresPool
     public let wakeup: Wakeup
+    /// Where spans go; nil where nothing is traced.
+    public let tracer: Tracer?
+    private let exporter: SpanExporter?
+    private let schema: SchemaMonitor
     /// What stands before the routes of `server`.
     public let authentication: AuthenticationMiddleware
 
@@ -44,12 +49,26 @@ public struct Platform: Sendable {
         self.tls = tls.map { [logger, metrics] in TLSCertificates($0, logger: logger, metrics: metrics) }
         let watch = settings.loopWatch.map { [logger] in LoopWatchSettings(limit: $0, logger: logger) }
         loops = try EventLoopGroup(
-            count: settings.eventLoops ?? CPUCount.available, name: service, watch: watch)
+            count: settings.eventLoops ?? CPUCount.available, name: service, watch: watch, metrics: metrics)
         database = try PostgresConfiguration(
-            url: settings.databaseURL.reveal(), applicationName: "millrace-\(service)", poolSize: settings.poolSize)
+            url: settings.databaseURL.reveal(), pooler: settings.poolerURL?.reveal(),
+            applicationName: "millrace-\(service)", poolSize: settings.poolSize)
         pool = PostgresPool(database, loops: loops, logger: logger, metrics: metrics)
         authentication = AuthenticationMiddleware(keys: StoredKeys(pool), metrics: metrics)
         wakeup = Wakeup(database, loop: loops.next(), logger: logger)
+        schema = SchemaMonitor(pool: pool)
+        metrics.addProcess(service: service, version: Self.version, logSink: logger.sink)
+        tracer = settings.tracing.map { [metrics] in
+            Tracer(sampler: TraceSampler(ratio: $0.ratio), metrics: metrics)
+        }
+        exporter = tracer.flatMap { [loops, logger, metrics] tracer in
+            settings.tracing.map { tracing in
+                SpanExporter(
+                    tracer, settings: tracing,
+                    service: TracedService(name: tracing.serviceName, version: Self.version), on: loops.next(),
+                    logger: logger, metrics: metrics)
+            }
+        }
     }
 
     /// A server for these routes: each needs a key with the route's scope, unless the route is public. `refresh` is
@@ -57,12 +76,10 @@ public struct Platform: Sendable {
     public func server(
         routes: [Route], readiness: [ReadinessCheck] = [], refresh: @escaping @Sendable () async -> Void = {}
     ) -> HTTPServer {
-        let database = ReadinessCheck("database") { [pool] in
-            if !pool.isAvailable { throw Problem(.databaseUnavailable, "the database cannot be reached") }
-        }
         let all = StandardRoutes.adding(
-            to: routes, title: "Millrace \(service)", version: Self.version, readiness: [database] + readiness,
-            metrics: metrics, refresh: refresh)
+            to: routes, title: "Millrace \(service)", version: Self.version,
+            readiness: [.database(pool), .pool(pool), schema.readinessCheck] + readiness, metrics: metrics,
+            refresh: refresh)
         var limits = limits
         // The rest of the drain is for what answers in progress stand on.
         limits.drain = settings.drain * 4 / 5
@@ -71,13 +88,16 @@ public struct Platform: Sendable {
             metrics: metrics)
         return HTTPServer(
             name: service, address: settings.host, port: settings.port, application: application, loops: loops,
-            limits: limits, tls: tls, logsAccess: settings.logsAccess, logger: logger, metrics: metrics)
+            limits: limits, tls: tls, logsAccess: settings.logsAccess, tracer: tracer, logger: logger,
+            metrics: metrics)
     }
 
     /// Runs the services until a signal, pool first and stopped last; and ends the loops.
     public func run(_ services: [any Service]) async throws {
         defer { loops.shutdown() }
-        let standing: [any Service] = [pool, wakeup] + (tls.map { [$0] } ?? [])
+        // What stops last comes first: the spans of all the others go out before the process does.
+        let exporting: [any Service] = exporter.map { [$0] } ?? []
+        let standing: [any Service] = exporting + [pool, wakeup] + (tls.map { [$0] } ?? [])
         let group = ServiceGroup(services: standing + services, drain: settings.drain, logger: logger)
         try await group.run()
     }

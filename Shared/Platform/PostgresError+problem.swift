@@ -3,9 +3,12 @@ public import HTTPServer
 public import Postgres
 
 extension PostgresError: ProblemConvertible {
-    /// A database that is away, or has no connection left, is 503 with `Retry-After`; a lock that others hold is 409;
-    /// anything else is ours.
+    /// A database that is away, has no connection left, or whose disk is full or fails, is 503 with `Retry-After`; a
+    /// lock that others hold is 409; anything else is ours.
     public var problem: Problem {
+        if sqlstate == .diskFull {
+            return Problem(.databaseUnavailable, "the database's disk is full", retryAfter: .seconds(10))
+        }
         if isUnavailable || code == .commitUnknown {
             return Problem(
                 .databaseUnavailable, "the database cannot be reached; whether the request took effect is not known",

@@ -5,6 +5,8 @@ private import Synchronization
 struct PoolMetrics: Sendable {
     let opened: Counter
     let openFailures: Counter
+    private let away: Counter
+    private let exhausted: Counter
     private let wait: Histogram
 
     init(_ registry: MetricsRegistry, pool: String) {
@@ -13,9 +15,22 @@ struct PoolMetrics: Sendable {
             "millrace_postgres_connections_opened_total", help: "Connections opened.", labels: labels)
         openFailures = registry.counter(
             "millrace_postgres_connection_failures_total", help: "Attempts to connect that failed.", labels: labels)
+        func refused(_ reason: String) -> Counter {
+            registry.counter(
+                "millrace_postgres_refused_total", help: "Tasks that got no connection, by reason.",
+                labels: labels + [("reason", reason)])
+        }
+        away = refused("unavailable")
+        exhausted = refused("exhausted")
         wait = registry.histogram(
             "millrace_postgres_wait_seconds", help: "Time tasks waited for a connection that was not idle.",
             labels: labels)
+    }
+
+    /// A task got no connection.
+    func refused(_ code: PostgresError.Code) {
+        if code == .unavailable { away.add() }
+        if code == .poolExhausted { exhausted.add() }
     }
 
     func waited(_ duration: Duration) {
@@ -34,6 +49,7 @@ extension PostgresPool {
         }
         gauge("connections_in_use", "Connections leased to a task.") { $0.inUse }
         gauge("connections_idle", "Connections nobody uses.") { $0.idleCount }
+        gauge("connections_max", "Connections that there may be.") { $0.limits.connections }
         gauge("waiters", "Tasks that wait for a connection.") { $0.waiters.count }
         gauge("available", "1 unless the database is away.") { $0.isAway ? 0 : 1 }
     }

@@ -11,6 +11,8 @@ public struct PostgresConfiguration: Sendable {
     }
 
     private(set) var settings: ConnectionSettings
+    /// Where the connections of pools go instead, if they go through a transaction pooler.
+    private var pooler: ConnectionSettings?
     /// What `pg_stat_activity` shows, cut to 63 bytes by the server.
     public var applicationName: String
     /// The most connections a pool holds.
@@ -40,15 +42,19 @@ public struct PostgresConfiguration: Sendable {
     /// The wait before the first, and at most before a later attempt to reconnect; the real one is a random part of it.
     public var reconnectBackoff: (first: Duration, most: Duration) = (.milliseconds(50), .seconds(3))
 
+    /// `pooler` is the URL of a transaction pooler before the same database, for pools alone: what needs a session of
+    /// its own (`PostgresConnection.connect`, `PostgresListener`) goes to `url`.
+    ///
     /// Errors: `.configuration`. The message never holds the URL, which has the password in it.
     public init(
-        url: String, applicationName: String = "millrace", poolSize: Int = 8, connectTimeout: Duration = .seconds(5),
-        statementTimeout: Duration? = nil
+        url: String, pooler: String? = nil, applicationName: String = "millrace", poolSize: Int = 8,
+        connectTimeout: Duration = .seconds(5), statementTimeout: Duration? = nil
     ) throws(PostgresError) {
         guard poolSize > 0, poolSize <= 1000 else {
             throw PostgresError(.configuration, "the pool size must be 1 to 1000", doing: "configure")
         }
         settings = try ConnectionSettings(url: url)
+        if let pooler { self.pooler = try ConnectionSettings(url: pooler) }
         self.applicationName = applicationName
         self.poolSize = poolSize
         self.connectTimeout = connectTimeout
@@ -60,6 +66,15 @@ public struct PostgresConfiguration: Sendable {
         var copy = self
         copy.settings.set("user", user)
         if let password { copy.settings.set("password", password) } else { copy.settings.remove("password") }
+        return copy
+    }
+
+    /// What a pool makes its connections by.
+    var pooled: PostgresConfiguration {
+        guard let pooler else { return self }
+        var copy = self
+        copy.settings = pooler
+        copy.statementMode = .unnamed
         return copy
     }
 

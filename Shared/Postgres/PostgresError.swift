@@ -66,7 +66,7 @@ public struct PostgresError: Error, Sendable, CustomStringConvertible {
     public var isUnavailable: Bool {
         switch code {
         case .unavailable, .poolExhausted, .connectionLost, .closed: true
-        case .server: sqlstate?.isConnectionFault ?? false
+        case .server: sqlstate.map { $0.isConnectionFault || $0.isMachineFault } ?? false
         default: false
         }
     }

@@ -19,7 +19,9 @@ extension PostgresPool {
         metrics.waited(.now - start)
         switch answer {
         case .connection(let id, let connection): return (id, connection)
-        case .refused(let error): throw error
+        case .refused(let error):
+            metrics.refused(error.code)
+            throw error
         }
     }
 

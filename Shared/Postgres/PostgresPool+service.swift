@@ -48,7 +48,7 @@ extension PostgresPool {
     private func open(_ id: PoolState.ConnectionID, _ loop: EventLoop, after delay: Duration) async {
         do {
             if delay > .zero { try await loop.sleep(for: delay) }
-            let connection = try await PostgresConnection.connect(configuration, on: loop)
+            let connection = try await PostgresConnection.connect(configuration.pooled, on: loop)
             metrics.opened.add()
             let wasAway = guarded.withLock { guarded in
                 guarded.connections[id] = connection

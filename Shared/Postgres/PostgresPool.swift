@@ -66,6 +66,16 @@ public final class PostgresPool: Service {
         guarded.withLock { $0.state.phase == .running && !$0.state.isAway }
     }
 
+    /// How many tasks use connections, and wait for them. Sends nothing.
+    public var load: PoolLoad {
+        guarded.withLock { guarded in
+            PoolLoad(
+                inUse: guarded.state.inUse, waiting: guarded.state.waiters.count,
+                connections: configuration.poolSize, places: configuration.maximumWaiters,
+                lastFailure: guarded.state.isAway ? guarded.lastFailure : nil)
+        }
+    }
+
     /// Runs `body` with a connection that is its own until it returns, on that connection's loop.
     ///
     /// Errors besides those of `body`: `.unavailable` while the database is away, `.poolExhausted` when the queue of

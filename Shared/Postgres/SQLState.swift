@@ -26,7 +26,7 @@ public struct SQLState: Hashable, Sendable, CustomStringConvertible, Expressible
     /// The transaction lost against another one or ran out of something: the same transaction may succeed if repeated.
     public var isTransient: Bool {
         switch classCode {
-        case "40", "53", "55": true
+        case "40", "53", "55", "58": true
         case "57": self != .queryCanceled
         default: false
         }
@@ -40,6 +40,16 @@ public struct SQLState: Hashable, Sendable, CustomStringConvertible, Expressible
         }
     }
 
+    /// The server's machine is at fault: a disk that is full or fails, memory that is not to be had. A limit that was
+    /// set on purpose (53400: `temp_file_limit`) is none.
+    public var isMachineFault: Bool {
+        classCode == "58" || classCode == "53" && self != "53400"
+    }
+
+    /// A disk of the server's is full or fails: who waits until somebody has mended that may succeed.
+    public var isDiskFault: Bool { self == .diskFull || self == "58030" }
+
+    public static let diskFull: SQLState = "53100"
     public static let uniqueViolation: SQLState = "23505"
     public static let foreignKeyViolation: SQLState = "23503"
     public static let checkViolation: SQLState = "23514"

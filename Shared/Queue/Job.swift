@@ -1,3 +1,6 @@
+import Observability
+import Postgres
+
 /// A job as claimed, or a slice of a job array. `attempt` counts from 1; `lastAttempt` is the last one before the job
 /// becomes a dead letter.
 public struct Job: Sendable, Identifiable {
@@ -9,8 +12,9 @@ public struct Job: Sendable, Identifiable {
     public let arguments: [UInt8]
     public let workspace: Int64
     public let priority: Int16
-    /// A W3C traceparent.
-    public let trace: String?
+    /// A W3C traceparent: the place in the trace of who enqueued it; once it is handled, where the worker traces, that
+    /// of the handling.
+    public internal(set) var trace: String?
     /// Microseconds since 2000-01-01 UTC.
     public let enqueuedAt: Int64
     /// The items of the array that this is a slice of; nil for a job that is none.
@@ -33,6 +37,12 @@ public struct Job: Sendable, Identifiable {
     struct Key: Hashable, Sendable {
         let job: Int64
         let first: Int32
+    }
+
+    /// The trace where it is recorded, for the jobs that this one enqueues. The others' need not be told apart, so
+    /// that many are enqueued together.
+    public var recordedTrace: String? {
+        trace.flatMap { TraceContext(traceparent: $0)?.isSampled == true ? $0 : nil }
     }
 
     var key: Key { Key(job: id, first: first) }
@@ -66,12 +76,17 @@ public struct JobFailure: Error, Sendable, CustomStringConvertible {
         case let failure as JobFailure: self = failure
         case let error as QueueError:
             self = JobFailure(code: error.code.failureCode, message: error.message)
+        case let error as PostgresError where error.sqlstate?.isDiskFault ?? false:
+            self = JobFailure(code: Self.diskFault, message: error.description)
         default: self = JobFailure(code: "error", message: String(describing: error))
         }
     }
 
-    /// A neighbour was cancelled: no attempt is charged.
-    var isUncharged: Bool { code == QueueError.Code.cancelled.failureCode }
+    /// The job did nothing wrong, and no attempt is charged: a neighbour was cancelled, or the server's disk is full.
+    var isUncharged: Bool { code == QueueError.Code.cancelled.failureCode || isDiskFault }
+    /// So nothing else would have succeeded either.
+    var isDiskFault: Bool { code == Self.diskFault }
+    private static let diskFault = "disk_fault"
 
     static let timedOut = JobFailure(code: "timed_out", message: "the time for handling the job was over")
 

@@ -17,14 +17,21 @@ public struct Lease: Sendable {
     /// If `body` throws, the lease is lost (`QueueError.leaseLost`), a job was cancelled (`.cancelled`) or the time is
     /// over (`.timedOut`), all of it is rolled back and the jobs stay open. A commit whose answer was lost is looked up
     /// before this returns or throws. Several transactions of a lease may run at the same time with different jobs.
+    ///
+    /// What `body` enqueues without a trace of its own follows from the first of `jobs` whose trace is recorded; where
+    /// it settles none, of the lease's.
     @discardableResult
     public func transaction<T: Sendable>(
         settling jobs: [Job], _ body: @escaping @Sendable (PostgresConnection) async throws -> T
     ) async throws -> T {
-        let value = try await core.close(jobs, byHandler: true, body) { [core] _, finish in
+        let trace = core.spans?.trace(of: jobs)
+        let value = try await core.close(jobs, byHandler: true) { connection in
+            if let trace { try await connection.follow(trace) }
+            return try await body(connection)
+        } statement: { [core] _, finish in
             core.settlement(of: jobs, finish: finish)
         }
-        core.context.metrics.settled.add(jobs.count)
+        core.succeeded(jobs)
         return value
     }
 
@@ -59,7 +66,7 @@ public struct Lease: Sendable {
     /// Settles jobs that have no work to commit.
     public func settle(_ jobs: [Job]) async throws {
         try await core.settle(jobs)
-        core.context.metrics.settled.add(jobs.count)
+        core.succeeded(jobs)
     }
 
     /// Ends an attempt that failed: the job is tried again after its backoff, or becomes a dead letter when the

@@ -11,6 +11,8 @@ struct LeaseContext: Sendable {
     let random: @Sendable () -> Double
     let wakeup: Wakeup
     let metrics: QueueMetrics
+    /// Nil where traces are not recorded.
+    let tracer: Tracer?
     let logger: Logger
 }
 

@@ -5,12 +5,15 @@ import Postgres
 extension LeaseCore {
     private static let firstPause = Duration.milliseconds(100)
     private static let longestPause = Duration.seconds(5)
+    /// How long a slot rests with jobs for which the server's disk had no room.
+    private static let diskPause = Duration.seconds(1)
 
     /// Retries or buries; returns once it is durable, the lease is lost, or the task is cancelled.
     func fail(_ failures: [(job: Job, failure: JobFailure)]) async {
         var retries: [(job: Job, failure: JobFailure, delay: Duration)] = []
         var uncharged: [Job] = []
         for (job, failure) in failures {
+            spans?.end([job], .failed(failure.code))
             if isCancelled(job) {
                 noteClosed([job])
             } else if failure.isUncharged {
@@ -22,6 +25,7 @@ extension LeaseCore {
             }
         }
         await retry(retries)
+        if failures.contains(where: \.failure.isDiskFault) { try? await Task.sleep(for: Self.diskPause) }
         await giveBack(uncharged)
     }
 

@@ -10,11 +10,13 @@ extension LeaseCore {
         for job in jobs where job.isDoomed { await buryDoomed(job) }
         let alive = jobs.filter { !$0.isDoomed }
         if !alive.isEmpty {
+            context.metrics.starting(alive)
             await freeKeys(of: alive)
-            await handle(alive)
+            await handle(spans?.begin(alive) ?? alive)
         }
         let failure = JobFailure(code: "unsettled", message: "the handler returned without settling the job")
         await fail(openJobs.map { ($0, failure) })
+        spans?.endRest()
         context.metrics.handling.observe(.now - began)
         context.metrics.running.add(-1)
     }

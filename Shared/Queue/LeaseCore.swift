@@ -19,6 +19,8 @@ final class LeaseCore: Sendable {
     private let book: LeaseBook
     private let state: Mutex<LeaseState>
     private let reports = Mutex(Reports())
+    /// Nil where traces are not recorded.
+    let spans: JobSpans?
     /// Raised when nothing is left to do: every open job was cancelled.
     let interruption = WakeSignal()
 
@@ -39,6 +41,7 @@ final class LeaseCore: Sendable {
         settler = session.settler
         book = session.book
         state = Mutex(LeaseState(jobs: jobs.map(\.key)))
+        spans = context.tracer.map { JobSpans($0, queue: context.queue) }
     }
 
     var openJobs: [Job] {
@@ -77,6 +80,12 @@ final class LeaseCore: Sendable {
             reports.progressAt[job.id] = now
             return true
         }
+    }
+
+    /// Jobs have been settled by their handler.
+    func succeeded(_ settled: [Job]) {
+        context.metrics.settled.add(settled.count)
+        spans?.end(settled)
     }
 
     /// What records the success of jobs.

@@ -14,6 +14,7 @@ struct QueueMetrics: Sendable {
     let running: Gauge
     let handling: Histogram
     let claim: Histogram
+    private let wait: Histogram
 
     init(_ registry: MetricsRegistry, queue: String) {
         func counter(_ name: String, _ help: String) -> Counter {
@@ -35,7 +36,21 @@ struct QueueMetrics: Sendable {
             "millrace_queue_running", help: "Groups of jobs being handled.", labels: [("queue", queue)])
         handling = histogram("handling", "The time a handler takes for a group.")
         claim = histogram("claim", "The time a claim takes.")
+        wait = histogram("wait", "From a job's enqueueing to its first attempt, by the clocks of both machines.")
     }
+
+    /// Jobs begin to be handled.
+    func starting(_ jobs: [Job]) {
+        let now = Self.microsecondsSince2000
+        var waited = HistogramTally()
+        for job in jobs where job.attempt == 1 {
+            wait.observe(Double(max(0, now - job.enqueuedAt)) * 1e-6, in: &waited)
+        }
+        wait.add(&waited)
+    }
+
+    /// Now, as PostgreSQL counts.
+    private static var microsecondsSince2000: Int64 { Tracer.now() / 1000 - 946_684_800_000_000 }
 }
 
 /// What the leader sees of all queues.

@@ -16,12 +16,14 @@ public final class Worker: Service {
     let handler: any JobHandler
     let logger: Logger
     let metrics: QueueMetrics
+    private let tracer: Tracer?
     let leader: QueueLeader
     let mailbox = Mailbox()
 
+    /// - Parameter tracer: where the spans of jobs go whose traces are recorded; nil for nowhere.
     public init(
         queue: String, pool: PostgresPool, configuration: WorkerConfiguration = WorkerConfiguration(),
-        handler: any JobHandler, logger: Logger, metrics: MetricsRegistry
+        handler: any JobHandler, tracer: Tracer? = nil, logger: Logger, metrics: MetricsRegistry
     ) {
         self.queue = queue
         self.pool = pool
@@ -29,6 +31,7 @@ public final class Worker: Service {
         self.handler = handler
         self.logger = logger.with(["queue.name": .string(queue)])
         self.metrics = QueueMetrics(metrics, queue: queue)
+        self.tracer = tracer
         leader = QueueLeader(
             pool: pool, configuration: configuration.leader, backoff: configuration.backoff,
             random: configuration.random, logger: logger, metrics: metrics)
@@ -44,7 +47,7 @@ public final class Worker: Service {
         let wakeup = Wakeup(pool.configuration, loop: loop, logger: logger)
         let context = LeaseContext(
             queue: queue, pool: pool, handler: handler, backoff: configuration.backoff, kinds: configuration.kinds,
-            random: configuration.random, wakeup: wakeup, metrics: metrics, logger: logger)
+            random: configuration.random, wakeup: wakeup, metrics: metrics, tracer: tracer, logger: logger)
         // The others end after the fetcher: its drain needs them.
         let after = ShutdownSignal()
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -31,7 +31,8 @@ extension QueryServiceTests {
                 // It waits for a connection, which there may not be yet.
                 #expect(try await server.query("select 1").status == 200)
                 let ready = try await server.get("/readyz")
-                #expect(ready.text == #"{"status":"ready"}"#)
+                #expect(ready.status == 200 && ready.text.hasPrefix(#"{"status":"ready","#))
+                #expect(ready.text.contains(#"{"check":"query isolation","status":"ok"}"#), "\(ready.text)")
             }
         }
 

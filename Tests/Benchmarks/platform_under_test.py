@@ -21,6 +21,7 @@ class Platform:
     def __init__(self, port=None, settings=()):
         """`settings`: further variables for the services."""
         self.settings = dict(settings)
+        self.binaries = os.environ["BENCH_BINARIES"]
         self.port = port or int(os.environ.get("BENCH_PORT", "18480"))
         parent = REPOSITORY / ".build/bench"
         parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +36,7 @@ class Platform:
                        if not name.startswith("MILLRACE_") and name != "DATABASE_URL"}
         environment |= {"MILLRACE_HOME": str(self.home), "MILLRACE_PORT": str(self.port), **self.settings}
         self.process = subprocess.Popen(
-            ["deploy/local/run", "--binaries", os.environ["BENCH_BINARIES"]], cwd=REPOSITORY, env=environment,
+            ["deploy/local/run", "--binaries", self.binaries], cwd=REPOSITORY, env=environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True)
         ready = threading.Event()

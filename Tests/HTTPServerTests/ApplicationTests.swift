@@ -61,6 +61,9 @@ import Testing
         let context = try Fixture.request(.get, "/", headers: ["traceparent": parent]).context
         #expect(context.trace.traceparent.hasPrefix("00-0af7651916cd43dd8448eb211c80319c-"))
         #expect(context.trace.traceparent != parent)
+        #expect(context.trace.isSampled && context.parentSpan?.description == "b7ad6b7169203331")
+        let own = try Fixture.request(.get, "/").context
+        #expect(!own.trace.isSampled && own.parentSpan == nil, "who traces nothing asks nobody else to")
     }
 
     @Test func bodiesAreLimitedByRoute() async throws {
@@ -106,8 +109,9 @@ import Testing
         }
     }
 
-    private final class Tags: Sendable {
+    private final class Tags: RequestPrincipal {
         let text: String
+        var logged: (workspace: String, key: String) { (text, "1") }
 
         init(text: String) { self.text = text }
     }

@@ -38,7 +38,8 @@ final class TestServer: Sendable {
     /// Runs `body` on the first loop, against a server with `routes`, and then has the server drain.
     static func run(
         _ routes: [Route], middleware: [any Middleware] = [], loops count: Int = 1, tls: TLSFiles? = nil,
-        logger: Logger = .silent, limits change: (inout HTTPLimits) -> Void = { _ in },
+        logger: Logger = .silent, tracer: Tracer? = nil, edge: EdgePolicy = EdgePolicy(),
+        limits change: (inout HTTPLimits) -> Void = { _ in },
         _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         var limits = HTTPLimits()
@@ -46,9 +47,11 @@ final class TestServer: Sendable {
         let loops = try EventLoopGroup(count: count, name: "http-test")
         let metrics = MetricsRegistry()
         let certificates = tls.map { TLSCertificates($0, logger: logger, metrics: metrics) }
+        let application = Application(
+            router: Router(routes: routes), middleware: middleware, limits: limits, edge: edge, metrics: metrics)
         let server = HTTPServer(
-            name: "test", port: 0, router: Router(routes: routes), middleware: middleware, loops: loops, limits: limits,
-            tls: certificates, logger: logger, metrics: metrics)
+            name: "test", port: 0, application: application, loops: loops, limits: limits, tls: certificates,
+            tracer: tracer, logger: logger, metrics: metrics)
         let test = TestServer(
             port: try server.bind(), loops: loops, shutdown: ShutdownSignal(), metrics: metrics,
             certificates: certificates)

@@ -17,7 +17,7 @@ struct IngestFixture: Sendable {
     let wakeup: Wakeup
     let metrics: IngestMetrics
 
-    static func run(_ body: @Sendable (IngestFixture) async throws -> Void) async throws {
+    static func run(tracer: Tracer? = nil, _ body: @Sendable (IngestFixture) async throws -> Void) async throws {
         let database = try await TemporaryPostgres.shared().database(template: "ingest") { url in
             try await withRunningPool(try PostgresConfiguration(url: url)) { pool in
                 _ = try await Migrator(logger: .silent).run(pool)
@@ -39,18 +39,18 @@ struct IngestFixture: Sendable {
             let loop = try TestLoops.shared().next()
             let wakeup = Wakeup(configuration, loop: loop, logger: .silent)
             let coalescer = Coalescer(
-                loop: loop, pool: pool, wakeup: wakeup, limits: .init(), metrics: metrics)
+                loop: loop, pool: pool, wakeup: wakeup, limits: .init(), metrics: metrics, tracer: tracer)
             let fixture = IngestFixture(
                 pool: pool, source: source, coalescer: coalescer, wakeup: wakeup, metrics: metrics)
             try await withRunningService(coalescer) { try await body(fixture) }
         }
     }
 
-    func request(_ id: String = "r", key: String? = nil) -> IncomingRequest {
+    func request(_ id: String = "r", key: String? = nil, trace: TraceContext? = nil) -> IncomingRequest {
         var numbers = UniqueNumbers()
         return IncomingRequest(
             sourceID: source.id, pace: CoalescingPace(bytes: 1 << 20, linger: .milliseconds(2)), requestID: id,
-            trace: .generate(&numbers), idempotencyKey: key)
+            trace: trace ?? .generate(&numbers, by: .none), idempotencyKey: key)
     }
 
     func frame(_ records: [String]) -> BatchFrame {
@@ -60,10 +60,10 @@ struct IngestFixture: Sendable {
     }
 
     /// Lands records under a key or none.
-    func land(_ records: [String], key: String? = nil) async throws -> Landing {
+    func land(_ records: [String], key: String? = nil, trace: TraceContext? = nil) async throws -> Landing {
         let frame = frame(records)
         return try await coalescer.land(
-            request(key: key), frame: frame, rawBytes: Int64(frame.bytes.count),
+            request(key: key, trace: trace), frame: frame, rawBytes: Int64(frame.bytes.count),
             keyed: key.map { KeyedBody(key: $0, fingerprint: Array("\(records)".utf8)) })
     }
 

@@ -95,7 +95,7 @@ import Testing
 
     @Test func theProcessIsMeasured() throws {
         let registry = MetricsRegistry()
-        registry.addProcess(logSink: .memory())
+        registry.addProcess(service: "ingest", version: "1.2", logSink: .memory())
         let lines = String(decoding: registry.render(), as: UTF8.self).split(separator: "\n")
         func value(_ name: String) throws -> Double {
             let line = try #require(lines.first { $0.hasPrefix(name + " ") })
@@ -104,7 +104,11 @@ import Testing
         #expect(try value("process_resident_memory_bytes") > 1_000_000)
         #expect(try value("process_cpu_seconds_total") > 0)
         #expect(try value("process_start_time_seconds") > 1_600_000_000)
+        #expect(try value("process_virtual_memory_bytes") > value("process_resident_memory_bytes"))
+        #expect(try (3...1_000_000).contains(value("process_open_fds")))
+        #expect(try value("process_max_fds") >= value("process_open_fds"))
         #expect(try value("millrace_log_lines_dropped_total") == 0)
+        #expect(try value(#"millrace_build_info{service="ingest",version="1.2"}"#) == 1)
     }
 
     @Test(arguments: ["a", "a:b_9", "_x"]) func names(_ name: String) {

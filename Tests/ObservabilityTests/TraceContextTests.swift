@@ -24,7 +24,7 @@ import Testing
 
     @Test func generatedOnesAreValidAndDiffer() {
         var numbers = UniqueNumbers()
-        let contexts = (0..<100).map { _ in TraceContext.generate(&numbers) }
+        let contexts = (0..<100).map { _ in TraceContext.generate(&numbers, by: .all) }
         #expect(Set(contexts).count == 100)
         #expect(contexts.allSatisfy { TraceContext(traceparent: $0.traceparent) == $0 && $0.isSampled })
     }

@@ -10,6 +10,16 @@ private struct Backend: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int { try row.int(0) }
 }
 
+private struct CurrentDatabase: PostgresStatement {
+    static let sql = "select current_database()::text"
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> String { try row.text(0) }
+}
+
+private struct PreparedCount: PostgresStatement {
+    static let sql = "select count(*) from pg_prepared_statements"
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int { try row.int(0) }
+}
+
 private struct Rejected: Error {}
 
 @Suite struct PoolTests {
@@ -40,6 +50,22 @@ private struct Rejected: Error {}
                 "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
                 == "0"
         }
+    }
+
+    /// Two databases stand for the server and the pooler before it.
+    @Test func poolsGoThroughThePoolerAndSessionsDoNot() async throws {
+        let server = try await TemporaryPostgres.shared()
+        let (direct, pooled) = (try await server.database(), try await server.database())
+        let configuration = try PostgresConfiguration(url: direct.url, pooler: pooled.url)
+        try await withRunningPool(configuration) { pool async throws in
+            let found = try await pool.withConnection { connection in
+                try await connection.run(CurrentDatabase(), PreparedCount())
+            }
+            #expect(found.0 == [pooled.name] && found.1 == [0])
+        }
+        let connection = try await PostgresConnection.connect(configuration, on: TestLoops.shared().next())
+        #expect(try await connection.query(CurrentDatabase()) == [direct.name])
+        await connection.close()
     }
 
     @Test func staysOnTheCallersLoop() async throws {

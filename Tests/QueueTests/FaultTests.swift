@@ -56,6 +56,27 @@ struct FaultTests {
         }
     }
 
+    @Test("A disk that is full charges no attempt: the job's only one is left when there is room")
+    func diskFull() async throws {
+        try await withEffects { _, pool in
+            try await pool.enqueue(2, maxAttempts: 1)
+            let attempts = Notes<Int16>()
+            let handler = ClosureHandler { jobs, lease in
+                attempts.add(jobs[0].attempt)
+                if attempts.all.count == 1 {
+                    let full = PostgresError(.server, "no space left", doing: "query", sqlstate: .diskFull)
+                    return await lease.fail(jobs, JobFailure(full))
+                }
+                try await lease.settle(jobs)
+            }
+            try await pool.withWorker(handler) {
+                try await pool.wait(until: "SELECT count(*) FROM queue.outcome WHERE state = 'succeeded'", is: 2)
+            }
+            #expect(attempts.all.count > 1 && Set(attempts.all) == [1])
+            #expect(try await pool.int("SELECT count(*) FROM queue.outcome") == 2)
+        }
+    }
+
     /// Ended before it committed: nothing has remained, and the job is retried.
     @Test("A backend that is ended in the middle of the work: the attempt fails, the next one succeeds")
     func backendEnded() async throws {

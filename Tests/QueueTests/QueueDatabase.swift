@@ -89,12 +89,12 @@ extension PostgresPool {
     /// Runs `body` beside a worker of the queue.
     func withWorker<T: Sendable>(
         _ handler: any JobHandler, _ configuration: WorkerConfiguration = .quick(), queue: String = "transform",
-        metrics: MetricsRegistry = MetricsRegistry(),
+        tracer: Tracer? = nil, metrics: MetricsRegistry = MetricsRegistry(),
         _ body: @Sendable () async throws -> T
     ) async throws -> T {
         let worker = Worker(
-            queue: queue, pool: self, configuration: configuration, handler: handler, logger: .silent,
-            metrics: metrics)
+            queue: queue, pool: self, configuration: configuration, handler: handler, tracer: tracer,
+            logger: .silent, metrics: metrics)
         return try await withRunningService(worker, body)
     }
 }

@@ -8,6 +8,9 @@ set client_min_messages = warning;
 select format('create role %I login nosuperuser createrole', :'role')
 where not exists (select from pg_roles where rolname = :'role') \gexec
 alter role :"role" login nosuperuser createrole nocreatedb noreplication;
+-- What sessions set that have a connection of their own; through a transaction pooler nobody can.
+alter role :"role" set timezone = 'UTC';
+alter role :"role" set datestyle = 'ISO, YMD';
 select format('create database %I owner %I encoding ''UTF8'' template template0 '
                   'lc_collate ''C.UTF-8'' lc_ctype ''C.UTF-8''',
               :'database', :'role')

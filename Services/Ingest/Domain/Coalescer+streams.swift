@@ -9,9 +9,10 @@ extension Coalescer {
         while !held.isEmpty {
             let included = Set(held)
             let positions = held.compactMap { parts[$0].request.stream }
-            let batch = try GroupedBatch(parts, included: included.contains)
+            let batch = try GroupedBatch(parts, included: included.contains, tracer)
             let statement = LandStreamBatch(batch: try await batch.statement(id: nil, lane), positions: positions)
             if let id = try await pool.withConnection({ try await $0.query(statement).first }) {
+                batch.spans?.of(batch: id).end()
                 return parts.indices.map { place in
                     included.contains(place) ? .landed(.coalesced(batch: id, ordinal: Int32(place))) : .keyTaken
                 }

@@ -28,6 +28,8 @@ final class Coalescer: Service {
         let frame: BatchFrame
         let rawBytes: Int64
         let keyed: KeyedBody?
+        /// When it came, in ns since 1970, where its trace is recorded.
+        let came: Int64
         let waiter: CheckedContinuation<Landing, any Error>
 
         init(
@@ -38,6 +40,7 @@ final class Coalescer: Service {
             self.frame = frame
             self.rawBytes = rawBytes
             self.keyed = keyed
+            came = request.trace.isSampled ? Tracer.now() : 0
             self.waiter = waiter
         }
     }
@@ -49,15 +52,21 @@ final class Coalescer: Service {
     let pool: PostgresPool
     private let wakeup: Wakeup
     private let metrics: IngestMetrics
+    /// Nil where nothing is traced.
+    let tracer: Tracer?
     private let state: Mutex<State>
     private let actions: AsyncStream<State.Action>
     private let schedule: AsyncStream<State.Action>.Continuation
 
-    init(loop: EventLoop, pool: PostgresPool, wakeup: Wakeup, limits: State.Limits, metrics: IngestMetrics) {
+    init(
+        loop: EventLoop, pool: PostgresPool, wakeup: Wakeup, limits: State.Limits, metrics: IngestMetrics,
+        tracer: Tracer? = nil
+    ) {
         self.loop = loop
         self.pool = pool
         self.wakeup = wakeup
         self.metrics = metrics
+        self.tracer = tracer
         state = Mutex(State(limits: limits))
         (actions, schedule) = AsyncStream.makeStream()
     }
@@ -141,6 +150,7 @@ final class Coalescer: Service {
     }
 
     private func land(_ parts: [Part], _ lane: Lane) async throws -> [Landing] {
+        let began = ContinuousClock.now
         let landings =
             lane.isStream
             ? try await landStreams(parts, lane)
@@ -148,15 +158,18 @@ final class Coalescer: Service {
                 ? try await landKeyed(parts, lane)
                 : try await landAll(parts, lane)
         wakeup.notify("transform")
-        metrics.landed(requests: parts.count, bytes: parts.reduce(0) { $0 + $1.rawBytes })
+        metrics.landed(
+            requests: parts.count, records: parts.reduce(0) { $0 + $1.frame.recordCount },
+            bytes: parts.reduce(0) { $0 + $1.rawBytes }, after: .now - began)
         return landings
     }
 
     private func landAll(_ parts: [Part], _ lane: Lane) async throws -> [Landing] {
-        let batch = try GroupedBatch(parts, included: { _ in true })
+        let batch = try GroupedBatch(parts, included: { _ in true }, tracer)
         let statement = try await batch.statement(id: nil, lane)
         let id = try await pool.withConnection { try await $0.query(statement).first }
         guard let id else { throw TooBusy(reason: "the batch was not landed") }
+        batch.spans?.of(batch: id).end()
         return (0..<parts.count).map { .landed(.coalesced(batch: id, ordinal: Int32($0))) }
     }
 
@@ -167,7 +180,7 @@ final class Coalescer: Service {
         let firstOfKey = Dictionary(places, uniquingKeysWith: { first, _ in first })
         let asked = firstOfKey.values.sorted()
         let keys = asked.compactMap { parts[$0].keyed }
-        return try await pool.withTransaction { connection in
+        let (landings, spans) = try await pool.withTransaction { connection -> ([Landing], LandSpans?) in
             try await connection.query("set local lock_timeout = '200ms'")
             let claim = ClaimIdempotencyKeys(
                 sourceID: lane.sourceID, keys: keys.map(\.key), fingerprints: keys.map(\.fingerprint))
@@ -182,19 +195,20 @@ final class Coalescer: Service {
             let landings = parts.indices.map { place -> Landing in
                 included(place) ? .landed(.coalesced(batch: claimed.batchID, ordinal: Int32(place))) : .keyTaken
             }
-            if parts.indices.contains(where: included) {
-                let batch = try GroupedBatch(parts, included: included)
-                _ = try await connection.query(try await batch.statement(id: claimed.batchID, lane))
-                let receipts = taken.sorted().compactMap { key in firstOfKey[key].map { (key, $0) } }
-                _ = try await connection.query(
-                    RememberReceipts(
-                        sourceID: lane.sourceID, keys: receipts.map(\.0),
-                        receipts: receipts.map {
-                            ReceiptID.coalesced(batch: claimed.batchID, ordinal: Int32($0.1)).description
-                        }))
-            }
-            return landings
+            guard parts.indices.contains(where: included) else { return (landings, nil) }
+            let batch = try GroupedBatch(parts, included: included, tracer)
+            _ = try await connection.query(try await batch.statement(id: claimed.batchID, lane))
+            let receipts = taken.sorted().compactMap { key in firstOfKey[key].map { (key, $0) } }
+            _ = try await connection.query(
+                RememberReceipts(
+                    sourceID: lane.sourceID, keys: receipts.map(\.0),
+                    receipts: receipts.map {
+                        ReceiptID.coalesced(batch: claimed.batchID, ordinal: Int32($0.1)).description
+                    }))
+            return (landings, batch.spans?.of(batch: claimed.batchID))
         }
+        spans?.end()
+        return landings
     }
 }
 
@@ -207,21 +221,26 @@ struct GroupedBatch {
     private var ends: [Int32] = []
     private var requestIDs: [String] = []
     private var rawBytes: Int64 = 0
-    /// The first included request's.
-    private var trace: TraceContext?
+    /// The batch's place in a trace: below the first request of those that are recorded, else the first request's own.
+    private let trace: TraceContext?
+    /// Nil where none of the requests' traces is recorded.
+    let spans: LandSpans?
 
-    init(_ parts: [Coalescer.Part], included: (Int) -> Bool) throws {
+    init(_ parts: [Coalescer.Part], included: (Int) -> Bool, _ tracer: Tracer?) throws {
         frame = BatchFrame(format: parts[0].frame.format, header: parts[0].frame.header)
         frame.bytes.reserveCapacity(parts.reduce(0) { $0 + $1.frame.bytes.count })
         for (place, part) in parts.enumerated() {
             if included(place) {
                 try frame.append(part.frame)
                 rawBytes += part.rawBytes
-                trace = trace ?? part.request.trace
             }
             ends.append(Int32(frame.recordCount))
             requestIDs.append(part.request.requestID)
         }
+        let landed = parts.indices.filter(included).map { parts[$0] }
+        let (records, bytes) = (frame.recordCount, rawBytes)
+        spans = tracer.flatMap { LandSpans(landed, records: records, rawBytes: bytes, $0) }
+        trace = spans?.batch ?? landed.first?.request.trace
     }
 
     func statement(id: Int64?, _ lane: Coalescer.Lane) async throws -> LandBatch {

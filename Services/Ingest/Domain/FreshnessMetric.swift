@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// Read from the ledger when the metrics are asked for, at most every `interval`: at rest, and where nobody asks, it
 /// costs no query. Every process shows all sources, so take the greatest. Of more than `sources` those that wait
-/// longest are shown.
+/// longest are shown, however many have nothing that waits.
 final class FreshnessMetric: Sendable {
     static let interval = Duration.seconds(10)
     static let sources: Int32 = 500

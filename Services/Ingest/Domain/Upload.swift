@@ -35,23 +35,26 @@ struct Upload: Sendable {
     func land(_ frame: BatchFrame) async throws {
         // Compressing up to 4 MiB takes milliseconds: not on an event loop.
         let body = try await withTaskExecutorPreference(globalConcurrentExecutor) { try frame.encode() }
+        let began = ContinuousClock.now
         let statement = LandUploadBatch(
             uploadID: id, format: frame.format.name, records: Int32(frame.recordCount),
             rawBytes: Int64(frame.bytes.count - frame.recordCount), trace: request.trace.traceparent, body: body)
         let landed = try await pool.withConnection { try await $0.query(statement) }
         if landed.isEmpty { throw Lost() }
-        metrics.landed(requests: 0, bytes: statement.rawBytes)
+        metrics.landed(
+            requests: 0, records: frame.recordCount, bytes: statement.rawBytes, after: .now - began)
     }
 
     /// Accepts all batches together and makes their jobs.
     func accept(fingerprint: [UInt8]?) async throws -> ReceiptID {
         let receipt = ReceiptID.upload(id)
         let statement = AcceptUpload(
-            uploadID: id, key: request.idempotencyKey, fingerprint: fingerprint, receipt: receipt.description)
+            uploadID: id, key: request.idempotencyKey, fingerprint: fingerprint, receipt: receipt.description,
+            trace: request.trace.traceparent)
         let accepted = try await pool.withConnection { try await $0.query(statement) }
         if accepted.isEmpty { throw Lost() }
         wakeup.notify("transform")
-        metrics.landed(requests: 1, bytes: 0)
+        metrics.acceptedUpload()
         return receipt
     }
 

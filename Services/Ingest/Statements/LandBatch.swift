@@ -27,7 +27,8 @@ struct LandBatch: PostgresStatement {
             returning batch_id, pipeline_id
         ), jobs as (
             select queue.enqueue('transform', 'transform', s.workspace_id,
-                array_agg(jsonb_build_object('batch', a.batch_id, 'pipeline', a.pipeline_id))) as id
+                array_agg(jsonb_build_object('batch', a.batch_id, 'pipeline', a.pipeline_id)),
+                in_trace => $8::text) as id
             from applications a join millrace.source s on s.id = $2
             group by s.workspace_id
         )
@@ -42,6 +43,7 @@ struct LandBatch: PostgresStatement {
     /// First record past each request.
     var receiptEnds: [Int32]
     var requestIDs: [String]
+    /// A W3C traceparent; the jobs carry it on.
     var trace: String?
     /// The encoded frame.
     var body: [UInt8]

@@ -167,20 +167,34 @@ struct ListFreshness: PostgresStatement {
         var age: Double?
     }
 
-    /// Sources that are looked at: one descent of an index each.
+    /// Sources with something unfinished that are looked at: one descent of an index each. The others cost nothing,
+    /// however many there are.
     static let scanned = 10_000
 
     static let sql = """
-        select w.name, s.name, extract(epoch from now() - b.received_at)::float8
-        from (select id, workspace_id, name from millrace.source where deleted_at is null
-            order by id limit \(scanned)) s
+        with recursive waiting as (
+            (select source_id, batch_id from millrace.application where state in ('accepted', 'transformed')
+            order by source_id, batch_id limit 1)
+            union all
+            select n.source_id, n.batch_id from waiting p cross join lateral (
+                select a.source_id, a.batch_id from millrace.application a
+                where (a.source_id, a.batch_id) >= (p.source_id + 1, 0) and a.state in ('accepted', 'transformed')
+                order by a.source_id, a.batch_id limit 1) n
+        ), oldest as (
+            select s.id, s.workspace_id, s.name, b.received_at
+            from (select source_id, batch_id from waiting limit \(scanned)) o
+            join millrace.source s on s.id = o.source_id and s.deleted_at is null
+            join millrace.batch b on b.id = o.batch_id
+            order by b.received_at limit $1
+        ), rest as (
+            select s.id, s.workspace_id, s.name, null::timestamptz as received_at from millrace.source s
+            where s.deleted_at is null and not exists (select from oldest o where o.id = s.id)
+            order by s.id limit $1
+        )
+        select w.name, s.name, extract(epoch from now() - s.received_at)::float8
+        from (select * from oldest union all select * from rest) s
         join millrace.workspace w on w.id = s.workspace_id
-        left join lateral (select a.batch_id from millrace.application a
-            where (a.source_id, a.batch_id) >= (s.id, 0) and (a.source_id, a.batch_id) < (s.id + 1, 0)
-                and a.state in ('accepted', 'transformed')
-            order by a.source_id, a.batch_id limit 1) o on true
-        left join millrace.batch b on b.id = o.batch_id
-        order by b.received_at, s.id limit $1
+        order by s.received_at, s.id limit $1
         """
     var limit: Int32
 

@@ -90,7 +90,8 @@ struct AcceptUpload: PostgresStatement {
             returning batch_id, pipeline_id, source_id
         ), jobs as (
             select queue.enqueue('transform', 'transform', s.workspace_id,
-                array_agg(jsonb_build_object('batch', a.batch_id, 'pipeline', a.pipeline_id) order by a.batch_id)) as id
+                array_agg(jsonb_build_object('batch', a.batch_id, 'pipeline', a.pipeline_id) order by a.batch_id),
+                in_trace => $5::text) as id
             from applications a join millrace.source s on s.id = a.source_id
             group by s.workspace_id
         )
@@ -100,10 +101,13 @@ struct AcceptUpload: PostgresStatement {
     var key: String?
     var fingerprint: [UInt8]?
     var receipt: String
+    /// A W3C traceparent; the jobs carry it on.
+    var trace: String
 
     var parameters: [PostgresValue] {
         [
             .int8(uploadID), key.map { .text($0) } ?? .null, fingerprint.map { .bytes($0) } ?? .null, .text(receipt),
+            .text(trace),
         ]
     }
 

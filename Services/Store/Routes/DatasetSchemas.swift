@@ -124,6 +124,7 @@ enum DatasetSchemas {
             ("batch", Schema.id), ("row", Schema.count), ("pipeline", Schema.string),
             ("version", Schema.nullable(Schema.count)), ("output", Schema.count), ("state", Schema.string),
             ("source", ResourceName.schema), ("request", Schema.string), ("receipt", Schema.string),
+            ("trace_id", Schema.nullable(Schema.string)),
             ("received_at", Schema.timestamp), ("stored_at", Schema.nullable(Schema.timestamp)),
             ("raw", Schema.nullable(Schema.string)), ("raw_base64", Schema.string),
             ("raw_expired_at", Schema.nullable(Schema.timestamp)),

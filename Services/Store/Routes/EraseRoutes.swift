@@ -38,7 +38,12 @@ struct EraseRoutes: Sendable {
         let start = StartErasure(
             workspaceID: principal.workspaceID, datasetID: found.dataset.id, keyID: principal.keyID,
             condition: condition, isDry: isDry)
-        guard let run = try await catalog.pool.withTransaction({ try await $0.query(start).first ?? nil }) else {
+        let trace = request.context.trace
+        let made = try await catalog.pool.withTransaction { connection -> Int64? in
+            try await connection.follow(trace)
+            return try await connection.query(start).first ?? nil
+        }
+        guard let run = made else {
             return .json(.ok, ["run": nil])
         }
         wakeup.notify("store")

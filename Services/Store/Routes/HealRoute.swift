@@ -31,7 +31,9 @@ struct HealRoute: Sendable {
         let body = request.body.contentLength == 0 ? .object([:]) : try await request.json()
         let dataset = try await catalog.find(name, workspaceID: principal.workspaceID).dataset
         let start = StartHeals(request: try Self.decode(body, dataset.id, name.text, isDry: isDry))
+        let trace = request.context.trace
         let runs = try await catalog.pool.withTransaction { connection in
+            try await connection.follow(trace)
             let made = try await connection.query(start)
             if let other = made.compactMap(\.overlap).first {
                 throw Problem(

@@ -191,7 +191,8 @@ extension LineageEntry {
             ("batch", .string(String(batchID))), ("row", .number(row)), ("pipeline", .string(pipeline)),
             ("version", .optional(version)), ("output", .number(output)), ("state", .string(state)),
             ("source", .string(source)), ("request", .string(requestID)), ("receipt", .string(receipt.description)),
-            ("received_at", .timestamp(receivedAt)), ("stored_at", storedAt.map(JSONValue.timestamp) ?? .null),
+            ("trace_id", .optional(traceID)), ("received_at", .timestamp(receivedAt)),
+            ("stored_at", storedAt.map(JSONValue.timestamp) ?? .null),
         ]
         return .object(JSONObject(members + (raw?.members ?? [])))
     }

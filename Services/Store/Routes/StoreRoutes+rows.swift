@@ -121,7 +121,8 @@ extension StoreRoutes {
         let item: JSONValue = [
             "batch": "7", "row": 3, "pipeline": "web", "version": 1, "output": 0, "state": "stored",
             "source": "weblogs",
-            "request": "018f", "receipt": "r0000000700000", "received_at": "2026-01-01T00:00:00Z",
+            "request": "018f", "receipt": "r0000000700000", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+            "received_at": "2026-01-01T00:00:00Z",
             "stored_at": "2026-01-01T00:00:01Z", "raw": "{\"id\": 1}",
         ]
         return Route(
@@ -130,7 +131,9 @@ extension StoreRoutes {
                 id: "getLineage", summary: "Where a row came from",
                 description: """
                     `_batch` and `_row` of a row name its record. `raw` needs the scope `raw:read` besides. Once the \
-                    raw bytes have expired it is null, and `raw_expired_at` says since when.
+                    raw bytes have expired it is null, and `raw_expired_at` says since when. `trace_id` is the trace \
+                    in which the record's batch came, where spans are collected; of a batch that many requests share \
+                    it is the first one's.
                     """,
                 tag: "datasets",
                 parameters: [

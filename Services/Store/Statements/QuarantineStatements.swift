@@ -114,6 +114,8 @@ struct LineageEntry: Sendable {
     var uploadID: Int64?
     var receivedAt: Int64
     var storedAt: Int64?
+    /// Of the trace that the batch came in; nil where it has none.
+    var traceID: String?
 }
 
 /// Where a record of a batch came from, for each output that went into a dataset. No rows: the batch did not go there,
@@ -121,7 +123,7 @@ struct LineageEntry: Sendable {
 struct FindLineage: PostgresStatement {
     static let sql = """
         select p.name, coalesce(h.version, a.version), a.output, a.state, s.name, b.request_ids[o.place], o.place - 1,
-            b.upload_id, b.received_at, a.stored_at
+            b.upload_id, b.received_at, a.stored_at, split_part(b.trace, '-', 2)
         from millrace.batch b
         join millrace.source s on s.id = b.source_id
         join millrace.application a on a.batch_id = b.id
@@ -147,6 +149,7 @@ struct FindLineage: PostgresStatement {
         LineageEntry(
             pipeline: try row.text(0), version: try row.optionalInt4(1), output: try row.int2(2),
             state: try row.text(3), source: try row.text(4), requestID: try row.text(5), ordinal: try row.int4(6),
-            uploadID: try row.optionalInt8(7), receivedAt: try row.timestamp(8), storedAt: try row.optionalTimestamp(9))
+            uploadID: try row.optionalInt8(7), receivedAt: try row.timestamp(8), storedAt: try row.optionalTimestamp(9),
+            traceID: try row.optionalText(10))
     }
 }

@@ -1,3 +1,4 @@
+import JSON
 import Postgres
 import Queue
 import Records
@@ -26,6 +27,8 @@ struct GroupLoader: Sendable {
         var refused = 0
         var duplicates = 0
         var expired = 0
+        /// Refused rows by the codes of why.
+        var reasons: [String: Int] = [:]
     }
 
     let raws: RawRecords
@@ -132,6 +135,9 @@ struct GroupLoader: Sendable {
             try await lost.count(part.chunks, in: ledger, connection)
             outcome.rows -= lost.rows
             outcome.refused += refusals.count
+            for refusal in refusals {
+                if let code = refusal.entry?["code"]?.string { outcome.reasons[code, default: 0] += 1 }
+            }
             let expired = part.rows.taken.expired.reduce(0) { $0 + $1.count }
             outcome.expired += expired
             outcome.duplicates += lost.rows - refusals.count - expired

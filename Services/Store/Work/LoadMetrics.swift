@@ -10,6 +10,8 @@ struct LoadMetrics: Sendable {
     let expired: Counter
     let sentBack: Counter
     let seconds: Histogram
+    private let quarantined: CounterFamily
+    private let groupRows: Histogram
 
     init(_ registry: MetricsRegistry) {
         rows = registry.counter("millrace_store_rows_total", help: "Rows loaded into datasets.")
@@ -23,6 +25,10 @@ struct LoadMetrics: Sendable {
         sentBack = registry.counter(
             "millrace_store_sent_back_total", help: "Chunks sent back to be transformed again.")
         seconds = registry.histogram("millrace_store_load_seconds", help: "Time to load a group of chunks.")
+        groupRows = registry.histogram(
+            "millrace_store_load_rows", help: "Rows loaded in one transaction.",
+            buckets: [1, 10, 100, 1000, 10_000, 100_000, 1_000_000])
+        quarantined = registry.quarantine()
     }
 
     func loaded(_ outcome: GroupLoader.Outcome, chunks count: Int, bytes size: Int) {
@@ -32,5 +38,7 @@ struct LoadMetrics: Sendable {
         refused.add(outcome.refused)
         duplicates.add(outcome.duplicates)
         expired.add(outcome.expired)
+        groupRows.observe(Double(outcome.rows))
+        for (reason, count) in outcome.reasons { quarantined.add(["store", reason], count) }
     }
 }

@@ -24,7 +24,9 @@ struct ReplayRoute: Sendable {
         try query.finish()
         let replay = try Self.decode(try await request.json(), isDry: isDry)
         let find = FindPipeline(workspaceID: principal.workspaceID, name: name.text)
+        let trace = request.context.trace
         let run = try await pool.withTransaction { connection in
+            try await connection.follow(trace)
             guard let pipeline = try await connection.query(find).first else {
                 throw Problem(.notFound, "there is no pipeline \(name)")
             }

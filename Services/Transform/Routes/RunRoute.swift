@@ -23,7 +23,9 @@ struct RunRoute: Sendable {
         if let timeout { asked["timeout"] = .string(DurationText.format(timeout)) }
         let run = TableRunRequest(json: .object(asked), timeout: timeout, key: try request.idempotencyKey())
         let find = FindPipeline(workspaceID: principal.workspaceID, name: name.text)
+        let trace = request.context.trace
         let started = try await pool.withTransaction { connection in
+            try await connection.follow(trace)
             guard let pipeline = try await connection.query(find).first else {
                 throw Problem(.notFound, "there is no pipeline \(name)")
             }

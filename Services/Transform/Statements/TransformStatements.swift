@@ -224,9 +224,11 @@ struct NewChunk: Sendable {
     var rawBytes: Int32
     /// Compressed.
     var body: [UInt8]
+    /// Where it follows from, if that is recorded: a W3C traceparent.
+    var trace: String?
 }
 
-/// Inserts chunks of one workspace that have the same columns and mode, and a job for each that loads it.
+/// Inserts chunks of one workspace that have the same columns, mode and trace, and a job for each that loads it.
 struct InsertChunks: PostgresStatement {
     static let sql = """
         with chunk as (
@@ -238,12 +240,14 @@ struct InsertChunks: PostgresStatement {
                 $11::bytea[]) as c (batch_id, pipeline_id, output, version, dataset_id, rows, raw_bytes, body)
             returning id
         )
-        select queue.enqueue('store', 'load', $1, array_agg(jsonb_build_object('chunk', id) order by id)) from chunk
+        select queue.enqueue('store', 'load', $1, array_agg(jsonb_build_object('chunk', id) order by id),
+            in_trace => $13::text)
+        from chunk
         """
     /// Not empty; those of `grouped`.
     private let chunks: [NewChunk]
 
-    /// One statement for each set of columns.
+    /// One statement for each set of columns and each trace that is recorded.
     static func grouped(_ chunks: [NewChunk]) -> [InsertChunks] {
         var groups: [[NewChunk]] = []
         for chunk in chunks {
@@ -263,6 +267,7 @@ struct InsertChunks: PostgresStatement {
             .int2Array(chunks.map(\.output)), .int4Array(chunks.map(\.version)),
             .int8Array(chunks.map(\.datasetID)), .int4Array(chunks.map(\.rows)), .int4Array(chunks.map(\.rawBytes)),
             .byteaArray(chunks.map(\.body)), .text(chunks[0].mode.rawValue),
+            chunks[0].trace.map { .text($0) } ?? .null,
         ]
     }
 
@@ -272,6 +277,7 @@ struct InsertChunks: PostgresStatement {
 extension NewChunk {
     fileprivate func fits(with other: NewChunk) -> Bool {
         workspaceID == other.workspaceID && columns == other.columns && types == other.types && mode == other.mode
+            && trace == other.trace
     }
 }
 
@@ -284,6 +290,8 @@ struct QuarantinedRecord: Sendable {
     var version: Int32
     var datasetID: Int64
     var stage: String
+    /// The code of the first error.
+    var reason: String
     /// `[{"code", "step", "column", "message"}]`.
     var errors: [UInt8]
     var raw: [UInt8]

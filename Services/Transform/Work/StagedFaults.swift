@@ -33,7 +33,7 @@ struct StagedFaults {
             return QuarantinedRecord(
                 batchID: input.batchID, row: row, pipelineID: input.pipelineID, output: Int16(output),
                 version: input.version, datasetID: datasets[output], stage: entry.stage,
-                errors: Self.json(entry.faults), raw: raw(row))
+                reason: entry.faults[0].code, errors: Self.json(entry.faults), raw: raw(row))
         }
     }
 

@@ -96,6 +96,7 @@ struct TransformHandler: JobHandler {
     }
 
     private func transform(_ group: [Work], _ lease: Lease) async throws {
+        let began = ContinuousClock.now
         let statement = FindPayloads(batches: group.map(\.input.batchID))
         let rows = try await pool.withConnection { try await $0.query(statement) }
         let payloads = Dictionary(rows, uniquingKeysWith: { first, _ in first })
@@ -108,7 +109,10 @@ struct TransformHandler: JobHandler {
             guard !item.input.isRepeated || !pipeline.hasLookups || pipeline.outputs.count == 1 else {
                 throw Self.repeatedLookup(item.input.batchID)
             }
-            results.append(try await transformer.transform(item.input, pipeline, payload: payload))
+            var result = try await transformer.transform(item.input, pipeline, payload: payload)
+            let trace = item.job.recordedTrace
+            for place in result.outputs.indices { result.outputs[place].chunk?.trace = trace }
+            results.append(result)
         }
         let transformed = results
         try await lease.transaction(settling: group.map(\.job)) { connection in
@@ -123,6 +127,7 @@ struct TransformHandler: JobHandler {
         if outputs.contains(where: { $0.chunk != nil }) { wakeup.notify("store") }
         if outputs.contains(where: \.application.isFinished) { wakeup.notify(Topic.stored) }
         metrics.transformed(transformed)
+        metrics.worked(.now - began, on: group.map(\.input.rawBytes))
     }
 
     /// A record may go elsewhere this time, and rows of the first time be stored still: it would be lost or come twice.

@@ -20,7 +20,7 @@ class Settings:
     database_url: str | None  # None: the embedded PostgreSQL
     user: pwd.struct_passwd  # whom everything runs as
     start_timeout: float  # seconds until all must be ready
-    passed_on: dict  # MILLRACE_… settings for the services themselves
+    passed_on: dict  # MILLRACE_… and OTEL_… settings for the services themselves
 
     def port_of(self, service):
         return self.port + 1 + SERVICES.index(service)
@@ -62,7 +62,7 @@ def read(environment):
     passed_on = {
         name: value
         for name, value in environment.items()
-        if name.startswith("MILLRACE_") and name not in own and not name.startswith("MILLRACE_ADMIN_KEY")
+        if name.startswith(("MILLRACE_", "OTEL_")) and name not in own and not name.startswith("MILLRACE_ADMIN_KEY")
     }
     if faults:
         raise Failure("\n".join(faults))

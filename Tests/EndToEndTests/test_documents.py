@@ -1,0 +1,103 @@
+"""Runs what the documents in deploy/docs show, and holds it to the answers they print; and looks that what they name is
+there: files, make targets, promises, settings, test suites."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "Tests/Benchmarks"))
+sys.path.insert(0, str(REPOSITORY / "Tests/Promises"))
+os.environ.setdefault("BENCH_BINARIES", str(REPOSITORY / ".build/debug"))
+from platform_under_test import Platform  # noqa: E402
+from promises import PROMISES  # noqa: E402
+
+DOCUMENTS = REPOSITORY / "deploy/docs"
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+ANY = "…"
+
+
+def fits(expected, found):
+    """Whether an answer is as it is shown: objects may have more fields, and `…` stands for anything."""
+    if expected == ANY:
+        return True
+    if isinstance(expected, dict):
+        return isinstance(found, dict) and all(
+            name in found and fits(value, found[name]) for name, value in expected.items())
+    if isinstance(expected, list):
+        return isinstance(found, list) and len(found) == len(expected) and all(map(fits, expected, found))
+    return found == expected
+
+
+class Examples(unittest.TestCase):
+    def test_every_command_gives_what_is_shown(self):
+        blocks = FENCE.findall((DOCUMENTS / "examples.md").read_text())
+        script, shown = [], {}
+        for language, text in blocks:
+            if language == "sh":
+                script.append(text)
+            elif language == "python":
+                script.append(f"export M KEY\n{sys.executable} - <<'END OF PYTHON'\n{text}END OF PYTHON\n")
+            else:
+                self.assertIn(language, ("json", "text"))
+                self.assertNotIn(len(script), shown, f"two answers to one block: {text}")
+                shown[len(script)] = (language, text)
+        self.assertGreater(len(shown), 12)
+        with Platform(port=int(os.environ.get("E2E_DOCUMENTS_PORT", "19460"))) as platform:
+            platform.wait_until_ready()
+            outputs = self.run_all(script, platform)
+        for number, (language, text) in shown.items():
+            output = outputs[number - 1].replace("\r\n", "\n").strip()
+            with self.subTest(script[number - 1]):
+                if language == "text":
+                    self.assertEqual(output, text.strip())
+                else:
+                    found = json.loads(output.splitlines()[-1])
+                    self.assertTrue(fits(json.loads(text), found), f"{output}\nis not\n{text}")
+
+    def run_all(self, script, platform):
+        """What each block prints; they run in one shell, and each command has to succeed."""
+        text = "set -euo pipefail\n" + "".join(f"{block}\nprintf '\\n@@@\\n'\n" for block in script)
+        environment = {"PATH": os.environ["PATH"], "M": f"http://127.0.0.1:{platform.port}", "KEY": platform.key}
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(["bash", "-c", text], cwd=folder, env=environment, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True, timeout=240, check=False)
+        self.assertEqual(done.returncode, 0, f"{done.stdout[-3000:]}\n{done.stderr}")
+        return done.stdout.split("\n@@@\n")
+
+
+class Names(unittest.TestCase):
+    def test_what_the_documents_name_is_there(self):
+        targets = set(re.findall(r"^([a-z%-]+):", (REPOSITORY / "Makefile").read_text(), re.M))
+        readme = (REPOSITORY / "README.md").read_text()
+        sources = [path for path in (REPOSITORY / "Tests").rglob("*") if path.suffix in (".swift", ".py")]
+        names = {path.name for path in sources} | {path.stem for path in sources}
+        names |= {path.name for path in (REPOSITORY / "Tests").iterdir()}
+        for document in DOCUMENTS.glob("*.md"):
+            text = document.read_text()
+            for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+                if "://" not in target:
+                    self.assertTrue((document.parent / target).exists(), f"{document.name}: {target}")
+            for target in re.findall(r"`make ([a-z-]+)", text):
+                known = target in targets or target.startswith("bench-")
+                self.assertTrue(known, f"{document.name}: make {target}")
+            for listed in re.findall(r"`promises ([a-z_ ]+)`", text):
+                self.assertLessEqual(set(listed.split()), set(PROMISES), document.name)
+            for setting in re.findall(r"`(MILLRACE_[A-Z_]+)", text):
+                self.assertIn(setting, readme, document.name)
+            for name in re.findall(r"`((?:[A-Za-z]+\.)?[A-Z][A-Za-z]+Tests?(?:\.[A-Za-z]+)?|test_[a-z_]+\.py)`", text):
+                self.assertIn(name.split(".")[0] if not name.endswith(".py") else name, names, document.name)
+
+    def test_every_promise_says_what_tests_it(self):
+        text = (DOCUMENTS / "promises.md").read_text()
+        listed = {name for names in re.findall(r"`promises ([a-z_ ]+)`", text) for name in names.split()}
+        self.assertEqual(listed, set(PROMISES))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,107 @@
+"""Backups that are taken while the platform works, and what it is after they were restored."""
+
+import shutil
+import time
+
+from judging import check, judged
+from load import Load
+from outages import SHORT
+from server import BINARIES, OTHER_SERVER, OTHER_SITE, SERVER, Server, as_user
+from site_under_test import Site
+
+
+def dump(seconds=None):
+    """`pg_dump` under load, restored elsewhere: all that was acknowledged before it began, nothing twice, and what was
+    on its way goes on."""
+    seconds = seconds or SHORT
+    with Server(SERVER) as server, Server(OTHER_SERVER) as other:
+        file, roles = server.folder / "millrace.dump", server.folder / "roles.sql"
+        with Site(server) as site:
+            load = Load(site, clients=6)
+            load.wait_working(30)
+            time.sleep(seconds / 2)
+            begun = time.time()
+            at = ["-h", server.folder, "-p", server.port, "-U", "postgres"]
+            roles.write_text(server.run([BINARIES / "pg_dumpall", *at, "--roles-only", "--no-role-passwords"]))
+            server.run([BINARIES / "pg_dump", *at, "-Fc", "-d", "millrace", "-f", file])
+            ended = time.time()
+            load.wait_working(30)
+            time.sleep(seconds / 2)
+            load.finish()
+            site.wait_stored("promise")
+            judged(load, "")
+        restore(other, file, roles)
+        with Site(other, port=OTHER_SITE) as restored:
+            caught_up = restored.wait_stored("promise")
+            check(restored.call("POST", "/v1/ingest/promise?wait=stored&timeout=60s", '{"client": -1}')[0] == 200,
+                  "the restored platform takes nothing in")
+            other.sql("delete from ws_default.promise where client = -1")
+            return judged(load, f"pg_dump in {ended - begun:.1f} s under load, restored into another server",
+                          sql=other.sql, must=lambda sent, at: at is not None and at < begun,
+                          may=lambda sent, at: sent < ended, caught_up_s=caught_up)
+
+
+def restore(other, file, roles):
+    """What deploy/docs/operations.md says."""
+    at = ["-h", other.folder, "-p", other.port, "-U", "postgres"]
+    # Those that are there already, prepare.sql made.
+    other.run([BINARIES / "psql", "-Xq", *at, "-d", "postgres", "-f", roles])
+    other.run([BINARIES / "pg_restore", *at, "-d", "millrace", "--exit-on-error", file])
+
+
+def point_in_time(seconds=None):
+    """A base backup and the archived log, restored up to a moment, after the server's disk was lost."""
+    seconds = seconds or SHORT
+    with Server(SERVER) as server:
+        archive, base = server.folder / "archive", server.folder / "base"
+        server.run(as_user(["mkdir", archive]))
+        server.stop()
+        server.configure(archive_mode="on", archive_command=f"test ! -f {archive}/%f && cp %p {archive}/%f")
+        server.start()
+        with Site(server) as site:
+            load = Load(site, clients=6)
+            load.wait_working(30)
+            time.sleep(seconds / 3)
+            server.run(as_user([BINARIES / "pg_basebackup", "-h", server.folder, "-p", server.port, "-U", "postgres",
+                                "-D", base, "-X", "none", "-c", "fast", "--no-manifest"]))
+            time.sleep(seconds / 3)
+            before = time.time()
+            server.sql("select pg_create_restore_point('before')")
+            after = time.time()
+            wait_archived(server)
+            load.wait_working(30)
+            time.sleep(seconds / 3)
+            late = sum(client.acknowledged for client in load.clients)
+            server.kill(wanted=False)
+            load.finish(1)
+            check(late > 0, "nothing came after the moment")
+        shutil.rmtree(server.data)
+        return recovered(server, base, archive, load, before, after)
+
+
+def wait_archived(server):
+    """Until the segment that holds the moment is in the archive."""
+    segment = server.sql("select pg_walfile_name(pg_switch_wal())")
+    deadline = time.monotonic() + 60
+    while not server.sql(f"select 1 from pg_stat_archiver where last_archived_wal >= '{segment}'"):
+        check(time.monotonic() < deadline, f"{segment} is not archived")
+        time.sleep(0.1)
+
+
+def recovered(lost, base, archive, load, before, after):
+    class Recovered(Server):
+        def initialise(self):
+            self.configure(
+                restore_command=f"cp {archive}/%f %p", recovery_target_name="before", archive_mode="off",
+                recovery_target_action="promote")
+            self.run(as_user(["touch", base / "recovery.signal"]))
+
+    with Recovered(lost.port, data=base) as server, Site(server, port=OTHER_SITE) as site:
+        caught_up = site.wait_stored("promise")
+        found = judged(load, "the server's disk lost; base backup and archived log restored to a moment",
+                       sql=server.sql, must=lambda sent, at: at is not None and at < before,
+                       may=lambda sent, at: sent < after, caught_up_s=caught_up)
+        check(len(load.attempts) > sum(map(int, server.sql(
+            "select count(distinct (client, request, attempt)) from ws_default.promise").splitlines())),
+            "the moment was the end: nothing was left out")
+        return found
