@@ -1,6 +1,6 @@
 """What a promise's test says: that it failed, or what it held."""
 
-from load import SOURCE, Judgement, quarantined_groups, stored_groups
+from load import Judgement, quarantined_groups, stored_groups
 
 
 class Failed(Exception):
