@@ -109,7 +109,7 @@ let services: [Target] = [
     service("Ingest", base),
     service("Transform", base + ["Expressions"]),
     service("Store", base + ["Expressions", "Migrations", "Partitions"]),
-    service("Analytics", base + ["CPgQuery"]),
+    service("Analytics", base + ["CPgQuery", "Expressions"]),
 ].flatMap { $0 }
 
 let testTargets: [Target] = [

@@ -1,6 +1,7 @@
 public import Configuration
 public import HTTPServer
 import Platform
+public import Queue
 
 /// What the analytics service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits``,
 /// ``EdgePolicy`` and ``TLSFiles``.
@@ -16,6 +17,7 @@ import Platform
 /// | `MILLRACE_SESSION_LIFETIME` | `12h` | how long one is signed in, unless the key ends sooner |
 /// | `MILLRACE_CONSOLE` | | the folder of the console's files; there is no console where it is not set |
 /// | `MILLRACE_CONSOLE_LIBRARIES` | `/usr/share/javascript` | where Debian installs the libraries that it needs |
+/// | `MILLRACE_ROLLUP_SLOTS` | 2 | rollups that are brought up to date at the same time |
 /// | `MILLRACE_ENDPOINT_CACHE` | `64MiB` | what answers of endpoints with a `cache_ttl` take, of up to 1 MiB each |
 public struct AnalyticsConfiguration: Sendable {
     /// Where the service listens unless it is told otherwise.
@@ -35,6 +37,8 @@ public struct AnalyticsConfiguration: Sendable {
     public var sessionLifetime: Duration
     public var console: String?
     public var consoleLibraries: String
+    public var rollupSlots: Int
+    public var leader: LeaderConfiguration
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
@@ -55,6 +59,8 @@ public struct AnalyticsConfiguration: Sendable {
             "MILLRACE_SESSION_LIFETIME", default: .seconds(12 * 3600), in: .seconds(60) ... .seconds(30 * 86_400))
         console = settings.optionalText("MILLRACE_CONSOLE")
         consoleLibraries = settings.text("MILLRACE_CONSOLE_LIBRARIES", default: "/usr/share/javascript")
+        rollupSlots = settings.integer("MILLRACE_ROLLUP_SLOTS", default: 2, in: 1...32)
+        leader = LeaderConfiguration(from: &settings)
         try settings.finish()
     }
 }

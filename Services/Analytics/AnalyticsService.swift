@@ -1,7 +1,11 @@
 import Access
+import Configuration
+import EventLoop
 public import HTTPServer
 import Lifecycle
 public import Platform
+import Postgres
+import Queue
 
 /// The analytics service: answers users' SQL over the datasets of their workspace, asked at once or published as an
 /// endpoint.
@@ -28,25 +32,41 @@ public struct AnalyticsService: Sendable {
             limits: .init(answerBytes: configuration.queryMaxBytes, rowBytes: configuration.queryMaxRowBytes))
         let profiles = ProfileEngine(
             sessions: sessions, isolation: isolation, pool: platform.pool, metrics: metrics)
+        let hints = PostgresListener(
+            channels: [Wakeup.channel], configuration: platform.database, loop: platform.loops.next(),
+            logger: platform.logger)
+        let feed = RollupFeed(
+            pool: platform.pool, hints: hints, metrics: platform.metrics, logger: platform.logger)
         server = platform.server(
             routes: try [QueryRoute(engine: engine).route, ProfileRoute(engine: profiles).route]
                 + Self.endpoints(engine, platform, cacheBytes: configuration.endpointCache)
-                + DashboardRoutes(store: DashboardStore(pool: platform.pool), engine: engine).routes
+                + DashboardRoutes(store: DefinitionStore(pool: platform.pool), engine: engine).routes
+                + Self.rollups(feed, platform)
                 + Self.sessions(platform, lifetime: configuration.sessionLifetime)
                 + Self.console(configuration),
             readiness: [isolation.readinessCheck])
-        services = [sessions, isolation, server]
+        var services: [any Service] = [sessions, isolation, hints, feed]
+        if configuration.service.role.works { services.append(Self.worker(configuration, platform)) }
+        self.services = services + [server]
     }
 
     private static func endpoints(_ engine: QueryEngine, _ platform: Platform, cacheBytes: Int) -> [Route] {
         let metrics = EndpointMetrics(platform.metrics)
         let cache = EndpointCache(capacity: cacheBytes)
         metrics.watch(cache)
-        let store = EndpointStore(pool: platform.pool)
+        let store = DefinitionStore<StoredEndpoint>(pool: platform.pool)
         let directory = EndpointDirectory(store: store, metrics: metrics)
         let caller = EndpointCaller(engine: engine, cache: cache, metrics: metrics)
         return EndpointRoutes(store: store, directory: directory, engine: engine).routes
             + [EndpointDataRoute(directory: directory, caller: caller).route]
+    }
+
+    private static func rollups(_ feed: RollupFeed, _ platform: Platform) -> [Route] {
+        let authentication = platform.authentication
+        return RollupRoutes(
+            store: DefinitionStore(pool: platform.pool), feed: feed, wakeup: platform.wakeup,
+            checkKey: { try await authentication.check($0) }
+        ).routes
     }
 
     private static func sessions(_ platform: Platform, lifetime: Duration) -> [Route] {
@@ -58,6 +78,18 @@ public struct AnalyticsService: Sendable {
     private static func console(_ configuration: AnalyticsConfiguration) throws -> [Route] {
         guard let folder = configuration.console else { return [] }
         return try ConsoleFiles(folder: folder, libraries: configuration.consoleLibraries).routes
+    }
+
+    private static func worker(_ configuration: AnalyticsConfiguration, _ platform: Platform) -> Worker {
+        var settings = WorkerConfiguration(slots: configuration.rollupSlots, maxClaim: 1, name: "analytics")
+        settings.leader = configuration.leader
+        return Worker(
+            queue: "analytics", pool: platform.pool, configuration: settings,
+            handler: KindDispatch([
+                "rollup": RollupHandler(
+                    pool: platform.pool, wakeup: platform.wakeup, logger: platform.logger)
+            ]),
+            logger: platform.logger, metrics: platform.metrics)
     }
 
     /// Runs until a signal asks it to stop.

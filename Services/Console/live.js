@@ -32,6 +32,40 @@ export function repeat(work, milliseconds, signal, failed) {
   return run;
 }
 
+/**
+ * Runs `work` when server-sent events say that something has changed, at most every `milliseconds`; until the signal
+ * aborts, and not in a tab that is hidden. The browser comes back by itself where the stream breaks off.
+ */
+export function follow(url, milliseconds, signal, work) {
+  let source = null;
+  let timer = null;
+  let isWaiting = false;
+
+  function changed() {
+    isWaiting = timer !== null;
+    if (isWaiting) return;
+    work();
+    timer = setTimeout(() => {
+      timer = null;
+      if (isWaiting) changed();
+    }, milliseconds);
+  }
+
+  function open() {
+    source?.close();
+    source = document.hidden ? null : new EventSource(url);
+    source?.addEventListener("message", changed);
+    source?.addEventListener("reset", changed);
+  }
+
+  document.addEventListener("visibilitychange", open, { signal });
+  signal.addEventListener("abort", () => {
+    clearTimeout(timer);
+    source?.close();
+  });
+  open();
+}
+
 /** The last readings of a figure, for a line beside it. */
 export class History {
   constructor(most = 90) {

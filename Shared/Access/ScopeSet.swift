@@ -6,7 +6,7 @@ public struct ScopeSet: Sendable, Hashable {
     public static let known: [String] = [
         "ingest:write", "sources:read", "sources:write", "pipelines:read", "pipelines:write", "datasets:read",
         "datasets:write", "raw:read", "query", "endpoints:read", "endpoints:write", "dashboards:read",
-        "dashboards:write", "admin",
+        "dashboards:write", "rollups:read", "rollups:write", "admin",
     ]
 
     /// The most scopes of one key.

@@ -104,11 +104,15 @@ static const uint8_t dashboards_0028[] = {
 static const uint8_t queue_settle_0030[] = {
 #embed "../Migrations/SQL/0030_queue_settle.sql"
 };
-
+static const uint8_t rollups_0031[] = {
+#embed "../Migrations/SQL/0031_rollups.sql"
+};
+static const uint8_t rollup_rounds_0032[] = {
+#embed "../Migrations/SQL/0032_rollup_rounds.sql"
+};
 static const uint8_t traces_0035[] = {
 #embed "../Migrations/SQL/0035_traces.sql"
 };
-
 static const uint8_t queue_dead_entries_0036[] = {
 #embed "../Migrations/SQL/0036_queue_dead_entries.sql"
 };
@@ -140,6 +144,8 @@ static const struct millrace_migration_file files[] = {
     {"0027_sessions.sql", sessions_0027, sizeof sessions_0027},
     {"0028_dashboards.sql", dashboards_0028, sizeof dashboards_0028},
     {"0030_queue_settle.sql", queue_settle_0030, sizeof queue_settle_0030},
+    {"0031_rollups.sql", rollups_0031, sizeof rollups_0031},
+    {"0032_rollup_rounds.sql", rollup_rounds_0032, sizeof rollup_rounds_0032},
     {"0035_traces.sql", traces_0035, sizeof traces_0035},
     {"0036_queue_dead_entries.sql", queue_dead_entries_0036, sizeof queue_dead_entries_0036},
 };

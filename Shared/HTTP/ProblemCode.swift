@@ -104,6 +104,7 @@ extension ProblemCode {
     public static let invalidSource = ProblemCode("invalid_source", 422, "The source's settings are not valid")
     public static let invalidDataset = ProblemCode("invalid_dataset", 422, "The dataset's definition is not valid")
     public static let invalidEndpoint = ProblemCode("invalid_endpoint", 422, "The endpoint is not valid")
+    public static let invalidRollup = ProblemCode("invalid_rollup", 422, "The rollup is not valid")
     public static let invalidQuery = ProblemCode("invalid_query", 422, "The query is not valid")
     public static let invalidDashboard = ProblemCode("invalid_dashboard", 422, "The dashboard is not valid")
     public static let queryNotAllowed = ProblemCode("query_not_allowed", 403, "The query is not one that is allowed")
@@ -143,7 +144,7 @@ extension ProblemCode {
         storageFull, tooManyConnections, conflict, alreadyExists, inUse, incompatibleChange, rawExpired,
         idempotencyInProgress,
         idempotencyMismatch, receiptFailed, uploadExpired, outOfSequence, streamTakenOver, invalidPipeline,
-        invalidSchedule, invalidExpression, invalidSource, invalidDataset, invalidEndpoint, invalidQuery,
+        invalidSchedule, invalidExpression, invalidSource, invalidDataset, invalidEndpoint, invalidRollup, invalidQuery,
         invalidDashboard, queryNotAllowed, queryFailed, queryTimeout, queryUnavailable, databaseUnavailable, overloaded,
         shuttingDown, notReady, timeout,
         internalError, badGateway,

@@ -110,7 +110,8 @@ extension QueryServiceTests {
                         "/healthz", "/metrics", "/openapi.json", "/readyz", "/v1/dashboards",
                         "/v1/dashboards/{name}", "/v1/endpoints", "/v1/endpoints/openapi.json",
                         "/v1/endpoints/{name}", "/v1/endpoints/{name}/data", "/v1/profiles/{dataset}", "/v1/query",
-                        "/v1/session",
+                        "/v1/rollups", "/v1/rollups/{name}", "/v1/rollups/{name}/data",
+                        "/v1/rollups/{name}/live", "/v1/session",
                     ])
                 #expect(try await server.get("/v1/query").status == 405)
             }

@@ -35,7 +35,8 @@ struct QueryServer: Sendable {
         defer { service.platform.loops.shutdown() }
         let server = QueryServer(port: try service.server.bind(), database: database, service: service)
         return try await withRunningService(service.platform.pool) {
-            try await run(service.services[...]) { try await body(server) }
+            let services: [any Service] = [service.platform.wakeup] + service.services
+            return try await run(services[...]) { try await body(server) }
         }
     }
 

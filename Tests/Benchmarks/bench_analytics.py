@@ -238,7 +238,7 @@ def load(platform, source, path):
 
 def rolled_rows(platform, name):
     answer = platform.must("GET", f"/v1/rollups/{name}/data?" + urlencode({
-        "from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z", "grain": "1d", "group_by": ""}))
+        "from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z", "grain": "day", "group_by": ""}))
     return sum(item["hits"] for item in answer["items"])
 
 
@@ -254,7 +254,7 @@ def wait_rolled(platform, name, rows, seconds=300):
 def rollup_reading(platform, folder):
     path = Path(folder) / "rows"
     declare(platform, "hits")
-    put_rollup(platform, "by_minute", "hits", "1m", ROLLUPS["by_minute"])
+    put_rollup(platform, "by_minute", "hits", "minute", ROLLUPS["by_minute"])
     connection = platform.connect(platform.port_of("analytics"))
     query = "/v1/rollups/by_minute/data?" + urlencode({
         "from": "2026-01-01T10:00:00Z", "to": "2026-01-01T11:40:00Z", "group_by": "kind", "where": "kind = 'g7'",
@@ -287,7 +287,7 @@ def rollup_cost(platform, folder):
     write_rows(path, COUNT)
     for dataset in ("plain", "rolled"):
         declare(platform, dataset)
-    for name, grain in (("by_minute", "1m"), ("by_hour", "1h")):
+    for name, grain in (("by_minute", "minute"), ("by_hour", "hour")):
         put_rollup(platform, f"cost_{name}", "rolled", grain, ROLLUPS[name])
     load(platform, "plain", path), load(platform, "rolled", path)
     wait_rolled(platform, "cost_by_minute", COUNT)

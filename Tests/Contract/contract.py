@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
-from platform_under_test import REPOSITORY, SERVICES, Platform, figure, say  # noqa: E402
+from platform_under_test import REPOSITORY, SERVICES, Platform, figure, say, wait_for  # noqa: E402
 
 EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "100"))
 SEED = int(os.environ.get("CONTRACT_SEED", "1"))
@@ -21,7 +21,7 @@ def prepare(platform):
     """What the documents' examples name is there: a source, a pipeline and a dataset with rows and quarantine."""
     definition = {
         "source": "weblogs",
-        "steps": [{"cast": {"status": "int8"}}, {"filter": "status <> 204"}],
+        "steps": [{"cast": {"status": "int8", "ts": "timestamptz"}}, {"filter": "status <> 204"}],
         "target": {"dataset": "web", "mode": "append"},
     }
     platform.must("PUT", "/v1/pipelines/web", json.dumps(definition))
@@ -30,6 +30,10 @@ def prepare(platform):
     platform.must("POST", "/v1/ingest/weblogs?wait=stored", body, content_type=NDJSON)
     sql = "select status, count(*) as hits from web group by status limit {{n:int8=10}}"
     platform.must("PUT", "/v1/endpoints/hits_by_status", json.dumps({"sql": sql, "cache_ttl": "1m"}))
+    platform.must("PUT", "/v1/rollups/hits_by_path", json.dumps({
+        "dataset": "web", "time": {"column": "ts", "grain": "minute"}, "dimensions": ["path"],
+        "measures": {"hits": "count()", "bytes": "sum(status)", "p99": "quantile(status, 0.99)"}}))
+    wait_for("the rollup", lambda: platform.must("GET", "/v1/rollups/hits_by_path")["state"] == "ready")
 
 
 def check(platform, service):

@@ -26,6 +26,7 @@ REFUSALS = {
     "invalid_encoding": "a body in a content coding is generated without it",
     "invalid_endpoint": "SQL is no JSON Schema, nor are the ranges of durations",
     "invalid_dashboard": "SQL is no JSON Schema, nor are the ranges of durations, and a schema counts no bytes",
+    "invalid_rollup": "its columns are those of a dataset, and measures are no JSON Schema",
     "invalid_query": "SQL is no JSON Schema",
     "query_not_allowed": "SQL is no JSON Schema",
     "query_failed": "SQL is no JSON Schema",
@@ -48,7 +49,16 @@ FAULTS = {
         "names no column",
         "jsonb has no order",
         "at most 8 columns",
+        "do not make up a",  # grain= and a rollup's own
+        "there is no dimension",
+        "names a dimension twice",
+        "in the answer",
+        "fill: needs from and to",
+        "fill: has more than",
+        "expected a time as",  # years and offsets that PostgreSQL does not have
+        "threshold: expected a number above 0",  # some that are written so are none
     ],
+    "conflict": ["it has no data yet"],
     "invalid_source": ["must be 1s to 7d", "must be 1h to 3650d", "must be 0s to 1s"],
     "invalid_schedule": [
         "cron: ",  # ranges that run backwards, values of each field, days that never come

@@ -11,7 +11,7 @@ import axe_core_python
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from browser import Browser  # noqa: E402
-from platform_under_test import Platform  # noqa: E402
+from platform_under_test import Platform, wait_for  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 # Would run, or break out of its place, wherever data was put into a page as anything but text.
@@ -409,6 +409,41 @@ class ConsoleTests(unittest.TestCase):
         browser.go("#/dashboards/lines", "lines")
         browser.wait("document.querySelector('canvas')?.getAttribute('aria-label').includes('ada, grace')")
         self.assertIn("by day, 2 rows", browser.run("document.querySelector('canvas').getAttribute('aria-label')"))
+
+    def test_a_chart_of_a_rollup(self):
+        platform.must("PUT", "/v1/datasets/stalls", json.dumps({"columns": [
+            {"name": "customer", "type": "text"}, {"name": "total", "type": "numeric"},
+            {"name": "at", "type": "timestamptz"}]}))
+
+        def sell(*customers):
+            platform.must("POST", "/v1/ingest/stalls?wait=stored", "".join(json.dumps(
+                {"customer": customer, "total": "3.50", "at": "2026-03-02T10:00:00Z"}) + "\n"
+                for customer in customers), content_type=NDJSON)
+        sell("ada", "grace", HOSTILE)
+        platform.must("PUT", "/v1/rollups/sold", json.dumps({
+            "dataset": "stalls", "time": {"column": "at", "grain": "hour"}, "dimensions": ["customer"],
+            "measures": {"sold": "count()", "revenue": "sum(total)", "most": "quantile(total, 0.99)"}}))
+        wait_for("the rollup", lambda: platform.must("GET", "/v1/rollups/sold")["state"] == "ready")
+        browser.go("#/dashboards", "Dashboards")
+        browser.click("button", "New dashboard")
+        browser.fill("Name", "rolled")
+        browser.click("dialog button", "Make it")
+        browser.wait_text("No charts yet")
+        browser.click("button", "Add chart")
+        browser.fill("Title", "Sold by day")
+        browser.fill("Content", "rollup")
+        browser.fill("Name", "sold")
+        browser.fill("Parameters", "range=3660d&grain=day&group_by=customer")
+        browser.fill("Values", "revenue")
+        browser.click("dialog button", "Add")
+        browser.wait("document.querySelector('canvas')?.getAttribute('aria-label').includes('grace')")
+        self.assertIn("by time", browser.run("document.querySelector('canvas').getAttribute('aria-label')"))
+        self.check_accessible("a dashboard with a chart of a rollup")
+        chart = platform.must("GET", "/v1/dashboards/rolled")["charts"][0]
+        # What comes is on the chart without anybody asking.
+        sell("linus")
+        browser.wait("document.querySelector('canvas').getAttribute('aria-label').includes('linus')")
+        self.assertEqual(chart["rollup"], {"name": "sold", "range": "3660d", "grain": "day", "group_by": "customer"})
 
     def test_from_the_sign_in_to_an_answer_by_keyboard_alone(self):
         browser.go("#/overview", "Overview")

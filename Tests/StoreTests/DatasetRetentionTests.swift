@@ -19,6 +19,13 @@ struct DatasetRetentionTests {
             pool: pool, makingTimeout: Self.lockTimeout, removalTimeout: Self.lockTimeout, logger: .silent)
     }
 
+    /// What rollups go by; set before rows leave.
+    private func retainedFrom(_ pool: PostgresPool) async throws -> [Int64] {
+        let from: PostgresQuery = "select retained_from from millrace.dataset where retained_from is not null"
+        let rows = try await pool.withConnection { try await $0.query(from) }
+        return try (0..<rows.rowCount).map { try rows[$0].timestamp(0) }
+    }
+
     /// A dataset with rows of the last 15 days, whose retention has become a week.
     private func prepared(_ body: @Sendable (PostgresPool, StoreClient, Int64) async throws -> Void) async throws {
         let database = try await StoreDatabase.make()
@@ -44,6 +51,7 @@ struct DatasetRetentionTests {
         try await prepared { pool, _, today in
             #expect(try await maintenance(pool).run() == .init(made: 3, dropped: 7, held: 0))
             #expect(try await maintenance(pool).run() == .init())
+            #expect(try await retainedFrom(pool) == [today - 7 * Self.day])
             #expect(try await pool.int("select max(id) from ws_default.orders") == 7)
             try await pool.handOver(HandedOver(ids: [100, 101], times: [today - 9 * Self.day, today]))
             try await LoadWorker().run(pool) { try await pool.wait(until: Self.stored, is: 2) }

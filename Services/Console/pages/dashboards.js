@@ -3,7 +3,7 @@
 import { h, put, announce } from "/console/dom.js";
 import { Problem, all, get, path, send } from "/console/api.js";
 import { plural, time } from "/console/format.js";
-import { repeat } from "/console/live.js";
+import { follow, repeat } from "/console/live.js";
 import { ask, confirmDanger, empty, errorPlace, fault, field, liveTable, pageHead, section,
   select } from "/console/ui.js";
 import { KINDS, draw, tableOf } from "/console/charts.js";
@@ -202,16 +202,23 @@ async function dashboard(root, { signal }, name) {
       return { chart, label, place, panel };
     });
     put(grid, places.map((one) => one.panel));
-    const drawAll = () => Promise.all(places.map(async ({ chart, label, place }) => {
+    const { signal: end } = drawn;
+    const drawThose = (those) => Promise.all(those.map(async ({ chart, label, place }) => {
       try {
-        await draw(place, chart.type, await rowsOf(chart, drawn.signal), chart, label);
+        await draw(place, chart.type, await rowsOf(chart, end), chart, label);
       } catch (error) {
         if (error.name !== "AbortError") put(place, h("p", { class: "error" }, fault(error)));
       }
     }));
-    const { signal: end } = drawn;
+    const drawAll = () => drawThose(places);
     if (data.refresh) repeat(drawAll, milliseconds(data.refresh), end, problem.show);
     else drawAll();
+    // Six connections are all that a browser opens to a host: the others are drawn anew by time.
+    const rollups = new Set(data.charts.map((chart) => chart.rollup?.name).filter(Boolean));
+    for (const rollup of [...rollups].slice(0, 2)) {
+      follow(path`/v1/rollups/${rollup}/live`, 1000, end,
+        () => drawThose(places.filter((one) => one.chart.rollup?.name === rollup)));
+    }
   }
 
   show();

@@ -54,6 +54,20 @@ struct MakeTimePartitions: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int32 { try row.int4(0) }
 }
 
+/// Notes that a dataset's rows of the time before a day leave it.
+struct RetainFrom: PostgresStatement {
+    static let sql = """
+        update millrace.dataset set retained_from = timestamptz '2000-01-01 00:00:00Z' + $2 * interval '24 hours'
+        where id = $1 and (retained_from is null
+            or retained_from < timestamptz '2000-01-01 00:00:00Z' + $2 * interval '24 hours')
+        """
+    var datasetID: Int64
+    /// Counted from 2000-01-01.
+    var day: Int32
+
+    var parameters: [PostgresValue] { [.int8(datasetID), .int4(day)] }
+}
+
 /// The datasets that have a partitioned table.
 struct ListPartitionedDatasets: PostgresStatement {
     static let sql = """

@@ -23,6 +23,10 @@ protocol ChunkLedger: Sendable {
     func receiptCounts(
         _ chunks: [ChunkHead], _ connection: PostgresConnection
     ) async throws -> [ReceiptCounts.Found]
+    /// After the rows of one table: what rollups are to know of them. Gives whether there are rollups.
+    func noteRows(
+        of chunks: [ChunkHead], _ key: ChunkGroup.Key, _ connection: PostgresConnection
+    ) async throws -> Bool
     /// After the rows.
     func finish(_ chunks: [ChunkHead], _ connection: PostgresConnection) async throws
     /// Of chunks that are superseded.
@@ -37,6 +41,14 @@ protocol ChunkLedger: Sendable {
 
 extension ChunkLedger {
     var fillsShadow: Bool { false }
+
+    func noteRows(
+        of chunks: [ChunkHead], _ key: ChunkGroup.Key, _ connection: PostgresConnection
+    ) async throws -> Bool {
+        let changes = DatasetChanges(datasetID: key.datasetID)
+        return key.mode == .append
+            ? try await changes.appended(chunks, connection) : try await changes.merged(connection)
+    }
 
     func quarantine(_ records: [RefusedRecord], of chunk: ChunkHead, _ connection: PostgresConnection) async throws {
         try await connection.execute(QuarantineRefused(records: records))

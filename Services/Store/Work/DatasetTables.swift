@@ -162,6 +162,7 @@ final class DatasetTables: Sendable {
             for statement in TableDefinition.create(shape, columns: missing) { try await connection.query(statement) }
             try await connection.query(TableDefinition.grant(shape))
             try await connection.execute(MarkTableCreated(datasetID: datasetID))
+            try await DatasetChanges(datasetID: datasetID).tableMade(connection)
         } else if !missing.isEmpty {
             try await connection.query(TableDefinition.add(missing, to: shape))
             if shape.hasShadow { try await connection.query(TableDefinition.add(missing, to: shape.shadow)) }

@@ -31,6 +31,7 @@ struct EraseHandler: JobHandler {
             }
         }
         wakeup.notify("stored")
+        wakeup.notify(DatasetChanges.queue)
     }
 
     func died(_ job: Job, error: JobFailure, on connection: PostgresConnection) async throws {

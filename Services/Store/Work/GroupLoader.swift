@@ -27,6 +27,8 @@ struct GroupLoader: Sendable {
         var refused = 0
         var duplicates = 0
         var expired = 0
+        /// Rollups are to follow.
+        var wakesRollups = false
         /// Refused rows by the codes of why.
         var reasons: [String: Int] = [:]
     }
@@ -141,6 +143,9 @@ struct GroupLoader: Sendable {
             let expired = part.rows.taken.expired.reduce(0) { $0 + $1.count }
             outcome.expired += expired
             outcome.duplicates += lost.rows - refusals.count - expired
+        }
+        if !ledger.fillsShadow, try await ledger.noteRows(of: part.chunks, part.key, connection) {
+            outcome.wakesRollups = true
         }
         try await connection.execute(
             TouchDataset(datasetID: part.table.datasetID, endsRebuild: part.key.mode == .append))

@@ -41,6 +41,16 @@ struct HealLedger: RunLedger {
         try await advance(chunks.compactMap(\.runPlace?.run), connection)
     }
 
+    /// Rows of the same batches are there and counted already.
+    func noteRows(
+        of chunks: [ChunkHead], _ key: ChunkGroup.Key, _ connection: PostgresConnection
+    ) async throws -> Bool {
+        let changes = DatasetChanges(datasetID: key.datasetID)
+        return key.mode == .append
+            ? try await changes.added(toBatches: chunks.map(\.batchID), connection)
+            : try await changes.merged(connection)
+    }
+
     /// A record of which the table took a row and refused another is run as a whole: the rows that are there go. They
     /// can be told apart from another pipeline's by the ledger only.
     private func deleteParts(

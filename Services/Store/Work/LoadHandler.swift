@@ -134,6 +134,7 @@ struct LoadHandler: JobHandler {
             let ready = parts
             let outcome = try await Self.untilItWins { try await loader.load(group, ready, lease: lease) }
             wakeup.notify("stored")
+            if outcome.wakesRollups { wakeup.notify(DatasetChanges.queue) }
             metrics.loaded(outcome, chunks: group.chunks.count, bytes: group.bytes)
         } catch  where mayRepeat && Self.isStaleTable(error) {
             for part in parts { tables.forget(part.table.datasetID) }

@@ -86,6 +86,9 @@ struct MergeTarget: RowTarget {
         if !isShadow, try await isRebuilt(connection) {
             _ = try await connection.query(statement(table.shadow, key).query)
         }
+        if !isShadow {
+            try await DatasetChanges(datasetID: table.datasetID).staged(MergeStatement.stage, connection)
+        }
         // Another part of the group may need the name.
         try await connection.query("drop table \(unsafeText: MergeStatement.stage)")
         return (count, try (0..<result.rowCount).map { try MergedRecords(result[$0]) })

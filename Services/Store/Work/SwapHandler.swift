@@ -32,6 +32,7 @@ struct SwapHandler: JobHandler {
                 try await prepare(run, job)
                 try await swap(run, job, lease)
                 wakeup.notify("stored")
+                wakeup.notify(DatasetChanges.queue)
             } catch is RunsEnded {
                 // It was cancelled, or its time is over: what it has filled is dropped later.
                 try? await lease.settle([job])
@@ -97,6 +98,7 @@ struct SwapHandler: JobHandler {
             throw JobFailure.rebuildOutdated
         }
         try await exchange(shape, connection)
+        try await DatasetChanges(datasetID: rebuild.datasetID).tableMade(connection)
         try await connection.execute(EndExchange(run: run, error: nil, job: nil))
         try await connection.execute(ForgetParts(run: run))
         try await connection.execute(TouchDataset(datasetID: rebuild.datasetID, endsRebuild: false))

@@ -43,6 +43,7 @@ struct TableReplacement: JobHandler {
             }
         }
         wakeup.notify("stored")
+        wakeup.notify(DatasetChanges.queue)
     }
 
     func died(_ job: Job, error: JobFailure, on connection: PostgresConnection) async throws {
@@ -117,6 +118,7 @@ struct TableReplacement: JobHandler {
         try await connection.execute(
             SetColumnStates(datasetID: datasetID, names: columns.map(\.name), state: .applied))
         try await connection.execute(MarkTableCreated(datasetID: datasetID))
+        try await DatasetChanges(datasetID: datasetID).tableMade(connection)
         try await connection.execute(TouchDataset(datasetID: datasetID, endsRebuild: true))
         try await ledger.finish(chunks, run: run, connection)
         return outcome

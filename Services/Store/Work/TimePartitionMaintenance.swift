@@ -29,11 +29,13 @@ struct TimePartitionMaintenance: Sendable {
             let list = ListTimePartitions(schema: dataset.schema, table: dataset.name)
             let partitions = try await pool.withConnection { try await $0.query(list) }
             if let kept = window.kept {
-                for partition in partitions where partition.day < kept {
-                    leaving.append(
+                let expired = partitions.filter { $0.day < kept }
+                if !expired.isEmpty, try await retain(from: kept, dataset, &outcome) {
+                    leaving += expired.map { partition in
                         LeavingPartition(
                             schema: dataset.schema, parent: dataset.name, name: partition.name,
-                            stage: partition.isPending ? .pending : .attached))
+                            stage: partition.isPending ? .pending : .attached)
+                    }
                 }
             }
             let there = Set(partitions.map(\.day))
@@ -45,6 +47,24 @@ struct TimePartitionMaintenance: Sendable {
         outcome.dropped = removed.dropped
         outcome.held += removed.held
         return outcome
+    }
+
+    /// Before rows go: what rollups say of them is not made anew. False where somebody holds the dataset.
+    private func retain(
+        from day: Int32, _ dataset: ListPartitionedDatasets.Dataset, _ outcome: inout Outcome
+    ) async throws -> Bool {
+        do {
+            let timeout = "\(makingTimeout.milliseconds)ms"
+            try await pool.withTransaction { connection in
+                try await connection.query("set local lock_timeout = \(literal: timeout)")
+                try await connection.execute(RetainFrom(datasetID: dataset.id, day: day))
+            }
+            return true
+        } catch let error as PostgresError where error.sqlstate == .lockNotAvailable {
+            outcome.held += 1
+            logger.info("a dataset's partitions cannot be dropped yet", ["dataset": .string(dataset.name)])
+            return false
+        }
     }
 
     private func make(

@@ -28,7 +28,9 @@ extension QueryServiceTests {
                         ],
                         [
                             "type": "line", "x": "time", "y": ["hits"],
-                            "rollup": ["name": "hits", "range": "36h", "grain": "1h", "group_by": "", "fill": "zero"],
+                            "rollup": [
+                                "name": "hits", "range": "36h", "grain": "hour", "group_by": "", "fill": "zero",
+                            ],
                         ],
                     ],
                 ]
@@ -40,7 +42,7 @@ extension QueryServiceTests {
                 #expect(charts[1]["endpoint"] == ["name": "top", "parameters": ["b": "x", "n": "5"]])
                 #expect(
                     charts[2]["rollup"] == [
-                        "name": "hits", "range": "36h", "grain": "1h", "group_by": "", "fill": "zero",
+                        "name": "hits", "range": "36h", "grain": "hour", "group_by": "", "fill": "zero",
                     ])
                 let shown = try await server.send("GET", "/v1/dashboards/web")
                 #expect(shown.status == 200 && shown.json == created.json)

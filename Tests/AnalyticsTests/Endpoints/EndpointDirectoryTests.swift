@@ -22,7 +22,7 @@ extension QueryServiceTests {
             try await QueryServer.run { server in
                 try await server.database.withPool { pool in
                     let clock = Clock()
-                    let store = EndpointStore(pool: pool)
+                    let store = DefinitionStore<StoredEndpoint>(pool: pool)
                     let metrics = EndpointMetrics(MetricsRegistry())
                     let directory = EndpointDirectory(store: store, metrics: metrics) { clock.now }
                     let name = try #require(ResourceName("one"))

@@ -31,13 +31,13 @@ final class EndpointDirectory: Sendable {
     static let lifetime = Duration.seconds(2)
     static let capacity = 10_000
 
-    private let store: EndpointStore
+    private let store: DefinitionStore<StoredEndpoint>
     private let metrics: EndpointMetrics
     private let now: @Sendable () -> ContinuousClock.Instant
     private let known = Mutex(Known())
 
     init(
-        store: EndpointStore, metrics: EndpointMetrics,
+        store: DefinitionStore<StoredEndpoint>, metrics: EndpointMetrics,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
     ) {
         self.store = store

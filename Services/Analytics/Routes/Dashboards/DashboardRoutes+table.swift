@@ -22,7 +22,7 @@ extension DashboardRoutes {
             ["title": "Busiest", "type": "table", "endpoint": ["name": "hits_by_status", "parameters": ["n": "5"]]],
             [
                 "title": "Hits an hour", "type": "line",
-                "rollup": ["name": "web_hits", "range": "1d", "grain": "1h", "group_by": "status"],
+                "rollup": ["name": "web_hits", "range": "1d", "grain": "hour", "group_by": "status"],
             ],
         ],
     ]

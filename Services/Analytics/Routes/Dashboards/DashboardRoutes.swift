@@ -6,7 +6,7 @@ import JSON
 
 /// `/v1/dashboards`: charts that the console draws, saved under a name.
 struct DashboardRoutes: Sendable {
-    let store: DashboardStore
+    let store: DefinitionStore<StoredDashboard>
     let engine: QueryEngine
 
     func put(_ request: Request) async throws -> Response {
@@ -18,7 +18,7 @@ struct DashboardRoutes: Sendable {
         let put = try await store.put(name, definition, workspaceID: principal.workspaceID) {
             try EntityTag.check(head, current: $0)
         }
-        return try Self.answer(put.created ? .created : .ok, put.dashboard)
+        return try Self.answer(put.created ? .created : .ok, put.stored)
     }
 
     func get(_ request: Request) async throws -> Response {

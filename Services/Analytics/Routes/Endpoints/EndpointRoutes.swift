@@ -10,7 +10,7 @@ struct EndpointRoutes: Sendable {
     /// How long the check of a statement may take.
     private static let checkTime = Duration.seconds(10)
 
-    let store: EndpointStore
+    let store: DefinitionStore<StoredEndpoint>
     let directory: EndpointDirectory
     let engine: QueryEngine
 
@@ -24,11 +24,13 @@ struct EndpointRoutes: Sendable {
         let head = request.head
         // Also where the commit's answer was lost.
         defer { directory.forget(name, workspaceID: principal.workspaceID) }
-        let put = try await store.put(name, definition, columns: columns, workspaceID: principal.workspaceID) {
+        let put = try await store.put(
+            name, EndpointDraft(definition, columns: columns), workspaceID: principal.workspaceID
+        ) {
             try EntityTag.check(head, current: $0)
         }
         return Self.answer(
-            put.created ? .created : .ok, try directory.publish(put.endpoint, for: principal), put.endpoint)
+            put.created ? .created : .ok, try directory.publish(put.stored, for: principal), put.stored)
     }
 
     func get(_ request: Request) async throws -> Response {
@@ -62,7 +64,7 @@ struct EndpointRoutes: Sendable {
     func document(_ request: Request) async throws -> Response {
         let principal = try request.principal()
         try request.query().finish()
-        let limit = Int32(EndpointStore.maximumCount) * 2
+        let limit = Int32(StoredEndpoint.maximumCount) * 2
         let stored = try await store.list(workspaceID: principal.workspaceID, after: "", limit: limit)
         let endpoints = try stored.map { try directory.publish($0, for: principal) }
         let (bytes, tag) = await withTaskExecutorPreference(globalConcurrentExecutor) {
