@@ -6,8 +6,8 @@ MILLRACE_HOME ?= .millrace
 SECONDS ?= 60
 export SWIFT MILLRACE_HOME
 
-.PHONY: help demo run stop build test test-thread-sanitizer contract lint lint-kubernetes bench oracle drain-proof \
-	promises soak fuzz-http garden clean
+.PHONY: help demo run stop build images test test-thread-sanitizer test-compose contract lint lint-kubernetes \
+	bench oracle drain-proof promises soak fuzz-http garden clean
 
 help: ## say what each of these does
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,11 +24,17 @@ stop: ## stop what "make run" started from another terminal
 build: ## install what is needed and build the four services in release mode
 	@deploy/local/build
 
+images: ## build the container images and check them; OFFLINE=1: without a registry, on Debian's archive
+	@deploy/images/build
+
 test: ## build and run every test, those on a real PostgreSQL included
 	@deploy/local/test
 
 test-thread-sanitizer: ## build and run every Swift test with the thread sanitizer; no report may come
 	@deploy/local/test --thread-sanitizer
+
+test-compose: ## compose.yaml for real, in a Docker daemon of its own: a job, restarts under load, nothing left
+	@Tests/Compose/test-compose
 
 contract: ## hold each service to its /openapi.json: what it allows, what it forbids, what comes back
 	@Tests/Contract/contract
@@ -36,13 +42,13 @@ contract: ## hold each service to its /openapi.json: what it allows, what it for
 lint: ## format and style, undeclared imports, shell scripts, manifests that parse
 	@deploy/local/lint
 
-lint-kubernetes: ## check the Kubernetes manifests against their schemas, strictly
+lint-kubernetes: ## check the Kubernetes manifests: the schemas, strictly, and the rules of checkov
 	@deploy/kubernetes/lint
 
 bench: ## every benchmark beside its peer; the last lines are one JSON figure each
 	@Tests/Benchmarks/bench
 
-bench-%: ## one of them: load, event, wait, idle, http, memory, queue, transform, run, slow, analytics
+bench-%: ## one of them: start, load, event, wait, idle, http, memory, queue, transform, run, slow, analytics
 	@Tests/Benchmarks/bench $*
 
 oracle: ## the long form of the data path's oracle: clients, kills, then the sets are compared

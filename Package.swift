@@ -95,7 +95,7 @@ let modules: [Target] = [
         "Platform",
         [
             "HTTPServer", "HTTP", "Postgres", "Queue", "Access", "Configuration", "EventLoop", "Lifecycle",
-            "Migrations", "Observability", "Tracing", "CLinux",
+            "Migrations", "Observability", "Tracing", "CLinux", "COpenSSL",
         ]),
     shared("Catalog", ["Postgres", "HTTP", "Records", "JSON"]),
 ]

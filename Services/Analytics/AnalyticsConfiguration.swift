@@ -20,6 +20,9 @@ public import Queue
 /// | `MILLRACE_ROLLUP_SLOTS` | 2 | rollups that are brought up to date at the same time |
 /// | `MILLRACE_ENDPOINT_CACHE` | `64MiB` | what answers of endpoints with a `cache_ttl` take, of up to 1 MiB each |
 public struct AnalyticsConfiguration: Sendable {
+    /// Where the service listens unless it is told otherwise.
+    public static let defaultPort: UInt16 = 8084
+
     public var service: ServiceSettings
     public var http: HTTPLimits
     public var edge: EdgePolicy
@@ -39,7 +42,8 @@ public struct AnalyticsConfiguration: Sendable {
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
-        service = ServiceSettings(service: "analytics", defaultPort: 8084, from: &settings)
+        service = ServiceSettings(
+            service: "analytics", defaultPort: AnalyticsConfiguration.defaultPort, from: &settings)
         http = HTTPLimits(from: &settings)
         edge = EdgePolicy(from: &settings)
         tls = TLSFiles(from: &settings)

@@ -18,6 +18,9 @@ import Platform
 /// | `MILLRACE_IDEMPOTENCY_RETENTION` | `48h` | how long an `Idempotency-Key` is remembered |
 /// | `MILLRACE_RAW_RETENTION` | `7d` | how long raw batches are kept where their source does not say; as store |
 public struct IngestConfiguration: Sendable {
+    /// Where the service listens unless it is told otherwise.
+    public static let defaultPort: UInt16 = 8081
+
     public var service: ServiceSettings
     public var http: HTTPLimits
     public var edge: EdgePolicy
@@ -35,7 +38,7 @@ public struct IngestConfiguration: Sendable {
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
-        service = ServiceSettings(service: "ingest", defaultPort: 8081, from: &settings)
+        service = ServiceSettings(service: "ingest", defaultPort: IngestConfiguration.defaultPort, from: &settings)
         http = HTTPLimits(from: &settings)
         edge = EdgePolicy(from: &settings)
         tls = TLSFiles(from: &settings)

@@ -17,6 +17,9 @@ public import Queue
 /// | `MILLRACE_DELETION_RETENTION` | `30d` | how long a dataset remembers that `delete_when` deleted a key |
 /// | `MILLRACE_QUARANTINE_RETENTION` | `30d` | how long quarantined records and dead letters' batches are kept |
 public struct StoreConfiguration: Sendable {
+    /// Where the service listens unless it is told otherwise.
+    public static let defaultPort: UInt16 = 8083
+
     public var service: ServiceSettings
     public var http: HTTPLimits
     public var edge: EdgePolicy
@@ -33,7 +36,7 @@ public struct StoreConfiguration: Sendable {
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
-        service = ServiceSettings(service: "store", defaultPort: 8083, from: &settings)
+        service = ServiceSettings(service: "store", defaultPort: StoreConfiguration.defaultPort, from: &settings)
         http = HTTPLimits(from: &settings)
         edge = EdgePolicy(from: &settings)
         tls = TLSFiles(from: &settings)
@@ -74,7 +77,7 @@ public struct MigrateConfiguration: Sendable {
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
-        service = ServiceSettings(service: "store", defaultPort: 8083, from: &settings)
+        service = ServiceSettings(service: "store", defaultPort: StoreConfiguration.defaultPort, from: &settings)
         adminKey = settings.optionalSecret("MILLRACE_ADMIN_KEY")
         patience = settings.duration("MILLRACE_MIGRATE_PATIENCE", default: .seconds(30), in: .zero ... .seconds(3600))
         try settings.finish()

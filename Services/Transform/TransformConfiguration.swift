@@ -10,6 +10,9 @@ public import Queue
 /// |---|---|---|
 /// | `MILLRACE_TRANSFORM_SLOTS` | 2 | groups of batches worked on at a time |
 public struct TransformConfiguration: Sendable {
+    /// Where the service listens unless it is told otherwise.
+    public static let defaultPort: UInt16 = 8082
+
     public var service: ServiceSettings
     public var http: HTTPLimits
     public var edge: EdgePolicy
@@ -19,7 +22,8 @@ public struct TransformConfiguration: Sendable {
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
-        service = ServiceSettings(service: "transform", defaultPort: 8082, from: &settings)
+        service = ServiceSettings(
+            service: "transform", defaultPort: TransformConfiguration.defaultPort, from: &settings)
         http = HTTPLimits(from: &settings)
         edge = EdgePolicy(from: &settings)
         tls = TLSFiles(from: &settings)

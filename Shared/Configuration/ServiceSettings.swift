@@ -49,9 +49,7 @@ public struct ServiceSettings: Sendable {
         databaseURL = settings.requiredSecret("DATABASE_URL")
         poolerURL = settings.optionalSecret("MILLRACE_POOLER_URL")
         role = settings.choice("MILLRACE_ROLE", default: .all)
-        host = settings.text("MILLRACE_HOST", default: "127.0.0.1")
-        port = settings.port(
-            ["MILLRACE_\(service.uppercased())_PORT", "MILLRACE_LISTEN_PORT"], default: defaultPort)
+        (host, port) = ServiceSettings.listening(service: service, defaultPort: defaultPort, from: &settings)
         logLevel = settings.choice("MILLRACE_LOG_LEVEL", default: .info)
         logsAccess = settings.boolean("MILLRACE_ACCESS_LOG", default: false)
         let loops = settings.integer("MILLRACE_EVENT_LOOPS", default: 0, in: 0...256)
@@ -62,5 +60,13 @@ public struct ServiceSettings: Sendable {
         poolSize = settings.integer("MILLRACE_POOL_SIZE", default: 8, in: 1...500)
         drain = settings.duration("MILLRACE_DRAIN", default: .seconds(25), in: .zero ... .seconds(3600))
         tracing = TracingSettings(service: service, from: &settings)
+    }
+
+    /// Where the service listens, which is all that whoever only asks it has to know.
+    public static func listening(
+        service: String, defaultPort: UInt16, from settings: inout Settings
+    ) -> (host: String, port: UInt16) {
+        let names = ["MILLRACE_\(service.uppercased())_PORT", "MILLRACE_LISTEN_PORT"]
+        return (settings.text("MILLRACE_HOST", default: "127.0.0.1"), settings.port(names, default: defaultPort))
     }
 }

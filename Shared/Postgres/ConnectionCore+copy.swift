@@ -88,7 +88,7 @@ extension ConnectionCore {
                     failure = error
                 }
                 try await taken
-            } catch where failure == nil {
+            } catch  where failure == nil {
                 if more, interruption == nil { try interrupt(.cancelled, "the reader gave up") }
                 if more { try await discardCopyOut() } else { try await drain() }
                 throw error

@@ -1,6 +1,6 @@
 /// Writes CSV (RFC 4180).
 public enum CSVText {
-    /// Appends text as a field: in quotes where it is empty, which NULL is not, or holds a comma, a quote or a line end.
+    /// Appends text as a field: in quotes where it is empty, as NULL is nothing, or holds a comma, quote or line end.
     public static func append(_ text: Span<UInt8>, into output: inout [UInt8]) {
         var isPlain = !text.isEmpty
         for at in text.indices {

@@ -36,7 +36,7 @@ extension Column {
         }
     }
 
-    /// All values as CSV fields: NULL is nothing, an empty text is `""`; other values are as in JSON without its quotes,
+    /// All values as CSV fields: NULL is nothing, an empty text is `""`; others are as in JSON without its quotes, but
     /// quoted where they hold a comma, a quote or a line end.
     public func csvFields() -> ByteColumn {
         switch (storage, type) {

@@ -106,7 +106,7 @@ public final class SpanExporter: Service {
     /// Sends until the task is cancelled.
     private func export() async -> [TraceSpan] {
         for await _ in tracer.arrivals {
-            if tracer.count < Tracer.batch { try? await Task.sleep(for: pace.gathering) }
+            await gather()
             while !Task.isCancelled {
                 let spans = tracer.take()
                 if spans.isEmpty { break }
@@ -114,6 +114,14 @@ public final class SpanExporter: Service {
             }
         }
         return []
+    }
+
+    /// Waits for more spans, in steps short enough for the queue not to overflow meanwhile.
+    private func gather() async {
+        let steps = 10
+        for _ in 0..<steps where tracer.count < Tracer.batch && !Task.isCancelled {
+            try? await Task.sleep(for: pace.gathering / steps)
+        }
     }
 
     /// Sends a batch, again and again where that may help; false when the task was cancelled before that.

@@ -62,6 +62,7 @@ class TLSService:
         settings |= {"MILLRACE_INGEST_PORT": str(port), "MILLRACE_TLS_CERTIFICATE": str(folder / "certificate"),
                      "MILLRACE_TLS_KEY": str(folder / "key")}
         user = sibling.stat().st_uid if os.geteuid() == 0 else None
+        self.settings = settings
         self.log = (folder / "log").open("w+")
         self.process = subprocess.Popen([SERVICE], env=settings, user=user, stderr=self.log)
 
@@ -71,6 +72,10 @@ class TLSService:
     def certificate(self):
         """What a new connection is shown, in PEM."""
         return ssl.get_server_certificate(("localhost", self.port), ca_certs=self.authority)
+
+    def health(self):
+        """What a container's health check finds."""
+        return subprocess.run([SERVICE, "health"], env=self.settings, stderr=subprocess.PIPE, text=True, check=False)
 
     def get(self, path):
         with urllib.request.urlopen(f"https://localhost:{self.port}{path}", context=self.context()) as answer:
@@ -174,7 +179,10 @@ class TLSTests(unittest.TestCase):
         make_pair(folder, "ecdsa")
         service.wait_until(lambda: service.certificate() != old, seconds=30)
         self.assertIn("tls_certificate_expiry_seconds", service.get("/metrics")[1])
+        checked = service.health()
+        self.assertEqual((checked.returncode, checked.stderr), (0, ""))
         self.assertIn("tls.certificate_renewed", service.end())
+        self.assertEqual(service.health().returncode, 1)
 
     def test_settings_that_cannot_be_are_all_named(self):
         done = subprocess.run(

@@ -101,7 +101,7 @@ def recovered(lost, base, archive, load, before, after):
         found = judged(load, "the server's disk lost; base backup and archived log restored to a moment",
                        sql=server.sql, must=lambda sent, at: at is not None and at < before,
                        may=lambda sent, at: sent < after, caught_up_s=caught_up)
-        check(len(load.recorded()) > sum(map(int, server.sql(
+        check(len(load.attempts) > sum(map(int, server.sql(
             "select count(distinct (client, request, attempt)) from ws_default.promise").splitlines())),
             "the moment was the end: nothing was left out")
         return found

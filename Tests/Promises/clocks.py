@@ -12,16 +12,16 @@ LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 DAYS = 10
 
 
-def variables(file):
-    """What makes a process go by the offset that stands in a file; only its wall clock."""
-    return {"LD_PRELOAD": LIBRARY, "FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
-
-
 class Clock:
     def __init__(self, file):
         self.file = file
         self.set(0)
+
+    @property
+    def command(self):
+        """What runs a program by this clock, but for what it does with monotonic ones."""
+        return ["env", f"LD_PRELOAD={LIBRARY}", f"FAKETIME_TIMESTAMP_FILE={self.file}", "FAKETIME_NO_CACHE=1",
+                "FAKETIME_DONT_FAKE_MONOTONIC=1"]
 
     def set(self, days):
         new = self.file.with_suffix(".new")
@@ -37,9 +37,7 @@ def services(seconds=None):
         clocks = {name: Clock(server.folder / f"clock-{name}") for name in SERVICES}
         for number, clock in enumerate(clocks.values()):
             clock.set(DAYS if number % 2 == 0 else -DAYS)
-        wrap = {name: ["env", *(f"{key}={value}" for key, value in variables(clock.file).items())]
-                for name, clock in clocks.items()}
-        with Site(server, wrap=wrap) as site:
+        with Site(server, wrap={name: clock.command for name, clock in clocks.items()}) as site:
             load = Load(site, clients=6)
             load.wait_working(30)
             status, headers, _ = site.ask(site.port_of("ingest"), "GET", "/healthz")
@@ -66,7 +64,7 @@ def database(seconds=None):
             load = Load(site, clients=6)
             load.wait_working(30)
             server.stop()
-            server.extra = variables(clock.file)
+            server.prefix = clock.command
             server.start()
             slowest = load.wait_working(30)
             for days in (DAYS, 0, -DAYS, 0):

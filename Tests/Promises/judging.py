@@ -1,6 +1,6 @@
 """What a promise's test says: that it failed, or what it held."""
 
-from load import SOURCE, Judgement, quarantined_groups, stored_groups
+from load import Judgement, quarantined_groups, stored_groups
 
 
 class Failed(Exception):
@@ -15,7 +15,7 @@ def check(condition, message):
 def judged(load, faults, sql=None, must=None, may=None, **more):
     """The row of the table. Failed when anything is lost, repeated or torn, or a client got an answer it must not."""
     sql = sql or load.platform.sql
-    found = Judgement(load.recorded(), stored_groups(sql), quarantined_groups(sql), must, may)
+    found = Judgement(load.attempts, stored_groups(sql), quarantined_groups(sql), must, may)
     wrong = load.faults + found.faults
     result = {"load": load.describe(), "faults": faults, "lost": found.lost, "repeated": found.repeated,
               "torn": found.torn, "unacknowledged_stored": found.unacknowledged, "acknowledged": load.acknowledged,

@@ -69,7 +69,7 @@ class Client(threading.Thread):
         """Refusals that ask for a repetition, and say when, are right; so is no answer from what was killed."""
         if status in (429, 503) and "Retry-After" not in headers:
             self.faults.append(f"{group}: {status} without Retry-After: {answer[:300]}")
-        elif status == 409 and b"idempotency_in_progress" in answer:
+        elif any(code in answer for code in self.load.tolerated):
             return
         elif status is not None and status not in REPEATED:
             self.faults.append(f"{group}: {status} {answer[:300]}")
@@ -114,10 +114,12 @@ def body(group, size, bad):
 
 
 class Load:
-    """`ports`: of gateways, taken in turns by the clients."""
+    """`ports`: of gateways, taken in turns by the clients. `tolerated`: codes of problems after which they try again,
+    besides those that every client has to know."""
 
-    def __init__(self, platform, clients=6, seed=None, ports=None):
+    def __init__(self, platform, clients=6, seed=None, ports=None, tolerated=()):
         self.platform, self.ports = platform, ports or [platform.port]
+        self.tolerated = (b"idempotency_in_progress", *tolerated)
         self.seed = seed or random.SystemRandom().randrange(1, 1 << 30)
         self.over = threading.Event()
         self.deadline = time.monotonic() + 3600
@@ -165,6 +167,7 @@ class Load:
             if client.is_alive():
                 raise AssertionError(f"client {client.number} has not ended")
         self.seconds = time.monotonic() - self.begun
+        self.attempts = self.recorded()
 
     def recorded(self):
         """{(client, request, attempt): (records, bad records, when sent, when acknowledged or None)} of the logs."""

@@ -5,9 +5,7 @@ import os
 import random
 import signal
 import subprocess
-import threading
 import time
-from pathlib import Path
 
 from commit_proxy import CommitProxy
 from judging import Failed, check, judged

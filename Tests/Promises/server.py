@@ -35,17 +35,16 @@ def children(pid):
 
 
 class Server:
-    """Listens in `folder` and on `port` of 127.0.0.1. `settings` are added to postgresql.conf, `environment` to the
-    server's variables; `prefix` is a command that runs it. Its data are in `data`, if that is given."""
+    """Listens in `folder` and on `port` of 127.0.0.1. `settings` are added to postgresql.conf; `prefix` is a command
+    that runs it. Its data are in `data`, if that is given."""
 
-    def __init__(self, port, settings=(), environment=(), prefix=(), data=None):
+    def __init__(self, port, settings=(), prefix=(), data=None):
         self.port, self.settings, self.prefix = port, dict(settings), list(prefix)
         self.folder = Path(tempfile.mkdtemp(prefix="millrace-promise-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.data = Path(data) if data else self.folder / "data"
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         self.environment |= {"LC_ALL": "C.UTF-8"}
-        self.extra = dict(environment)
         self.process = None
         self.wanted = False
         self.deaths = 0  # not asked for
@@ -91,7 +90,7 @@ class Server:
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 as_user([*self.prefix, BINARIES / "postgres", "-D", self.data]), cwd="/",
-                env=self.environment | self.extra, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True)
 
     def keep(self):
@@ -118,8 +117,9 @@ class Server:
             time.sleep(0.1)
 
     def answers(self):
+        """Whether it takes writes: one that is being restored answers before that."""
         try:
-            return self.sql("select 1", database="postgres") == "1"
+            return self.sql("select pg_is_in_recovery()", database="postgres") == "f"
         except RuntimeError:
             return False
 

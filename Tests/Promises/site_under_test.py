@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
-from platform_under_test import SERVICES, Platform, say
+from platform_under_test import SERVICES, Platform
 from server import PORT, USER
 
 class Site(Platform):
@@ -86,11 +87,7 @@ class Site(Platform):
         """Until each of the source's batches is stored; how long it took. AssertionError if one is given up."""
         begun = time.monotonic()
         while True:
-            found = self.sql(f"""
-                select count(*) filter (where a.state in ('accepted', 'transformed')),
-                       count(*) filter (where a.state = 'failed')
-                from millrace.application a join millrace.source s on s.id = a.source_id where s.name = '{source}'""")
-            waiting, failed = map(int, found.split("|"))
+            waiting, failed = self.unstored(source)
             if not waiting:
                 break
             if time.monotonic() > begun + seconds:
@@ -99,6 +96,17 @@ class Site(Platform):
         if failed:
             raise AssertionError(f"{failed} outputs have failed for good")
         return time.monotonic() - begun
+
+    def unstored(self, source):
+        """(outputs that wait, outputs that have failed); (-1, 0) while the server does not say."""
+        try:
+            found = self.sql(f"""
+                select count(*) filter (where a.state in ('accepted', 'transformed')),
+                       count(*) filter (where a.state = 'failed')
+                from millrace.application a join millrace.source s on s.id = a.source_id where s.name = '{source}'""")
+        except RuntimeError:
+            return -1, 0
+        return tuple(map(int, found.split("|")))
 
 
 class Memory(threading.Thread):

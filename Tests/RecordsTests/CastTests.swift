@@ -141,7 +141,7 @@ private let times: [String] = [
         #expect(oneSided.count < count / 20, "seed \(seed)\n\(oneSided.prefix(60).joined(separator: "\n"))")
     }
 
-    /// To PostgreSQL they are zones as POSIX spells them, whose sign is the other way round, and never a word and a zone.
+    /// To PostgreSQL they are zones as POSIX spells them, whose sign is the other way round; never a word and a zone.
     @Test(arguments: ["AM-5", "PM-5", "BC-5", "Fri-5", "AM.5"]) func wordsWithADashAreNoWords(word: String) {
         let text = "2026-11-20 04:05 \(word)"
         #expect(ours([text], .timestamptz).allSatisfy { $0.hasPrefix("ERROR: ") }, "\(text)")

@@ -40,6 +40,7 @@ enum Fence {
         "Shared/Observability/LogThread.swift": "a POSIX thread and its semaphore",
         "Shared/Observability/ProcessReadings.swift": "clock_gettime, and read into a buffer",
         "Shared/Observability/WallClock.swift": "clock_gettime",
+        "Shared/Platform/ProbeConnection.swift": "the handle of OpenSSL's SSL, and buffers given to system calls",
         "Shared/Platform/ServiceMain.swift": "writing a last message to standard error",
         "Shared/Postgres/BinaryDecodable+arrays.swift": "reading a result's bytes",
         "Shared/Postgres/BinaryDecodable.swift": "reading a result's bytes",

@@ -1,22 +1,16 @@
 import Platform
 import Store
 
-/// `millrace-store` serves; `millrace-store migrate` prepares the database and ends.
+/// `millrace-store` serves; `millrace-store migrate` prepares the database and ends; `millrace-store health` asks the
+/// one that serves here whether it is ready.
 @main
 struct Main {
-    struct UnknownCommand: Error, CustomStringConvertible {
-        let arguments: [String]
-        var description: String { "unknown command: \(arguments.joined(separator: " ")); there is only: migrate" }
-    }
-
     static func main() async {
-        let arguments = Array(CommandLine.arguments.dropFirst())
-        await ServiceMain.run("store") { environment in
-            switch arguments {
-            case []: try await StoreService(StoreConfiguration(environment)).run()
-            case ["migrate"]: try await StoreMigration(MigrateConfiguration(environment)).run()
-            default: throw UnknownCommand(arguments: arguments)
-            }
+        await ServiceMain.run(
+            "store", port: StoreConfiguration.defaultPort,
+            commands: ["migrate": { try await StoreMigration(MigrateConfiguration($0)).run() }]
+        ) { environment in
+            try await StoreService(StoreConfiguration(environment)).run()
         }
     }
 }

@@ -7,7 +7,8 @@ from settings import Failure
 
 
 class Client:
-    def __init__(self, port, key):
+    def __init__(self, port, key, host="127.0.0.1"):
+        self.host = host
         self.port = port
         self.key = key
 
@@ -18,7 +19,7 @@ class Client:
         sent = {"Authorization": f"Bearer {self.key}", **(headers or {})}
         if body is not None:
             sent["Content-Type"] = content_type
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=90)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=90)
         try:
             connection.request(method, path, body=body, headers=sent)
             answer = connection.getresponse()

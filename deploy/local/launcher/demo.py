@@ -10,7 +10,7 @@ from settings import REPOSITORY
 LOG = Path("/var/log/dpkg.log")
 SAMPLE = REPOSITORY / "deploy/local/samples/elements.csv"
 MOST_OF_LOG = 64 << 20
-SENT = Path("demo-sent.json")  # how far the log was sent by an earlier demo on this home
+SENT = "demo-sent.json"  # how far the log was sent by an earlier demo on this home
 
 PACKAGES = {
     "source": "dpkg",
@@ -81,11 +81,16 @@ def read_inputs():
 
 
 def run(settings, key, inputs):
-    client = Client(settings.port, key)
+    show(Client(settings.port, key), inputs, Path())
+    print_where_next(settings)
+
+
+def show(client, inputs, folder):
+    """Sends the inputs and prints the analyses; `folder` is where it notes how far the log was sent."""
     print("\nSending\n")
     client.put_pipeline("packages", PACKAGES)
     client.put_pipeline("elements", ELEMENTS)
-    send_log(client, inputs.log)
+    send_log(client, inputs.log, folder / SENT)
     send(client, "elements_csv", inputs.elements, "text/csv",
          f"{SAMPLE.name} with {len(WRONG.splitlines())} wrong rows added")
     for title, dataset, sql in ANALYSES:
@@ -94,22 +99,21 @@ def run(settings, key, inputs):
         print(f"\n{title}\n")
         print_table(*client.query(sql))
     print_quarantine(client)
-    print_where_next(settings)
 
 
-def send_log(client, log):
+def send_log(client, log, noted):
     """Sends what came to the log since the last demo on this home, so that nothing is counted twice."""
     if not log:
         print(f"  {LOG} is empty or not readable here: left out")
         return
     try:
-        sent = json.loads(SENT.read_text())
+        sent = json.loads(noted.read_text())
         before = sent["bytes"] if digest(log[:sent["bytes"]]) == sent["digest"] else 0
     except (OSError, ValueError, KeyError):
         before = 0
     if log[before:]:
         send(client, "dpkg", log[before:], "text/plain", str(LOG))
-        SENT.write_text(json.dumps({"bytes": len(log), "digest": digest(log)}))
+        noted.write_text(json.dumps({"bytes": len(log), "digest": digest(log)}))
     else:
         print(f"  {LOG}: nothing new since the last demo")
 

@@ -1,0 +1,108 @@
+"""APIs and workers apart, as on Kubernetes; and what the number of workers follows there, asked of the real schema."""
+
+import os
+import pwd
+import subprocess
+import sys
+import time
+import unittest
+from contextlib import closing
+from pathlib import Path
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "Tests/Benchmarks"))
+os.environ.setdefault("BENCH_BINARIES", str(REPOSITORY / ".build/debug"))
+from bench_start import settings_of  # noqa: E402
+from platform_under_test import Platform  # noqa: E402
+
+SCALING = REPOSITORY / "deploy/kubernetes/components/keda/scaling.yaml"
+REQUESTS = 30
+
+
+def queries():
+    """{queue: the scaler's query}"""
+    scaled = (resource for resource in yaml.safe_load_all(SCALING.read_text()) if resource["kind"] == "ScaledObject")
+    return {resource["metadata"]["name"].removesuffix("-worker"): resource["spec"]["triggers"][0]["metadata"]["query"]
+            for resource in scaled}
+
+
+class RoleTests(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        port = int(os.environ.get("E2E_ROLES_PORT", "19180"))
+        cls.platform = Platform(port, settings={"MILLRACE_ROLE": "api"}).__enter__()
+        cls.platform.wait_until_ready()
+        cls.queries = queries()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.platform.__exit__()
+
+    def depth(self, queue, before=""):
+        """What the scaler reads; after `before`, which is rolled back."""
+        return float(self.platform.sql(f"begin; {before} {self.queries[queue]}; rollback").splitlines()[-1])
+
+    def worker(self, service, port):
+        """The service as a worker, beside the one that only answers; ended with the test."""
+        settings = settings_of(self.platform, service) | {"MILLRACE_ROLE": "worker", "MILLRACE_LISTEN_PORT": str(port)}
+        user = pwd.getpwnam("millrace").pw_uid if os.geteuid() == 0 else None
+        binary = Path(os.environ["BENCH_BINARIES"]) / f"millrace-{service}"
+        process = subprocess.Popen([binary], env=settings, cwd="/", user=user)
+        self.addCleanup(lambda: (process.terminate(), process.wait(60)))
+        self.wait_until(lambda: subprocess.run(
+            [binary, "health"], env=settings, stderr=subprocess.DEVNULL, check=False).returncode == 0)
+
+    def wait_until(self, condition, seconds=60):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, "waited in vain")
+            time.sleep(0.05)
+
+    def test_1_an_api_works_on_nothing_and_the_depth_says_what_waits(self):
+        self.assertEqual({queue: self.depth(queue) for queue in self.queries}, {"transform": 0, "store": 0})
+        for number in range(REQUESTS):
+            self.platform.must("POST", "/v1/ingest/roles", f'{{"n": {number}}}\n', "application/x-ndjson")
+        waiting = int(self.platform.sql("select count(*) from queue.ready"))
+        self.assertGreater(waiting, 1)
+        self.assertEqual(self.depth("transform"), waiting)
+        self.assertEqual(self.depth("store"), 0)
+        self.platform.must("POST", "/v1/queues/transform/pause")
+        self.assertEqual(self.depth("transform"), 0)
+        self.platform.must("POST", "/v1/queues/transform/resume")
+        self.assertEqual(self.depth("transform"), waiting)
+
+    def test_2_the_depth_counts_items_the_gate_and_leases_and_has_an_end(self):
+        waiting = self.depth("transform")
+        array = "select queue.enqueue('transform', 'none', 1, array['{}'::jsonb], in_items => 500);"
+        self.assertEqual(self.depth("transform", array), waiting + 500)
+        self.assertEqual(self.depth("store", array), 0)
+        row = ("insert into queue.ready (position, job, lane, priority, attempt, last, flow) "
+               "select nextval('queue.position'), 1, {}, {}, 1, 20, 1 "
+               "from queue.queue q, generate_series(1, {}) where q.name = 'store';")
+        self.assertEqual(self.depth("store", row.format("queue.gate_of(q.id)", 0, 7)), 7)
+        self.assertEqual(self.depth("store", row.format("q.id * 2 + 1", -2, 3)), 3)
+        self.assertEqual(self.depth("store", row.format("q.id * 2", 2, 5000)), 1000)
+        lease = ("insert into queue.lease (id, worker, claimed_at, queue, solo, jobs, attempts, lasts) select "
+                 "-1, -1, now(), id, false, '{1,2,3}', '{1,1,1}', '{20,20,20}' from queue.queue where name = 'store';")
+        self.assertEqual(self.depth("store", lease), 3)
+        # What is under a lease keeps its worker, also in a queue that is paused.
+        self.assertEqual(self.depth("store", lease + "update queue.queue set paused = true;"), 3)
+
+    def test_3_workers_do_what_waits(self):
+        self.worker("transform", self.platform.port + 10)
+        self.wait_until(lambda: self.depth("transform") == 0)
+        self.assertGreater(self.depth("store"), 0)
+        with closing(self.platform.connect(self.platform.port + 10)) as worker:
+            status, answer = self.platform.call("GET", "/v1/pipelines", connection=worker)
+        self.assertEqual((status, answer["code"]), (404, "not_found"))
+        self.worker("store", self.platform.port + 11)
+        self.wait_until(lambda: self.depth("store") == 0)
+        self.platform.wait_finished("roles")
+        self.assertEqual(self.platform.sql("select count(*), sum(n) from ws_default.roles"),
+                         f"{REQUESTS}|{sum(range(REQUESTS))}")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,28 @@
+"""From a service's start to its first 200 of /readyz. `make bench-start` measures the release build."""
+
+import json
+import os
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class StartTests(unittest.TestCase):
+    def test_a_service_is_ready_within_300_milliseconds(self):
+        environment = {"BENCH_BINARIES": str(REPOSITORY / ".build/debug"), "BENCH_PORT": "19280", "BENCH_STARTS": "5",
+                       **os.environ}
+        done = subprocess.run(
+            [sys.executable, "-B", "Tests/Benchmarks/bench_start.py"], cwd=REPOSITORY, env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        measured = {json.loads(line)["service"]: json.loads(line) for line in done.stdout.splitlines()}
+        self.assertEqual(set(measured), {"ingest", "transform", "store", "analytics"})
+        for figures in measured.values():
+            self.assertLess(figures["median_ms"], 300)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
