@@ -305,6 +305,21 @@ class TraceTests(unittest.TestCase):
         self.assertEqual([span for span in spans if span.parent not in ids], [], "each follows from one of the others")
         self.assertEqual({span.service for span in spans}, {"millrace-transform", "millrace-store"})
 
+    def test_a_rollup_goes_on_in_the_trace_that_woke_it(self):
+        record = '{"at":"2026-01-01T00:00:00Z","n":1}\n'
+        Trace().send("rolled", record)
+        platform.must("PUT", "/v1/rollups/rolled", json.dumps({
+            "dataset": "rolled", "time": {"column": "at", "grain": "hour"}, "measures": {"hits": "count()"}}))
+        wait_for("the rollup", lambda: platform.must("GET", "/v1/rollups/rolled")["state"] == "ready")
+        # A step that waits already, of another trace or none, does this one's work too.
+        wait_for("its steps", lambda: platform.sql("select count(*) from queue.ready where lane / 2 = (select id from "
+                                                   "queue.queue where name = 'analytics')") == "0")
+        trace = Trace()
+        trace.send("rolled", record)
+        spans = {span.name: span for span in trace.wait("load", "rollup")}
+        self.assertEqual(spans["rollup"].service, "millrace-analytics")
+        self.assertEqual(spans["rollup"].parent, spans["load"].id)
+
     def test_requests_that_share_a_batch_are_linked(self):
         traces = [Trace() for _ in range(32)]
         threads = [threading.Thread(target=trace.send, args=("shared", '{"n":1}\n')) for trace in traces]
