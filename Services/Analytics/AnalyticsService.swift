@@ -89,7 +89,7 @@ public struct AnalyticsService: Sendable {
                 "rollup": RollupHandler(
                     pool: platform.pool, wakeup: platform.wakeup, logger: platform.logger)
             ]),
-            logger: platform.logger, metrics: platform.metrics)
+            tracer: platform.tracer, logger: platform.logger, metrics: platform.metrics)
     }
 
     /// Runs until a signal asks it to stop.

@@ -65,11 +65,15 @@ extension ConnectionCore {
 
     private func runOnce(_ batch: [BoundStatement]) async throws(PostgresError) -> Outcome {
         guard handle.enterPipeline() else { throw lost(handle.errorMessage) }
+        // libpq forgets that rows come one by one as it goes from one command of a pipeline to the next.
+        if followsStream, !handle.sync() { throw lost(handle.errorMessage) }
         var steps: [Step] = []
         steps.reserveCapacity(batch.count + 1)
         guard queue(batch, &steps), handle.sync() else { throw lost(handle.errorMessage) }
         try await flush()
         var outcome = Outcome()
+        if followsStream { try await awaitSync(&outcome) }
+        followsStream = false
         outcome.results.reserveCapacity(batch.count)
         for step in steps {
             try await takeAnswer(to: step, batch, &outcome)

@@ -24,6 +24,8 @@ final class ConnectionCore: @unchecked Sendable {
     /// A `BEGIN` to be sent with the next statement.
     var pendingBegin: String?
     var streaming = StreamState()
+    /// The last statement gave its rows one by one: libpq would have the first of a pipeline do so, too.
+    var followsStream = false
     /// What may be given to the COPY under way before its socket is looked at again.
     var copyRoom = 0
     /// Why the server ended the COPY under way.

@@ -48,6 +48,7 @@ extension ConnectionCore {
         guard handle.execute(.sql(query.sql), query.parameters, &parameterBuffer, format), handle.singleRows() else {
             throw refused()
         }
+        followsStream = true
         try await flush()
         streaming = StreamState(maximumRowBytes: maximumRowBytes)
         return try await firstStreamedResult()

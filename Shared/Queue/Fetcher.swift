@@ -243,8 +243,8 @@ final class Fetcher {
         let rest = RestStatement(worker: session.worker, isUncertain: true, done: session.book.takeDone())
         let leave = LeaveStatement(worker: session.worker)
         do {
-            try await context.pool.withConnection { connection in
-                _ = try await connection.run([rest, leave])
+            try await context.pool.withConnection { [statementLimit] connection in
+                _ = try await connection.run([rest, leave], timeout: statementLimit)
             }
         } catch {
             context.logger.warning("a worker could not leave the register", ["error": .describing(error)])

@@ -8,7 +8,7 @@ extension QueueLeader {
 
     func rescue() async throws {
         let statement = LostWorkersStatement(timeout: configuration.livenessTimeout)
-        let lost = try await pool.withConnection { try await $0.query(statement) }
+        let lost = try await ask(statement)
         for worker in lost {
             metrics.lostWorkers.add()
             logger.warning("a worker is lost; its jobs are given away", ["worker.id": .int(Int(worker))])
@@ -22,7 +22,7 @@ extension QueueLeader {
         let deadline = ContinuousClock.now + Self.endLimit
         var pause = Duration.milliseconds(10)
         while ContinuousClock.now < deadline {
-            let alive = try await pool.withConnection { try await $0.query(statement).first } ?? 0
+            let alive = try await ask(statement).first ?? 0
             if alive == 0 { return true }
             try await Task.sleep(for: pause)
             pause = min(pause * 2, .milliseconds(500))
@@ -33,7 +33,7 @@ extension QueueLeader {
 
     private func giveAway(_ worker: Int64) async throws {
         let statement = RescueStatement(worker: worker, backoff: backoff)
-        guard let row = try await pool.withConnection({ try await $0.query(statement).first }) else { return }
+        guard let row = try await ask(statement).first else { return }
         metrics.rescued.add(Int(row.given))
         metrics.charged.add(Int(row.charged))
         logger.info(
@@ -44,6 +44,6 @@ extension QueueLeader {
             ])
         guard let queue = row.queue, row.given > 0 else { return }
         let notify = NotifyStatement(queues: [queue])
-        try await pool.withConnection { _ = try await $0.execute(notify) }
+        try await tell(notify)
     }
 }

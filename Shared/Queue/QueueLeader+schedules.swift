@@ -14,7 +14,7 @@ extension QueueLeader {
     func fireSchedules(_ state: inout LeaderState) async throws {
         for _ in 0..<Self.rounds {
             let statement = DueSchedulesStatement(after: state.schedules.after(at: .now))
-            let rows = try await pool.withConnection { try await $0.query(statement) }
+            let rows = try await ask(statement)
             guard let now = rows.first?.now else { return }
             state.schedules.looked(upTo: now, at: .now)
             let due = rows.filter(\.isDue)
@@ -51,7 +51,7 @@ extension QueueLeader {
             let queues = Set(made.filter { $0.1 > 0 }.map(\.0))
             guard !queues.isEmpty else { continue }
             let notify = NotifyStatement(queues: queues.sorted())
-            try await pool.withConnection { _ = try await $0.execute(notify) }
+            try await tell(notify)
         }
         return hasFired
     }
@@ -69,7 +69,7 @@ extension QueueLeader {
         let statement = FireScheduleStatement(
             id: row.id, version: row.version, seen: row.nextAt, plan: plan, passed: row.now)
         do {
-            let made = try await pool.withConnection { try await $0.query(statement).first.flatMap { $0 } }
+            let made = try await ask(statement).first.flatMap { $0 }
             if let made { metrics.scheduled.add(Int(made)) }
             return made
         } catch let error as PostgresError where error.code == .server {

@@ -57,10 +57,7 @@ public final class QueueLeader: Service {
             do {
                 let after = state.deferredAfter(at: began)
                 let statement = LeadStatement(holder: holder, term: configuration.term, after: after)
-                let row = try await pool.withConnection {
-                    try await $0.query(statement, timeout: .seconds(10)).first
-                }
-                guard let row else { continue }
+                guard let row = try await ask(statement, for: .seconds(10)).first else { continue }
                 if state.ticked(row, began: began, ended: .now, random: random()) {
                     logger.info("leading the queue")
                 }
@@ -75,7 +72,17 @@ public final class QueueLeader: Service {
         metrics.isLeader.set(0)
         depth.clear()
         guard state.isLeader else { return }
-        _ = try? await pool.withConnection { try await $0.execute(ResignStatement(holder: self.holder)) }
+        try? await tell(ResignStatement(holder: holder))
+    }
+
+    /// A statement's rows. A connection that gives no answer for so long is given up, and the tick with it.
+    func ask<S: PostgresStatement>(_ statement: S, for patience: Duration = .seconds(30)) async throws -> [S.Row] {
+        try await pool.withConnection { try await $0.query(statement, timeout: patience) }
+    }
+
+    /// A statement for its effect, as ``ask(_:for:)``.
+    func tell<S: PostgresStatement>(_ statement: S) async throws {
+        _ = try await pool.withConnection { try await $0.execute(statement, timeout: .seconds(30)) }
     }
 
     /// Until the next tick is due. A nudge brings it forward, to a second after the last one.
@@ -96,14 +103,14 @@ public final class QueueLeader: Service {
     private func work(_ row: LeadStatement.Row, after: Int64, _ state: inout LeaderState) async throws {
         if row.partitionsAhead < Int64(configuration.partitionsAhead) {
             let statement = MakePartitionsStatement(ahead: configuration.partitionsAhead)
-            let made = try await pool.withConnection { try await $0.query(statement).first } ?? 0
+            let made = try await ask(statement).first ?? 0
             logger.info("made partitions ahead", ["queue.partitions": .int(Int(made))])
         }
         if let dueIn = row.dueIn, dueIn <= .zero { try await moveDue(after: after, &state) }
         try await fireSchedules(&state)
         if row.isBusy, state.mayDeclareLost(at: .now) { try await rescue() }
         if state.mustInspect(at: .now) {
-            depth.show(try await pool.withConnection { try await $0.query(InspectAllStatement()) })
+            depth.show(try await ask(InspectAllStatement()))
         }
         if state.mustRetire(at: .now) { await retire(&state) }
     }
@@ -114,11 +121,11 @@ public final class QueueLeader: Service {
         while !Task.isCancelled {
             let began = ContinuousClock.now
             let statement = MoveDueStatement(after: after, limit: limit)
-            guard let row = try await pool.withConnection({ try await $0.query(statement).first }) else { return }
+            guard let row = try await ask(statement).first else { return }
             metrics.moved.add(Int(row.moved))
             if row.moved > 0 {
                 let notify = NotifyStatement(queues: row.queues)
-                try await pool.withConnection { _ = try await $0.execute(notify) }
+                try await tell(notify)
             }
             if row.moved < limit {
                 state.moved(upTo: row.now, dueIn: row.dueIn, began: began, ended: .now)

@@ -20,7 +20,8 @@ class ComposePlatform(Platform):
     """Brought up on entering, down on leaving; then nothing of it may be left."""
 
     def __init__(self, daemon, port):
-        super().__init__(port)
+        # Nothing is started on this machine itself, so nothing of the launcher's is made ready.
+        self.port = port
         self.daemon = daemon
         self.environment = {**daemon.environment, "MILLRACE_PORT": str(port), "COMPOSE_PROJECT_NAME": PROJECT}
         # The clients' logs.

@@ -64,9 +64,10 @@ class Restarter(threading.Thread):
 class ComposeTests(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
+        # A test that is told to stop takes everything with it.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         cls.daemon = Daemon().__enter__()
         try:
-            # Its name holds what this process has built: OFFLINE=1 in front of everything that follows.
             subprocess.run([REPOSITORY / "deploy/images/build"], check=True,
                            env={**cls.daemon.environment, "OFFLINE": "1"})
             cls.platform = ComposePlatform(cls.daemon, PORT)

@@ -24,6 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "Tests/Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(REPOSITORY / ".build/debug"))
 from platform_under_test import SERVICES, Platform, wait_for  # noqa: E402
+from ports import first_port  # noqa: E402
 
 FOLDER = REPOSITORY / "deploy/observability"
 NDJSON = "application/x-ndjson"
@@ -32,7 +33,7 @@ NDJSON = "application/x-ndjson"
 def setUpModule():
     global platform, collector
     collector = Collector()
-    platform = Platform(port=int(os.environ.get("E2E_PORT", "18620")), settings={
+    platform = Platform(port=first_port(__file__), settings={
         "MILLRACE_OTLP_ENDPOINT": collector.url, "MILLRACE_ACCESS_LOG": "true", "OTEL_TRACES_SAMPLER_ARG": "0"}
     ).__enter__()
     platform.wait_until_ready()
@@ -304,6 +305,21 @@ class TraceTests(unittest.TestCase):
         ids = {span.id for span in spans} | {asked.span}
         self.assertEqual([span for span in spans if span.parent not in ids], [], "each follows from one of the others")
         self.assertEqual({span.service for span in spans}, {"millrace-transform", "millrace-store"})
+
+    def test_a_rollup_goes_on_in_the_trace_that_woke_it(self):
+        record = '{"at":"2026-01-01T00:00:00Z","n":1}\n'
+        Trace().send("rolled", record)
+        platform.must("PUT", "/v1/rollups/rolled", json.dumps({
+            "dataset": "rolled", "time": {"column": "at", "grain": "hour"}, "measures": {"hits": "count()"}}))
+        wait_for("the rollup", lambda: platform.must("GET", "/v1/rollups/rolled")["state"] == "ready")
+        # A step that waits already, of another trace or none, does this one's work too.
+        wait_for("its steps", lambda: platform.sql("select count(*) from queue.ready where lane / 2 = (select id from "
+                                                   "queue.queue where name = 'analytics')") == "0")
+        trace = Trace()
+        trace.send("rolled", record)
+        spans = {span.name: span for span in trace.wait("load", "rollup")}
+        self.assertEqual(spans["rollup"].service, "millrace-analytics")
+        self.assertEqual(spans["rollup"].parent, spans["load"].id)
 
     def test_requests_that_share_a_batch_are_linked(self):
         traces = [Trace() for _ in range(32)]

@@ -43,6 +43,25 @@ import Testing
         }
     }
 
+    /// libpq keeps to giving rows one by one where a pipeline follows at once.
+    @Test(arguments: [true, false]) func theNextQueryHasAllItsRows(readsAll: Bool) async throws {
+        try await withConnection { connection, _ async throws in
+            for _ in 0..<3 {
+                try await connection.transaction { connection in
+                    try await connection.stream("select generate_series(1, 3)") { rows async throws in
+                        while try await rows.next() != nil, readsAll {}
+                    }
+                    #expect(try await connection.query("select generate_series(1, 5)").rowCount == 5)
+                }
+                try await connection.stream("select generate_series(1, 3)") { rows async throws in
+                    while try await rows.next() != nil {}
+                }
+                let results = try await connection.query("select generate_series(1, 4)")
+                #expect(results.rowCount == 4)
+            }
+        }
+    }
+
     @Test func failsInTheMiddle() async throws {
         try await withConnection { connection, _ async throws in
             let seen = try await connection.stream("select 1 / (3 - i) from generate_series(1, 5) i") {

@@ -59,8 +59,8 @@ extension QueryServer {
         let client = try QueryClient(port: port)
         let last = id.map { "Last-Event-ID: \($0)\r\n" } ?? ""
         try await client.send(
-            "GET /v1/rollups/\(name)/live HTTP/1.1\r\nHost: test\r\nConnection: close\r\nAuthorization: Bearer \(key)\r\n"
-                + "\(last)\r\n")
+            "GET /v1/rollups/\(name)/live HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+                + "Authorization: Bearer \(key)\r\n\(last)\r\n")
         return RollupStream(client)
     }
 }

@@ -22,6 +22,7 @@ struct RollupDefinition: Sendable, Equatable {
     /// Reads a PUT's body. Throws every fault with its path; what the dataset says is another question.
     init(_ fields: JSONFields) throws(FieldFaults) {
         dataset = fields.required("dataset", String.self)
+        if fields.has("dataset"), ResourceName(dataset) == nil { fields.fault("dataset", "is no name") }
         let time = fields.object("time")
         timeColumn = time.required("column", String.self)
         grain = time.required("grain", oneOf: RollupGrain.self)
