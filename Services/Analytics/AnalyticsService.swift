@@ -65,7 +65,7 @@ public struct AnalyticsService: Sendable {
         let authentication = platform.authentication
         return RollupRoutes(
             store: DefinitionStore(pool: platform.pool), feed: feed, wakeup: platform.wakeup,
-            checkKey: { try await authentication.check($0) }
+            watchKey: { try await authentication.watch($0) }
         ).routes
     }
 

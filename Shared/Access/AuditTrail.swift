@@ -25,9 +25,12 @@ public struct AuditTrail: AnswerObserver {
     }
 
     public func answered(_ request: Request, _ response: Response) {
-        guard let route = request.route, let scope = route.scope, concerns(request.method, scope, response.status)
-        else { return }
-        record(request, route.operation.id, request.context.principal as? Principal, response.status)
+        guard let route = request.route, let scope = route.scope else { return }
+        let principal = request.context.principal as? Principal
+        let showsMore = route.wideningScope.map { principal?.scopes.allowsSome($0) ?? false } ?? false
+        let shown = showsMore ? route.wideningScope : scope
+        guard concerns(request.method, scope, shown: shown, response.status) else { return }
+        record(request, route.operation.id, principal, response.status)
     }
 
     /// A session of the console that begins or ends; `principal` is nil where nobody knows whose.
@@ -36,14 +39,14 @@ public struct AuditTrail: AnswerObserver {
         record(request, route.operation.id, principal, status)
     }
 
-    private func concerns(_ method: HTTPMethod, _ scope: String, _ status: HTTPStatus) -> Bool {
+    private func concerns(_ method: HTTPMethod, _ scope: String, shown: String?, _ status: HTTPStatus) -> Bool {
         switch extent {
         case .off: return false
         case .all: return true
         case .changes:
             if [401, 403, 429].contains(status.code) { return true }
             let isReading = method == .get || method == .head
-            return isReading ? scope == "raw:read" : scope != "ingest:write"
+            return isReading ? shown == "raw:read" : scope != "ingest:write"
         }
     }
 

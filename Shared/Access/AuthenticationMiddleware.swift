@@ -96,10 +96,31 @@ public final class AuthenticationMiddleware: Middleware {
     /// Looks at a request's key again, for what goes on long after its request; throws as for a new one. `octets` have
     /// come meanwhile, and count as a body's.
     public func check(_ request: Request, octets: Int = 0) async throws {
-        guard let scope = request.route?.scope else { return }
+        guard let principal = try await stillAllowed(request) else { return }
+        try meter.admit(octets: octets, principal, now: clock())
+    }
+
+    /// Waits for as long as the request's key counts for what it asked for, and throws once it does not: for what goes
+    /// on without a word from its client. While that cannot be found out nothing ends.
+    public func watch(_ request: Request) async throws {
+        while true {
+            try await Task.sleep(for: KeyCache.lifetime / 5)
+            do {
+                _ = try await stillAllowed(request)
+            } catch let problem as Problem where problem.code == .unauthorized || problem.code == .forbidden {
+                throw problem
+            } catch {
+                continue
+            }
+        }
+    }
+
+    /// Whose the request is, by what is known of its key now; nil on a public route. Throws as for a new request.
+    private func stillAllowed(_ request: Request) async throws -> Principal? {
+        guard let scope = request.route?.scope else { return nil }
         guard let principal = try await principal(of: request.head) else { throw Self.unauthorized(request.head) }
         try Self.require(scope, of: principal, request)
-        try meter.admit(octets: octets, principal, now: clock())
+        return principal
     }
 
     /// Who sends a request to a public route; throws `unauthorized` for nobody, and otherwise as `admit`.

@@ -11,8 +11,8 @@ public struct ScopeSet: Sendable, Hashable {
             "query", "endpoints:write", "rollups:write", "keys:read", "keys:write", "admin",
         ]
 
-    /// Those that can be narrowed to names. SQL reads every dataset, so neither asking nor publishing it can be, nor can
-    /// making rollups, which read the dataset that they name.
+    /// Those that can be narrowed to names. SQL reads every dataset, so neither asking nor publishing it can be;
+    /// nor can making rollups, which read the dataset that they name.
     public static let narrowable: [String] = [
         "ingest:write", "sources:read", "sources:write", "pipelines:read", "pipelines:write", "datasets:read",
         "datasets:write", "raw:read", "endpoints:read", "dashboards:read", "dashboards:write", "rollups:read",

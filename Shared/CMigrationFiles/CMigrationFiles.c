@@ -112,19 +112,19 @@ static const uint8_t rollup_rounds_0032[] = {
 #embed "../Migrations/SQL/0032_rollup_rounds.sql"
 };
 
-static const uint8_t access_0033[] = {
-#embed "../Migrations/SQL/0033_access.sql"
-};
-
-static const uint8_t key_use_0034[] = {
-#embed "../Migrations/SQL/0034_key_use.sql"
-};
-
 static const uint8_t traces_0035[] = {
 #embed "../Migrations/SQL/0035_traces.sql"
 };
 static const uint8_t queue_dead_entries_0036[] = {
 #embed "../Migrations/SQL/0036_queue_dead_entries.sql"
+};
+
+static const uint8_t access_0037[] = {
+#embed "../Migrations/SQL/0037_access.sql"
+};
+
+static const uint8_t key_use_0038[] = {
+#embed "../Migrations/SQL/0038_key_use.sql"
 };
 
 static const struct millrace_migration_file files[] = {
@@ -156,10 +156,10 @@ static const struct millrace_migration_file files[] = {
     {"0030_queue_settle.sql", queue_settle_0030, sizeof queue_settle_0030},
     {"0031_rollups.sql", rollups_0031, sizeof rollups_0031},
     {"0032_rollup_rounds.sql", rollup_rounds_0032, sizeof rollup_rounds_0032},
-    {"0033_access.sql", access_0033, sizeof access_0033},
-    {"0034_key_use.sql", key_use_0034, sizeof key_use_0034},
     {"0035_traces.sql", traces_0035, sizeof traces_0035},
     {"0036_queue_dead_entries.sql", queue_dead_entries_0036, sizeof queue_dead_entries_0036},
+    {"0037_access.sql", access_0037, sizeof access_0037},
+    {"0038_key_use.sql", key_use_0038, sizeof key_use_0038},
 };
 
 size_t millrace_migration_count(void) {

@@ -9,6 +9,8 @@ public final class Route: Sendable {
     public let pattern: String
     /// The scope a key needs; nil for a public route.
     public let scope: String?
+    /// One with which the answer shows more; nil where it is the same for all who have `scope`.
+    public let wideningScope: String?
     /// Whether a key will do whose scope is narrowed to names.
     public let reach: Reach
     /// Octets of the body; nil for the server's own limit.
@@ -29,12 +31,13 @@ public final class Route: Sendable {
     /// Where `reach` is left out, it is the resource that `{name}`, `{source}` or `{dataset}` of the path names, and
     /// `whole` without one.
     public init(
-        _ method: HTTPMethod, _ pattern: String, scope: String?, reach: Reach? = nil, bodyLimit: Int? = nil,
-        operation: Operation, handler: @escaping Handler
+        _ method: HTTPMethod, _ pattern: String, scope: String?, wideningScope: String? = nil, reach: Reach? = nil,
+        bodyLimit: Int? = nil, operation: Operation, handler: @escaping Handler
     ) {
         self.method = method
         self.pattern = pattern
         self.scope = scope
+        self.wideningScope = wideningScope
         self.reach = reach ?? Route.usualReach(pattern)
         self.bodyLimit = bodyLimit
         self.operation = operation

@@ -15,7 +15,9 @@ from websockets.sync.client import connect
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
+from event_client import Events, Gone  # noqa: E402
 from platform_under_test import SERVICES, Platform, wait_for  # noqa: E402
+from ports import first_port  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 # In what the first workspace has, and nowhere else: no answer to another workspace's key may have it.
@@ -38,7 +40,7 @@ ELSEWHERE = {
 
 def setUpModule():
     global platform, operations, resources, keys
-    platform = Platform(port=int(os.environ.get("E2E_ACCESS_PORT", "19360"))).__enter__()
+    platform = Platform(port=first_port(__file__)).__enter__()
     try:
         platform.wait_until_ready()
         operations = described()
@@ -78,8 +80,12 @@ def call(method, path, body=None, key="", service=None, content_type="applicatio
     try:
         own.request(method, path, body=body, headers=fields)
         answer = own.getresponse()
-        text = answer.read().decode("utf-8", "replace")
         call.headers = answer.headers
+        if answer.headers.get_content_type() == "text/event-stream":
+            # It would go on: that it has begun is the answer.
+            own.close()
+            return answer.status, "stream"
+        text = answer.read().decode("utf-8", "replace")
         try:
             return answer.status, json.loads(text)
         except ValueError:
@@ -105,15 +111,21 @@ def seed():
     for name in ("alpha", CANARY):
         platform.must("PUT", f"/v1/sources/{name}", json.dumps({"retention": {"raw": "7d"}}))
         platform.must("PUT", f"/v1/datasets/{name}", json.dumps(
-            {"columns": [{"name": "id", "type": "int8"}, {"name": CANARY, "type": "text"}]}))
-        platform.must("PUT", f"/v1/pipelines/{name}", json.dumps(PIPELINE))
+            {"columns": [{"name": "id", "type": "int8"}, {"name": "at", "type": "timestamptz"},
+                         {"name": CANARY, "type": "text"}]}))
+        platform.must("PUT", f"/v1/pipelines/{name}", json.dumps(pipeline(name)))
         platform.must("PUT", f"/v1/endpoints/{name}", json.dumps({"sql": f"select '{CANARY}' as word"}))
         platform.must("PUT", f"/v1/dashboards/{name}", json.dumps({"title": CANARY, "charts": [
             {"type": "table", "query": "select 1 as one"}]}))
         platform.must("PUT", f"/v1/schedules/{name}", json.dumps(
             {"cron": "0 0 1 1 *", "start": {"pipeline": "alpha", "action": "replay", "window": "1d"}}))
-    receipt = platform.must("POST", "/v1/ingest/alpha?wait=stored", json.dumps({"id": 1, CANARY: CANARY}) + "\n[]\n",
+        platform.must("PUT", f"/v1/rollups/{name}", json.dumps({
+            "dataset": "alpha", "time": {"column": "at", "grain": "day"}, "dimensions": [CANARY],
+            "measures": {"rows": "count()"}}))
+    record = {"id": 1, "at": "2026-01-01T00:00:00Z", CANARY: CANARY}
+    receipt = platform.must("POST", "/v1/ingest/alpha?wait=stored", json.dumps(record) + "\n[]\n",
                             content_type=NDJSON)["receipt"]
+    wait_for("the rollup", lambda: platform.must("GET", "/v1/rollups/alpha/data")["items"])
     run = platform.must("POST", "/v1/pipelines/alpha/replay", json.dumps(
         {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}))["run"]
     wait_for("the replay", lambda: platform.must("GET", f"/v1/runs/{run}")["state"] == "succeeded")
@@ -124,7 +136,8 @@ def seed():
             "queues": "transform"}
 
 
-PIPELINE = {"source": "alpha", "steps": [{"filter": "id is not null"}], "target": {"dataset": "alpha"}}
+def pipeline(name):
+    return {"source": name, "steps": [{"filter": "id is not null"}], "target": {"dataset": name}}
 
 
 def filled(path):
@@ -142,7 +155,7 @@ def body_of(path, operation):
         return None, None
     kind, described = next(iter(content.items()))
     if path == "/v1/pipelines/{name}":
-        return json.dumps(PIPELINE), kind
+        return json.dumps(pipeline("alpha")), kind
     if path == "/v1/keys":
         return json.dumps({"name": "x", "scopes": ["keys:write"]}), kind
     example = described.get("example", {})
@@ -151,7 +164,8 @@ def body_of(path, operation):
 
 def target_of(method, path, operation):
     """The path with what of its query must be there."""
-    query = {one["name"]: one.get("example", "alpha") for one in operation.get("parameters", [])
+    there = {"batch": resources["batches"], "row": 0}
+    query = {one["name"]: there.get(one["name"], one.get("example", "alpha")) for one in operation.get("parameters", [])
              if one["in"] == "query" and one.get("required")}
     if "confirm" in query:
         query["confirm"] = filled(path).split("/")[3]
@@ -183,6 +197,14 @@ class Matrix(unittest.TestCase):
         for _, method, path, operation in operations:
             if not operation.get("x-scope") and path != "/v1/session":
                 self.assertEqual(method, "GET", path)
+
+    def test_all_that_is_asked_for_is_there(self):
+        """Otherwise a refusal or an absence would say nothing."""
+        for service, method, path, operation in self.scoped():
+            if method == "GET":
+                with self.subTest(operation=path):
+                    status, answer = self.ask(service, method, path, operation, platform.key)
+                    self.assertEqual(status, 426 if path.endswith("/stream") else 200, answer)
 
     def test_nothing_is_done_without_a_key_that_counts(self):
         """None, one that never was, one that is revoked, one that has expired, one of a workspace that has ended."""
@@ -236,7 +258,7 @@ class Matrix(unittest.TestCase):
             scope = operation["x-scope"]
             status, answer = made([f"{scope}/zeta_*"]) if scope not in narrowed else (0, narrowed[scope])
             if status == 422:
-                self.assertIn(scope, ("query", "endpoints:write", "keys:read", "keys:write", "admin"))
+                self.assertIn(scope, ("query", "endpoints:write", "rollups:write", "keys:read", "keys:write", "admin"))
                 continue
             key = narrowed[scope] = answer["key"] if status else answer
             with self.subTest(operation=f"{method} {path}"):
@@ -370,6 +392,31 @@ class Keys(unittest.TestCase):
         self.assertEqual(left, set())
         self.assertLess(time.monotonic() - start, 10.5)
 
+    def test_what_is_open_ends_with_its_key(self):
+        """A listener that is told nothing and a socket that sends nothing; others go on."""
+        status, key = made(["rollups:read", "ingest:write"])
+        live = "/v1/rollups/alpha/live"
+        listener, other = Events(platform.port, key["key"], live), Events(platform.port, make(["rollups:read"]), live)
+        for stream in (listener, other):
+            self.addCleanup(stream.close)
+            self.assertEqual(stream.take()[1], "reset")
+        url = f"ws://127.0.0.1:{platform.port}/v1/ingest/quiet/stream?stream=s"
+        with connect(url, additional_headers={"Authorization": f"Bearer {key['key']}"}) as socket:
+            self.assertEqual(socket.recv(timeout=20), '{"ack":0}')
+            self.assertEqual(call("DELETE", f"/v1/keys/{key['id']}")[0], 204)
+            start = time.monotonic()
+            with self.assertRaises(Gone) as ended:
+                listener.take()
+            self.assertTrue(ended.exception.whole)
+            self.assertEqual(json.loads(socket.recv(timeout=15))["code"], "unauthorized")
+            with self.assertRaises(ConnectionClosed) as closed:
+                socket.recv(timeout=15)
+            self.assertLess(time.monotonic() - start, 10.5)
+            self.assertEqual(closed.exception.rcvd.code, 1008)
+        record = {"id": 9, "at": "2026-01-01T00:00:00Z"}
+        self.assertEqual(call("POST", "/v1/ingest/alpha?wait=stored", record, content_type=NDJSON)[0], 200)
+        self.assertEqual(other.take()[1], "message")
+
     def test_a_key_gives_no_more_than_it_has(self):
         maker = make(["keys:write", "keys:read", "ingest:write/web_*", "datasets:*"], expires_in="10d")
         status, given = made(["ingest:write/web_1", "datasets:read"], key=maker)
@@ -441,6 +488,17 @@ class Keys(unittest.TestCase):
         ):
             status, answer = call("PUT", "/v1/pipelines/till_sums", definition, key)
             self.assertEqual((status, answer["code"]), (403, "forbidden"), definition)
+
+    def test_a_dry_run_looks_up_what_its_key_may_read(self):
+        lookup = {"lookup": {"dataset": "alpha", "on": {"n": "id"}, "columns": {CANARY: "x"}}}
+        dry = {"records": [{"n": 1}], "definition": {"source": "alpha", "steps": [lookup], "target": {"dataset": "d"}}}
+        for scopes, expected in (
+            (["pipelines:read"], 403), (["pipelines:read/any*", "datasets:read/any*"], 403),
+            (["pipelines:read/any*", "datasets:read/alpha"], 200),
+        ):
+            status, answer = call("POST", "/v1/pipelines/any/dry-run", dry, make(scopes))
+            self.assertEqual(status, expected, answer)
+            self.assertEqual("rows" in answer, status == 200)
 
 
 class Limits(unittest.TestCase):
@@ -530,6 +588,16 @@ class Audit(unittest.TestCase):
         session = wait_for("a sign-in", lambda: [
             one for one in self.lines("/v1/session") if one["key.id"] == key["id"]])[0]
         self.assertEqual(session["audit.action"], "beginSession")
+        # A row's origin shows the record to those who may see it.
+        lineage = f"/v1/datasets/alpha/lineage?batch={resources['batches']}&row=0"
+        readers = [made(["datasets:read"])[1], made(["datasets:read", "raw:read"])[1]]
+        for reader in readers:
+            status, answer = call("GET", lineage, key=reader["key"], service="store")
+            self.assertEqual((status, answer["items"][0]["raw"] is None), (200, reader is readers[0]))
+        seen = wait_for("an origin", lambda: [
+            one["key.id"] for one in self.lines("/v1/datasets/alpha/lineage")
+            if one["key.id"] in [reader["id"] for reader in readers]])
+        self.assertEqual(seen, [readers[1]["id"]])
         # Records that are sent are in the ledger, with their requests.
         call("POST", "/v1/ingest/audited?wait=stored", "{}", key["key"], content_type=NDJSON)
         self.assertEqual(self.lines("/v1/ingest/audited"), [])

@@ -15,9 +15,13 @@ import time
 import unittest
 from pathlib import Path
 
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from platform_under_test import SERVICES, Platform, wait_for  # noqa: E402
+from ports import first_port  # noqa: E402
 
 ISSUER = "https://login.example/realms/data"
 
@@ -106,7 +110,7 @@ def setUpModule():
     curve = SigningKey(folder.name, "curve", "EC")
     issuer = Issuer()
     issuer.keys = [first.public, curve.public, {"kty": "oct", "kid": "secret", "k": base64url(b"0" * 32)}]
-    platform = Platform(port=int(os.environ.get("E2E_TOKENS_PORT", "19380")), settings={
+    platform = Platform(port=first_port(__file__), settings={
         "MILLRACE_JWT_ISSUER": ISSUER, "MILLRACE_JWT_AUDIENCE": "millrace", "MILLRACE_JWT_NETWORKS": "127.0.0.0/8",
         "MILLRACE_JWT_KEYS_URL": f"http://127.0.0.1:{issuer.server_port}/keys", "MILLRACE_JWT_LEEWAY": "10s",
         "MILLRACE_JWT_WORKSPACE_CLAIM": "tenant",
@@ -212,6 +216,16 @@ class Tokens(unittest.TestCase):
         brief = first.token(exp=int(time.time()) - 8)
         self.assertEqual(ask(brief)[0], 200)
         wait_for("the token's end", lambda: ask(brief)[0] == 401, 5)
+
+    def test_3_what_is_open_ends_with_its_token(self):
+        token = first.token(scope="ingest:write", exp=int(time.time()) - 6)
+        url = f"ws://127.0.0.1:{platform.port}/v1/ingest/quiet/stream?stream=s"
+        with connect(url, additional_headers={"Authorization": f"Bearer {token}"}) as socket:
+            self.assertEqual(socket.recv(timeout=20), '{"ack":0}')
+            self.assertEqual(json.loads(socket.recv(timeout=15))["code"], "unauthorized")
+            with self.assertRaises(ConnectionClosed) as closed:
+                socket.recv(timeout=15)
+            self.assertEqual(closed.exception.rcvd.code, 1008)
 
     def test_4_a_key_that_is_new_is_fetched_and_strangers_cost_one_fetch(self):
         """Waits for the half minute in which nobody may have the keys fetched again, which begins with the process."""

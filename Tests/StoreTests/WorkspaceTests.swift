@@ -31,8 +31,11 @@ struct WorkspaceTests {
                         and id not in (\(.int8(Int64(first.0) ?? 0)), \(.int8(Int64(second.0) ?? 0)))
                     """
                 try await pool.run(others)
-                async let one = StoreClient(pool, key: first.1).delete("/v1/keys/\(second.0)")
-                async let other = StoreClient(pool, key: second.1).delete("/v1/keys/\(first.0)")
+                // Each is known before, so that both revocations are let in.
+                let clients = try [StoreClient(pool, key: first.1), StoreClient(pool, key: second.1)]
+                for client in clients { #expect(try await client.get("/v1/keys").status == 200) }
+                async let one = clients[0].delete("/v1/keys/\(second.0)")
+                async let other = clients[1].delete("/v1/keys/\(first.0)")
                 let answers = try await [one, other]
                 #expect(answers.map(\.status).sorted() == [204, 409], "\(answers.map(\.text))")
                 #expect(answers.compactMap(\.code) == ["last_admin_key"])

@@ -156,8 +156,8 @@ struct PipelineRouteTable: Sendable {
                 description: """
                     `records` are JSON records, or strings: lines of text. With `definition` that one is run instead \
                     of the stored one, which need not exist then. `rows` are the target's, `routed` those of the \
-                    branches of `route` steps. `failed` says which step would turn down the whole batch; there are no \
-                    rows then.
+                    branches of `route` steps. Datasets of `lookup` steps need `datasets:read` besides. `failed` says \
+                    which step would turn down the whole batch; there are no rows then.
                     """,
                 tag: "pipelines", parameters: [Self.name],
                 requestBody: [

@@ -36,6 +36,8 @@ struct StreamIntake: Sendable {
     let metrics: IngestMetrics
     /// Throws when the request's key is not valid any more, or may not send so many octets more.
     let checkKey: @Sendable (Request, Int) async throws -> Void
+    /// Throws once the request's key is not valid any more.
+    let watchKey: @Sendable (Request) async throws -> Void
 
     /// Runs one connection to its end.
     func run(_ opening: Opening, _ socket: WebSocket) async throws {
@@ -49,6 +51,7 @@ struct StreamIntake: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await land(flow, opening, epoch: taken.epoch, socket) }
             group.addTask { await keepInUse(opening, epoch: taken.epoch) }
+            group.addTask { try await watch(flow, opening, socket) }
             var failure: (any Error)?
             do {
                 try await receive(flow, socket)
@@ -89,6 +92,17 @@ struct StreamIntake: Sendable {
                     metrics.landedMessages(Int(group.last - group.first) + 1)
                 }
             }
+        } catch {
+            flow.fail()
+            await socket.stopReceiving()
+            throw error
+        }
+    }
+
+    /// Ends a connection whose key has ended, however quiet it is.
+    private func watch(_ flow: StreamFlow, _ opening: Opening, _ socket: WebSocket) async throws {
+        do {
+            try await watchKey(opening.request)
         } catch {
             flow.fail()
             await socket.stopReceiving()
