@@ -117,6 +117,10 @@ static const uint8_t queue_dead_entries_0036[] = {
 #embed "../Migrations/SQL/0036_queue_dead_entries.sql"
 };
 
+static const uint8_t rollup_pace_0043[] = {
+#embed "../Migrations/SQL/0043_rollup_pace.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -148,6 +152,7 @@ static const struct millrace_migration_file files[] = {
     {"0032_rollup_rounds.sql", rollup_rounds_0032, sizeof rollup_rounds_0032},
     {"0035_traces.sql", traces_0035, sizeof traces_0035},
     {"0036_queue_dead_entries.sql", queue_dead_entries_0036, sizeof queue_dead_entries_0036},
+    {"0043_rollup_pace.sql", rollup_pace_0043, sizeof rollup_pace_0043},
 };
 
 size_t millrace_migration_count(void) {
