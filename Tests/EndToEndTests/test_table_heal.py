@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from platform_under_test import PSQL, Platform, wait_for  # noqa: E402
+from ports import first_port  # noqa: E402
 
 ENDED = ("succeeded", "failed", "cancelled", "timed_out")
 # Wide ones, so that there are several slices.
@@ -28,7 +29,7 @@ KINDS = {"id": "int8", "amount": "int8", "price": "numeric", "due": "timestamptz
 
 def setUpModule():
     global platform
-    platform = Platform(port=int(os.environ.get("E2E_TABLE_HEAL_PORT", "19400"))).__enter__()
+    platform = Platform(port=first_port(__file__)).__enter__()
     platform.wait_until_ready()
     columns = [{"name": name, "type": kind} for name, kind in {
         **KINDS, "tag": "text", "filler": "text"}.items() if name != "twice"]
@@ -63,7 +64,8 @@ class TableHeal(unittest.TestCase):
         mend = [{"derive": {"tag": "replace(tag, 'kg', '')"}}] if mended else []
         platform.must("PUT", f"/v1/pipelines/{self.name}", json.dumps({
             "source": {"dataset": "accounts"}, "target": {"dataset": self.name, "mode": mode},
-            "steps": [{"drop": ["filler"]}, *more, *mend, {"cast": {"tag": "int8"}}, {"derive": {"twice": "amount * 2"}}]}))
+            "steps": [{"drop": ["filler"]}, *more, *mend, {"cast": {"tag": "int8"}},
+                      {"derive": {"twice": "amount * 2"}}]}))
 
     def run_pipeline(self):
         return self.ended(platform.must("POST", f"/v1/pipelines/{self.name}/run")["run"])
