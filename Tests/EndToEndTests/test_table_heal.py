@@ -88,8 +88,8 @@ class TableHeal(unittest.TestCase):
             union all (({found}) except all ({expected}))) t""")
 
     def quarantined(self):
-        return int(platform.sql("select count(*) from landing.quarantine q join millrace.dataset d on d.id = q.dataset_id"
-                                f" where d.name = '{self.name}'"))
+        return int(platform.sql("select count(*) from landing.quarantine q join millrace.dataset d "
+                                f"on d.id = q.dataset_id where d.name = '{self.name}'"))
 
     def expect_ledger(self):
         """What the ledger says of all outputs is what is there."""
