@@ -67,7 +67,9 @@ struct SliceHealTests {
                 "update millrace.run_batch b set chunk = c.id from landing.chunk c where c.run = b.run")
             try await fixture.collect(run)
             let rows = try await fixture.pool.texts(
-                "select concat_ws('|', _row, _out, id, amount, name, price, more, twice, _extra) from result order by id"
+                """
+                select concat_ws('|', _row, _out, id, amount, name, price, more, twice, _extra) from result order by id
+                """
             )
             #expect(
                 rows == [

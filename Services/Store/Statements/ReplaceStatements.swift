@@ -1,7 +1,7 @@
 import Postgres
 
-/// Looks up chunks that are to replace outputs, as `FindChunks` gives them; their place in a run comes last. A heal's of
-/// which no record is quarantined any more is superseded.
+/// Looks up chunks that are to replace outputs, as `FindChunks` gives them; their place in a run comes last. A heal's
+/// chunk none of whose records is quarantined any more is superseded.
 struct FindReplacements: PostgresStatement {
     static let sql = """
         select c.id, c.batch_id, c.pipeline_id, c.version, c.output, c.dataset_id, c.columns, c.types, c.rows,

@@ -59,7 +59,7 @@ struct BatchTransformer: Sendable {
             chosen: given.ordinals, decodeFaults: decoded.faults, erased: given.erased, isDry: isDry, raw: given.bytes)
     }
 
-    /// Whether a table may turn down rows as they are when they are appended: by its key, or because it has no partition
+    /// Whether a table may turn down rows as they are when they are appended: by its key, or for want of a partition
     /// for them. Rows that are too wide any table turns down.
     func mayBeRefused(by pipeline: BoundPipeline, _ workspaceID: Int64) async throws -> Bool {
         for output in pipeline.outputs {
