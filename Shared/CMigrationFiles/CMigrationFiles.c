@@ -104,17 +104,25 @@ static const uint8_t dashboards_0028[] = {
 static const uint8_t queue_settle_0030[] = {
 #embed "../Migrations/SQL/0030_queue_settle.sql"
 };
+
 static const uint8_t rollups_0031[] = {
 #embed "../Migrations/SQL/0031_rollups.sql"
 };
+
 static const uint8_t rollup_rounds_0032[] = {
 #embed "../Migrations/SQL/0032_rollup_rounds.sql"
 };
+
 static const uint8_t traces_0035[] = {
 #embed "../Migrations/SQL/0035_traces.sql"
 };
+
 static const uint8_t queue_dead_entries_0036[] = {
 #embed "../Migrations/SQL/0036_queue_dead_entries.sql"
+};
+
+static const uint8_t slice_heals_0041[] = {
+#embed "../Migrations/SQL/0041_slice_heals.sql"
 };
 
 static const uint8_t rollup_pace_0043[] = {
@@ -152,6 +160,7 @@ static const struct millrace_migration_file files[] = {
     {"0032_rollup_rounds.sql", rollup_rounds_0032, sizeof rollup_rounds_0032},
     {"0035_traces.sql", traces_0035, sizeof traces_0035},
     {"0036_queue_dead_entries.sql", queue_dead_entries_0036, sizeof queue_dead_entries_0036},
+    {"0041_slice_heals.sql", slice_heals_0041, sizeof slice_heals_0041},
     {"0043_rollup_pace.sql", rollup_pace_0043, sizeof rollup_pace_0043},
 };
 
