@@ -121,12 +121,16 @@ static const uint8_t queue_dead_entries_0036[] = {
 #embed "../Migrations/SQL/0036_queue_dead_entries.sql"
 };
 
-static const uint8_t slice_heals_0041[] = {
-#embed "../Migrations/SQL/0041_slice_heals.sql"
+static const uint8_t access_0037[] = {
+#embed "../Migrations/SQL/0037_access.sql"
 };
 
-static const uint8_t rollup_pace_0043[] = {
-#embed "../Migrations/SQL/0043_rollup_pace.sql"
+static const uint8_t key_use_0038[] = {
+#embed "../Migrations/SQL/0038_key_use.sql"
+};
+
+static const uint8_t slice_heals_0041[] = {
+#embed "../Migrations/SQL/0041_slice_heals.sql"
 };
 
 static const struct millrace_migration_file files[] = {
@@ -160,8 +164,9 @@ static const struct millrace_migration_file files[] = {
     {"0032_rollup_rounds.sql", rollup_rounds_0032, sizeof rollup_rounds_0032},
     {"0035_traces.sql", traces_0035, sizeof traces_0035},
     {"0036_queue_dead_entries.sql", queue_dead_entries_0036, sizeof queue_dead_entries_0036},
+    {"0037_access.sql", access_0037, sizeof access_0037},
+    {"0038_key_use.sql", key_use_0038, sizeof key_use_0038},
     {"0041_slice_heals.sql", slice_heals_0041, sizeof slice_heals_0041},
-    {"0043_rollup_pace.sql", rollup_pace_0043, sizeof rollup_pace_0043},
 };
 
 size_t millrace_migration_count(void) {

@@ -9,7 +9,7 @@ extension StoreRoutes {
         let dryRun = Operation.Parameter(
             "dry_run", .query, "Only say what would change.", schema: Schema.boolean)
         return Route(
-            .post, "/v1/datasets/{name}/quarantine/replay", scope: "pipelines:write",
+            .post, "/v1/datasets/{name}/quarantine/replay", scope: "pipelines:write", reach: .whole,
             operation: Operation(
                 id: "healDataset", summary: "Run quarantined records again through the pipelines as they are now",
                 description: """
