@@ -108,6 +108,7 @@ static const uint8_t queue_settle_0030[] = {
 static const uint8_t rollups_0031[] = {
 #embed "../Migrations/SQL/0031_rollups.sql"
 };
+
 static const uint8_t rollup_rounds_0032[] = {
 #embed "../Migrations/SQL/0032_rollup_rounds.sql"
 };
@@ -115,6 +116,7 @@ static const uint8_t rollup_rounds_0032[] = {
 static const uint8_t traces_0035[] = {
 #embed "../Migrations/SQL/0035_traces.sql"
 };
+
 static const uint8_t queue_dead_entries_0036[] = {
 #embed "../Migrations/SQL/0036_queue_dead_entries.sql"
 };
@@ -125,6 +127,10 @@ static const uint8_t access_0037[] = {
 
 static const uint8_t key_use_0038[] = {
 #embed "../Migrations/SQL/0038_key_use.sql"
+};
+
+static const uint8_t slice_heals_0041[] = {
+#embed "../Migrations/SQL/0041_slice_heals.sql"
 };
 
 static const struct millrace_migration_file files[] = {
@@ -160,6 +166,7 @@ static const struct millrace_migration_file files[] = {
     {"0036_queue_dead_entries.sql", queue_dead_entries_0036, sizeof queue_dead_entries_0036},
     {"0037_access.sql", access_0037, sizeof access_0037},
     {"0038_key_use.sql", key_use_0038, sizeof key_use_0038},
+    {"0041_slice_heals.sql", slice_heals_0041, sizeof slice_heals_0041},
 };
 
 size_t millrace_migration_count(void) {
