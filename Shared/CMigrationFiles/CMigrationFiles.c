@@ -133,6 +133,10 @@ static const uint8_t slice_heals_0041[] = {
 #embed "../Migrations/SQL/0041_slice_heals.sql"
 };
 
+static const uint8_t rollup_pace_0043[] = {
+#embed "../Migrations/SQL/0043_rollup_pace.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -167,6 +171,7 @@ static const struct millrace_migration_file files[] = {
     {"0037_access.sql", access_0037, sizeof access_0037},
     {"0038_key_use.sql", key_use_0038, sizeof key_use_0038},
     {"0041_slice_heals.sql", slice_heals_0041, sizeof slice_heals_0041},
+    {"0043_rollup_pace.sql", rollup_pace_0043, sizeof rollup_pace_0043},
 };
 
 size_t millrace_migration_count(void) {
