@@ -54,7 +54,8 @@ extension TransformFixture {
         let run = try await pool.int(
             """
             select run from millrace.start_heals((select id from millrace.dataset where name = \(.text(dataset))), null,
-                null, \(.optional(codes) { .textArray($0) }), jsonb_strip_nulls(jsonb_build_object('dataset', \(.text(dataset))::text,
+                null, \(.optional(codes) { .textArray($0) }), jsonb_strip_nulls(jsonb_build_object(
+                    'dataset', \(.text(dataset))::text,
                     'codes', to_jsonb(\(.optional(codes) { .textArray($0) })::text[]))), 8, false)
             """)
         try await work {
