@@ -116,6 +116,9 @@ static const uint8_t traces_0035[] = {
 static const uint8_t queue_dead_entries_0036[] = {
 #embed "../Migrations/SQL/0036_queue_dead_entries.sql"
 };
+static const uint8_t clock_set_back_0039[] = {
+#embed "../Migrations/SQL/0039_clock_set_back.sql"
+};
 
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
@@ -148,6 +151,7 @@ static const struct millrace_migration_file files[] = {
     {"0032_rollup_rounds.sql", rollup_rounds_0032, sizeof rollup_rounds_0032},
     {"0035_traces.sql", traces_0035, sizeof traces_0035},
     {"0036_queue_dead_entries.sql", queue_dead_entries_0036, sizeof queue_dead_entries_0036},
+    {"0039_clock_set_back.sql", clock_set_back_0039, sizeof clock_set_back_0039},
 };
 
 size_t millrace_migration_count(void) {
