@@ -15,6 +15,10 @@ private struct Put: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(1)] }
 }
 
+private final class Arrivals: Sendable {
+    let count = Mutex(0)
+}
+
 @Suite struct OutageTests {
     @Test func terminatedBackendsLeaveThePool() async throws {
         let database = try await TemporaryPostgres.shared().database()
@@ -123,13 +127,13 @@ private struct Put: PostgresStatement {
     /// Has as many connections in use at the same time: if the pool has no more, none is being made afterwards. Gives
     /// their server processes.
     private func useAll(_ pool: PostgresPool, _ count: Int) async throws -> [Int32] {
-        let had = Mutex(0)
+        let had = Arrivals()
         return try await withThrowingTaskGroup(of: Int32.self) { group in
             for _ in 0..<count {
                 group.addTask {
                     try await pool.withConnection { connection in
-                        had.withLock { $0 += 1 }
-                        while had.withLock({ $0 }) < count { try await Task.sleep(for: .milliseconds(2)) }
+                        had.count.withLock { $0 += 1 }
+                        while had.count.withLock({ $0 }) < count { try await Task.sleep(for: .milliseconds(2)) }
                         return await connection.backendPID
                     }
                 }
