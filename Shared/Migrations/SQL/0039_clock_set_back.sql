@@ -1,5 +1,5 @@
--- What was noted by a clock that was ahead holds nobody up once the clock has been set back: a leader's term, and that a
--- worker was seen.
+-- What was noted by a clock that was ahead holds nobody up once the clock has been set back: a leader's term, and when
+-- a worker was seen.
 -- Locks: ACCESS EXCLUSIVE on queue.leader, two rows, until the commit; functions are replaced.
 
 -- How long the leader's term was when it was begun or renewed. None ends later than this from now, unless the clock has
