@@ -32,7 +32,7 @@ func service(_ name: String, _ dependencies: [Target.Dependency]) -> [Target] {
             name: name, dependencies: dependencies, path: "Services/\(name)", exclude: ["Main"],
             swiftSettings: swift),
         .executableTarget(
-            name: "millrace-\(name.lowercased())", dependencies: [.byName(name: name)],
+            name: "millrace-\(name.lowercased())", dependencies: [.byName(name: name), "CAllocator"],
             path: "Services/\(name)/Main", swiftSettings: swift),
     ]
 }
@@ -56,6 +56,7 @@ let systemLibraries: [Target] = [
 
 let shims: [Target] = [
     .target(name: "CLinux", path: "Shared/CLinux"),
+    .target(name: "CAllocator", path: "Shared/CAllocator", linkerSettings: [.linkedLibrary("jemalloc")]),
     .target(
         name: "CSimdJSON", path: "Shared/CSimdJSON", cxxSettings: [.unsafeFlags(["-O3"])],
         linkerSettings: [.linkedLibrary("simdjson")]),

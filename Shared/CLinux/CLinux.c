@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -207,13 +206,6 @@ int64_t clinux_wall_seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
     return now.tv_sec;
-}
-
-void clinux_bound_heap(void) {
-    // Setting a threshold also stops glibc from raising it to the largest piece that was ever freed (32 MiB at most).
-    mallopt(M_ARENA_MAX, 2);
-    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
-    mallopt(M_TRIM_THRESHOLD, 512 * 1024);
 }
 
 int64_t clinux_monotonic_nanoseconds(void) {

@@ -1,4 +1,3 @@
-private import CLinux
 public import Configuration
 import Glibc
 
@@ -12,7 +11,6 @@ public enum ServiceMain {
     public static func run(
         _ service: String, port: UInt16, commands: [String: Command] = [:], _ serve: @escaping Command
     ) async {
-        clinux_bound_heap()
         let all = commands.merging(["health": { try HealthProbe(service, port: port, $0).ask() }]) { own, _ in own }
         let arguments = CommandLine.arguments.dropFirst()
         guard let body = arguments.isEmpty ? serve : all[arguments.joined(separator: " ")] else {

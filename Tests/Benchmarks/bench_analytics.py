@@ -255,7 +255,6 @@ def rollup_reading(platform, folder):
     path = Path(folder) / "rows"
     declare(platform, "hits")
     put_rollup(platform, "by_minute", "hits", "minute", ROLLUPS["by_minute"])
-    connection = platform.connect(platform.port_of("analytics"))
     query = "/v1/rollups/by_minute/data?" + urlencode({
         "from": "2026-01-01T10:00:00Z", "to": "2026-01-01T11:40:00Z", "group_by": "kind", "where": "kind = 'g7'",
         "order": "time", "limit": "100"})
@@ -269,8 +268,10 @@ def rollup_reading(platform, folder):
         total += part
         wait_rolled(platform, "by_minute", total)
         platform.sql("vacuum analyze")
+        # The one before has rested for longer than the service keeps a connection.
+        connection = platform.connect(platform.port_of("analytics"))
 
-        def ask():
+        def ask(connection=connection):
             answer = platform.must("GET", query, connection=connection)
             if len(answer["items"]) != 100:
                 sys.exit(f"{len(answer['items'])} items: {str(answer)[:300]}")

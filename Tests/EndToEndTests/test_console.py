@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from browser import Browser  # noqa: E402
 from platform_under_test import Platform, wait_for  # noqa: E402
+from ports import first_port  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 # Would run, or break out of its place, wherever data was put into a page as anything but text.
@@ -46,7 +47,7 @@ def seed():
 
 def setUpModule():
     global platform, browser, receipt
-    platform = Platform(port=int(os.environ.get("E2E_CONSOLE_PORT", "19120"))).__enter__()
+    platform = Platform(port=first_port(__file__)).__enter__()
     browser = None
     try:
         platform.wait_until_ready()

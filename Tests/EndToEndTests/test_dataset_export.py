@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from platform_under_test import Platform  # noqa: E402
+from ports import first_port  # noqa: E402
 
 ROWS = int(os.environ.get("EXPORT_ROWS", "200000"))
 # A piece as it came and as it goes, and what the allocator keeps of that.
@@ -22,7 +23,7 @@ COLUMNS = [{"name": "id", "type": "int8"}, {"name": "at", "type": "timestamptz"}
 
 def setUpModule():
     global platform
-    platform = Platform(port=int(os.environ.get("E2E_EXPORT_PORT", "19320"))).__enter__()
+    platform = Platform(port=first_port(__file__)).__enter__()
     platform.wait_until_ready()
     platform.must("PUT", "/v1/datasets/visits", json.dumps({"columns": COLUMNS}))
     platform.must("POST", "/v1/ingest/visits?wait=stored", '{"id": 0, "path": "x"}\n',

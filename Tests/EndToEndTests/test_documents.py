@@ -15,6 +15,7 @@ sys.path.insert(0, str(REPOSITORY / "Tests/Benchmarks"))
 sys.path.insert(0, str(REPOSITORY / "Tests/Promises"))
 os.environ.setdefault("BENCH_BINARIES", str(REPOSITORY / ".build/debug"))
 from platform_under_test import Platform  # noqa: E402
+from ports import first_port  # noqa: E402
 from promises import PROMISES  # noqa: E402
 
 DOCUMENTS = REPOSITORY / "deploy/docs"
@@ -48,7 +49,7 @@ class Examples(unittest.TestCase):
                 self.assertNotIn(len(script), shown, f"two answers to one block: {text}")
                 shown[len(script)] = (language, text)
         self.assertGreater(len(shown), 12)
-        with Platform(port=int(os.environ.get("E2E_DOCUMENTS_PORT", "19460"))) as platform:
+        with Platform(port=first_port(__file__)) as platform:
             platform.wait_until_ready()
             outputs = self.run_all(script, platform)
         for number, (language, text) in shown.items():

@@ -7,14 +7,16 @@ import sys
 import unittest
 from pathlib import Path
 
+from ports import first_port
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class DrainTests(unittest.TestCase):
     def test_a_service_that_is_told_to_stop_finishes_what_it_accepted(self):
         environment = {
-            "BENCH_BINARIES": str(REPOSITORY / ".build/debug"), "DRAIN_TERMINATIONS": "3", "BENCH_PORT": "18780",
-            **os.environ}
+            "BENCH_BINARIES": str(REPOSITORY / ".build/debug"), "DRAIN_TERMINATIONS": "3",
+            "BENCH_PORT": str(first_port(__file__)), **os.environ}
         done = subprocess.run(
             [sys.executable, "-B", "Tests/Oracle/drain.py"], cwd=REPOSITORY, env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300, check=False)

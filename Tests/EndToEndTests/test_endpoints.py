@@ -20,6 +20,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from platform_under_test import Platform  # noqa: E402
+from ports import first_port  # noqa: E402
 
 SALES = """
     select customer, count(*) as orders, sum(total::numeric) as total, max(at::timestamptz) as latest
@@ -35,7 +36,7 @@ EVERY_TYPE = """
 
 def setUpModule():
     global platform
-    platform = Platform(port=int(os.environ.get("E2E_ENDPOINTS_PORT", "19020"))).__enter__()
+    platform = Platform(port=first_port(__file__)).__enter__()
     platform.wait_until_ready()
     records = [{"customer": customer, "total": total, "at": f"2026-03-0{day}T10:00:00Z"}
                for customer, total, day in (("ada", "12.50", 1), ("ada", "7.25", 2), ("bob", "3.00", 3))]

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from platform_under_test import PSQL, Platform  # noqa: E402
+from ports import first_port  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 # Of each ten records: one has a unit that version 1 does not know, one is no number under any version.
@@ -24,7 +25,7 @@ RECORDS = 200
 
 def setUpModule():
     global platform
-    platform = Platform(port=int(os.environ.get("E2E_HEAL_PORT", "18985"))).__enter__()
+    platform = Platform(port=first_port(__file__)).__enter__()
     platform.wait_until_ready()
 
 

@@ -24,6 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "Tests/Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(REPOSITORY / ".build/debug"))
 from platform_under_test import SERVICES, Platform, wait_for  # noqa: E402
+from ports import first_port  # noqa: E402
 
 FOLDER = REPOSITORY / "deploy/observability"
 NDJSON = "application/x-ndjson"
@@ -32,7 +33,7 @@ NDJSON = "application/x-ndjson"
 def setUpModule():
     global platform, collector
     collector = Collector()
-    platform = Platform(port=int(os.environ.get("E2E_PORT", "18620")), settings={
+    platform = Platform(port=first_port(__file__), settings={
         "MILLRACE_OTLP_ENDPOINT": collector.url, "MILLRACE_ACCESS_LOG": "true", "OTEL_TRACES_SAMPLER_ARG": "0"}
     ).__enter__()
     platform.wait_until_ready()

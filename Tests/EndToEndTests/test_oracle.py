@@ -7,6 +7,8 @@ import sys
 import unittest
 from pathlib import Path
 
+from ports import first_port
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -14,7 +16,7 @@ class OracleTests(unittest.TestCase):
     def test_what_was_acknowledged_is_stored_once(self):
         environment = {
             "BENCH_BINARIES": str(REPOSITORY / ".build/debug"), "ORACLE_RECORDS": "40000", "ORACLE_KILLS": "3",
-            "ORACLE_POSTGRES_KILLS": "2", "BENCH_PORT": "18680", **os.environ}
+            "ORACLE_POSTGRES_KILLS": "2", "BENCH_PORT": str(first_port(__file__)), **os.environ}
         done = subprocess.run(
             [sys.executable, "-B", "Tests/Oracle/oracle.py"], cwd=REPOSITORY, env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600, check=False)

@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from platform_under_test import PSQL, Platform, wait_for  # noqa: E402
+from ports import first_port  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 ALWAYS = {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
@@ -24,7 +25,7 @@ ROUTES = {"route": [{"when": "n % 10 = 1", "dataset": "{name}_ones"},
 
 def setUpModule():
     global platform
-    platform = Platform(port=int(os.environ.get("E2E_OUTPUTS_PORT", "18930"))).__enter__()
+    platform = Platform(port=first_port(__file__)).__enter__()
     platform.wait_until_ready()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "Tests/Promises"))
 from load import Judgement  # noqa: E402
+from ports import first_port  # noqa: E402
 
 SHORT = ("lost_answers", "away", "pooled")
 
@@ -18,7 +19,7 @@ class ShortForm(unittest.TestCase):
     def test_what_takes_a_minute_is_held(self):
         environment = {
             "BENCH_BINARIES": str(REPOSITORY / ".build/debug"), "PROMISES_AWAY": "4", "PROMISES_SECONDS": "4",
-            "PROMISES_PORT": "19480", **os.environ}
+            "PROMISES_PORT": str(first_port(__file__)), **os.environ}
         done = subprocess.run(
             [sys.executable, "-B", "Tests/Promises/promises.py", *SHORT], cwd=REPOSITORY, env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600, check=False)

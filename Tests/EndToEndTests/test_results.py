@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from platform_under_test import Platform, wait_for  # noqa: E402
+from ports import first_port  # noqa: E402
 
 ROWS = int(os.environ.get("RESULT_ROWS", "500000"))
 # Each row is read from the set as it is made: nothing is gathered by the statement itself.
@@ -30,7 +31,7 @@ BACKEND_MEGABYTES = 32
 def setUpModule():
     global platform
     # An answer in JSON has a limit, which is to hold all rows here.
-    platform = Platform(port=int(os.environ.get("E2E_RESULTS_PORT", "19340")),
+    platform = Platform(port=first_port(__file__),
                         settings={"MILLRACE_QUERY_MAX_BYTES": "2GiB"}).__enter__()
     platform.wait_until_ready()
 

@@ -16,6 +16,7 @@ sys.path.insert(0, str(REPOSITORY / "Tests/Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(REPOSITORY / ".build/debug"))
 from bench_start import settings_of  # noqa: E402
 from platform_under_test import Platform  # noqa: E402
+from ports import first_port  # noqa: E402
 
 SCALING = REPOSITORY / "deploy/kubernetes/components/keda/scaling.yaml"
 REQUESTS = 30
@@ -31,7 +32,7 @@ def queries():
 class RoleTests(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        port = int(os.environ.get("E2E_ROLES_PORT", "19180"))
+        port = first_port(__file__)
         cls.platform = Platform(port, settings={"MILLRACE_ROLE": "api"}).__enter__()
         cls.platform.wait_until_ready()
         cls.queries = queries()

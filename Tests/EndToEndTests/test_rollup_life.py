@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from platform_under_test import Platform, wait_for  # noqa: E402
+from ports import first_port  # noqa: E402
 from rollup_case import COLUMNS, MEASURES, SEED, RollupCase  # noqa: E402
 
 NOW = datetime.now(timezone.utc)
@@ -19,7 +20,7 @@ NOW = datetime.now(timezone.utc)
 def setUpModule():
     global platform
     print(f"ROLLUP_SEED={SEED}", flush=True)
-    RollupLife.platform = platform = Platform(port=int(os.environ.get("E2E_ROLLUP_LIFE_PORT", "19380"))).__enter__()
+    RollupLife.platform = platform = Platform(port=first_port(__file__)).__enter__()
     platform.wait_until_ready()
 
 

@@ -15,10 +15,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from event_client import Events, Gone  # noqa: E402
 from platform_under_test import Platform, wait_for  # noqa: E402
+from ports import first_port  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 SEED = int(os.environ.get("ROLLUP_SEED", "0")) or random.randrange(1 << 32)
-PORT = int(os.environ.get("E2E_ROLLUP_LIVE_PORT", "19340"))
+PORT = first_port(__file__)
 COLUMNS = [{"name": "id", "type": "int8"}, {"name": "ts", "type": "timestamptz"}, {"name": "who", "type": "text"},
            {"name": "n", "type": "int8"}]
 

@@ -10,13 +10,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from platform_under_test import Platform  # noqa: E402
+from ports import first_port  # noqa: E402
 from rollup_case import SEED, RollupCase  # noqa: E402
 
 
 def setUpModule():
     global platform
     print(f"ROLLUP_SEED={SEED}", flush=True)
-    Rollups.platform = platform = Platform(port=int(os.environ.get("E2E_ROLLUPS_PORT", "18986"))).__enter__()
+    Rollups.platform = platform = Platform(port=first_port(__file__)).__enter__()
     platform.wait_until_ready()
 
 

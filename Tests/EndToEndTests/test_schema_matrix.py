@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from platform_under_test import Platform  # noqa: E402
+from ports import first_port  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 NEW = ("add", "extra", "quarantine")
@@ -96,7 +97,7 @@ EVENTS = {
 
 def setUpModule():
     global platform
-    platform = Platform(port=int(os.environ.get("E2E_MATRIX_PORT", "18620"))).__enter__()
+    platform = Platform(port=first_port(__file__)).__enter__()
     platform.wait_until_ready()
 
 

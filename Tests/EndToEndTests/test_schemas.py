@@ -19,6 +19,7 @@ from urllib.parse import quote
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from platform_under_test import PSQL, Platform  # noqa: E402
+from ports import first_port  # noqa: E402
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
 COUNTS = ("received", "stored", "filtered", "quarantined", "duplicates")
@@ -26,7 +27,7 @@ COUNTS = ("received", "stored", "filtered", "quarantined", "duplicates")
 
 def setUpModule():
     global platform
-    platform = Platform(port=int(os.environ.get("E2E_SCHEMAS_PORT", "18640"))).__enter__()
+    platform = Platform(port=first_port(__file__)).__enter__()
     platform.wait_until_ready()
 
 

@@ -7,13 +7,15 @@ import sys
 import unittest
 from pathlib import Path
 
+from ports import first_port
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class StartTests(unittest.TestCase):
     def test_a_service_is_ready_within_300_milliseconds(self):
-        environment = {"BENCH_BINARIES": str(REPOSITORY / ".build/debug"), "BENCH_PORT": "19280", "BENCH_STARTS": "5",
-                       **os.environ}
+        environment = {"BENCH_BINARIES": str(REPOSITORY / ".build/debug"), "BENCH_PORT": str(first_port(__file__)),
+                       "BENCH_STARTS": "5", **os.environ}
         done = subprocess.run(
             [sys.executable, "-B", "Tests/Benchmarks/bench_start.py"], cwd=REPOSITORY, env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300, check=False)

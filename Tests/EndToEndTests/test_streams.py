@@ -17,7 +17,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from platform_under_test import Platform  # noqa: E402
-from stream_client import Closed, Refused, Sender, Stream  # noqa: E402
+from ports import first_port  # noqa: E402
+from stream_client import Closed, Sender, Stream  # noqa: E402
 from websockets.exceptions import ConnectionClosedError, InvalidStatus  # noqa: E402
 from websockets.sync.client import connect  # noqa: E402
 from wsproto.events import Ping, Pong, TextMessage  # noqa: E402
@@ -27,7 +28,7 @@ SEED = int(os.environ.get("STREAM_SEED", "0")) or random.SystemRandom().randrang
 
 def setUpModule():
     global platform
-    platform = Platform(port=int(os.environ.get("E2E_STREAM_PORT", "18780"))).__enter__()
+    platform = Platform(port=first_port(__file__)).__enter__()
     platform.wait_until_ready()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from platform_under_test import PSQL, Platform, wait_for  # noqa: E402
+from ports import first_port  # noqa: E402
 
 ENDED = ("succeeded", "failed", "cancelled", "timed_out")
 # Wide ones, so that there are several slices of 8 MiB.
@@ -32,7 +33,7 @@ FOUND = "select id, amount, name, twice, part, kind from ws_default.{}"
 
 def setUpModule():
     global platform
-    platform = Platform(port=int(os.environ.get("E2E_TABLES_PORT", "19080"))).__enter__()
+    platform = Platform(port=first_port(__file__)).__enter__()
     platform.wait_until_ready()
     columns = [{"name": "id", "type": "int8"}, {"name": "amount", "type": "int8"}, {"name": "name", "type": "text"},
                {"name": "filler", "type": "text"}]

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from platform_under_test import Platform  # noqa: E402
+from ports import first_port  # noqa: E402
 from sslyze import (  # noqa: E402
     CertificateInfoExtraArgument, ScanCommandsExtraArguments, Scanner, ServerNetworkLocation, ServerScanRequest)
 from sslyze.mozilla_tls_profile.tls_config_checker import (  # noqa: E402
@@ -104,7 +105,7 @@ class TLSService:
 
 def setUpModule():
     global platform, folder
-    platform = Platform(port=int(os.environ.get("E2E_TLS_PORT", "18880"))).__enter__()
+    platform = Platform(port=first_port(__file__)).__enter__()
     platform.wait_until_ready()
     folder = Path(tempfile.mkdtemp(prefix="millrace-tls-"))
     os.chmod(folder, 0o755)

@@ -115,12 +115,6 @@ void clinux_set_thread_slot(void *value);
 /// The kernel's id of the calling thread.
 int clinux_thread_id(void);
 
-// MARK: memory
-
-/// Gives freed memory back to the system instead of keeping it: two arenas, pieces of 128 KiB and more mapped one by
-/// one, thresholds that do not grow. A hundred uploads at once then leave no hundred megabytes behind.
-void clinux_bound_heap(void);
-
 // MARK: signals
 
 /// The process's close-on-exec pipe, its read end, to which every arriving signal that is watched is
