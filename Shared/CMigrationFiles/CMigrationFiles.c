@@ -119,6 +119,9 @@ static const uint8_t queue_dead_entries_0036[] = {
 static const uint8_t clock_set_back_0039[] = {
 #embed "../Migrations/SQL/0039_clock_set_back.sql"
 };
+static const uint8_t erasure_gaps_0040[] = {
+#embed "../Migrations/SQL/0040_erasure_gaps.sql"
+};
 
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
@@ -152,6 +155,7 @@ static const struct millrace_migration_file files[] = {
     {"0035_traces.sql", traces_0035, sizeof traces_0035},
     {"0036_queue_dead_entries.sql", queue_dead_entries_0036, sizeof queue_dead_entries_0036},
     {"0039_clock_set_back.sql", clock_set_back_0039, sizeof clock_set_back_0039},
+    {"0040_erasure_gaps.sql", erasure_gaps_0040, sizeof erasure_gaps_0040},
 };
 
 size_t millrace_migration_count(void) {
