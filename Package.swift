@@ -91,12 +91,17 @@ let modules: [Target] = [
         exclude: ["README.md"]),
     shared("Records", ["JSON", "CSimdJSON", "CZstd", "CZlib", "COpenSSL", "CTimeZone"], exclude: ["README.md"]),
     shared("Expressions", ["Records", "CGMP", "CPCRE2", "COpenSSL"], exclude: ["README.md"]),
-    shared("Access", ["Postgres", "HTTP", "HTTPServer", "JSON", "Observability", "COpenSSL"]),
+    shared(
+        "Access",
+        [
+            "Postgres", "HTTP", "HTTPClient", "HTTPServer", "JSON", "Lifecycle", "Observability",
+            "COpenSSL",
+        ], exclude: ["README.md"]),
     shared(
         "Platform",
         [
-            "HTTPServer", "HTTP", "Postgres", "Queue", "Access", "Configuration", "EventLoop", "Lifecycle",
-            "Migrations", "Observability", "Tracing", "CLinux", "COpenSSL",
+            "HTTPServer", "HTTP", "HTTPClient", "Postgres", "Queue", "Access", "Configuration", "EventLoop",
+            "Lifecycle", "Migrations", "Observability", "Tracing", "CLinux", "COpenSSL",
         ]),
     shared("Catalog", ["Postgres", "HTTP", "Records", "JSON"]),
 ]
@@ -165,7 +170,8 @@ let testTargets: [Target] = [
     tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
     tests("Expressions", ["Expressions", "Records", "Postgres", "TestSupport"]),
     tests("Platform", ["Ingest", "Transform", "Store", "Analytics", "Migrations", "TestSupport"] + base),
-    tests("Access", ["Access", "HTTP", "HTTPServer", "Observability", "Postgres", "TestSupport"]),
+    tests(
+        "Access", ["Access", "HTTP", "HTTPServer", "JSON", "Migrations", "Observability", "Postgres", "TestSupport"]),
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
     tests("Ingest", ["Ingest", "Migrations", "TestSupport"] + base),
     tests("Transform", ["Transform", "Expressions", "Migrations", "TestSupport"] + base),

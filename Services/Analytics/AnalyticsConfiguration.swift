@@ -1,10 +1,10 @@
 public import Configuration
 public import HTTPServer
-import Platform
+public import Platform
 public import Queue
 
 /// What the analytics service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits``,
-/// ``EdgePolicy`` and ``TLSFiles``.
+/// ``EdgePolicy``, ``TLSFiles`` and ``AccessPolicy``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -27,6 +27,7 @@ public struct AnalyticsConfiguration: Sendable {
     public var http: HTTPLimits
     public var edge: EdgePolicy
     public var tls: TLSFiles?
+    public var access: AccessPolicy
     public var querySlots: Int
     public var totalQuerySlots: Int
     public var queryWaiting: Int
@@ -47,6 +48,7 @@ public struct AnalyticsConfiguration: Sendable {
         http = HTTPLimits(from: &settings)
         edge = EdgePolicy(from: &settings)
         tls = TLSFiles(from: &settings)
+        access = AccessPolicy(from: &settings)
         querySlots = settings.integer("MILLRACE_QUERY_SLOTS", default: 8, in: 1...20)
         totalQuerySlots = settings.integer("MILLRACE_QUERY_TOTAL_SLOTS", default: 32, in: 1...1000)
         queryWaiting = settings.integer("MILLRACE_QUERY_WAITING", default: 64, in: 0...10_000)

@@ -18,7 +18,7 @@ public struct AnalyticsService: Sendable {
     public init(_ configuration: AnalyticsConfiguration) throws {
         platform = try Platform(
             service: "analytics", settings: configuration.service, limits: configuration.http,
-            edge: configuration.edge, tls: configuration.tls)
+            edge: configuration.edge, tls: configuration.tls, access: configuration.access)
         let slots = QuerySlots.Limits(
             perWorkspace: configuration.querySlots, total: configuration.totalQuerySlots,
             waiting: configuration.queryWaiting)
@@ -65,14 +65,14 @@ public struct AnalyticsService: Sendable {
         let authentication = platform.authentication
         return RollupRoutes(
             store: DefinitionStore(pool: platform.pool), feed: feed, wakeup: platform.wakeup,
-            checkKey: { try await authentication.check($0) }
+            watchKey: { try await authentication.watch($0) }
         ).routes
     }
 
     private static func sessions(_ platform: Platform, lifetime: Duration) -> [Route] {
         let sessions = Sessions(
             pool: platform.pool, authentication: platform.authentication, lifetime: lifetime)
-        return SessionRoutes(sessions: sessions).routes
+        return SessionRoutes(sessions: sessions, audit: platform.audit).routes
     }
 
     private static func console(_ configuration: AnalyticsConfiguration) throws -> [Route] {

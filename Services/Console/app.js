@@ -17,6 +17,7 @@ const PAGES = [
   ["query", "Query", () => import("/console/pages/query.js")],
   ["endpoints", "Endpoints", () => import("/console/pages/endpoints.js")],
   ["dashboards", "Dashboards", () => import("/console/pages/dashboards.js")],
+  ["keys", "Keys", () => import("/console/pages/keys.js")],
 ];
 
 const app = document.getElementById("app");

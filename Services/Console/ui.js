@@ -74,7 +74,7 @@ export function badge(state) {
   const kinds = {
     stored: "good", succeeded: "good", ready: "calm", running: "busy", transformed: "busy", accepted: "busy",
     queued: "calm", deferred: "calm", waiting: "calm", blocked: "calm", paused: "warn", failed: "bad", dead: "bad",
-    cancelled: "warn", timed_out: "bad", superseded: "calm",
+    cancelled: "warn", active: "good", expired: "warn", revoked: "warn", timed_out: "bad", superseded: "calm",
   };
   return h("span", { class: `badge ${kinds[state] || "calm"}` }, String(state).replaceAll("_", " "));
 }

@@ -1,9 +1,9 @@
 public import Configuration
 public import HTTPServer
-import Platform
+public import Platform
 
 /// What the ingest service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits``, ``EdgePolicy``
-/// and ``TLSFiles``.
+/// ``TLSFiles`` and ``AccessPolicy``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -25,6 +25,7 @@ public struct IngestConfiguration: Sendable {
     public var http: HTTPLimits
     public var edge: EdgePolicy
     public var tls: TLSFiles?
+    public var access: AccessPolicy
     public var landingMaxBytes: Int
     public var sourceMaxLag: Duration
     public var bodyMaxBytes: Int
@@ -42,6 +43,7 @@ public struct IngestConfiguration: Sendable {
         http = HTTPLimits(from: &settings)
         edge = EdgePolicy(from: &settings)
         tls = TLSFiles(from: &settings)
+        access = AccessPolicy(from: &settings)
         landingMaxBytes = settings.byteCount("MILLRACE_LANDING_MAX_BYTES", default: 20 << 30, in: (1 << 20)...(1 << 50))
         sourceMaxLag = settings.duration(
             "MILLRACE_SOURCE_MAX_LAG", default: .seconds(600), in: .seconds(1) ... .seconds(86_400 * 7))

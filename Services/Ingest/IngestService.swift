@@ -16,7 +16,7 @@ public struct IngestService: Sendable {
     public init(_ configuration: IngestConfiguration) throws {
         platform = try Platform(
             service: "ingest", settings: configuration.service, limits: configuration.http,
-            edge: configuration.edge, tls: configuration.tls)
+            edge: configuration.edge, tls: configuration.tls, access: configuration.access)
         let metrics = IngestMetrics(platform.metrics)
         let coalescer = Coalescer(
             loop: platform.loops.next(), pool: platform.pool, wakeup: platform.wakeup,
@@ -54,7 +54,8 @@ public struct IngestService: Sendable {
         let streams = StreamIntake(
             pool: pool, coalescer: coalescer, sources: sources, admission: admission,
             memory: MemoryShare(budget: configuration.streamMemory, maxRequests: configuration.maxStreams),
-            metrics: metrics, checkKey: { try await authentication.check($0) })
+            metrics: metrics, checkKey: { try await authentication.check($0, octets: $1) },
+            watchKey: { try await authentication.watch($0) })
         let ingest = IngestRoute(
             sources: sources, admission: admission, intake: intake, keys: IdempotencyKeys(pool: pool), receipts: reader,
             waiters: waiters, bodyLimit: configuration.bodyMaxBytes)

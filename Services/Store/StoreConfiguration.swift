@@ -1,10 +1,10 @@
 public import Configuration
 public import HTTPServer
-import Platform
+public import Platform
 public import Queue
 
 /// What the store service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits``, ``EdgePolicy``,
-/// ``TLSFiles`` and ``LeaderConfiguration``.
+/// ``TLSFiles``, ``AccessPolicy`` and ``LeaderConfiguration``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -24,6 +24,7 @@ public struct StoreConfiguration: Sendable {
     public var http: HTTPLimits
     public var edge: EdgePolicy
     public var tls: TLSFiles?
+    public var access: AccessPolicy
     public var loadSlots: Int
     public var loadBytes: Int
     public var uploadPatience: Duration
@@ -40,6 +41,7 @@ public struct StoreConfiguration: Sendable {
         http = HTTPLimits(from: &settings)
         edge = EdgePolicy(from: &settings)
         tls = TLSFiles(from: &settings)
+        access = AccessPolicy(from: &settings)
         loadSlots = settings.integer("MILLRACE_LOAD_SLOTS", default: 2, in: 1...64)
         loadBytes = settings.byteCount("MILLRACE_LOAD_BYTES", default: 16 << 20, in: (1 << 20)...(1 << 30))
         uploadPatience = settings.duration(

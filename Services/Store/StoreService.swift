@@ -15,13 +15,8 @@ public struct StoreService: Sendable {
     public init(_ configuration: StoreConfiguration) throws {
         platform = try Platform(
             service: "store", settings: configuration.service, limits: configuration.http,
-            edge: configuration.edge, tls: configuration.tls)
-        let catalog = DatasetCatalog(pool: platform.pool)
-        let routes = StoreRoutes(
-            datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog),
-            heal: HealRoute(catalog: catalog, wakeup: platform.wakeup), export: ExportRoute(catalog: catalog),
-            erase: EraseRoutes(catalog: catalog, wakeup: platform.wakeup)
-        ).routes
+            edge: configuration.edge, tls: configuration.tls, access: configuration.access)
+        let routes = StoreRoutes(pool: platform.pool, wakeup: platform.wakeup).routes
         // A process that only works still answers /healthz, /readyz and /metrics.
         server = platform.server(routes: configuration.service.role.answersRequests ? routes : [])
         var services: [any Service] = [platform.bounded(server)]
@@ -78,6 +73,7 @@ public struct StoreService: Sendable {
             "rebuild": handler(RebuildLedger()),
             "run.load": handler(SliceLedger()),
             "erase": EraseHandler(pool: pool, wakeup: wakeup, logger: logger),
+            WorkspaceStore.jobKind: WorkspaceRemoval(pool: pool, wakeup: wakeup, logger: logger),
             "swap": SwapHandler(pool: pool, tables: tables, wakeup: wakeup, logger: logger),
             "run.replace": TableReplacement(
                 pool: pool, tables: tables, wakeup: wakeup, groupBytes: groupBytes, metrics: metrics, logger: logger),

@@ -1,10 +1,10 @@
 public import Configuration
 public import HTTPServer
-import Platform
+public import Platform
 public import Queue
 
 /// What the transform service reads from its environment, besides ``ServiceSettings``, ``HTTPLimits``,
-/// ``EdgePolicy``, ``TLSFiles`` and ``LeaderConfiguration``.
+/// ``EdgePolicy``, ``TLSFiles``, ``AccessPolicy`` and ``LeaderConfiguration``.
 ///
 /// | variable | default | |
 /// |---|---|---|
@@ -17,6 +17,7 @@ public struct TransformConfiguration: Sendable {
     public var http: HTTPLimits
     public var edge: EdgePolicy
     public var tls: TLSFiles?
+    public var access: AccessPolicy
     public var slots: Int
     public var leader: LeaderConfiguration
 
@@ -27,6 +28,7 @@ public struct TransformConfiguration: Sendable {
         http = HTTPLimits(from: &settings)
         edge = EdgePolicy(from: &settings)
         tls = TLSFiles(from: &settings)
+        access = AccessPolicy(from: &settings)
         slots = settings.integer("MILLRACE_TRANSFORM_SLOTS", default: 2, in: 1...256)
         leader = LeaderConfiguration(from: &settings)
         try settings.finish()

@@ -16,7 +16,7 @@ public struct TransformService: Sendable {
     public init(_ configuration: TransformConfiguration) throws {
         platform = try Platform(
             service: "transform", settings: configuration.service, limits: configuration.http,
-            edge: configuration.edge, tls: configuration.tls)
+            edge: configuration.edge, tls: configuration.tls, access: configuration.access)
         let role = configuration.service.role
         server = platform.server(routes: role.answersRequests ? TransformService.routes(platform) : [])
         var services: [any Service] = []

@@ -7,6 +7,8 @@ public struct AccessError: Error, Sendable, Equatable, CustomStringConvertible {
         case noRandomness
         /// No workspace of this name.
         case unknownWorkspace
+        /// The workspace is being deleted.
+        case workspaceDeleted
         /// Scopes that do not exist.
         case unknownScope
     }

@@ -10,9 +10,19 @@ enum BearerToken {
         head.octets(ofOnly: "authorization").flatMap(key(in:))
     }
 
-    static func key(in value: ArraySlice<UInt8>) -> APIKey? {
+    static func key(in value: ArraySlice<UInt8>) -> APIKey? { text(in: value).flatMap(APIKey.init(octets:)) }
+
+    /// The octets of what may be a token of an issuer, in the only `Authorization` field.
+    static func token(in head: HTTPRequestHead) -> [UInt8]? {
+        guard let text = head.octets(ofOnly: "authorization").flatMap(text(in:)), SignedToken.mayBe(text) else {
+            return nil
+        }
+        return Array(text)
+    }
+
+    private static func text(in value: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
         let word = value.prefix { $0 != UInt8(ascii: " ") }
         guard word.count == scheme.count, word.elementsEqual(scheme, by: { $0 | 0x20 == $1 }) else { return nil }
-        return APIKey(octets: value[word.endIndex...].drop { $0 == UInt8(ascii: " ") })
+        return value[word.endIndex...].drop { $0 == UInt8(ascii: " ") }
     }
 }

@@ -4,6 +4,8 @@ import HTTP
 enum Credential {
     case key(KeyHash)
     case session(KeyHash)
+    /// A token of an issuer, with its octets.
+    case token(KeyHash, [UInt8])
 
     /// Where there is an `Authorization` field it alone counts: whoever sets it means it.
     init?(_ head: HTTPRequestHead) {
@@ -11,6 +13,8 @@ enum Credential {
             self = .key(key.hash)
         } else if !head.contains("authorization"), let token = SessionCookie.token(in: head) {
             self = .session(token.hash)
+        } else if let token = BearerToken.token(in: head) {
+            self = .token(KeyHash(of: token), token)
         } else {
             return nil
         }
@@ -18,7 +22,7 @@ enum Credential {
 
     var hash: KeyHash {
         switch self {
-        case .key(let hash), .session(let hash): hash
+        case .key(let hash), .session(let hash), .token(let hash, _): hash
         }
     }
 

@@ -32,13 +32,15 @@ struct KeyCache: Sendable {
         var first = 0
     }
 
+    static let lifetime = Duration.seconds(10)
+
     private let lifetime: Duration
     private let capacity: Int
     private var present = Space()
     private var absent = Space()
 
     /// `capacity` bounds the keys of each kind.
-    init(lifetime: Duration = .seconds(10), capacity: Int = 4096) {
+    init(lifetime: Duration = Self.lifetime, capacity: Int = 4096) {
         self.lifetime = lifetime
         self.capacity = capacity
     }

@@ -1,6 +1,6 @@
 public import HTTPServer
 
 extension Principal: RequestPrincipal {
-    /// The workspace's name, and the number of the key.
-    public var logged: (workspace: String, key: String) { (workspace, String(keyID)) }
+    /// The workspace's name, and the number of the key; of a token, which has none, nothing.
+    public var logged: (workspace: String, key: String) { (workspace, subject == nil ? String(keyID) : "") }
 }

@@ -12,17 +12,25 @@ public final class Principal: Sendable, Equatable {
     public let workspace: String
     public let keyID: Int64
     public let scopes: ScopeSet
+    public let limits: KeyLimits
+    /// Whom a token of an issuer is about, which has no key (`keyID` is 0); nil for a key.
+    public let subject: String?
 
-    public init(workspaceID: Int64, workspace: String, keyID: Int64, scopes: ScopeSet) {
+    public init(
+        workspaceID: Int64, workspace: String, keyID: Int64, scopes: ScopeSet, limits: KeyLimits = .none,
+        subject: String? = nil
+    ) {
+        self.subject = subject
         self.workspaceID = workspaceID
         self.workspace = workspace
         self.keyID = keyID
         self.scopes = scopes
+        self.limits = limits
     }
 
     public static func == (left: Principal, right: Principal) -> Bool {
         left.workspaceID == right.workspaceID && left.workspace == right.workspace && left.keyID == right.keyID
-            && left.scopes == right.scopes
+            && left.scopes == right.scopes && left.limits == right.limits && left.subject == right.subject
     }
 
     /// Whether it may make workspaces and see to what belongs to none.
@@ -33,6 +41,11 @@ public final class Principal: Sendable, Equatable {
     /// Throws `forbidden` unless the key has the scope: for what a route decides by its request's content.
     public func require(_ scope: String) throws(Problem) {
         if !scopes.allows(scope) { throw .missingScope(scope) }
+    }
+
+    /// The same for the scope on a resource of this name.
+    public func require(_ scope: String, on name: String) throws(Problem) {
+        if !scopes.allows(scope, on: name) { throw .missingScope(scope, on: name) }
     }
 }
 
@@ -48,8 +61,10 @@ extension Request {
 
 extension Problem {
     /// 403 that names the scope, in the document and as RFC 6750, section 3.1, has it.
-    static func missingScope(_ scope: String) -> Problem {
-        var problem = Problem(.forbidden, "the key needs the scope \(scope)", extensions: [("scope", .string(scope))])
+    static func missingScope(_ scope: String, on name: String? = nil) -> Problem {
+        let place = name.map { " for \"\($0.prefix(64))\"" } ?? ""
+        var problem = Problem(
+            .forbidden, "the key needs the scope \(scope)\(place)", extensions: [("scope", .string(scope))])
         problem.headers["www-authenticate"] = "Bearer error=\"insufficient_scope\", scope=\"\(scope)\""
         return problem
     }

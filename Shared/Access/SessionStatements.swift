@@ -4,12 +4,13 @@ import Postgres
 struct FindSession: PostgresStatement {
     static let sql = """
         select k.id, s.hash, k.scopes, w.id, w.name,
-            extract(epoch from least(s.expires_at, k.expires_at) - now())::float8
+            extract(epoch from least(s.expires_at, k.expires_at) - now())::float8, \(FindKey.usedColumns)
         from millrace.session s
         join millrace.api_key k on k.id = s.key_id
+        left join millrace.key_use u on u.key_id = k.id and u.day = (now() at time zone 'UTC')::date
         join millrace.workspace w on w.id = k.workspace_id
         where s.hash = $1 and s.expires_at > now()
-            and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
+            and k.revoked_at is null and (k.expires_at is null or k.expires_at > now()) and w.deleted_at is null
         """
 
     let hash: KeyHash

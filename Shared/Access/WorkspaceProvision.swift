@@ -13,8 +13,9 @@ public enum WorkspaceProvision {
     private static let temporaryFileLimit = "1GB"
     private static let attempts = 10
 
-    /// Errors: `AccessError` `.noRandomness`, `.unknownWorkspace` for a name that cannot be one; `PostgresError`,
-    /// 42501 where the services' role may not make roles.
+    /// Errors: `AccessError` `.noRandomness`, `.unknownWorkspace` for a name that cannot be one, `.workspaceDeleted`
+    /// for one whose deletion goes on; `PostgresError`, 42501 where the services' role may not make roles.
+    @discardableResult
     public static func ensure(_ name: String, on connection: PostgresConnection) async throws -> Workspace {
         guard Workspace.isName(name) else { throw AccessError(.unknownWorkspace, "no workspace can be named \(name)") }
         for attempt in 1... {
@@ -31,6 +32,9 @@ public enum WorkspaceProvision {
         _ = try await connection.query(InsertWorkspace(name: name))
         guard let workspace = try await connection.query(LockWorkspace(name: name)).first else {
             throw AccessError(.unknownWorkspace, "the workspace \(name) was removed meanwhile")
+        }
+        if workspace.deletedAt != nil {
+            throw AccessError(.workspaceDeleted, "the workspace \(name) is being deleted")
         }
         try await connection.query("create schema if not exists \(identifier: workspace.schema)")
         let fresh = Base64URL.encode(try OpenSSL.randomBytes(32))

@@ -8,10 +8,17 @@ public struct Workspace: Sendable, Equatable {
     public let schema: String
     /// The login role that its users' queries run as.
     public let queryRole: String
-    /// Microseconds since 2000-01-01 UTC.
+    /// Microseconds since 2000-01-01 UTC, as the other times.
     public let createdAt: Int64
+    public let version: Int32
+    public let description: String?
+    public let updatedAt: Int64
+    /// When its deletion began; nil for one that is in use.
+    public let deletedAt: Int64?
 
-    static let columns: StaticString = "id, name, schema_name, query_role, created_at"
+    static let columns: StaticString = """
+        id, name, schema_name, query_role, created_at, version, description, updated_at, deleted_at
+        """
 
     init(_ row: PostgresRow) throws(PostgresError) {
         id = try row.int8(0)
@@ -19,6 +26,10 @@ public struct Workspace: Sendable, Equatable {
         schema = try row.text(2)
         queryRole = try row.text(3)
         createdAt = try row.timestamp(4)
+        version = try row.int4(5)
+        description = try row.optionalText(6)
+        updatedAt = try row.timestamp(7)
+        deletedAt = try row.optionalTimestamp(8)
     }
 
     /// Whether a workspace may have this name: `^[a-z][a-z0-9_]{0,39}$`.
@@ -72,14 +83,14 @@ public struct ListWorkspaces: PostgresStatement {
         """
 
     let after: Int64
-    let limit: Int
+    let limit: Int32
 
-    public init(after: Int64 = 0, limit: Int) {
+    public init(after: Int64 = 0, limit: Int32) {
         self.after = after
         self.limit = limit
     }
 
-    public var parameters: [PostgresValue] { [.int8(after), .int(limit)] }
+    public var parameters: [PostgresValue] { [.int8(after), .int4(limit)] }
 
     public static func decode(_ row: PostgresRow) throws(PostgresError) -> Workspace { try Workspace(row) }
 }

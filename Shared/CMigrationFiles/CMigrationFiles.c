@@ -104,23 +104,45 @@ static const uint8_t dashboards_0028[] = {
 static const uint8_t queue_settle_0030[] = {
 #embed "../Migrations/SQL/0030_queue_settle.sql"
 };
+
 static const uint8_t rollups_0031[] = {
 #embed "../Migrations/SQL/0031_rollups.sql"
 };
+
 static const uint8_t rollup_rounds_0032[] = {
 #embed "../Migrations/SQL/0032_rollup_rounds.sql"
 };
+
 static const uint8_t traces_0035[] = {
 #embed "../Migrations/SQL/0035_traces.sql"
 };
+
 static const uint8_t queue_dead_entries_0036[] = {
 #embed "../Migrations/SQL/0036_queue_dead_entries.sql"
 };
+
+static const uint8_t access_0037[] = {
+#embed "../Migrations/SQL/0037_access.sql"
+};
+
+static const uint8_t key_use_0038[] = {
+#embed "../Migrations/SQL/0038_key_use.sql"
+};
+
 static const uint8_t clock_set_back_0039[] = {
 #embed "../Migrations/SQL/0039_clock_set_back.sql"
 };
+
 static const uint8_t erasure_gaps_0040[] = {
 #embed "../Migrations/SQL/0040_erasure_gaps.sql"
+};
+
+static const uint8_t slice_heals_0041[] = {
+#embed "../Migrations/SQL/0041_slice_heals.sql"
+};
+
+static const uint8_t rollup_pace_0043[] = {
+#embed "../Migrations/SQL/0043_rollup_pace.sql"
 };
 
 static const struct millrace_migration_file files[] = {
@@ -154,8 +176,12 @@ static const struct millrace_migration_file files[] = {
     {"0032_rollup_rounds.sql", rollup_rounds_0032, sizeof rollup_rounds_0032},
     {"0035_traces.sql", traces_0035, sizeof traces_0035},
     {"0036_queue_dead_entries.sql", queue_dead_entries_0036, sizeof queue_dead_entries_0036},
+    {"0037_access.sql", access_0037, sizeof access_0037},
+    {"0038_key_use.sql", key_use_0038, sizeof key_use_0038},
     {"0039_clock_set_back.sql", clock_set_back_0039, sizeof clock_set_back_0039},
     {"0040_erasure_gaps.sql", erasure_gaps_0040, sizeof erasure_gaps_0040},
+    {"0041_slice_heals.sql", slice_heals_0041, sizeof slice_heals_0041},
+    {"0043_rollup_pace.sql", rollup_pace_0043, sizeof rollup_pace_0043},
 };
 
 size_t millrace_migration_count(void) {

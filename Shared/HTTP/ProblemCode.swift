@@ -69,6 +69,7 @@ extension ProblemCode {
     public static let forbidden = ProblemCode("forbidden", 403, "The key's scopes do not allow this")
     public static let crossSiteRequest = ProblemCode(
         "cross_site_request", 403, "The session's cookie counts for its own site's pages only")
+    public static let invalidScope = ProblemCode("invalid_scope", 422, "A scope is not one that can be given")
     public static let rateLimited = ProblemCode("rate_limited", 429, "Too many requests")
     public static let lagging = ProblemCode("lagging", 429, "The source's records are not processed fast enough")
     public static let storageFull = ProblemCode("storage_full", 503, "The landing area is full")
@@ -80,6 +81,8 @@ extension ProblemCode {
 extension ProblemCode {
     public static let conflict = ProblemCode("conflict", 409, "The resource's state forbids this")
     public static let alreadyExists = ProblemCode("already_exists", 409, "The resource exists already")
+    public static let lastAdminKey = ProblemCode(
+        "last_admin_key", 409, "The workspace has no other key to administer it")
     public static let inUse = ProblemCode("in_use", 409, "Other resources depend on the resource")
     public static let incompatibleChange = ProblemCode(
         "incompatible_change", 409, "Stored data forbids the change")
@@ -118,6 +121,8 @@ extension ProblemCode {
 extension ProblemCode {
     public static let databaseUnavailable = ProblemCode(
         "database_unavailable", 503, "The database cannot be reached")
+    public static let issuerUnavailable = ProblemCode(
+        "issuer_unavailable", 503, "The token issuer's keys cannot be fetched")
     public static let overloaded = ProblemCode("overloaded", 503, "The service is busy")
     public static let shuttingDown = ProblemCode("shutting_down", 503, "The service is shutting down")
     public static let notReady = ProblemCode("not_ready", 503, "The service is not ready")
@@ -140,12 +145,14 @@ extension ProblemCode {
         expectationFailed, notImplemented, versionNotSupported, notFound, methodNotAllowed, notAcceptable,
         unsupportedMediaType, rangeNotSatisfiable, invalidEncoding, upgradeRequired, invalidRequest, invalidParameter,
         invalidPath, invalidHeader, invalidCursor, invalidJSON, unknownField, invalidName, emptyBody, malformedBody,
-        preconditionFailed, confirmationRequired, unauthorized, forbidden, crossSiteRequest, rateLimited, lagging,
+        preconditionFailed, confirmationRequired, unauthorized, forbidden, crossSiteRequest, invalidScope, lastAdminKey,
+        rateLimited, lagging,
         storageFull, tooManyConnections, conflict, alreadyExists, inUse, incompatibleChange, rawExpired,
         idempotencyInProgress,
         idempotencyMismatch, receiptFailed, uploadExpired, outOfSequence, streamTakenOver, invalidPipeline,
         invalidSchedule, invalidExpression, invalidSource, invalidDataset, invalidEndpoint, invalidRollup, invalidQuery,
-        invalidDashboard, queryNotAllowed, queryFailed, queryTimeout, queryUnavailable, databaseUnavailable, overloaded,
+        invalidDashboard, queryNotAllowed, queryFailed, queryTimeout, queryUnavailable, databaseUnavailable,
+        issuerUnavailable, overloaded,
         shuttingDown, notReady, timeout,
         internalError, badGateway,
         serviceUnavailable, gatewayTimeout,

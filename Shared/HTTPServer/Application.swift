@@ -15,14 +15,17 @@ public final class Application: Sendable {
     private let edge: EdgePolicy
     private let compression: AnswerCompression?
     private let metrics: RequestMetrics
+    private let observers: [any AnswerObserver]
 
     /// - Parameter middleware: from the outermost in.
     public init(
-        router: Router, middleware: [any Middleware] = [], limits: HTTPLimits = HTTPLimits(),
+        router: Router, middleware: [any Middleware] = [], observers: [any AnswerObserver] = [],
+        limits: HTTPLimits = HTTPLimits(),
         edge: EdgePolicy = EdgePolicy(), metrics: MetricsRegistry
     ) {
         self.router = router
         self.edge = edge
+        self.observers = observers
         compression = edge.compresses ? AnswerCompression() : nil
         self.metrics = RequestMetrics(routes: router.routes, registry: metrics)
         bodyLimit = BodyLimit(limits.body)
@@ -78,6 +81,8 @@ public final class Application: Sendable {
             }
         }
         response.requestID = request.context.id
+        for field in request.context.answerFields.fields { response.headers.add(field.name, field.value) }
+        for observer in observers { observer.answered(request, response) }
         edge.crossOrigin?.apply(to: &response, for: request.head)
         if let compression, let coding = compression.choose(for: &response, to: request.head) {
             response = await compression.encode(response, coding)

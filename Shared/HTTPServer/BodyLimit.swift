@@ -41,3 +41,20 @@ final class LimitedBody: RequestBodySource {
         return piece
     }
 }
+
+/// Tells how many octets of a body have come.
+final class CountedBody: RequestBodySource {
+    private let source: any RequestBodySource
+    private let note: @Sendable (Int) -> Void
+
+    init(_ source: any RequestBodySource, _ note: @escaping @Sendable (Int) -> Void) {
+        self.source = source
+        self.note = note
+    }
+
+    nonisolated(nonsending) func next() async throws(Problem) -> [UInt8]? {
+        guard let piece = try await source.next() else { return nil }
+        note(piece.count)
+        return piece
+    }
+}

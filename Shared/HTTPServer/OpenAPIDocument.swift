@@ -33,7 +33,11 @@ public enum OpenAPIDocument {
     /// The codes that a route answers with: its own, those of its key, and those HTTP itself brings.
     public static func problems(of route: Route) -> [ProblemCode] {
         var codes = route.operation.problems + general
-        if route.scope != nil { codes += [.unauthorized, .forbidden, .crossSiteRequest, .databaseUnavailable] }
+        if route.scope != nil {
+            codes += [
+                .unauthorized, .forbidden, .crossSiteRequest, .rateLimited, .databaseUnavailable, .issuerUnavailable,
+            ]
+        }
         let body = route.operation.requestBody.map(\.mediaType)
         if !body.isEmpty {
             codes += [.payloadTooLarge, .incompleteBody, .emptyBody, .unsupportedMediaType]
@@ -136,7 +140,8 @@ public enum OpenAPIDocument {
     private static let securityScheme: JSONValue = [
         "type": "http", "scheme": "bearer", "bearerFormat": "mr_ and 43 letters, digits, - or _",
         "description": .string(
-            "A key of the workspace. The scope that it needs is each operation's `x-scope`. The cookie of "
+            "A key of the workspace, or a token (JWT) of the issuer that the platform trusts. The scope that it needs "
+                + "is each operation's `x-scope`. The cookie of "
                 + "`POST /v1/session` stands for the key that it was made with, to pages of the same origin."),
     ]
 
@@ -148,6 +153,12 @@ public enum OpenAPIDocument {
         "RetryAfter": [
             "description": "After how many seconds to try again, where that may help.",
             "schema": ["type": "integer", "minimum": 1],
+        ],
+        "RateLimit": [
+            "description": .string(
+                "What is left of the key's limits, where it has any: of each its name, `r` what is left, `t` seconds "
+                    + "until it is whole again. `RateLimit-Policy` has the limits themselves."),
+            "schema": ["type": "string"],
         ],
         "Authenticate": ["description": "How to send a key.", "required": true, "schema": ["type": "string"]],
     ]

@@ -41,7 +41,12 @@ enum OpenAPIProblems {
     private static func headers(_ codes: [ProblemCode]) -> JSONObject {
         switch codes[0].status.code {
         case 401: ["WWW-Authenticate": ["$ref": "#/components/headers/Authenticate"]]
-        case 409, 413, 429, 503, 504: ["Retry-After": ["$ref": "#/components/headers/RetryAfter"]]
+        case 429:
+            [
+                "Retry-After": ["$ref": "#/components/headers/RetryAfter"],
+                "RateLimit": ["$ref": "#/components/headers/RateLimit"],
+            ]
+        case 409, 413, 503, 504: ["Retry-After": ["$ref": "#/components/headers/RetryAfter"]]
         default: [:]
         }
     }

@@ -58,6 +58,17 @@ public struct RequestBody: Sendable, AsyncSequence {
         return RequestBody(LimitedBody(source, limit: limit), contentLength: contentLength)
     }
 
+    /// The same body, of which `note` is told how many octets have come, piece by piece as they are asked for. Those of
+    /// a body that is there as a whole have come.
+    public func counted(_ note: @escaping @Sendable (Int) -> Void) -> RequestBody {
+        switch storage {
+        case .source(let source): return RequestBody(CountedBody(source, note), contentLength: contentLength)
+        case .bytes(let bytes):
+            if !bytes.isEmpty { note(bytes.count) }
+            return self
+        }
+    }
+
     public static func tooLarge(_ limit: Int) -> Problem {
         Problem(.payloadTooLarge, "the body is larger than \(limit) octets", extensions: [("limit", .number(limit))])
     }

@@ -15,6 +15,8 @@ public struct RequestContext: Sendable {
     public let peerAddress: String
     /// Who asks, once authentication has found out; Access reads it back by its own type.
     public var principal: (any RequestPrincipal)?
+    /// Fields that the request's answer has besides its own, a refusal as well.
+    public var answerFields = HTTPHeaders()
     /// Nil where there is no connection.
     let connection: ConnectionReference?
     /// The request's number on its connection.

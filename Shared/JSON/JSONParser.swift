@@ -7,11 +7,13 @@
 struct JSONParser {
     private let bytes: [UInt8]
     private let depthLimit: Int
+    private let refusesRepeatedKeys: Bool
     private var at = 0
 
-    init(bytes: [UInt8], depthLimit: Int) {
+    init(bytes: [UInt8], depthLimit: Int, refusesRepeatedKeys: Bool = false) {
         self.bytes = bytes
         self.depthLimit = depthLimit
+        self.refusesRepeatedKeys = refusesRepeatedKeys
     }
 
     mutating func document() throws(JSONError) -> JSONValue {
@@ -53,6 +55,7 @@ struct JSONParser {
         while true {
             guard peek == UInt8(ascii: "\"") else { throw fault("expected a key in quotes") }
             let key = try string()
+            if refusesRepeatedKeys, object[key] != nil { throw fault("a repeated key") }
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw fault("expected ':' after the key") }
             skipSpace()

@@ -10,9 +10,12 @@ public enum JSONValue: Sendable, Hashable {
     /// The most levels of arrays and objects a text may nest.
     public static let depthLimit = 128
 
-    /// Parses one JSON text (RFC 8259, UTF-8 only); anything but white space after it is an error.
-    public static func parse(_ bytes: [UInt8], depthLimit: Int = JSONValue.depthLimit) throws(JSONError) -> JSONValue {
-        var parser = JSONParser(bytes: bytes, depthLimit: depthLimit)
+    /// Parses one JSON text (RFC 8259, UTF-8 only); anything but white space after it is an error. Of a repeated key
+    /// the last value counts, unless that is refused.
+    public static func parse(
+        _ bytes: [UInt8], depthLimit: Int = JSONValue.depthLimit, refusesRepeatedKeys: Bool = false
+    ) throws(JSONError) -> JSONValue {
+        var parser = JSONParser(bytes: bytes, depthLimit: depthLimit, refusesRepeatedKeys: refusesRepeatedKeys)
         return try parser.document()
     }
 

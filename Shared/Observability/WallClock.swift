@@ -1,7 +1,10 @@
 import Glibc
 
 /// The wall clock, as log lines show it.
-enum WallClock {
+public enum WallClock {
+    /// Seconds since 1970-01-01 UTC.
+    public static func secondsSince1970() -> Double { Double(microsecondsSince1970()) * 1e-6 }
+
     /// Microseconds since 1970-01-01 UTC. `clock_gettime` cannot fail for this clock.
     static func microsecondsSince1970() -> Int64 {
         var time = timespec()

@@ -2,6 +2,7 @@ public import Access
 public import Configuration
 public import EventLoop
 import HTTP
+import HTTPClient
 public import HTTPServer
 public import Lifecycle
 public import Observability
@@ -35,10 +36,17 @@ public struct Platform: Sendable {
     private let schema: SchemaMonitor
     /// What stands before the routes of `server`.
     public let authentication: AuthenticationMiddleware
+    /// Who did what.
+    public let audit: AuditTrail
+    private let meter: KeyMeter
+    private let issuer: TokenIssuer?
+    /// By which the issuer's keys are fetched.
+    private let client: HTTPClient?
 
     /// Errors: `PostgresError` (`.configuration`) for the URL, and what making the event loops' threads throws.
     public init(
-        service: String, settings: ServiceSettings, limits: HTTPLimits, edge: EdgePolicy, tls: TLSFiles?
+        service: String, settings: ServiceSettings, limits: HTTPLimits, edge: EdgePolicy, tls: TLSFiles?,
+        access: AccessPolicy
     ) throws {
         self.service = service
         self.settings = settings
@@ -54,7 +62,16 @@ public struct Platform: Sendable {
             url: settings.databaseURL.reveal(), pooler: settings.poolerURL?.reveal(),
             applicationName: "millrace-\(service)", poolSize: settings.poolSize)
         pool = PostgresPool(database, loops: loops, logger: logger, metrics: metrics)
-        authentication = AuthenticationMiddleware(keys: StoredKeys(pool), metrics: metrics)
+        meter = KeyMeter(pool, logger: logger, metrics: metrics)
+        client = access.tokens.map { [logger, metrics, loops] _ in
+            HTTPClient(on: loops.next(), settings: access.client, logger: logger, metrics: metrics)
+        }
+        issuer = client.flatMap { [logger, metrics] client in
+            access.tokens.map { TokenIssuer($0, client: client, logger: logger, metrics: metrics) }
+        }
+        authentication = AuthenticationMiddleware(
+            keys: StoredKeys(pool), meter: meter, issuer: issuer, metrics: metrics)
+        audit = AuditTrail(access.audit, logger: Logger(service: service, level: .info))
         wakeup = Wakeup(database, loop: loops.next(), logger: logger)
         schema = SchemaMonitor(pool: pool)
         metrics.addProcess(service: service, version: Self.version, logSink: logger.sink)
@@ -76,16 +93,22 @@ public struct Platform: Sendable {
     public func server(
         routes: [Route], readiness: [ReadinessCheck] = [], refresh: @escaping @Sendable () async -> Void = {}
     ) -> HTTPServer {
+        let tokens = issuer.map { issuer in
+            ReadinessCheck.noting("tokens") {
+                issuer.isAway ? "the token issuer's keys could not be fetched; those that are known go on" : nil
+            }
+        }
+        var checks: [ReadinessCheck] = [.database(pool), .pool(pool), schema.readinessCheck]
+        checks += (tokens.map { [$0] } ?? []) + readiness
         let all = StandardRoutes.adding(
-            to: routes, title: "Millrace \(service)", version: Self.version,
-            readiness: [.database(pool), .pool(pool), schema.readinessCheck] + readiness, metrics: metrics,
+            to: routes, title: "Millrace \(service)", version: Self.version, readiness: checks, metrics: metrics,
             refresh: refresh)
         var limits = limits
         // The rest of the drain is for what answers in progress stand on.
         limits.drain = settings.drain * 4 / 5
         let application = Application(
-            router: Router(routes: all), middleware: [authentication], limits: limits, edge: edge,
-            metrics: metrics)
+            router: Router(routes: all), middleware: [authentication], observers: [audit], limits: limits,
+            edge: edge, metrics: metrics)
         return HTTPServer(
             name: service, address: settings.host, port: settings.port, application: application, loops: loops,
             limits: limits, tls: tls, logsAccess: settings.logsAccess, tracer: tracer, logger: logger,
@@ -103,7 +126,8 @@ public struct Platform: Sendable {
         defer { loops.shutdown() }
         // What stops last comes first: the spans of all the others go out before the process does.
         let exporting: [any Service] = exporter.map { [$0] } ?? []
-        let standing: [any Service] = exporting + [pool, wakeup] + (tls.map { [$0] } ?? [])
+        let issuing: [any Service] = (client.map { [$0] } ?? []) + (issuer.map { [$0] } ?? [])
+        let standing: [any Service] = exporting + [pool, wakeup, meter] + issuing + (tls.map { [$0] } ?? [])
         let group = ServiceGroup(services: standing + services, drain: settings.drain, logger: logger)
         try await group.run()
     }

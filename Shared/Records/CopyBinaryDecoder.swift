@@ -7,7 +7,8 @@ public struct CopyBinaryDecoder: Sendable {
     private let columns: [(name: String, type: ColumnType)]
     /// The name of a jsonb column that becomes the batch's ``RecordBatch/extra``.
     private let extra: String?
-    private var bytes: [UInt8] = []
+    /// What was collected.
+    public private(set) var bytes: [UInt8] = []
 
     /// - Parameters:
     ///   - columns: names and types of the columns that are copied, in their order.
@@ -15,6 +16,11 @@ public struct CopyBinaryDecoder: Sendable {
     public init(columns: [(name: String, type: ColumnType)], extra: String? = nil) {
         self.columns = columns
         self.extra = extra
+    }
+
+    /// For rows of a dataset's table, copied with these columns and, last, what has none of its own.
+    public init(rows columns: [(name: String, type: ColumnType)]) {
+        self.init(columns: columns + [(TableRecord.extra, .jsonb)], extra: TableRecord.extra)
     }
 
     /// Bytes collected so far.

@@ -26,7 +26,7 @@ import Testing
                 let workspace = try #require(try await connection.query(FindWorkspace(name: "default")).first)
                 #expect(try await !AdminKey.ensure(first.reveal(), on: connection))
                 _ = try await connection.query(
-                    InsertKey(workspaceID: workspace.id, name: "u", key: users, scopes: ["query"], lifetime: nil))
+                    InsertKey(users, as: NewKey(workspaceID: workspace.id, name: "u", scopes: ["query"])))
                 #expect(try await AdminKey.ensure(second.reveal(), on: connection), "the first is revoked")
                 #expect(try await !AdminKey.ensure(second.reveal(), on: connection))
             }

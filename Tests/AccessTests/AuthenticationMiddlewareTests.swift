@@ -46,6 +46,8 @@ private final class FakeKeys: KeyDirectory {
         }
     }
 
+    func findWorkspace(_ name: String) async throws -> Workspace? { nil }
+
     func findSession(_ hash: KeyHash) async throws -> ValidKey? {
         state.withLock { state in
             state.lookups += 1
@@ -78,9 +80,11 @@ private final class Time: Sendable {
         let metrics = MetricsRegistry()
         let time = time
         authentication = AuthenticationMiddleware(keys: keys, metrics: metrics, clock: { time.now })
-        func route(_ pattern: String, _ scope: String?, _ method: HTTPMethod = .get) -> Route {
-            Route(method, pattern, scope: scope, operation: Operation(id: pattern, summary: "", answers: [])) {
-                request in
+        func route(
+            _ pattern: String, _ scope: String?, _ method: HTTPMethod = .get, reach: Route.Reach? = nil
+        ) -> Route {
+            let operation = Operation(id: pattern, summary: "", answers: [])
+            return Route(method, pattern, scope: scope, reach: reach, operation: operation) { request in
                 .text(.ok, try request.principal().workspace)
             }
         }
@@ -90,6 +94,8 @@ private final class Time: Sendable {
         application = Application(
             router: Router(routes: [
                 route("/read", "datasets:read"), route("/read", "datasets:read", .post), route("/public", nil), open,
+                route("/sets/{name}", "datasets:read"), route("/sets/{name}/all", "datasets:read", reach: .whole),
+                route("/list", "datasets:read", reach: .handler), route("/ids/{id}", "datasets:read"),
             ]),
             middleware: [authentication], metrics: metrics)
     }
@@ -172,6 +178,22 @@ private final class Time: Sendable {
         #expect(response.status.code == 403)
         #expect(text(response).contains("\"scope\":\"datasets:read\""))
         #expect(response.headers["www-authenticate"] == "Bearer error=\"insufficient_scope\", scope=\"datasets:read\"")
+    }
+
+    @Test(arguments: [
+        ("/sets/web_1", 200), ("/sets/web", 403), ("/sets/web_%31", 200), ("/sets/%77eb_1", 200), ("/sets/x", 403),
+        ("/sets/web_1/all", 403), ("/list", 200), ("/ids/web_1", 403), ("/read", 403),
+    ])
+    func aNarrowedKeyReachesWhatItsPatternNames(_ path: String, _ status: Int) async throws {
+        keys.add(key, scopes: ["datasets:read/web_*", "query"])
+        // Looked up, and then from the cache.
+        for _ in 0..<2 { #expect(try await answer(path, [authorization]).status.code == status, "\(path)") }
+    }
+
+    @Test func aNarrowedKeyOfAnotherScopeReachesNoList() async throws {
+        keys.add(key, scopes: ["datasets:write/web_*"])
+        #expect(try await answer("/list", [authorization]).status.code == 403)
+        #expect(try await answer("/sets/web_1", [authorization]).status.code == 403)
     }
 
     @Test func aRevokedKeyStopsWithinTenSeconds() async throws {

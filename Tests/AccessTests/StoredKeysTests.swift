@@ -18,9 +18,13 @@ import Testing
     private func insert(
         _ key: APIKey, _ scopes: [String], lifetime: Duration? = nil, into workspace: Int64, _ pool: PostgresPool
     ) async throws -> KeyRecord {
-        let statement = InsertKey(
-            workspaceID: workspace, name: "test", key: key, scopes: scopes, lifetime: lifetime)
-        return try #require(try await pool.withConnection { try await $0.query(statement) }.first)
+        try await pool.withConnection { connection in
+            let now = try await connection.query("select now()")[0].timestamp(0)
+            let expiry = lifetime.map { now + $0.components.seconds * 1_000_000 }
+            let statement = InsertKey(
+                key, as: NewKey(workspaceID: workspace, name: "test", scopes: scopes, expiresAt: expiry))
+            return try #require(try await connection.query(statement).first)
+        }
     }
 
     @Test func aStoredKeyIsFoundByItsHash() async throws {
@@ -53,15 +57,20 @@ import Testing
         }
     }
 
+    private func read(_ id: Int64, of workspace: Int64? = nil, _ pool: PostgresPool) async throws -> KeyRecord? {
+        let find = FindListedKey(id: id, workspaceID: workspace)
+        return try await pool.withConnection { try await $0.query(find).first }?.record
+    }
+
     @Test func aRevokedKeyIsNotFoundAndKeepsItsTime() async throws {
         try await withCatalog { pool, workspace, _ in
             let key = try APIKey.generate()
-            let record = try await insert(key, ["query"], into: workspace.id, pool)
-            let revoke = RevokeKey(workspaceID: workspace.id, id: record.id)
-            let first = try await pool.withConnection { try await $0.query(revoke) }.first
-            let second = try await pool.withConnection { try await $0.query(revoke) }.first
-            #expect(first?.revokedAt != nil)
-            #expect(first == second)
+            let id = try await insert(key, ["query"], into: workspace.id, pool).id
+            #expect(try await pool.withConnection { try await $0.execute(RevokeKey(id: id)) } == 1)
+            let first = try #require(try await read(id, pool))
+            #expect(try await pool.withConnection { try await $0.execute(RevokeKey(id: id)) } == 0)
+            #expect(first.revokedAt != nil && first.state == .revoked && first.version == 2)
+            #expect(try await read(id, pool) == first)
             #expect(try await StoredKeys(pool).find(key.hash) == nil)
         }
     }
@@ -69,21 +78,21 @@ import Testing
     @Test func aRetiredKeyRunsOutAfterItsGraceButNeverLater() async throws {
         try await withCatalog { pool, workspace, _ in
             let key = try APIKey.generate()
-            let record = try await insert(key, ["query"], into: workspace.id, pool)
+            let id = try await insert(key, ["query"], into: workspace.id, pool).id
             func retire(_ grace: Duration) async throws -> KeyRecord? {
-                let statement = RetireKey(workspaceID: workspace.id, id: record.id, grace: grace)
-                return try await pool.withConnection { try await $0.query(statement) }.first
+                _ = try await pool.withConnection { try await $0.execute(RetireKey(id: id, grace: grace)) }
+                return try await read(id, pool)
             }
             let hour = try #require(try await retire(.seconds(3600))?.expiresAt)
             let day = try #require(try await retire(.seconds(86_400))?.expiresAt)
             #expect(day == hour)
             #expect(try await StoredKeys(pool).find(key.hash) != nil)
-            _ = try await retire(.seconds(-1))
+            #expect(try await retire(.seconds(-1))?.state == .expired)
             #expect(try await StoredKeys(pool).find(key.hash) == nil)
         }
     }
 
-    @Test func anotherWorkspacesKeysCannotBeReadListedRetiredOrRevoked() async throws {
+    @Test func anotherWorkspacesKeysCannotBeReadOrListed() async throws {
         try await withCatalog { pool, workspace, _ in
             let added = try await pool.withConnection { try await $0.query(InsertWorkspace(name: "other")) }
             let other = try #require(added.first)
@@ -91,17 +100,35 @@ import Testing
             #expect(other.queryRole == "millrace_ws_other")
             let key = try APIKey.generate()
             let id = try await insert(key, ["admin"], into: other.id, pool).id
-            try await pool.withConnection { connection in
-                let read = try await connection.query(ReadKey(workspaceID: workspace.id, id: id))
-                let listed = try await connection.query(ListKeys(workspaceID: workspace.id, limit: 10))
-                let revoked = try await connection.query(RevokeKey(workspaceID: workspace.id, id: id))
-                let retired = try await connection.query(
-                    RetireKey(workspaceID: workspace.id, id: id, grace: .zero))
-                #expect(read + listed + revoked + retired == [])
-                let own = try await connection.query(ReadKey(workspaceID: other.id, id: id))
-                #expect(own.map(\.id) == [id])
+            #expect(try await read(id, of: workspace.id, pool) == nil)
+            #expect(try await read(id, of: other.id, pool)?.id == id)
+            let listed = try await pool.withConnection {
+                try await $0.query(ListKeys(workspaceID: workspace.id, limit: 10))
             }
+            #expect(listed.isEmpty)
             #expect(try await StoredKeys(pool).find(key.hash)?.principal.workspace == "other")
+        }
+    }
+
+    @Test func noKeyOfAWorkspaceThatIsBeingDeletedIsFound() async throws {
+        try await withCatalog { pool, workspace, _ in
+            let key = try APIKey.generate()
+            _ = try await insert(key, ["admin"], into: workspace.id, pool)
+            #expect(try await StoredKeys(pool).find(key.hash) != nil)
+            _ = try await pool.withConnection { try await $0.execute(EndWorkspace(id: workspace.id)) }
+            #expect(try await StoredKeys(pool).find(key.hash) == nil)
+        }
+    }
+
+    @Test func limitsAreTheKeys() async throws {
+        try await withCatalog { pool, workspace, _ in
+            let key = try APIKey.generate()
+            let limits = KeyLimits(requestsPerSecond: 5, bytesPerDay: 1 << 40)
+            let insert = InsertKey(
+                key, as: NewKey(workspaceID: workspace.id, name: "n", scopes: ["query"], limits: limits))
+            let record = try await pool.withConnection { try await $0.query(insert).first }
+            #expect(record?.limits == limits)
+            #expect(try await StoredKeys(pool).find(key.hash)?.principal.limits == limits)
         }
     }
 
@@ -114,10 +141,10 @@ import Testing
             let expected = ids
             try await pool.withConnection { connection in
                 let first = try await connection.query(ListKeys(workspaceID: workspace.id, limit: 3))
-                #expect(first.map(\.id) == Array(expected.prefix(3)))
+                #expect(first.map(\.record.id) == Array(expected.prefix(3)))
                 let rest = try await connection.query(
                     ListKeys(workspaceID: workspace.id, after: expected[2], limit: 3))
-                #expect(rest.map(\.id) == Array(expected.suffix(2)))
+                #expect(rest.map(\.record.id) == Array(expected.suffix(2)))
                 let workspaces = try await connection.query(ListWorkspaces(limit: 10))
                 #expect(workspaces.map(\.name) == ["default"])
                 let later = try await connection.query(ListWorkspaces(after: workspace.id, limit: 10))

@@ -35,8 +35,10 @@ import Testing
             let key = try APIKey.generate()
             let (record, workspaceID) = try await pool.withConnection { connection -> (KeyRecord, Int64) in
                 let workspace = try #require(try await connection.query(FindWorkspace(name: "default")).first)
+                let now = try await connection.query("select now()")[0].timestamp(0)
+                let expiry = lifetime.map { now + $0.components.seconds * 1_000_000 }
                 let insert = InsertKey(
-                    workspaceID: workspace.id, name: "test", key: key, scopes: ["query"], lifetime: lifetime)
+                    key, as: NewKey(workspaceID: workspace.id, name: "test", scopes: ["query"], expiresAt: expiry))
                 return (try #require(try await connection.query(insert).first), workspace.id)
             }
             try await body(
@@ -66,8 +68,8 @@ import Testing
         try await withKey(lifetime: .seconds(100)) { fixture in
             let (token, _) = try await fixture.begin()
             #expect(try #require(try await fixture.find(token)?.validFor) <= .seconds(100))
-            let revoke = RevokeKey(workspaceID: fixture.workspaceID, id: fixture.record.id)
-            _ = try await fixture.pool.withConnection { try await $0.query(revoke) }
+            let revoke = RevokeKey(id: fixture.record.id)
+            _ = try await fixture.pool.withConnection { try await $0.execute(revoke) }
             #expect(try await fixture.find(token) == nil)
             #expect(try await fixture.begin().expiry == nil)
         }

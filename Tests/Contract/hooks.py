@@ -81,6 +81,9 @@ FAULTS = {
         "for partitions by",  # a range of durations
     ],
     "invalid_request": [
+        "expires_in: must be 1m to 3650d",
+        "overlap: must be 0s to 30d",
+        "name: must have 1 to 100 characters",  # the configured key's name
         "limit: expected an integer from 0 to 1000000",  # of JSON only
         "expected no U+0000 and no array within an array",
         "timeout: expected more than 0",  # 5e-324 s are none

@@ -110,6 +110,7 @@ class ConsoleTests(unittest.TestCase):
             ("#/queues/jobs/1", "Job 1", "Arguments"), ("#/query?run=1&dataset=sales", "Query", "rows in"),
             ("#/endpoints", "Endpoints", "top"), ("#/endpoints/top", "top", "curl"),
             ("#/dashboards", "Dashboards", "hostile"), ("#/dashboards/hostile", HOSTILE, "does not exist"),
+            ("#/keys", "Keys", "admin (configuration)"),
         ]
         for place, heading, text in pages:
             with self.subTest(place=place):
@@ -402,6 +403,52 @@ class ConsoleTests(unittest.TestCase):
         browser.wait_text("1 job redriven", "#announcer")
         browser.go("#/overview", "Overview")
         browser.wait("[...document.querySelectorAll('.tile.bad')].some((one) => /Failures\\s*1/.test(one.innerText))")
+
+    def test_keys_are_made_shown_once_rotated_and_revoked(self):
+        browser.go("#/keys", "Keys")
+        browser.click("button", "Make a key")
+        browser.wait_text("Scopes", "dialog")
+        self.check_accessible("the dialog that makes a key")
+        browser.fill("Name", HOSTILE[:90])
+        for scope in ("datasets:read", "query"):
+            browser.click("dialog label", scope)
+        browser.fill("Only names like", "sa*")
+        browser.fill("Requests a day", "1000")
+        browser.click("dialog button", "Make the key")
+        browser.wait_text("It is shown this once.", "dialog")
+        self.check_accessible("the dialog that shows a key")
+        secret = browser.text("dialog pre").strip()
+        self.assertTrue(secret.startswith("mr_") and len(secret) == 46, len(secret))
+        browser.click("dialog button", "I have it")
+        browser.wait("!document.querySelector('dialog')")
+        browser.wait_text("datasets:read/sa*, query")
+        kept = browser.run("JSON.stringify([{ ...localStorage }, { ...sessionStorage }]) + document.body.innerHTML")
+        self.assertNotIn(secret[9:], kept)
+        listed = next(one for one in platform.call("GET", "/v1/keys")[1]["items"] if one["prefix"] == secret[:9])
+        self.assertEqual((listed["scopes"], listed["limits"]),
+                         (["datasets:read/sa*", "query"], {"requests_per_day": 1000}))
+        with_key = f"{{headers: {{Authorization: 'Bearer {secret}'}}}}"
+        answers = [browser.run(f"fetch('/v1/datasets/{name}', {with_key}).then((one) => one.status)")
+                   for name in ("sales", "events")]
+        self.assertEqual(answers, [200, 403])
+        browser.click("button", f"Rotate… {HOSTILE[:20]}")
+        browser.fill("The old one goes on for", "0s")
+        browser.click("dialog button", "Rotate the key")
+        browser.wait_text("It is shown this once.", "dialog")
+        rotated = browser.text("dialog pre").strip()
+        browser.click("dialog button", "I have it")
+        browser.wait("!document.querySelector('dialog')")
+        browser.wait_text(rotated[:9])
+        browser.click("button", f"Revoke… {HOSTILE[:20]}")
+        browser.click("dialog button", "Revoke the key")
+        browser.choose("State of keys", "revoked")
+        browser.wait_text(rotated[:9])
+        browser.wait_text("revoked", "table")
+        # The last key that administers the workspace says why it stays.
+        browser.choose("State of keys", "active")
+        browser.click("button", "Revoke… admin (configuration)")
+        browser.click("dialog button", "Revoke the key")
+        browser.wait_text("comes from the configuration", "[role=alert]")
 
     def test_a_column_of_words_makes_a_line_each(self):
         sql = "select customer, '2026-03-0' || id % 2 + 1 as day, count(*) as n from sales group by 1, 2 order by 2, 1"

@@ -220,6 +220,29 @@ class RollupLife(RollupCase):
         self.check()
         self.assertEqual(platform.must("GET", f"/v1/rollups/{self.name}")["version"], 1)
 
+    def test_what_comes_in_bulk_waits_for_a_pause(self):
+        self.dataset()
+        self.rollup()
+        self.send([self.record() for _ in range(6000)], wait=True)
+        self.settled()
+        # The same batches once more, beside a load that is not there; nothing of this lasts.
+        found = platform.sql(f"""
+            begin;
+            create temporary table r on commit drop as
+                select id, dataset_id from millrace.rollup where name = '{self.name}';
+            insert into millrace.rollup_batch
+                select r.id, a.batch_id, a.output from r join millrace.application a using (dataset_id);
+            create temporary view left_over as select count(*) > 0 from millrace.rollup_batch join r on id = rollup_id;
+            insert into queue.lease (id, worker, claimed_at, queue, solo, jobs, attempts, lasts)
+                select 1, 1, now(), id, false, '{{}}', '{{}}', '{{}}' from queue.queue where name = 'store';
+            select millrace.advance_rollup(id) from r;
+            select * from left_over;
+            update millrace.rollup set held_since = held_since - interval '5 seconds' where id in (select id from r);
+            select millrace.advance_rollup(id) from r;
+            select * from left_over;
+            rollback""")
+        self.assertEqual(found.split(), ["ready", "t", "ready", "f"])
+
     def test_a_rollup_waits_for_a_dataset_without_a_table_and_for_locks(self):
         platform.must("PUT", f"/v1/datasets/{self.name}", json.dumps({"columns": COLUMNS}))
         self.rollup()

@@ -57,7 +57,8 @@ struct IngestClient: Sendable {
         let streams = StreamIntake(
             pool: pool, coalescer: fixture.coalescer, sources: sources, admission: admission,
             memory: MemoryShare(budget: 1 << 20, maxRequests: 4), metrics: fixture.metrics,
-            checkKey: { try await authentication.check($0) })
+            checkKey: { try await authentication.check($0, octets: $1) },
+            watchKey: { try await authentication.watch($0) })
         let ingest = IngestRoute(
             sources: sources, admission: admission, intake: fixture.intake(), keys: IdempotencyKeys(pool: pool),
             receipts: reader,

@@ -1,3 +1,4 @@
+import Access
 import Analytics
 import Configuration
 import EventLoop
@@ -105,6 +106,29 @@ import Transform
                 }
                 let described = route.operation.parameters.filter { $0.location == .path }.map { $0.name[...] }
                 #expect(named == described, "\(route.pattern)")
+            }
+        }
+    }
+
+    /// Routes whose handlers look at the names by themselves, for keys whose scopes are narrowed to names: each filters
+    /// its list, or answers 404. All others are held to the name in their path, or closed to such keys.
+    private static let looking: Set<String> = [
+        "/v1/receipts/{id}", "/v1/batches", "/v1/batches/{id}", "/v1/batches/{id}/raw", "/v1/sources",
+        "/v1/pipelines", "/v1/runs", "/v1/runs/{id}", "/v1/datasets",
+    ]
+
+    @Test(arguments: services)
+    func aRouteIsForAScopeThatThereIsAndForTheNameInItsPath(_ service: String) async throws {
+        try await withApplication(service) { application in
+            for route in application.router.routes {
+                let place = "\(route.method) \(route.pattern)"
+                guard let scope = route.scope else { continue }
+                #expect(ScopeSet.known.contains(scope), "\(place)")
+                #expect((route.reach == .handler) == Self.looking.contains(route.pattern), "\(place)")
+                if case .named(let parameter) = route.reach {
+                    #expect(route.pattern.contains("{\(parameter)}"), "\(place)")
+                    #expect(route.pattern.split(separator: "{").count == 2, "\(place): which of the names is meant?")
+                }
             }
         }
     }

@@ -24,13 +24,8 @@ struct StoreClient: Sendable {
     private let key: String
 
     init(_ pool: PostgresPool, key: String = StoreDatabase.adminKey) throws {
-        let catalog = DatasetCatalog(pool: pool)
         let wakeup = Wakeup(pool.configuration, loop: try TestLoops.shared().next(), logger: .silent)
-        let routes = StoreRoutes(
-            datasets: DatasetRoutes(catalog: catalog), rows: RowRoutes(catalog: catalog),
-            heal: HealRoute(catalog: catalog, wakeup: wakeup), export: ExportRoute(catalog: catalog),
-            erase: EraseRoutes(catalog: catalog, wakeup: wakeup)
-        ).routes
+        let routes = StoreRoutes(pool: pool, wakeup: wakeup).routes
         let metrics = MetricsRegistry()
         application = Application(
             router: Router(routes: routes),

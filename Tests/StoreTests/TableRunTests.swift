@@ -9,11 +9,13 @@ import Testing
 @testable import Store
 
 /// A run whose slices are read, as transform leaves it.
-private struct ReadRun {
+struct ReadRun {
     /// The rows' ids, a slice each.
     var slices: [[Int64]]
     var mode = "append"
     var dataset = "copies"
+    /// The chunks have what they were made of: the row `{"id": n}` of each id.
+    var keepsSource = false
 
     /// Enters the pipeline where there is none, and the run; releases it, and gives its id.
     func enter(_ pool: PostgresPool) async throws -> Int64 {
@@ -42,8 +44,10 @@ private struct ReadRun {
                 """)
             let run = try await connection.query(
                 """
-                insert into millrace.run (id, workspace_id, kind, pipeline_id, version, state, request, batches)
-                select nextval('millrace.run_id'), 1, 'run', id, 1, 'running', '{}', \(.int4(Int32(slices.count)))
+                insert into millrace.run (id, workspace_id, kind, pipeline_id, version, state, request, batches,
+                    columns, types)
+                select nextval('millrace.run_id'), 1, 'run', id, 1, 'running', '{}', \(.int4(Int32(slices.count))),
+                    '{id}', '{int8}'
                 from millrace.pipeline where name = 'copies' and not implicit returning id
                 """)[0].int8(0)
             for (ordinal, ids) in slices.enumerated() {
@@ -59,22 +63,33 @@ private struct ReadRun {
     ) async throws {
         let batch = try await connection.query("select nextval('millrace.batch_id')")[0].int8(0)
         let rows = try CopyEncoded(HandedOver(ids: ids)).encode(batch: batch)
+        let source = try keepsSource ? Self.source(ids) : nil
         try await connection.query(
             """
             with chunk as (
                 insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
                     raw_bytes, body, run, ordinal, filtered, quarantined, fault_rows, fault_stages, fault_errors,
-                    fault_raws)
+                    fault_raws, source)
                 select nextval('landing.chunk_id'), \(.int8(batch)), id, 1, 0, \(.int8(dataset)), '{id}', '{int8}',
                     \(.int4(Int32(ids.count))), \(.int4(Int32(rows.count))), \(.bytes(try Zstd.compress(rows))),
                     \(.int8(run)), \(.int4(ordinal)), 2, 1, '{900}', '{transform}', array['[]'::jsonb],
-                    array['{"id": 900}'::bytea]
+                    array['{"id": 900}'::bytea], \(.optional(source) { .bytes($0) })
                 from millrace.pipeline where name = 'copies' and not implicit returning id
             )
             insert into millrace.run_batch (run, ordinal, batch, state, chunk, received, read_bytes)
             select \(.int8(run)), \(.int4(ordinal)), \(.int8(batch)), 'read', id, \(.int4(Int32(ids.count + 3))), 1
             from chunk
             """)
+    }
+
+    /// What COPY would send of the rows, compressed.
+    private static func source(_ ids: [Int64]) throws -> [UInt8] {
+        var bytes = CopyBinaryEncoder.header
+        for id in ids {
+            bytes += [0, 2, 0, 0, 0, 8] + (0..<8).reversed().map { UInt8(truncatingIfNeeded: id >> ($0 * 8)) }
+            bytes += [0xFF, 0xFF, 0xFF, 0xFF]
+        }
+        return try Zstd.compress(bytes + CopyBinaryEncoder.trailer)
     }
 }
 
@@ -126,12 +141,18 @@ struct TableRunTests {
             try await LoadWorker().run(pool) {
                 try await Self.wait(pool, first, "succeeded")
                 #expect(try await Self.ids(pool) == ["1", "2"])
-                let second = try await ReadRun(slices: [[5, 6], [6, 7]], mode: "replace").enter(pool)
+                let second = try await ReadRun(
+                    slices: [[5, 6], [6, 7]], mode: "replace", keepsSource: true
+                ).enter(pool)
                 try await Self.wait(pool, second, "succeeded")
                 #expect(try await pool.texts(Self.counts).last == "\(second) succeeded 2 0 3 4 3")
                 #expect(try await Self.ids(pool) == ["5", "6", "7"])
-                let kept = try await pool.texts("select stage from landing.quarantine order by batch_id, row")
-                #expect(kept == ["transform", "store", "transform"])
+                let kept = try await pool.texts(
+                    """
+                    select concat_ws(' ', stage, convert_from(raw, 'UTF8')) from landing.quarantine
+                    order by batch_id, row
+                    """)
+                #expect(kept == [#"transform {"id": 900}"#, #"store {"id":6}"#, #"transform {"id": 900}"#])
                 let empty = try await ReadRun(slices: [], mode: "replace").enter(pool)
                 try await Self.wait(pool, empty, "succeeded")
             }

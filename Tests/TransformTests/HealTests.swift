@@ -50,11 +50,11 @@ extension TransformFixture {
     }
 
     /// Starts a heal as store's route does, and transforms until nothing is queued. Gives the run.
-    func heal(codes: [String]? = nil) async throws -> Int64 {
+    func heal(_ dataset: String = "web", codes: [String]? = nil) async throws -> Int64 {
         let run = try await pool.int(
             """
-            select run from millrace.start_heals((select id from millrace.dataset where name = 'web'), null, null,
-                \(.optional(codes) { .textArray($0) }), jsonb_strip_nulls(jsonb_build_object('dataset', 'web',
+            select run from millrace.start_heals((select id from millrace.dataset where name = \(.text(dataset))), null,
+                null, \(.optional(codes) { .textArray($0) }), jsonb_strip_nulls(jsonb_build_object('dataset', \(.text(dataset))::text,
                     'codes', to_jsonb(\(.optional(codes) { .textArray($0) })::text[]))), 8, false)
             """)
         try await work {

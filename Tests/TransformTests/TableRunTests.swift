@@ -225,7 +225,7 @@ struct TableRunTests {
             #expect(raw.count == 1)
             #expect(
                 raw.first?.hasPrefix(
-                    #"{"id":107,"amount":100,"name":"account 107","price":13.3750000000000000,"more":{"n": 107},"#)
+                    #"{"id":107,"amount":100,"name":"account 107","price":13.3750000000000000,"more":{"n": 107}}"#)
                     == true)
             #expect(raw.first?.contains("division_by_zero") == true)
         }

@@ -34,7 +34,7 @@ final class IsolationMonitor: Service {
     /// How long a finding counts.
     private static let lifetime = Duration.seconds(30)
     /// The most workspaces that are looked at for readiness.
-    private static let checkedWorkspaces = 100
+    private static let checkedWorkspaces: Int32 = 100
     private let pool: PostgresPool
     private let logger: Logger
     private let findings = Mutex<[Int64: Finding]>([:])

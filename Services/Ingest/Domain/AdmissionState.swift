@@ -1,3 +1,5 @@
+import Access
+
 /// Back-pressure's decisions, as a value: whether a source may send now, by figures that are refreshed on demand.
 ///
 /// Nothing is asked of the database while nobody sends. Of the requests that find a figure stale one refreshes it and

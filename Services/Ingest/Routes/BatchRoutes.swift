@@ -24,20 +24,20 @@ struct BatchRoutes: Sendable {
         let before = page.cursor?.values[0].int.map(Int64.init) ?? .max
         let statement = ListBatches(
             workspaceID: principal.workspaceID, source: source, state: state?.rawValue, before: before,
-            limit: page.lookup)
+            limit: page.lookup, names: principal.scopes.likePatterns(of: "sources:read"))
         let batches = try await pool.withConnection { try await $0.query(statement) }
         let (items, next) = page.page(of: batches) { [.number($0.id)] }
         return .list(items.map(\.json), nextCursor: next)
     }
 
     func get(_ request: Request) async throws -> Response {
-        let (batch, _) = try await find(request)
+        let (batch, _) = try await find(request, "sources:read")
         return .json(.ok, batch.json)
     }
 
     /// The records as they came, one after the other, without those that are not whole.
     func raw(_ request: Request) async throws -> Response {
-        let (batch, id) = try await find(request)
+        let (batch, id) = try await find(request, "raw:read")
         let (payload, expiry) = try await pool.withConnection { connection -> ([UInt8]?, Int64?) in
             if let payload = try await connection.query(FindPayload(batchID: id)).first { return (payload, nil) }
             return (nil, try await connection.query(FindRawExpiry(batchID: id)).first)
@@ -58,14 +58,15 @@ struct BatchRoutes: Sendable {
         return response
     }
 
-    private func find(_ request: Request) async throws -> (BatchSummary, Int64) {
+    /// A batch of a source for which the key has the scope.
+    private func find(_ request: Request, _ scope: String) async throws -> (BatchSummary, Int64) {
         let principal = try request.principal()
         let text = request.parameter("id")
         guard let id = Int64(text), id > 0 else { throw Problem(.notFound, "there is no batch \(text)") }
         let statement = FindBatch(workspaceID: principal.workspaceID, id: id)
-        guard let batch = try await pool.withConnection({ try await $0.query(statement).first }) else {
-            throw Problem(.notFound, "there is no batch \(text)")
-        }
+        guard let batch = try await pool.withConnection({ try await $0.query(statement).first }),
+            principal.scopes.allows(scope, on: batch.source)
+        else { throw Problem(.notFound, "there is no batch \(text)") }
         return (batch, id)
     }
 
@@ -89,7 +90,7 @@ extension BatchRoutes {
         let id = Operation.Parameter("id", .path, "The batch.", schema: Schema.id, example: "12")
         return [
             Route(
-                .get, "/v1/batches", scope: "sources:read",
+                .get, "/v1/batches", scope: "sources:read", reach: .handler,
                 operation: Operation(
                     id: "listBatches", summary: "The workspace's batches, newest first", tag: "ingest",
                     parameters: [
@@ -112,14 +113,14 @@ extension BatchRoutes {
                     problems: [.invalidParameter, .invalidCursor, .databaseUnavailable]),
                 handler: list),
             Route(
-                .get, "/v1/batches/{id}", scope: "sources:read",
+                .get, "/v1/batches/{id}", scope: "sources:read", reach: .handler,
                 operation: Operation(
                     id: "getBatch", summary: "One batch", tag: "ingest", parameters: [id],
                     answers: [.init(.ok, "The batch.", [.json(schema: IngestSchemas.batch, example: Self.example)])],
                     problems: [.notFound, .databaseUnavailable]),
                 handler: get),
             Route(
-                .get, "/v1/batches/{id}/raw", scope: "raw:read",
+                .get, "/v1/batches/{id}/raw", scope: "raw:read", reach: .handler,
                 operation: Operation(
                     id: "getBatchRaw", summary: "A batch's records as they came", tag: "ingest", parameters: [id],
                     answers: [

@@ -91,7 +91,7 @@ struct IngestRoutes: Sendable {
 
     private var receiptRoute: Route {
         Route(
-            .get, "/v1/receipts/{id}", scope: "ingest:write",
+            .get, "/v1/receipts/{id}", scope: "ingest:write", reach: .handler,
             operation: Operation(
                 id: "getReceipt", summary: "What became of a request's records", tag: "ingest",
                 parameters: [

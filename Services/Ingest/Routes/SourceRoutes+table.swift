@@ -108,7 +108,7 @@ extension SourceRoutes {
 
     private var listRoute: Route {
         Route(
-            .get, "/v1/sources", scope: "sources:read",
+            .get, "/v1/sources", scope: "sources:read", reach: .handler,
             operation: Operation(
                 id: "listSources", summary: "The workspace's sources", tag: "ingest",
                 parameters: [

@@ -53,7 +53,8 @@ struct SourceRoutes: Sendable {
         let page = try PageRequest(query, list: "sources")
         try query.finish()
         let statement = ListSources(
-            workspaceID: principal.workspaceID, after: page.cursor?.values[0].string ?? "", limit: page.lookup)
+            workspaceID: principal.workspaceID, after: page.cursor?.values[0].string ?? "", limit: page.lookup,
+            names: principal.scopes.likePatterns(of: "sources:read"))
         let sources = try await catalog.pool.withConnection { try await $0.query(statement) }
         let (items, next) = page.page(of: sources) { [.string($0.name)] }
         return .list(items.map(\.json), nextCursor: next)

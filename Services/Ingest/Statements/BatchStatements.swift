@@ -49,7 +49,7 @@ struct ListBatches: PostgresStatement {
             join millrace.source s on s.id = b.source_id
             left join millrace.upload u on u.id = b.upload_id
             where s.workspace_id = $1 and ($2::text is null or s.name = $2) and b.id < $4
-                and (u.id is null or u.state = 'accepted')
+                and (u.id is null or u.state = 'accepted') and ($6::text[] is null or s.name like any ($6))
             order by b.id desc
         ) page where $3::text is null or state = $3 limit $5
         """
@@ -58,11 +58,13 @@ struct ListBatches: PostgresStatement {
     var state: String?
     var before: Int64
     var limit: Int32
+    /// Of sources with names like these; nil for all.
+    var names: [String]?
 
     var parameters: [PostgresValue] {
         [
             .int8(workspaceID), source.map { .text($0) } ?? .null, state.map { .text($0) } ?? .null, .int8(before),
-            .int4(limit),
+            .int4(limit), .optional(names) { .textArray($0) },
         ]
     }
 

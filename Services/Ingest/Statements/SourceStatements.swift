@@ -64,13 +64,18 @@ struct SealSource: PostgresStatement {
 struct ListSources: PostgresStatement {
     static let sql = """
         select \(StoredSource.columns) from millrace.source
-        where workspace_id = $1 and name > $2 and deleted_at is null order by name limit $3
+        where workspace_id = $1 and name > $2 and deleted_at is null and ($4::text[] is null or name like any ($4))
+        order by name limit $3
         """
     var workspaceID: Int64
     var after: String
     var limit: Int32
+    /// Of names like these; nil for all.
+    var names: [String]?
 
-    var parameters: [PostgresValue] { [.int8(workspaceID), .text(after), .int4(limit)] }
+    var parameters: [PostgresValue] {
+        [.int8(workspaceID), .text(after), .int4(limit), .optional(names) { .textArray($0) }]
+    }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> StoredSource { try StoredSource(row) }
 }

@@ -49,7 +49,8 @@ struct DatasetRoutes: Sendable {
         let page = try PageRequest(query, list: "datasets")
         try query.finish()
         let statement = ListDatasets(
-            workspaceID: principal.workspaceID, after: page.cursor?.values[0].string ?? "", limit: page.lookup)
+            workspaceID: principal.workspaceID, after: page.cursor?.values[0].string ?? "", limit: page.lookup,
+            names: principal.scopes.likePatterns(of: "datasets:read"))
         let (datasets, sizes) = try await catalog.pool.withConnection { connection in
             let datasets = try await connection.query(statement)
             return (datasets, try await connection.query(MeasureTables(datasets: datasets)))

@@ -15,6 +15,8 @@ struct HealRoute: Sendable {
     static let parallels = 1...64
     static let defaultParallel: Int32 = 8
     static let longestWait = Duration.seconds(60)
+    /// How long a pipeline or the dataset may be locked by others.
+    static let lockTimeout = Duration.seconds(5)
     /// Between two looks at the runs, from short to long.
     private static let pauses = (first: Duration.milliseconds(20), last: Duration.milliseconds(500))
 
@@ -34,7 +36,8 @@ struct HealRoute: Sendable {
         let trace = request.context.trace
         let runs = try await catalog.pool.withTransaction { connection in
             try await connection.follow(trace)
-            let made = try await connection.query(start)
+            try await connection.query("set local lock_timeout = \(literal: "\(Self.lockTimeout.milliseconds)ms")")
+            let made = try await Self.made(start, connection)
             if let other = made.compactMap(\.overlap).first {
                 throw Problem(
                     .conflict, "run \(other) is going on over some of these batches",
@@ -48,6 +51,20 @@ struct HealRoute: Sendable {
         wakeup.notify("transform")
         if let wait, let report = try await ended(runs, within: wait) { return .json(.ok, report.json(runs)) }
         return .json(.accepted, ["run": .string(String(first)), "runs": .array(runs.map { .string(String($0)) })])
+    }
+
+    private static func made(
+        _ start: StartHeals, _ connection: PostgresConnection
+    ) async throws -> [(run: Int64?, overlap: Int64?)] {
+        do {
+            return try await connection.query(start)
+        } catch {
+            guard error.sqlstate == .lockNotAvailable else { throw error }
+            throw Problem(
+                .conflict,
+                "a run is putting other rows in the place of the dataset's, or the pipeline is being changed; "
+                    + "repeat the request")
+        }
     }
 
     static func decode(

@@ -117,7 +117,7 @@ struct RowRoutes: Sendable {
         let found = try await catalog.find(name, workspaceID: principal.workspaceID)
         let statement = FindLineage(
             workspaceID: principal.workspaceID, datasetID: found.dataset.id, batchID: batchID, row: Int32(row))
-        let maySeeRaw = principal.scopes.allows("raw:read")
+        let maySeeRaw = principal.scopes.allows("raw:read", on: name.text)
         let (entries, batch) = try await catalog.pool.withConnection { connection -> ([LineageEntry], RawBatch?) in
             let entries = try await connection.query(statement)
             guard maySeeRaw, !entries.isEmpty else { return (entries, nil) }

@@ -14,7 +14,7 @@ extension StoreRoutes {
         let dryRun = Operation.Parameter(
             "dry_run", .query, "Only count what would be erased.", schema: Schema.boolean, example: true)
         return Route(
-            .post, "/v1/datasets/{name}/erase", scope: "datasets:write",
+            .post, "/v1/datasets/{name}/erase", scope: "datasets:write", reach: .whole,
             operation: Operation(
                 id: "eraseRecords", summary: "Erase what meets a condition, for good",
                 description: """

@@ -9,14 +9,16 @@ extension StoreRoutes {
         let dryRun = Operation.Parameter(
             "dry_run", .query, "Only say what would change.", schema: Schema.boolean)
         return Route(
-            .post, "/v1/datasets/{name}/quarantine/replay", scope: "pipelines:write",
+            .post, "/v1/datasets/{name}/quarantine/replay", scope: "pipelines:write", reach: .whole,
             operation: Operation(
                 id: "healDataset", summary: "Run quarantined records again through the pipelines as they are now",
                 description: """
                     Of all batches and pipelines, or those named; with `codes` only records that have an error with \
                     one of these. Records that pass leave the quarantine, and their rows are stored; the others stay \
                     with their new errors; counts and receipts follow, all at once for each batch. There is a run for \
-                    each pipeline, `run` is the first. Left alone are records whose bytes were cut (replay their \
+                    each pipeline, `run` is the first. What a run from table to table has quarantined is healed into \
+                    the dataset that it filled, where the rows join those of that run; of mode `replace` only the run \
+                    that is there now has any. Left alone are records whose bytes were cut (replay their \
                     batch), those of batches that are not stored yet, and those of pipelines that are not in service \
                     any more. Nothing to do, or with `wait` the runs' end in time, is 200: `healed` and `failing` \
                     count records, `failed_batches` those whose records could not be tried. 409 `conflict` names a run \

@@ -126,7 +126,7 @@ extension StoreRoutes {
             "stored_at": "2026-01-01T00:00:01Z", "raw": "{\"id\": 1}",
         ]
         return Route(
-            .get, "/v1/datasets/{name}/lineage", scope: "datasets:read",
+            .get, "/v1/datasets/{name}/lineage", scope: "datasets:read", wideningScope: "raw:read",
             operation: Operation(
                 id: "getLineage", summary: "Where a row came from",
                 description: """

@@ -2,6 +2,8 @@ import Catalog
 import HTTP
 import HTTPServer
 import JSON
+import Postgres
+import Queue
 
 /// The route table of the store service.
 struct StoreRoutes: Sendable {
@@ -10,12 +12,25 @@ struct StoreRoutes: Sendable {
     let heal: HealRoute
     let export: ExportRoute
     let erase: EraseRoutes
+    let keys: KeyRoutes
+    let workspaces: WorkspaceRoutes
+
+    init(pool: PostgresPool, wakeup: Wakeup) {
+        let catalog = DatasetCatalog(pool: pool)
+        datasets = DatasetRoutes(catalog: catalog)
+        rows = RowRoutes(catalog: catalog)
+        heal = HealRoute(catalog: catalog, wakeup: wakeup)
+        export = ExportRoute(catalog: catalog)
+        erase = EraseRoutes(catalog: catalog, wakeup: wakeup)
+        keys = KeyRoutes(store: KeyStore(pool: pool))
+        workspaces = WorkspaceRoutes(store: WorkspaceStore(pool: pool, wakeup: wakeup))
+    }
 
     var routes: [Route] {
         [
             put, get, delete, list, readRows, exportRows, quarantine, quarantineReasons, healRoute, lineage, eraseRoute,
             erasures,
-        ]
+        ] + keys.routes + workspaces.routes
     }
 
     static let name = Operation.Parameter(
@@ -125,7 +140,7 @@ struct StoreRoutes: Sendable {
             "bytes": 98_304_000,
         ]
         return Route(
-            .get, "/v1/datasets", scope: "datasets:read",
+            .get, "/v1/datasets", scope: "datasets:read", reach: .handler,
             operation: Operation(
                 id: "listDatasets", summary: "The workspace's datasets",
                 description: "`rows` is an estimate here: nothing is counted.", tag: "datasets", parameters: Self.page,

@@ -62,13 +62,18 @@ struct LockDataset: PostgresStatement {
 struct ListDatasets: PostgresStatement {
     static let sql = """
         select \(StoredDataset.columns) from millrace.dataset d join millrace.workspace w on w.id = d.workspace_id
-        where d.workspace_id = $1 and d.name > $2 order by d.name limit $3
+        where d.workspace_id = $1 and d.name > $2 and ($4::text[] is null or d.name like any ($4))
+        order by d.name limit $3
         """
     var workspaceID: Int64
     var after: String
     var limit: Int32
+    /// Of names like these; nil for all.
+    var names: [String]?
 
-    var parameters: [PostgresValue] { [.int8(workspaceID), .text(after), .int4(limit)] }
+    var parameters: [PostgresValue] {
+        [.int8(workspaceID), .text(after), .int4(limit), .optional(names) { .textArray($0) }]
+    }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> StoredDataset { try StoredDataset(row) }
 }

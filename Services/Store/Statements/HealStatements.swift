@@ -97,7 +97,7 @@ struct FindOutputCounts: PostgresStatement {
     static let sql = """
         select a.batch_id, a.pipeline_id, a.output, coalesce(a.version, 0), a.dataset_id, a.run_id, a.received,
             a.stored, a.filtered, a.quarantined, a.duplicates, b.receipt_ends, coalesce(a.receipt_received, '{}'),
-            coalesce(a.receipt_counts, '{}')
+            coalesce(a.receipt_counts, '{}'), b.format = 'table'
         from unnest($1::int8[], $2::int8[]) as c (batch_id, pipeline_id)
         join millrace.application a on a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id
         join millrace.batch b on b.id = a.batch_id
@@ -111,7 +111,8 @@ struct FindOutputCounts: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> OutputCounts {
         OutputCounts(
             place: ChunkHead.Place(batchID: try row.int8(0), pipelineID: try row.int8(1), output: try row.int2(2)),
-            version: try row.int4(3), datasetID: try row.optionalInt8(4), run: try row.optionalInt8(5),
+            version: try row.int4(3), datasetID: try row.optionalInt8(4), isSlice: try row.bool(14),
+            run: try row.optionalInt8(5),
             received: try row.int4(6), stored: try row.int4(7), filtered: try row.int4(8),
             quarantined: try row.int4(9), duplicates: try row.int4(10), ends: try row.int4Array(11),
             receiptReceived: try row.filledInt4Array(12), receiptCounts: try row.filledInt4Array(13))

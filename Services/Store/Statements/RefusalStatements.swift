@@ -1,4 +1,5 @@
 import Postgres
+import Records
 
 /// A record that the dataset's table refused.
 struct RefusedRecord: Sendable {
@@ -36,6 +37,35 @@ struct QuarantineRefused: PostgresStatement {
             .int2Array(records.map(\.output)), .int4Array(records.map(\.version)),
             .int8Array(records.map(\.datasetID)), .jsonArray(records.map(\.errors)), .byteaArray(records.map(\.raw)),
         ]
+    }
+}
+
+/// What a slice of a table was made of.
+struct SliceSource: Sendable {
+    var columns: [(name: String, type: ColumnType)]
+    /// As COPY sent it, compressed.
+    var body: [UInt8]
+}
+
+/// What a chunk's slice was made of. No row where that is not kept.
+struct FindSliceSource: PostgresStatement {
+    static let sql = """
+        select c.source, r.columns, r.types from landing.chunk c join millrace.run r on r.id = c.run
+        where c.id = $1 and c.source is not null
+        """
+    var chunkID: Int64
+
+    var parameters: [PostgresValue] { [.int8(chunkID)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> SliceSource {
+        var columns: [(name: String, type: ColumnType)] = []
+        for (name, type) in zip(try row.textArray(1), try row.textArray(2)) {
+            guard let type = ColumnType(rawValue: type) else {
+                throw PostgresError(.decode, "a column's type is not known here", doing: "find a slice's rows")
+            }
+            columns.append((name, type))
+        }
+        return SliceSource(columns: columns, body: try row.bytes(0))
     }
 }
 

@@ -1,6 +1,7 @@
 import Postgres
 
-/// Looks up chunks that are to replace outputs, as `FindChunks` gives them; their place in a run comes last.
+/// Looks up chunks that are to replace outputs, as `FindChunks` gives them; their place in a run comes last. A heal's
+/// chunk none of whose records is quarantined any more is superseded.
 struct FindReplacements: PostgresStatement {
     static let sql = """
         select c.id, c.batch_id, c.pipeline_id, c.version, c.output, c.dataset_id, c.columns, c.types, c.rows,
@@ -10,6 +11,9 @@ struct FindReplacements: PostgresStatement {
                 when exists (select from millrace.application a
                     where a.batch_id = c.batch_id and a.pipeline_id = c.pipeline_id
                         and (a.run_id > c.run or a.version > c.version)) then 'superseded'
+                when b.state = 'transformed' and cardinality(c.tried) > 0 and not exists (
+                    select from landing.quarantine q where q.batch_id = c.batch_id and q.pipeline_id = c.pipeline_id
+                        and q.row = any(c.tried)) then 'superseded'
                 when not exists (select from millrace.dataset d where d.id = c.dataset_id) then 'homeless'
                 else 'wanted' end, coalesce(c.mode, 'append'), c.run, c.ordinal
         from landing.chunk c

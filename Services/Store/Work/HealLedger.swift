@@ -80,10 +80,12 @@ struct HealLedger: RunLedger {
         return deleted
     }
 
-    /// All records that were tried must be quarantined still: otherwise their rows are stored already.
+    /// All records that were tried must be quarantined still: otherwise their rows are stored already, or a later run
+    /// has put others in the place of the dataset's.
     private static func check(_ tries: [HealTry], _ left: [LeftRecord]) throws(JobFailure) {
         for tried in tries {
             let found = left.filter { $0.place.batchID == tried.batchID && $0.place.pipelineID == tried.pipelineID }
+            guard !found.isEmpty else { throw LoadHandler.overtaken }
             guard Set(found.map(\.row)).count == tried.rows.count else { throw gone(tried.batchID) }
         }
     }

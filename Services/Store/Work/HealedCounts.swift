@@ -6,6 +6,8 @@ struct OutputCounts: Sendable, Equatable {
     /// Of a chunk that entered it; the ledger keeps the one that it has.
     var version: Int32
     var datasetID: Int64?
+    /// Of a slice of a table.
+    var isSlice = false
     /// The run that changed it last; nil: none has.
     var run: Int64?
     var received: Int32
@@ -45,14 +47,17 @@ struct HealedCounts {
     }
 
     /// Counts what a chunk brings. Throws `output_moved` where rows would go to another dataset than those that are
-    /// there of the output: a replay finds an output's rows by its one dataset.
+    /// there of the output: a replay finds an output's rows by its one dataset. Those of a slice belong to what its run
+    /// has filled.
     mutating func add(_ chunk: ChunkHead, _ tried: HealTry) throws(JobFailure) {
         let number = place(of: chunk, tried)
-        if outputs[number].datasetID != chunk.datasetID, outputs[number].stored > 0, chunk.rows > 0 {
+        let isSlice = outputs[number].isSlice
+        if outputs[number].datasetID != chunk.datasetID, outputs[number].stored > 0 || isSlice, chunk.rows > 0 {
             throw JobFailure(
                 code: "output_moved",
                 message: "rows of output \(chunk.output) of batch \(chunk.batchID) are in another dataset than the "
-                    + "pipeline's version \(chunk.version) has for it: replay the batch",
+                    + "pipeline's version \(chunk.version) has for it: "
+                    + (isSlice ? "run the pipeline again" : "replay the batch"),
                 isPermanent: true)
         }
         if outputs[number].stored == 0 { outputs[number].datasetID = chunk.datasetID }
@@ -88,10 +93,12 @@ struct HealedCounts {
             }
         }
         if let number = others.first(where: { outputs[$0].place == chunk.place }) { return number }
-        let ends = others.first.map { outputs[$0].ends } ?? []
+        let first = others.first.map { outputs[$0] }
+        let (ends, isSlice) = (first?.ends ?? [], first?.isSlice ?? false)
         outputs.append(
             OutputCounts(
-                place: chunk.place, version: chunk.version, datasetID: chunk.datasetID, run: nil, received: 0,
+                place: chunk.place, version: chunk.version, datasetID: isSlice ? first?.datasetID : chunk.datasetID,
+                isSlice: isSlice, run: nil, received: 0,
                 stored: 0, filtered: 0, quarantined: 0, duplicates: 0, ends: ends,
                 receiptReceived: ends.map { _ in 0 }, receiptCounts: nil))
         return outputs.count - 1

@@ -26,7 +26,7 @@ struct RawRecords: Sendable {
             let chunk = chunks[place]
             // Several rows may come from one record: it is quarantined once, with all reasons.
             let byRecord = Dictionary(grouping: refused, by: \.row).sorted { $0.key < $1.key }
-            let raws = try await raws(of: byRecord.map(\.key), chunk.batchID, connection)
+            let raws = try await raws(of: byRecord.map(\.key), chunk, connection)
             let records = zip(byRecord, raws).map { entry, raw in
                 RefusedRecord(
                     batchID: chunk.batchID, row: entry.key, pipelineID: chunk.pipelineID, output: chunk.output,
@@ -40,12 +40,15 @@ struct RawRecords: Sendable {
         }
     }
 
-    /// The raw bytes of records; empty ones where they have expired.
+    /// The raw bytes of records; empty ones where they have expired. A slice of a table has them with its chunk.
     private func raws(
-        of rows: [Int32], _ batchID: Int64, _ connection: PostgresConnection
+        of rows: [Int32], _ chunk: ChunkHead, _ connection: PostgresConnection
     ) async throws -> [[UInt8]] {
-        guard let body = try await connection.query(FindRawBatch(batchID: batchID)).first else {
-            return rows.map { _ in [] }
+        guard let body = try await connection.query(FindRawBatch(batchID: chunk.batchID)).first else {
+            guard let source = try await connection.query(FindSliceSource(chunkID: chunk.id)).first else {
+                return rows.map { _ in [] }
+            }
+            return try await withTaskExecutorPreference(globalConcurrentExecutor) { try Self.records(rows, of: source) }
         }
         return try await withTaskExecutorPreference(globalConcurrentExecutor) {
             let frame = try BatchFrame(decoding: body, limit: Self.frameLimit)
@@ -54,6 +57,18 @@ struct RawRecords: Sendable {
                 guard frame.lengths.indices.contains(Int(row)) else { return [] }
                 return Array(frame.record(Int(row), offsets: offsets).prefix(Self.recordLimit))
             }
+        }
+    }
+
+    private static func records(_ rows: [Int32], of source: SliceSource) throws -> [[UInt8]] {
+        var decoder = CopyBinaryDecoder(rows: source.columns)
+        decoder.append(try Zstd.decompress(source.body, limit: frameLimit))
+        let batch = try decoder.finish()
+        return rows.map { row in
+            guard batch.rows.indices.contains(Int(row)) else { return [] }
+            var record: [UInt8] = []
+            TableRecord.append(batch, Int(row), into: &record)
+            return Array(record.prefix(recordLimit))
         }
     }
 }

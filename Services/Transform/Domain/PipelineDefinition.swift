@@ -66,6 +66,15 @@ public struct PipelineDefinition: Sendable {
         }
     }
 
+    /// The names of all that it reads and fills: its source, the outputs' datasets, and those of `lookup` steps.
+    var resources: Set<String> {
+        let read =
+            switch source {
+            case .source(let name), .dataset(let name): name
+            }
+        return lookupDatasets.union(outputs.map(\.dataset)).union([read])
+    }
+
     /// The pipeline of a source that no other reads: records as they are, into the dataset of the source's name.
     public static func implicit(source: String) -> PipelineDefinition {
         PipelineDefinition(source: .source(source), target: Target(dataset: source))

@@ -36,6 +36,8 @@ struct DryRunRoute: Sendable {
         let workspaceID = principal.workspaceID
         let compiled = try await PipelineProblems.compile(
             definition, lookups, workspaceID: workspaceID, salts: salts)
+        // Its answer shows what it has looked up.
+        for looked in compiled.definition.lookupDatasets { try principal.require("datasets:read", on: looked) }
         let received = try await store.pool.withConnection { try await $0.query(ReadClock()).first } ?? 0
         let outputs = compiled.definition.outputs
         let result = try await withTaskExecutorPreference(globalConcurrentExecutor) { [pipeline = compiled.pipeline] in

@@ -110,7 +110,7 @@ struct PipelineRouteTable: Sendable {
 
     private var list: Route {
         Route(
-            .get, "/v1/pipelines", scope: "pipelines:read",
+            .get, "/v1/pipelines", scope: "pipelines:read", reach: .handler,
             operation: Operation(
                 id: "listPipelines", summary: "The workspace's pipelines", tag: "pipelines", parameters: Self.page,
                 answers: [
@@ -156,8 +156,8 @@ struct PipelineRouteTable: Sendable {
                 description: """
                     `records` are JSON records, or strings: lines of text. With `definition` that one is run instead \
                     of the stored one, which need not exist then. `rows` are the target's, `routed` those of the \
-                    branches of `route` steps. `failed` says which step would turn down the whole batch; there are no \
-                    rows then.
+                    branches of `route` steps. Datasets of `lookup` steps need `datasets:read` besides. `failed` says \
+                    which step would turn down the whole batch; there are no rows then.
                     """,
                 tag: "pipelines", parameters: [Self.name],
                 requestBody: [

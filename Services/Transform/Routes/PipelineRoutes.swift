@@ -17,6 +17,8 @@ struct PipelineRoutes: Sendable {
         let compiled = try await PipelineProblems.compile(body, lookups, workspaceID: principal.workspaceID)
         let definition = compiled.definition
         try Self.check(definition)
+        // What a pipeline may do is not more than its key may: it reads and fills what the key's names stand for.
+        for used in definition.resources { try principal.require("pipelines:write", on: used) }
         let head = request.head
         let put = try await store.put(
             name, definition, body: body.serialized(), workspaceID: principal.workspaceID
@@ -48,7 +50,8 @@ struct PipelineRoutes: Sendable {
         try query.finish()
         let after = (page.cursor?.values[0].string ?? "", Int64(page.cursor?.values[1].int ?? 0))
         let statement = ListPipelines(
-            workspaceID: principal.workspaceID, after: after, limit: page.lookup)
+            workspaceID: principal.workspaceID, after: after, limit: page.lookup,
+            names: principal.scopes.likePatterns(of: "pipelines:read"))
         let pipelines = try await store.pool.withConnection { try await $0.query(statement) }
         let (items, next) = page.page(of: pipelines) { [.string($0.name), .number($0.id)] }
         return .list(items.map(Self.json), nextCursor: next)

@@ -113,7 +113,7 @@ extension RunRoutes {
 
     private var listRoute: Route {
         Route(
-            .get, "/v1/runs", scope: "pipelines:read",
+            .get, "/v1/runs", scope: "pipelines:read", reach: .handler,
             operation: Operation(
                 id: "listRuns", summary: "The workspace's runs, newest first", tag: "runs",
                 parameters: [
@@ -137,7 +137,7 @@ extension RunRoutes {
 
     private var getRoute: Route {
         Route(
-            .get, "/v1/runs/{id}", scope: "pipelines:read",
+            .get, "/v1/runs/{id}", scope: "pipelines:read", reach: .handler,
             operation: Operation(
                 id: "getRun", summary: "A run: its progress, counts, and the first batches that failed",
                 description: """

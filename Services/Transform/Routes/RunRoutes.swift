@@ -26,21 +26,22 @@ struct RunRoutes: Sendable {
         try query.finish()
         let statement = ListRuns(
             workspaceID: principal.workspaceID, before: page.cursor?.values[0].int.map(Int64.init) ?? .max,
-            state: state, pipeline: pipeline, limit: page.lookup)
+            state: state, pipeline: pipeline, limit: page.lookup,
+            names: principal.scopes.likePatterns(of: "pipelines:read"))
         let runs = try await pool.withConnection { try await $0.query(statement) }
         let (items, next) = page.page(of: runs) { [.number($0.id)] }
         return .list(items.map { .object($0.json) }, nextCursor: next)
     }
 
     func get(_ request: Request) async throws -> Response {
-        let (id, workspaceID) = try Self.place(request)
-        return try await answer(id, workspaceID)
+        let (id, principal) = try Self.place(request)
+        return try await answer(id, principal, "pipelines:read")
     }
 
     /// From the answer on nothing more is replaced by the run; what was replaced stays.
     func cancel(_ request: Request) async throws -> Response {
-        let (id, workspaceID) = try Self.place(request)
-        let statement = CancelRun(workspaceID: workspaceID, id: id)
+        let (id, principal) = try Self.place(request)
+        let statement = CancelRun(workspaceID: principal.workspaceID, id: id)
         let found = try await pool.withConnection { try await $0.query(statement).first }
         guard let state = found?.state else { throw Self.noRun(id) }
         switch state {
@@ -52,11 +53,12 @@ struct RunRoutes: Sendable {
         if let job = found?.job, try await inspector.cancel(job) == .stopped {
             wakeup.cancelled(job, of: "transform")
         }
-        return try await answer(id, workspaceID)
+        return try await answer(id, principal, "pipelines:write")
     }
 
-    private func answer(_ id: Int64, _ workspaceID: Int64) async throws -> Response {
-        let find = FindRun(workspaceID: workspaceID, id: id)
+    /// The run of a pipeline for which the key has the scope.
+    private func answer(_ id: Int64, _ principal: Principal, _ scope: String) async throws -> Response {
+        let find = FindRun(workspaceID: principal.workspaceID, id: id)
         let list = ListRunErrors(run: id, limit: Self.errorLimit)
         let (found, errors, changes) = try await pool.withConnection { connection in
             let found = try await connection.query(find).first
@@ -65,7 +67,7 @@ struct RunRoutes: Sendable {
                 found?.isDry == true ? try await connection.query(FindRunChanges(run: id)) : nil
             )
         }
-        guard let run = found else { throw Self.noRun(id) }
+        guard let run = found, principal.scopes.allows(scope, on: run.pipeline) else { throw Self.noRun(id) }
         var json = run.json
         json["changes"] = changes.map { run.json(of: $0) } ?? .null
         json["errors"] = .array(
@@ -78,11 +80,11 @@ struct RunRoutes: Sendable {
         return .json(.ok, .object(json))
     }
 
-    private static func place(_ request: Request) throws -> (id: Int64, workspaceID: Int64) {
+    private static func place(_ request: Request) throws -> (id: Int64, principal: Principal) {
         let principal = try request.principal()
         let text = request.parameter("id")
         guard let id = Int64(text), id > 0 else { throw Problem(.notFound, "there is no run \(text)") }
-        return (id, principal.workspaceID)
+        return (id, principal)
     }
 
     private static func noRun(_ id: Int64) -> Problem { Problem(.notFound, "there is no run \(id)") }

@@ -26,6 +26,7 @@ struct ScheduleRoutes: Sendable {
             throw problem.code == .unknownField
                 ? problem : Problem(.invalidSchedule, problem.detail, errors: problem.errors)
         }
+        try principal.require("pipelines:write", on: definition.start.pipeline)
         let head = request.head
         let put = try await store.put(name, definition, workspaceID: principal.workspaceID) {
             try EntityTag.check(head, current: $0)

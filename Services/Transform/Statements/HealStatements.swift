@@ -44,20 +44,54 @@ struct LeaveBatches: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(run), .int4Array(ordinals)] }
 }
 
-/// How a batch's records are written.
+/// How a batch's quarantined records are written.
+struct QuarantineFormat: Sendable {
+    var format: RecordFormat
+    /// Of a slice of a table: its records were rows of this dataset, each one object of NDJSON.
+    var dataset: SliceDataset?
+}
+
+struct SliceDataset: Sendable {
+    var workspaceID: Int64
+    var name: String
+}
+
 struct FindBatchFormat: PostgresStatement {
-    static let sql = "select format from millrace.batch where id = $1"
+    static let sql = """
+        select b.format, s.workspace_id, s.name from millrace.batch b join millrace.source s on s.id = b.source_id
+        where b.id = $1
+        """
     var batchID: Int64
 
     var parameters: [PostgresValue] { [.int8(batchID)] }
 
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> RecordFormat {
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> QuarantineFormat {
         switch try row.text(0) {
-        case "ndjson": .ndjson
-        case "json": .json
-        case "csv": .csv
-        case "text": .text
+        case "ndjson": QuarantineFormat(format: .ndjson)
+        case "json": QuarantineFormat(format: .json)
+        case "csv": QuarantineFormat(format: .csv)
+        case "text": QuarantineFormat(format: .text)
+        case "table":
+            QuarantineFormat(
+                format: .ndjson, dataset: SliceDataset(workspaceID: try row.int8(1), name: try row.text(2)))
         default: throw PostgresError(.decode, "a batch's format is not known here", doing: "find a batch's format")
         }
+    }
+}
+
+/// The columns of a dataset, as a run over it would read them now. No row: it was removed.
+struct FindSourceColumns: PostgresStatement {
+    static let sql = """
+        select c.names, c.types from millrace.dataset d
+        cross join lateral (\(SourceDataset.columnsQuery)) c
+        where d.workspace_id = $1 and d.name = $2
+        """
+    var workspaceID: Int64
+    var name: String
+
+    var parameters: [PostgresValue] { [.int8(workspaceID), .text(name)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> [TableColumn] {
+        try TableColumn.columns(row, names: 0, types: 1)
     }
 }

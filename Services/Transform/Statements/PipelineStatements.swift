@@ -75,13 +75,22 @@ struct LockPipeline: PostgresStatement {
 struct ListPipelines: PostgresStatement {
     static let sql = """
         select \(StoredPipeline.columns) from \(StoredPipeline.tables)
-        where p.workspace_id = $1 and p.active and (p.name, p.id) > ($2, $3) order by p.name, p.id limit $4
+        where p.workspace_id = $1 and p.active and (p.name, p.id) > ($2, $3)
+            and ($5::text[] is null or p.name like any ($5))
+        order by p.name, p.id limit $4
         """
     var workspaceID: Int64
     var after: (name: String, id: Int64)
     var limit: Int32
+    /// Of names like these; nil for all.
+    var names: [String]?
 
-    var parameters: [PostgresValue] { [.int8(workspaceID), .text(after.name), .int8(after.id), .int4(limit)] }
+    var parameters: [PostgresValue] {
+        [
+            .int8(workspaceID), .text(after.name), .int8(after.id), .int4(limit),
+            .optional(names) { .textArray($0) },
+        ]
+    }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> StoredPipeline { try StoredPipeline(row) }
 }

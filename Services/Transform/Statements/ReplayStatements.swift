@@ -94,9 +94,9 @@ struct InsertReplacement: PostgresStatement {
     static let sql = """
         insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns, types, rows,
             raw_bytes, body, run, ordinal, received, filtered, quarantined, receipt_received, receipt_counts,
-            fault_rows, fault_stages, fault_errors, fault_raws, mode, duplicates, tried)
+            fault_rows, fault_stages, fault_errors, fault_raws, mode, duplicates, tried, source)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-            $23, $24, $25)
+            $23, $24, $25, $26)
         """
     var id: Int64
     var run: Int64
@@ -106,6 +106,8 @@ struct InsertReplacement: PostgresStatement {
     var faults: [QuarantinedRecord]
     /// Ordinals of the records that a heal tried; nil for a replay.
     var tried: [Int32]?
+    /// Of a slice whose rows a table may refuse: what it was made of, as COPY sent it, compressed.
+    var source: [UInt8]?
     /// Of a chunk without rows.
     let emptyBody: [UInt8]
 
@@ -124,6 +126,7 @@ struct InsertReplacement: PostgresStatement {
             .int4Array(faults.map(\.row)), .textArray(faults.map(\.stage)), .jsonArray(faults.map(\.errors)),
             .byteaArray(faults.map(\.raw)), .optional(mode) { .text($0.rawValue) },
             .int4(ledger.duplicates), .optional(tried) { .int4Array($0) },
+            .optional(source) { .bytes($0) },
         ]
     }
 }

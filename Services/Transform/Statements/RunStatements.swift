@@ -94,7 +94,7 @@ struct ListRuns: PostgresStatement {
     static let sql = """
         select \(RunReport.columns) from millrace.run_report
         where workspace_id = $1 and id < $2 and ($3::text is null or state = $3)
-            and ($4::text is null or pipeline = $4)
+            and ($4::text is null or pipeline = $4) and ($6::text[] is null or pipeline like any ($6))
         order by id desc limit $5
         """
     var workspaceID: Int64
@@ -102,11 +102,13 @@ struct ListRuns: PostgresStatement {
     var state: RunState?
     var pipeline: String?
     var limit: Int32
+    /// Of pipelines with names like these; nil for all.
+    var names: [String]?
 
     var parameters: [PostgresValue] {
         [
             .int8(workspaceID), .int8(before), .optional(state) { .text($0.rawValue) },
-            .optional(pipeline) { .text($0) }, .int4(limit),
+            .optional(pipeline) { .text($0) }, .int4(limit), .optional(names) { .textArray($0) },
         ]
     }
 

@@ -28,6 +28,13 @@ struct SourceDataset: Sendable {
     var hasTable: Bool
     /// In their order; those whose values go to `_extra` left out.
     var columns: [TableColumn]
+
+    /// Their names and types, of a dataset `d`.
+    static let columnsQuery = """
+        select coalesce(array_agg(c.name order by c.ordinal), '{}') as names,
+            coalesce(array_agg(c.type order by c.ordinal), '{}') as types
+        from millrace.dataset_column c where c.dataset_id = d.id and c.state <> 'extra'
+        """
 }
 
 /// A workspace's dataset by name, which nobody removes before the transaction has ended.
@@ -36,11 +43,7 @@ struct HoldSourceDataset: PostgresStatement {
         select d.id, w.schema_name, d.name, d.table_created, c.names, c.types
         from millrace.dataset d
         join millrace.workspace w on w.id = d.workspace_id
-        cross join lateral (
-            select coalesce(array_agg(c.name order by c.ordinal), '{}') as names,
-                coalesce(array_agg(c.type order by c.ordinal), '{}') as types
-            from millrace.dataset_column c where c.dataset_id = d.id and c.state <> 'extra'
-        ) c
+        cross join lateral (\(SourceDataset.columnsQuery)) c
         where d.workspace_id = $1 and d.name = $2 for key share of d
         """
     var workspaceID: Int64

@@ -5,11 +5,18 @@ struct BatchRecords: Sendable {
     var frame: BatchFrame
     /// Of each record in the frame its ordinal in the batch, ascending; nil where the frame is the whole batch.
     var ordinals: [Int32]?
+    /// Those of the dataset that the records were rows of; nil for records that came in.
+    var columns: [TableColumn]?
 
     /// The rows, and the faults of records that are none, by the ordinals in the batch; without the records that were
     /// erased.
     func decode() throws -> (batch: RecordBatch, faults: [RowFault]) {
-        var (batch, faults) = try RecordDecoder().decode(frame)
+        var (batch, faults) =
+            if let columns {
+                try TableRecord.decode(frame, columns.map { ($0.name, $0.type) })
+            } else {
+                try RecordDecoder().decode(frame)
+            }
         if frame.lengths.contains(0) {
             batch.keep(batch.rows.map { frame.lengths[Int($0)] > 0 ? 1 : 0 })
             faults.removeAll { frame.lengths[Int($0.row)] == 0 }

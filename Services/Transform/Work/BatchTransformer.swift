@@ -59,6 +59,16 @@ struct BatchTransformer: Sendable {
             chosen: given.ordinals, decodeFaults: decoded.faults, erased: given.erased, isDry: isDry, raw: given.bytes)
     }
 
+    /// Whether a table may turn down rows as they are when they are appended: by its key, or for want of a partition
+    /// for them. Rows that are too wide any table turns down.
+    func mayBeRefused(by pipeline: BoundPipeline, _ workspaceID: Int64) async throws -> Bool {
+        for output in pipeline.outputs {
+            let schema = try await schemas.schema(output.dataset, workspaceID: workspaceID)
+            if schema.isPartitioned || !schema.primaryKey.isEmpty && !output.mode.merges { return true }
+        }
+        return false
+    }
+
     /// The same for records that are decoded, `count` with those that could not be; `raw` gives the bytes of one that
     /// is quarantined.
     ///

@@ -8,16 +8,22 @@ struct DatasetSchema: Sendable {
     var id: Int64
     var settings: DatasetSettings
     var primaryKey: [String]
+    /// Its table is cut by time.
+    var isPartitioned: Bool
     /// In the table's order.
     var columns: [AgreedColumn] {
         didSet { places = Self.places(of: columns) }
     }
     private var places: [String: Int]
 
-    init(id: Int64, settings: DatasetSettings, primaryKey: [String], columns: [AgreedColumn]) {
+    init(
+        id: Int64, settings: DatasetSettings, primaryKey: [String], isPartitioned: Bool = false,
+        columns: [AgreedColumn]
+    ) {
         self.id = id
         self.settings = settings
         self.primaryKey = primaryKey
+        self.isPartitioned = isPartitioned
         self.columns = columns
         places = Self.places(of: columns)
     }
@@ -80,7 +86,8 @@ final class SchemaRegistry: Sendable {
             let columns = try await connection.query(ListAgreedColumns(datasetID: head.id))
             return DatasetSchema(
                 id: head.id, settings: DatasetSettings(definition: definition, declared: head.declared),
-                primaryKey: (definition["primary_key"]?.array ?? []).compactMap(\.string), columns: columns)
+                primaryKey: (definition["primary_key"]?.array ?? []).compactMap(\.string),
+                isPartitioned: definition["partition"]?.string ?? "none" != "none", columns: columns)
         }
         guard let schema else {
             let settings = DatasetSettings(definition: [:], declared: false)

@@ -102,7 +102,7 @@ struct DryReplay {
             try await connection.execute(
                 InsertReplacement(
                     id: id, run: run, ordinal: given.ordinal, output: output, faults: [], tried: nil,
-                    emptyBody: emptyBody))
+                    source: nil, emptyBody: emptyBody))
         }
         return ids
     }

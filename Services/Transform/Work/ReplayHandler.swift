@@ -93,7 +93,7 @@ struct ReplayHandler: JobHandler {
         var transformed: [ReplayedBatch] = []
         for item in group {
             guard let given = records[item.ordinal] else { continue }
-            let pipeline = try await pipelines.pipeline(item.input)
+            let pipeline = try await pipeline(of: item.input, given)
             let batch = try await transformer.transform(item.input, pipeline, given, isDry: item.isDry)
             transformed.append(
                 ReplayedBatch(
@@ -131,6 +131,19 @@ struct ReplayHandler: JobHandler {
         metrics.transformed(batches.map(\.batch))
     }
 
+    private func pipeline(of input: TransformInput, _ given: BatchRecords) async throws -> BoundPipeline {
+        do {
+            return try await pipelines.pipeline(input, over: given.columns)
+        } catch let faults as FieldFaults where given.columns != nil {
+            let reasons = faults.faults.map(\.description).joined(separator: "; ")
+            throw JobFailure(
+                code: "unfit",
+                message: "version \(input.version) of the pipeline does not fit the dataset that the records of batch "
+                    + "\(input.batchID) were read from: \(reasons)",
+                isPermanent: true)
+        }
+    }
+
     static let overtaken = JobFailure(
         code: "overtaken", message: "a batch was transformed meanwhile", retryAfter: .milliseconds(50))
 
@@ -146,7 +159,7 @@ struct ReplayHandler: JobHandler {
         return zip(ids, outputs).map { id, entry in
             InsertReplacement(
                 id: id, run: run, ordinal: entry.0, output: entry.1, faults: entry.2, tried: entry.3,
-                emptyBody: emptyBody)
+                source: nil, emptyBody: emptyBody)
         }
     }
 }

@@ -27,16 +27,30 @@ struct RunRecords: Sendable {
         return found
     }
 
-    /// What is quarantined, in a frame of its own. The header row of CSV lies in the batch's only.
+    /// What is quarantined, in a frame of its own. The header row of CSV lies in the batch's only. What a slice of a
+    /// table has left is read as the columns that its dataset has now.
     private func failed(_ batch: Int64, _ run: Int64) async throws -> BatchRecords {
         let (find, findFormat) = (FindFailedRecords(run: run, batchID: batch), FindBatchFormat(batchID: batch))
-        let (records, format) = try await pool.withConnection { connection in
-            (try await connection.query(find), try await connection.query(findFormat).first ?? .ndjson)
+        let (records, given) = try await pool.withConnection { connection in
+            (try await connection.query(find), try await connection.query(findFormat).first)
         }
-        var frame = BatchFrame(format: format)
-        if format == .csv { frame.header = try self.frame(of: batch, try await payloads(of: [batch])).header }
+        var frame = BatchFrame(format: given?.format ?? .ndjson)
+        if frame.format == .csv { frame.header = try self.frame(of: batch, try await payloads(of: [batch])).header }
         for record in records { frame.append(record: record.raw) }
-        return BatchRecords(frame: frame, ordinals: records.map(\.ordinal))
+        let columns: [TableColumn]? =
+            if let dataset = given?.dataset { try await self.columns(of: dataset) } else { nil }
+        return BatchRecords(frame: frame, ordinals: records.map(\.ordinal), columns: columns)
+    }
+
+    private func columns(of dataset: SliceDataset) async throws -> [TableColumn] {
+        let find = FindSourceColumns(workspaceID: dataset.workspaceID, name: dataset.name)
+        guard let columns = try await pool.withConnection({ try await $0.query(find).first }) else {
+            throw JobFailure(
+                code: "source_removed",
+                message: "the dataset \(dataset.name), whose rows the records were, is not there any more",
+                isPermanent: true)
+        }
+        return columns
     }
 
     private func payloads(of batches: [Int64]) async throws -> [Int64: [UInt8]] {

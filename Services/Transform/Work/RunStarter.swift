@@ -28,7 +28,7 @@ struct ReplayRequest: Sendable {
 enum RunRefusal: Error, Sendable {
     case noPipeline
     /// The pipeline reads a dataset: there are no raw bytes.
-    case readsDataset(String)
+    case readsDataset(String, pipeline: String)
     /// The current version does not append to its dataset, or the one that made one of the batches did not.
     case mode(PipelineDefinition.Mode)
     /// These are no batches of the pipeline's source.
@@ -60,7 +60,7 @@ struct RunStarter: Sendable {
         guard let pipeline = try await connection.query(LockRunPipeline(id: pipelineID)).first else {
             throw RunRefusal.noPipeline
         }
-        guard !pipeline.readsDataset else { throw RunRefusal.readsDataset(pipeline.source) }
+        guard !pipeline.readsDataset else { throw RunRefusal.readsDataset(pipeline.source, pipeline: pipeline.name) }
         let definition = try PipelineDefinition.decode(JSONValue.parse(pipeline.definition))
         guard let run = try await connection.query(NextRunID()).first else { throw RunRefusal.noPipeline }
         // Rows of other modes cannot be replaced batch by batch: a winner that is removed would have to be put back.
@@ -130,7 +130,9 @@ extension RunRefusal: CustomStringConvertible {
     var description: String {
         switch self {
         case .noPipeline: "the pipeline is not there any more"
-        case .readsDataset(let name): "the pipeline reads the dataset \(name): run it again instead"
+        case .readsDataset(let name, let pipeline):
+            "the pipeline reads the dataset \(name), of which there are no batches: run it again, by POST "
+                + "/v1/pipelines/\(pipeline)/run"
         case .mode(let mode):
             "rows were stored with target.mode \(mode.rawValue); only what was appended can be replayed, since a row "
                 + "that took another one's place cannot be taken back"

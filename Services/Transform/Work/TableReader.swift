@@ -4,8 +4,6 @@ import Synchronization
 
 /// Reads slices of a table, each by the run's snapshot, straight into typed columns.
 struct TableReader: Sendable {
-    /// The column of every table that holds what has none of its own.
-    static let extra = "_extra"
     let pool: PostgresPool
     /// What a slice may hold, in bytes as COPY sends them, before it is cut; one block is read whatever it holds.
     let byteLimit: Int
@@ -15,6 +13,8 @@ struct TableReader: Sendable {
         var batch: RecordBatch
         /// As COPY sent them.
         var bytes: Int
+        /// These, where they were to be kept.
+        var copied: [UInt8]?
     }
 
     /// The slice has to be cut.
@@ -22,9 +22,9 @@ struct TableReader: Sendable {
 
     /// Reads one slice. Errors: ``SnapshotPin/Lost`` when the snapshot is gone, or the table's file is not the one that
     /// was cut into slices; ``TooMuch``.
-    func read(_ slice: TableSlice, _ reading: TableReading) async throws -> Rows {
-        let columns = reading.columns + [TableColumn(name: Self.extra, type: .jsonb)]
-        let decoder = CopyBinaryDecoder(columns: columns.map { ($0.name, $0.type) }, extra: Self.extra)
+    func read(_ slice: TableSlice, _ reading: TableReading, keepsBytes: Bool = false) async throws -> Rows {
+        let columns = reading.columns + [TableColumn(name: TableRecord.extra, type: .jsonb)]
+        let decoder = CopyBinaryDecoder(rows: reading.columns.map { ($0.name, $0.type) })
         let mayExceed = slice.blocks.count == 1
         let filled = try await pool.withTransaction(isolation: .repeatableRead, readOnly: true) { connection in
             try await reading.pin.adopt(on: connection)
@@ -52,7 +52,8 @@ struct TableReader: Sendable {
             guard after?.name == relation.name, after?.filenode == slice.filenode else { throw SnapshotPin.Lost() }
             return collected.decoder
         }
-        return Rows(batch: try filled.finish(), bytes: filled.byteCount)
+        return Rows(
+            batch: try filled.finish(), bytes: filled.byteCount, copied: keepsBytes ? filled.bytes : nil)
     }
 
     /// A list to select: what the table lacks, because it was only agreed on, is NULL.

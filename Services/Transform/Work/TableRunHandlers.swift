@@ -199,15 +199,17 @@ struct TableSliceHandler: JobHandler {
     }
 
     private func read(_ slice: TableSlice, _ run: TableRun, _ reading: TableReading, _ lease: Lease) async throws {
-        let rows = try await TableReader(pool: pool, byteLimit: limits.readBytes).read(slice, reading)
-        let input = TransformInput(
+        var input = TransformInput(
             batchID: slice.batchID, pipelineID: run.pipelineID, pipeline: "", workspaceID: run.workspaceID, source: "",
-            version: run.version, definition: run.definition, receiptEnds: [], rawBytes: Int64(rows.bytes),
+            version: run.version, definition: run.definition, receiptEnds: [], rawBytes: 0,
             receivedAt: run.createdAt, isOpen: true)
         let pipeline = try await pipelines.pipeline(input, over: reading.columns)
+        let rows = try await TableReader(pool: pool, byteLimit: limits.readBytes).read(
+            slice, reading, keepsBytes: try await transformer.mayBeRefused(by: pipeline, input.workspaceID))
+        input.rawBytes = Int64(rows.bytes)
         let batch = try await transformer.transform(input, pipeline, rows.batch, count: rows.batch.rowCount) { row in
             var text: [UInt8] = []
-            rows.batch.appendJSON(Int(row), into: &text)
+            TableRecord.append(rows.batch, Int(row), into: &text)
             return text
         }
         // A pipeline that reads a dataset has one.
@@ -215,6 +217,7 @@ struct TableSliceHandler: JobHandler {
             throw JobFailure(code: "no_output", message: "the pipeline has no output", isPermanent: true)
         }
         let nothing = try Zstd.compress([])
+        let source = output.chunk == nil ? nil : try rows.copied.map { try Zstd.compress($0) }
         try await lease.transaction(settling: []) { connection in
             let chunk = try await connection.query(NextChunkIDs(count: 1))[0]
             let mark = MarkRead(
@@ -226,7 +229,7 @@ struct TableSliceHandler: JobHandler {
             try await connection.execute(
                 InsertReplacement(
                     id: chunk, run: run.id, ordinal: slice.ordinal, output: output, faults: batch.quarantined,
-                    tried: nil, emptyBody: nothing))
+                    tried: nil, source: source, emptyBody: nothing))
             let ended = try await connection.query(AdvanceRuns(runs: [run.id])).first ?? []
             guard ended.isEmpty else {
                 throw JobFailure(code: "ended", message: "the run has ended", retryAfter: .milliseconds(50))

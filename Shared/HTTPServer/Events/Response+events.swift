@@ -5,7 +5,8 @@ extension Response {
     /// the server drains; then it is cancelled.
     ///
     /// The head goes out at once, so what can fail is to be done before. Where nothing was sent for `keepAlive`, a
-    /// comment is. A client that comes back says where it was: `Request.lastEventID`.
+    /// comment is. A client that comes back says where it was: `Request.lastEventID`. The stream also ends when `until`
+    /// returns or throws.
     ///
     /// ```swift
     /// return .events(request) { events in
@@ -14,6 +15,7 @@ extension Response {
     /// ```
     public static func events(
         _ request: Request, keepAlive: Duration = .seconds(15),
+        until end: (@Sendable () async throws -> Void)? = nil,
         _ produce: @escaping @Sendable (EventWriter) async throws -> Void
     ) -> Response {
         let context = request.context
@@ -26,6 +28,7 @@ extension Response {
                 group.addTask { try await produce(EventWriter(stream)) }
                 group.addTask { try await stream.keepAlive(every: keepAlive) }
                 group.addTask { await context.clientGoneOrDraining() }
+                if let end { group.addTask { try? await end() } }
                 try await group.next()
                 group.cancelAll()
             }

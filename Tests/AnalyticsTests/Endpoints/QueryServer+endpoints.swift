@@ -42,7 +42,7 @@ extension QueryServer {
         try await database.withPool(size: 1) { pool in
             try await pool.withConnection { connection in
                 guard let found = try await connection.query(FindWorkspace(name: workspace)).first else { return }
-                let insert = InsertKey(workspaceID: found.id, name: "test", key: key, scopes: scopes, lifetime: nil)
+                let insert = InsertKey(key, as: NewKey(workspaceID: found.id, name: "test", scopes: scopes))
                 _ = try await connection.query(insert)
             }
         }

@@ -12,18 +12,16 @@ extension RollupRoutes {
         let query = try request.query()
         let numbers = query.value("numbers", oneOf: QueryNumbers.self)?.style ?? .plain
         try query.finish()
-        let (feed, checkKey) = (feed, checkKey)
+        let (feed, watchKey) = (feed, watchKey)
         let listener = try feed.follow(rollup, numbers)
         let lastSeen = request.lastEventID
         let resumed = lastSeen.flatMap { RollupEvent.position($0, of: rollup.id, last: rollup.lastEvent) }
-        return .events(request) { events in
+        return .events(request, until: { try await watchKey(request) }) { events in
             if resumed == nil {
                 let reason: RollupEvent.Reset = lastSeen == nil ? .started : .unknown
                 try await events.send(RollupEvent(rollup.lastEvent, of: rollup.id, reset: reason).message)
             }
-            try await feed.run(
-                listener, after: resumed ?? rollup.lastEvent, checkKey: { try await checkKey(request) },
-                send: { try await events.send($0.message) })
+            try await feed.run(listener, after: resumed ?? rollup.lastEvent) { try await events.send($0.message) }
         }
     }
 }

@@ -12,8 +12,8 @@ struct RollupRoutes: Sendable {
     let store: DefinitionStore<StoredRollup>
     let feed: RollupFeed
     let wakeup: Wakeup
-    /// Throws when the request's key is not valid any more.
-    let checkKey: @Sendable (Request) async throws -> Void
+    /// Throws once the request's key is not valid any more.
+    let watchKey: @Sendable (Request) async throws -> Void
 
     func put(_ request: Request) async throws -> Response {
         let principal = try request.principal()

@@ -10,6 +10,7 @@ struct SessionRoutes: Sendable {
     private static let bodyLimit = 4096
 
     let sessions: Sessions
+    let audit: AuditTrail
 
     func begin(_ request: Request) async throws -> Response {
         // Where a browser sends it, it is to be one of our own pages: nobody is signed in as somebody else unawares.
@@ -18,8 +19,10 @@ struct SessionRoutes: Sendable {
         }
         let key = try await Self.key(request)
         guard let key, let (session, cookie) = try await sessions.begin(key, request) else {
+            audit.session(request, nil, .unauthorized)
             throw Problem(.unauthorized, "the key is not valid")
         }
+        audit.session(request, session.principal, .created)
         return .json(.created, session.json, headers: ["set-cookie": cookie, "cache-control": "no-store"])
     }
 
@@ -28,7 +31,9 @@ struct SessionRoutes: Sendable {
     }
 
     func end(_ request: Request) async throws -> Response {
+        let who = try? await sessions.find(request).principal
         try await sessions.end(request)
+        audit.session(request, who, .noContent)
         let removal = SessionCookie.removal(isSecure: request.isSecure)
         return Response(.noContent, headers: ["set-cookie": removal, "cache-control": "no-store"])
     }

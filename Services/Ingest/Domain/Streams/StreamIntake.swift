@@ -25,8 +25,6 @@ struct StreamIntake: Sendable {
 
     /// How often a connection that sends nothing marks its stream as in use.
     static let touchInterval = Duration.seconds(6 * 3600)
-    /// How often a connection's key is looked at again, while it sends.
-    static let checkInterval = Duration.seconds(30)
     /// How long landing waits, in all, where too much waits already, or where the source sends too fast.
     static let patience = Duration.seconds(10)
 
@@ -36,8 +34,10 @@ struct StreamIntake: Sendable {
     let admission: Admission
     let memory: MemoryShare
     let metrics: IngestMetrics
-    /// Throws when the request's key is not valid any more.
-    let checkKey: @Sendable (Request) async throws -> Void
+    /// Throws when the request's key is not valid any more, or may not send so many octets more.
+    let checkKey: @Sendable (Request, Int) async throws -> Void
+    /// Throws once the request's key is not valid any more.
+    let watchKey: @Sendable (Request) async throws -> Void
 
     /// Runs one connection to its end.
     func run(_ opening: Opening, _ socket: WebSocket) async throws {
@@ -51,6 +51,7 @@ struct StreamIntake: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await land(flow, opening, epoch: taken.epoch, socket) }
             group.addTask { await keepInUse(opening, epoch: taken.epoch) }
+            group.addTask { try await watch(flow, opening, socket) }
             var failure: (any Error)?
             do {
                 try await receive(flow, socket)
@@ -79,22 +80,29 @@ struct StreamIntake: Sendable {
     /// Lands what comes, until all of it is landed. When that fails, nothing more is received.
     private func land(_ flow: StreamFlow, _ opening: Opening, epoch: Int64, _ socket: WebSocket) async throws {
         do {
-            var checkedAt = ContinuousClock.now
             while !Task.isCancelled {
                 switch await flow.next() {
                 case .wait: break
                 case .end: return
                 case .acknowledge(let seq): try await socket.send(.text(#"{"ack":\#(seq)}"#))
                 case .land(let group):
-                    if checkedAt + Self.checkInterval < .now {
-                        try await checkKey(opening.request)
-                        checkedAt = .now
-                    }
+                    try await checkKey(opening.request, group.frame.bytes.count)
                     try await land(group, opening, epoch: epoch)
                     flow.landed()
                     metrics.landedMessages(Int(group.last - group.first) + 1)
                 }
             }
+        } catch {
+            flow.fail()
+            await socket.stopReceiving()
+            throw error
+        }
+    }
+
+    /// Ends a connection whose key has ended, however quiet it is.
+    private func watch(_ flow: StreamFlow, _ opening: Opening, _ socket: WebSocket) async throws {
+        do {
+            try await watchKey(opening.request)
         } catch {
             flow.fail()
             await socket.stopReceiving()

@@ -47,8 +47,6 @@ final class RollupFeed: Service {
     static let topic = "rollups"
     static let pollInterval = Duration.seconds(5)
     static let maximumListeners = 1000
-    /// How often a listener's key is looked at again.
-    static let checkInterval = Duration.seconds(30)
 
     let name = "rollup-feed"
     private let pool: PostgresPool
@@ -104,19 +102,14 @@ final class RollupFeed: Service {
         }
     }
 
-    /// Sends a listener what has come after `position`, and then what comes, until the rollup is gone, the listener is
-    /// too slow or its key has ended. Errors: those of `send`, and `PostgresError`.
+    /// Sends a listener what has come after `position`, and then what comes, until the rollup is gone or the listener
+    /// is too slow. Errors: those of `send`, and `PostgresError`.
     func run(
-        _ listener: Listener, after position: Int64, checkKey: () async throws -> Void,
-        send: (RollupEvent) async throws -> Void
+        _ listener: Listener, after position: Int64, send: (RollupEvent) async throws -> Void
     ) async throws {
-        var (last, isUpToDate, checked) = (position, false, ContinuousClock.now)
+        var (last, isUpToDate) = (position, false)
         var wakes = listener.wakes.makeAsyncIterator()
         while true {
-            if checked + Self.checkInterval < .now {
-                do { try await checkKey() } catch { return }
-                checked = .now
-            }
             let events: [RollupEvent]
             switch next(listener, after: last) {
             case nil: return
