@@ -1,4 +1,4 @@
-public import Lifecycle
+import Lifecycle
 import Postgres
 
 /// A service whose statements may take only so long, where they say nothing of it themselves: ``StatementLimit``.

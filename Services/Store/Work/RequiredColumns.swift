@@ -8,8 +8,8 @@ import Postgres
 ///
 /// The first and the last step are catalog changes, in transactions that hold the dataset's row. In between each
 /// partition is scanned under SHARE UPDATE EXCLUSIVE, which neither readers nor loaders wait for. From the first step
-/// on the table takes no row without a value: such a record is quarantined as `not_null`. Whoever dies in between leaves
-/// the check: a repeated PUT goes on from there, another one takes it away, and so does maintenance.
+/// on the table takes no row without a value: such a record is quarantined as `not_null`. Whoever dies in between
+/// leaves the check: a repeated PUT goes on from there, another one takes it away, and so does maintenance.
 struct RequiredColumns: Sendable {
     /// A row lacks a value.
     struct Missing: Error {
