@@ -2,11 +2,13 @@
 
 /**
  * Runs `work` now and again `milliseconds` after it has ended, until the signal aborts; not in a tab that is hidden,
- * and at once when it is seen again. `failed` gets what it throws, and null when it goes well.
+ * and at once when it is seen again. `failed` gets what it throws, and null when it goes well
+ * again.
  */
 export function repeat(work, milliseconds, signal, failed) {
   let timer = null;
   let isRunning = false;
+  let hasFailed = false;
 
   async function run() {
     if (isRunning || signal.aborted || document.hidden) return;
@@ -15,9 +17,11 @@ export function repeat(work, milliseconds, signal, failed) {
     let pause = milliseconds;
     try {
       await work();
-      failed(null);
+      if (hasFailed) failed(null);
+      hasFailed = false;
     } catch (error) {
       if (signal.aborted || error.name === "AbortError") return;
+      hasFailed = true;
       failed(error);
       pause = Math.max(milliseconds, 5000);
     } finally {
