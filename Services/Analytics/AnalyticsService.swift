@@ -47,7 +47,7 @@ public struct AnalyticsService: Sendable {
             readiness: [isolation.readinessCheck])
         var services: [any Service] = [sessions, isolation, hints, feed]
         if configuration.service.role.works { services.append(Self.worker(configuration, platform)) }
-        self.services = services + [server]
+        self.services = services + [platform.bounded(server)]
     }
 
     private static func endpoints(_ engine: QueryEngine, _ platform: Platform, cacheBytes: Int) -> [Route] {

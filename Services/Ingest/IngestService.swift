@@ -28,7 +28,7 @@ public struct IngestService: Sendable {
         let routes = IngestService.routes(configuration, platform, coalescer, waiters, metrics)
         let freshness = FreshnessMetric(pool: platform.pool, metrics: platform.metrics, logger: platform.logger)
         server = platform.server(routes: routes) { await freshness.refresh() }
-        services = [listener, coalescer, waiters, server]
+        services = [listener, platform.bounded(coalescer), waiters, platform.bounded(server)]
     }
 
     /// Runs until a signal asks it to stop.

@@ -42,7 +42,9 @@ public struct StoreMigration: Sendable {
                 ["role": .string(workspace.queryRole), "rights": .string(excess.joined(separator: " "))])
         }
         if let key = configuration.adminKey {
-            try await AdminKey.ensure(key.reveal(), on: connection)
+            if try await AdminKey.ensure(key.reveal(), on: connection) {
+                logger.warning("another administrator's key is configured: the one before is revoked")
+            }
         }
         logger.info("the database is ready")
     }

@@ -19,7 +19,7 @@ public struct StoreService: Sendable {
         let routes = StoreRoutes(pool: platform.pool, wakeup: platform.wakeup).routes
         // A process that only works still answers /healthz, /readyz and /metrics.
         server = platform.server(routes: configuration.service.role.answersRequests ? routes : [])
-        var services: [any Service] = [server]
+        var services: [any Service] = [platform.bounded(server)]
         if configuration.service.role.works {
             services.append(Self.worker(configuration, platform))
             services.append(Self.maintenance(configuration, platform))

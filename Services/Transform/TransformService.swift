@@ -21,7 +21,7 @@ public struct TransformService: Sendable {
         server = platform.server(routes: role.answersRequests ? TransformService.routes(platform) : [])
         var services: [any Service] = []
         if role.works { services.append(TransformService.worker(configuration, platform)) }
-        services.append(server)
+        services.append(platform.bounded(server))
         self.services = services
     }
 

@@ -6,17 +6,21 @@ public enum AdminKey {
     public static let name = "admin (configuration)"
 
     /// Makes the configured key the one administrator's key of a workspace: enters it if it is missing, and revokes
-    /// an earlier one, so that changing the configuration rotates it. Running it again changes nothing.
+    /// an earlier one, so that changing the configuration rotates it. Running it again changes nothing. Gives whether
+    /// an earlier one was revoked.
     ///
     /// Errors: `AccessError` `.malformedKey`, `.unknownWorkspace`; `PostgresError`.
+    @discardableResult
     public static func ensure(
         _ text: String, workspace: String = Principal.firstWorkspace, on connection: PostgresConnection
-    ) async throws {
+    ) async throws -> Bool {
         guard let key = APIKey(text) else {
             throw AccessError(.malformedKey, "the administrator's key must be mr_ and 43 characters of base64url")
         }
-        let entered = try await connection.query(EnsureAdminKey(workspace: workspace, key: key))
-        if entered.isEmpty { throw AccessError(.unknownWorkspace, "there is no workspace \(workspace)") }
+        guard let revoked = try await connection.query(EnsureAdminKey(workspace: workspace, key: key)).first else {
+            throw AccessError(.unknownWorkspace, "there is no workspace \(workspace)")
+        }
+        return revoked
     }
 }
 
@@ -28,12 +32,13 @@ struct EnsureAdminKey: PostgresStatement {
         ), ended as (
             update millrace.api_key k set revoked_at = now() from target
             where k.workspace_id = target.id and k.name = $2 and k.hash <> $4 and k.revoked_at is null
+            returning k.id
         )
         insert into millrace.api_key (workspace_id, name, prefix, hash, scopes)
         select target.id, $2, $3, $4, $5 from target
         on conflict (hash) do update set name = excluded.name, scopes = excluded.scopes, revoked_at = null,
             expires_at = null
-        returning id
+        returning exists (select from ended)
         """
 
     let workspace: String
@@ -46,5 +51,6 @@ struct EnsureAdminKey: PostgresStatement {
         ]
     }
 
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
+    /// Whether an earlier one was revoked.
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Bool { try row.bool(0) }
 }

@@ -129,6 +129,14 @@ static const uint8_t key_use_0038[] = {
 #embed "../Migrations/SQL/0038_key_use.sql"
 };
 
+static const uint8_t clock_set_back_0039[] = {
+#embed "../Migrations/SQL/0039_clock_set_back.sql"
+};
+
+static const uint8_t erasure_gaps_0040[] = {
+#embed "../Migrations/SQL/0040_erasure_gaps.sql"
+};
+
 static const uint8_t slice_heals_0041[] = {
 #embed "../Migrations/SQL/0041_slice_heals.sql"
 };
@@ -170,6 +178,8 @@ static const struct millrace_migration_file files[] = {
     {"0036_queue_dead_entries.sql", queue_dead_entries_0036, sizeof queue_dead_entries_0036},
     {"0037_access.sql", access_0037, sizeof access_0037},
     {"0038_key_use.sql", key_use_0038, sizeof key_use_0038},
+    {"0039_clock_set_back.sql", clock_set_back_0039, sizeof clock_set_back_0039},
+    {"0040_erasure_gaps.sql", erasure_gaps_0040, sizeof erasure_gaps_0040},
     {"0041_slice_heals.sql", slice_heals_0041, sizeof slice_heals_0041},
     {"0043_rollup_pace.sql", rollup_pace_0043, sizeof rollup_pace_0043},
 };

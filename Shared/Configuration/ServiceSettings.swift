@@ -22,6 +22,7 @@ public enum ServiceRole: String, Sendable, CaseIterable {
 /// | `MILLRACE_EVENT_LOOPS` | one a core | threads that wait for sockets |
 /// | `MILLRACE_LOOP_WATCH` | `0s`, or `50ms` at the level `debug` | how long a job may hold a loop up unreported |
 /// | `MILLRACE_POOL_SIZE` | 8 | connections to PostgreSQL |
+/// | `MILLRACE_STATEMENT_TIMEOUT` | `60s` | how long a statement for a request may take |
 /// | `MILLRACE_DRAIN` | `25s` | how long a stopping process finishes its work |
 ///
 /// And those of ``TracingSettings``.
@@ -40,6 +41,8 @@ public struct ServiceSettings: Sendable {
     /// How long a job may hold an event loop up before that is logged; nil means for ever.
     public let loopWatch: Duration?
     public let poolSize: Int
+    /// Of requests, and of what lands records: work in the background, queries and exports have their own limits.
+    public let statementTimeout: Duration
     public let drain: Duration
     /// Nil where nothing is traced.
     public let tracing: TracingSettings?
@@ -58,6 +61,8 @@ public struct ServiceSettings: Sendable {
             "MILLRACE_LOOP_WATCH", default: logLevel == .debug ? .milliseconds(50) : .zero, in: .zero ... .seconds(60))
         loopWatch = watch == .zero ? nil : watch
         poolSize = settings.integer("MILLRACE_POOL_SIZE", default: 8, in: 1...500)
+        statementTimeout = settings.duration(
+            "MILLRACE_STATEMENT_TIMEOUT", default: .seconds(60), in: .seconds(1) ... .seconds(3600))
         drain = settings.duration("MILLRACE_DRAIN", default: .seconds(25), in: .zero ... .seconds(3600))
         tracing = TracingSettings(service: service, from: &settings)
     }

@@ -115,6 +115,12 @@ public struct Platform: Sendable {
             metrics: metrics)
     }
 
+    /// The same service, whose statements are given up after ``ServiceSettings/statementTimeout``: for those that
+    /// answer requests.
+    public func bounded(_ service: any Service) -> any Service {
+        BoundedStatements(service: service, limit: settings.statementTimeout)
+    }
+
     /// Runs the services until a signal, pool first and stopped last; and ends the loops.
     public func run(_ services: [any Service]) async throws {
         defer { loops.shutdown() }

@@ -116,7 +116,7 @@ extension PostgresConfiguration {
 
     /// How long a statement may take before we give it up ourselves.
     var statementLimit: Duration? {
-        guard let statementTimeout else { return nil }
+        guard let statementTimeout else { return isPooled ? StatementLimit.current : nil }
         return statementMode == .named ? statementTimeout + answerGrace : statementTimeout
     }
 }

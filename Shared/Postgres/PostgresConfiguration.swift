@@ -13,6 +13,8 @@ public struct PostgresConfiguration: Sendable {
     private(set) var settings: ConnectionSettings
     /// Where the connections of pools go instead, if they go through a transaction pooler.
     private var pooler: ConnectionSettings?
+    /// Of a pool's connection, which ``StatementLimit`` binds.
+    private(set) var isPooled = false
     /// What `pg_stat_activity` shows, cut to 63 bytes by the server.
     public var applicationName: String
     /// The most connections a pool holds.
@@ -71,8 +73,9 @@ public struct PostgresConfiguration: Sendable {
 
     /// What a pool makes its connections by.
     var pooled: PostgresConfiguration {
-        guard let pooler else { return self }
         var copy = self
+        copy.isPooled = true
+        guard let pooler else { return copy }
         copy.settings = pooler
         copy.statementMode = .unnamed
         return copy

@@ -22,6 +22,7 @@ import Testing
         #expect(common.logLevel == .info)
         #expect(common.eventLoops == nil)
         #expect(common.drain == .seconds(25))
+        #expect(common.statementTimeout == .seconds(60))
     }
 
     @Test(

@@ -245,6 +245,66 @@ class Erasure(unittest.TestCase):
         self.ended(run, "cancelled")
         self.assertEqual(self.report(run), [0, 0, 0, {}])
 
+    def test_records_under_an_earlier_name(self):
+        self.dataset()
+        self.pipeline(steps=[{"rename": {"mail": "who"}}, {"rename": {"who": "customer"}}, {"filter": "id < 10"}])
+        self.send([{"id": number, "mail": self.ada if number % 5 == 0 else "eve"} for number in range(20)])
+        self.pipeline(steps=[{"filter": "id < 10"}])
+        self.send([{"id": 30, "customer": self.ada}, {"id": "bad", "mail": self.ada}])
+        self.assertEqual(self.erase(f"customer = '{self.ada}'"), [6, 1, 0, {self.name: 2}])
+        self.assertEqual(self.everywhere(), [])
+
+    def test_what_is_not_reached_is_named(self):
+        def gaps(where, suffix=""):
+            run = platform.must("POST", f"/v1/datasets/{self.name}{suffix}/erase", json.dumps({"where": where}))
+            self.ended(run["run"])
+            items = platform.must("GET", f"/v1/datasets/{self.name}{suffix}/erasures")["items"]
+            self.assertEqual(items[0]["not_reached"], run["not_reached"])
+            return [(gap["kind"], gap["name"]) for gap in run["not_reached"]]
+
+        self.dataset()
+        self.pipeline()
+        self.send(self.records(10))
+        self.assertEqual(gaps("id = 1"), [])
+        # What a table's rows were made into, twice over, and where they came from.
+        for source, made in (("", "_copy"), ("_copy", "_twice")):
+            platform.must("PUT", f"/v1/pipelines/{self.name}{made}", json.dumps(
+                {"source": {"dataset": self.name + source}, "steps": [],
+                 "target": {"dataset": self.name + made, "mode": "append"}}))
+            self.ended(platform.must("POST", f"/v1/pipelines/{self.name}{made}/run", "")["run"])
+        derived = [("derived_dataset", self.name + "_copy"), ("derived_dataset", self.name + "_twice")]
+        self.assertEqual(gaps("id = 1"), derived)
+        self.assertEqual(gaps("id = 1", "_copy"), [("source_dataset", self.name), derived[1]])
+        # A column that a step makes.
+        self.pipeline(steps=[{"derive": {"customer": "upper(customer)"}}])
+        self.assertEqual(gaps("customer = 'X'"), [("made_column", "customer")] + derived)
+        self.assertEqual(gaps("id = 1"), derived)
+        # Records that lie in quarantine without their header row.
+        self.pipeline()
+        self.send("id,customer,amount\nbad,x,1\n", "text/csv")
+        platform.sql(f"""delete from landing.payload p using millrace.batch b
+            join millrace.source s on s.id = b.source_id where b.id = p.batch_id and s.name = '{self.name}'""")
+        self.assertEqual(gaps("id = 1"), derived + [("quarantined_csv", self.name)])
+
+    def test_rollups_that_keep_what_retention_has_dropped(self):
+        self.dataset()
+        platform.must("PUT", f"/v1/datasets/{self.name}", json.dumps(
+            {"columns": COLUMNS + [{"name": "at", "type": "timestamptz"}], "time_column": "at"}))
+        self.pipeline()
+        self.send(self.records(3, at="2026-01-01T00:00:00Z"))
+        platform.must("PUT", f"/v1/rollups/{self.name}", json.dumps(
+            {"dataset": self.name, "time": {"column": "at", "grain": "day"}, "dimensions": ["customer"],
+             "measures": {"hits": "count()"}}))
+        path = f"/v1/datasets/{self.name}/erase"
+        made = platform.must("POST", path, json.dumps({"where": "id = 1"}))
+        self.assertEqual(made["not_reached"], [])
+        self.ended(made["run"])
+        platform.sql(f"update millrace.dataset set retained_from = '2026-01-02Z' where name = '{self.name}'")
+        made = platform.must("POST", path, json.dumps({"where": "id = 2"}))
+        self.assertEqual([(gap["kind"], gap["name"]) for gap in made["not_reached"]], [("frozen_rollup", self.name)])
+        self.assertIn("before 2026-01-02T00:00:00Z", made["not_reached"][0]["detail"])
+        self.ended(made["run"])
+
     def test_refusals(self):
         self.dataset()
         path = f"/v1/datasets/{self.name}/erase"
@@ -252,7 +312,8 @@ class Erasure(unittest.TestCase):
                            ({"where": "nobody = 1"}, "invalid_expression"),
                            ({}, "invalid_request"), ({"where": "true", "more": 1}, "unknown_field")):
             self.assertEqual(platform.call("POST", path, json.dumps(body))[1]["code"], code)
-        self.assertEqual(platform.call("POST", path, json.dumps({"where": "customer = 'x'"})), (200, {"run": None}))
+        self.assertEqual(platform.call("POST", path, json.dumps({"where": "customer = 'x'"})),
+                         (200, {"run": None, "not_reached": []}))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 import EventLoop
 import Observability
 import Postgres
+import Synchronization
 import TestSupport
 import Testing
 
@@ -14,17 +15,19 @@ private struct Put: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(1)] }
 }
 
+private final class Arrivals: Sendable {
+    let count = Mutex(0)
+}
+
 @Suite struct OutageTests {
     @Test func terminatedBackendsLeaveThePool() async throws {
         let database = try await TemporaryPostgres.shared().database()
         try await database.withPool(size: 4) { pool async throws in
             for _ in 0..<3 {
-                try await useAll(pool, 4)
-                try await database.administer(
-                    """
-                    select pg_terminate_backend(pid, 5000) from pg_stat_activity
-                    where datname = current_database() and application_name = 'test'
-                    """)
+                let pids = try await useAll(pool, 4)
+                #expect(Set(pids).count == 4)
+                let list = pids.map(String.init).joined(separator: ",")
+                try await database.administer("select pg_terminate_backend(p, 5000) from unnest('{\(list)}'::int[]) p")
                 // Nobody notices: what broke while idle is found out before it is used.
                 for _ in 0..<8 { #expect(try await pool.withConnection { try await $0.query(One()) } == [1]) }
             }
@@ -64,10 +67,10 @@ private struct Put: PostgresStatement {
         let cluster = try await TemporaryPostgres.start()
         let database = try await cluster.database()
         try await database.withPool(size: 3) { pool async throws in
-            try await useAll(pool, 3)
+            _ = try await useAll(pool, 3)
             try await cluster.restart(.fast)
             try await eventually("working again") { await refusal(pool) == nil }
-            try await useAll(pool, 3)
+            _ = try await useAll(pool, 3)
             cluster.killHard()
             // Each of the connections that are left tells of its loss to who uses it first. Then requests are refused
             // quickly, by the first attempt or the queue's shorter patience.
@@ -121,12 +124,21 @@ private struct Put: PostgresStatement {
     }
 
     /// Makes the pool open `count` connections by using them all at once.
-    private func useAll(_ pool: PostgresPool, _ count: Int) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
+    /// Has as many connections in use at the same time: if the pool has no more, none is being made afterwards. Gives
+    /// their server processes.
+    private func useAll(_ pool: PostgresPool, _ count: Int) async throws -> [Int32] {
+        let had = Arrivals()
+        return try await withThrowingTaskGroup(of: Int32.self) { group in
             for _ in 0..<count {
-                group.addTask { _ = try await pool.withConnection { try await $0.query("select pg_sleep(0.05)") } }
+                group.addTask {
+                    try await pool.withConnection { connection in
+                        had.count.withLock { $0 += 1 }
+                        while had.count.withLock({ $0 }) < count { try await Task.sleep(for: .milliseconds(2)) }
+                        return await connection.backendPID
+                    }
+                }
             }
-            try await group.waitForAll()
+            return try await group.reduce(into: []) { $0.append($1) }
         }
     }
 }

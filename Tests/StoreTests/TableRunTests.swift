@@ -1,4 +1,5 @@
 import Catalog
+import JSON
 import Postgres
 import Queue
 import Records
@@ -226,6 +227,69 @@ struct TableRunTests {
             }
             #expect(try await Self.ids(pool) == ["1"])
             #expect(try await pool.int("select count(*) from pg_class where relname like 'run.%'") == 0)
+        }
+    }
+
+    @Test("While a run loads, the dataset can be changed; then the run loads again, as it is defined now")
+    func definedAnew() async throws {
+        let database = try await StoreDatabase.make()
+        // Whoever has made the new table waits.
+        try await database.administer(Gate.script(of: "CREATE TABLE", matching: "run\\."))
+        try await database.withPool(size: 6) { pool in
+            let client = try StoreClient(pool)
+            let first = try await ReadRun(slices: [[1]], mode: "replace").enter(pool)
+            try await LoadWorker().run(pool) {
+                try await Self.wait(pool, first, "succeeded")
+                try await pool.run(Gate.shut)
+                let second = try await ReadRun(slices: [[2], [3]], mode: "replace").enter(pool)
+                try await pool.wait(until: Gate.waiting, is: 1)
+                let wider: JSONValue = [
+                    "columns": [
+                        ["name": "id", "type": "int8", "nullable": false], ["name": "note", "type": "text"],
+                    ]
+                ]
+                #expect(try await client.put("/v1/datasets/copies", wider).status == 200)
+                #expect(try await client.get("/v1/datasets/copies").json["rows"] == 1)
+                try await pool.run(Gate.open)
+                try await Self.wait(pool, second, "succeeded")
+                #expect(try await pool.texts(Self.counts).last == "\(second) succeeded 2 0 2 4 2")
+            }
+            #expect(try await Self.ids(pool) == ["2", "3"])
+            #expect(
+                try await pool.texts(
+                    """
+                    select attname || ' ' || attnotnull from pg_attribute
+                    where attrelid = 'ws_default.copies'::regclass and attname in ('id', 'note') order by attname
+                    """) == ["id true", "note false"])
+            #expect(try await pool.int("select count(*) from landing.quarantine") == 2)
+            #expect(try await pool.int("select count(*) from pg_class where relname like 'run.%'") == 0)
+        }
+    }
+
+    @Test("While a reader keeps the old table, the dataset's row is free between two attempts to lock it")
+    func rowIsFree() async throws {
+        try await Self.run { pool in
+            let first = try await ReadRun(slices: [[1]], mode: "replace").enter(pool)
+            try await LoadWorker().run(pool) {
+                try await Self.wait(pool, first, "succeeded")
+                let second = try await pool.withTransaction { reader in
+                    try await reader.query("lock table ws_default.copies in access share mode")
+                    let second = try await ReadRun(slices: [[2]], mode: "replace").enter(pool)
+                    try await pool.wait(
+                        until:
+                            """
+                            select count(*) from pg_locks
+                            where not granted and relation = 'ws_default.copies'::regclass
+                            """, is: 1)
+                    try await pool.withTransaction { other in
+                        try await other.query("set local lock_timeout = '2s'")
+                        try await other.query("select from millrace.dataset where name = 'copies' for update")
+                    }
+                    return second
+                }
+                try await Self.wait(pool, second, "succeeded")
+            }
+            #expect(try await Self.ids(pool) == ["2"])
         }
     }
 }

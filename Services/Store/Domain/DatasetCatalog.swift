@@ -8,6 +8,12 @@ struct DatasetCatalog: Sendable {
     /// A table up to this size is counted: a thousand pages, in some milliseconds.
     static let exactBytes: Int64 = 8 << 20
 
+    /// Transactions that one PUT may take, and how often it tries again to lock the table.
+    private static let rounds = 20
+    private static let lockAttempts = 6
+    /// How long a table with nothing but dead rows is searched while others wait.
+    private static let emptyLimit = Duration.seconds(1)
+
     let pool: PostgresPool
 
     /// A dataset with its columns.
@@ -46,37 +52,86 @@ struct DatasetCatalog: Sendable {
 
     /// Creates the dataset or gives it another definition; one that is the current one changes nothing. `check` sees
     /// the current version's tag before anything is written. Throws `incompatible_change` with the paths.
+    ///
+    /// Who reads the dataset or loads into it waits for catalog changes only, each time no longer than
+    /// ``RequiredColumns/lockTimeout``; the rows are looked at in between, without a lock that they wait for.
     func put(
         _ name: ResourceName, _ definition: DatasetDefinition, workspaceID: Int64,
         check: @escaping @Sendable (EntityTag?) throws -> Void
     ) async throws -> Put {
-        let json = definition.json
-        let lock = LockDataset(workspaceID: workspaceID, name: name.text)
-        return try await pool.withTransaction { connection in
-            try await connection.query("set local lock_timeout = '2s'")
-            let before = try await connection.query(lock).first
-            try check(before.map { EntityTag(version: $0.version) })
-            if let before {
-                let isSame = before.isDeclared && (try? JSONValue.parse(before.definition)) == json
-                if !isSame { try await change(before, to: definition, connection) }
-            } else {
-                let insert = InsertDataset(workspaceID: workspaceID, name: name.text, definition: json.serialized())
-                guard let id = try await connection.query(insert).first else {
-                    throw Problem(.conflict, "a dataset of this name was made at the same moment; repeat the request")
+        var looked: Set<String> = []
+        var locked = 0
+        for _ in 0..<Self.rounds {
+            let step: Step
+            do {
+                let (seen, isLast) = (looked, locked == Self.lockAttempts)
+                step = try await pool.withTransaction { connection in
+                    try await connection.query("set local lock_timeout = '2s'")
+                    let before = try await connection.query(LockDataset(workspaceID: workspaceID, name: name.text))
+                    try await RequiredColumns.limitWaits(isLast: isLast, connection)
+                    return try await self.step(
+                        name, definition, workspaceID, before.first, looked: seen, check, connection)
                 }
-                try await connection.execute(DeclareColumns(datasetID: id, columns: definition.columns))
+            } catch let error as PostgresError where error.sqlstate == .lockNotAvailable && locked < Self.lockAttempts {
+                locked += 1
+                try await Task.sleep(for: RequiredColumns.lockTimeout)
+                continue
             }
-            guard let dataset = try await connection.query(lock).first else {
-                throw Problem(.internalError, "the dataset was not stored")
+            switch step {
+            case .done(let put): return put
+            case .look(let required):
+                try await required.named(in: definition) { try await pool.withConnection(required.look) }
+                looked = required.columns
+            case .scan(let required):
+                do {
+                    try await required.named(in: definition) { try await required.scan(pool) }
+                } catch let error as Problem {
+                    try await dropCheck(required)
+                    throw error
+                }
             }
-            let columns = try await connection.query(ListColumns(datasetID: dataset.id))
-            return Put(found: Found(dataset: dataset, columns: columns), created: before == nil)
         }
+        throw Problem(.conflict, "others change the dataset's table again and again; repeat the request")
     }
 
+    /// What a transaction of a PUT came to.
+    private enum Step: Sendable {
+        case done(Put)
+        /// Rows may forbid that columns become NOT NULL: to be looked for before anything is changed.
+        case look(RequiredColumns)
+        /// The table takes no more rows without a value; those that it has are to be scanned.
+        case scan(RequiredColumns)
+    }
+
+    private func step(
+        _ name: ResourceName, _ definition: DatasetDefinition, _ workspaceID: Int64, _ before: StoredDataset?,
+        looked: Set<String>, _ check: @Sendable (EntityTag?) throws -> Void, _ connection: PostgresConnection
+    ) async throws -> Step {
+        let json = definition.json
+        try check(before.map { EntityTag(version: $0.version) })
+        if let before {
+            let isSame = before.isDeclared && (try? JSONValue.parse(before.definition)) == json
+            if !isSame, let step = try await change(before, to: definition, looked: looked, connection) { return step }
+        } else {
+            let insert = InsertDataset(workspaceID: workspaceID, name: name.text, definition: json.serialized())
+            guard let id = try await connection.query(insert).first else {
+                throw Problem(.conflict, "a dataset of this name was made at the same moment; repeat the request")
+            }
+            try await connection.execute(DeclareColumns(datasetID: id, columns: definition.columns))
+        }
+        let find = FindDataset(workspaceID: workspaceID, name: name.text)
+        guard let dataset = try await connection.query(find).first else {
+            throw Problem(.internalError, "the dataset was not stored")
+        }
+        let columns = try await connection.query(ListColumns(datasetID: dataset.id))
+        return .done(Put(found: Found(dataset: dataset, columns: columns), created: before == nil))
+    }
+
+    /// Nil once the change is made; else what has to be done before.
     private func change(
-        _ dataset: StoredDataset, to definition: DatasetDefinition, _ connection: PostgresConnection
-    ) async throws {
+        _ dataset: StoredDataset, to definition: DatasetDefinition, looked: Set<String>,
+        _ connection: PostgresConnection
+    ) async throws -> Step? {
         let columns = try await connection.query(ListColumns(datasetID: dataset.id))
         let old = try JSONValue.parse(dataset.definition)
         let key = (old["primary_key"]?.array ?? []).compactMap(\.string)
@@ -87,30 +142,49 @@ struct DatasetCatalog: Sendable {
             throw Problem(.incompatibleChange, "the dataset's columns forbid the change", errors: change.impossible)
         }
         if key != definition.primaryKey { try await checkMergers(dataset, key, connection) }
+        let required = RequiredColumns(dataset, change.nullability)
+        let keepsTable = dataset.hasTable && change.forbidden.isEmpty
+        if keepsTable, !required.columns.isEmpty {
+            guard required.columns == looked else { return .look(required) }
+            guard try await required.isChecked(connection) else { return .scan(required) }
+        }
         // What deleted a key is ranked by the column.
         if old["version_column"]?.string != definition.versionColumn { try await forgetDeletions(dataset, connection) }
-        try await connection.execute(ReplaceDataset(id: dataset.id, definition: definition.json.serialized()))
-        if dataset.hasTable {
-            if !change.forbidden.isEmpty {
-                try await dropIfEmpty(dataset, change.forbidden, connection)
-            } else {
-                for column in change.nullability { try await alter(dataset, column, definition, connection) }
-            }
+        if keepsTable {
+            try await required.alter(nullable: change.nullability.filter(\.isNullable).map(\.name), connection)
+        } else if dataset.hasTable {
+            try await dropIfEmpty(dataset, change.forbidden, connection)
         }
+        try await connection.execute(ReplaceDataset(id: dataset.id, definition: definition.json.serialized()))
         try await connection.execute(DeclareColumns(datasetID: dataset.id, columns: definition.columns))
         try await connection.execute(UndeclareColumns(datasetID: dataset.id, names: change.undeclared))
+        return nil
+    }
+
+    /// The check stands in the way of rows that the dataset may have after all. Who cannot lock the table leaves it to
+    /// maintenance.
+    private func dropCheck(_ required: RequiredColumns) async throws {
+        do {
+            try await pool.withTransaction { connection in
+                try await RequiredColumns.limitWaits(isLast: true, connection)
+                try await required.drop(connection)
+            }
+        } catch let error as PostgresError
+            where error.sqlstate == .lockNotAvailable || error.sqlstate == .undefinedTable
+        {}
     }
 
     /// A table without rows forbids nothing: it is dropped, and made again as it is declared now.
     private func dropIfEmpty(
         _ dataset: StoredDataset, _ forbidden: [FieldFault], _ connection: PostgresConnection
     ) async throws {
-        let table: PostgresQuery = "lock table \(identifier: dataset.schema, dataset.name) in access exclusive mode"
-        try await connection.query(table)
-        let rows = try await connection.query("select from \(identifier: dataset.schema, dataset.name) limit 1")
-        guard rows.rowCount == 0 else {
-            throw Problem(.incompatibleChange, "the dataset has rows that forbid the change", errors: forbidden)
-        }
+        let first: PostgresQuery = "select from \(identifier: dataset.schema, dataset.name) limit 1"
+        let refused = Problem(.incompatibleChange, "the dataset has rows that forbid the change", errors: forbidden)
+        // A table that is to stay is not locked for that.
+        guard try await connection.query(first).rowCount == 0 else { throw refused }
+        try await connection.query(
+            "lock table \(identifier: dataset.schema, dataset.name) in access exclusive mode")
+        guard try await connection.query(first, timeout: Self.emptyLimit).rowCount == 0 else { throw refused }
         try await connection.query("drop table \(identifier: dataset.schema, dataset.name)")
         try await forgetDeletions(dataset, connection)
         try await connection.execute(ForgetTable(datasetID: dataset.id))
@@ -145,25 +219,6 @@ struct DatasetCatalog: Sendable {
         let name = DatasetTable.deletedName(dataset.name)
         try await connection.query("drop table if exists \(identifier: dataset.schema, name)")
         try await connection.execute(ForgetDeletions(datasetID: dataset.id))
-    }
-
-    private func alter(
-        _ dataset: StoredDataset, _ column: DatasetChange.NullabilityChange, _ definition: DatasetDefinition,
-        _ connection: PostgresConnection
-    ) async throws {
-        let action = column.isNullable ? "drop not null" : "set not null"
-        do {
-            try await connection.query(
-                """
-                alter table \(identifier: dataset.schema, dataset.name)
-                alter column \(identifier: column.name) \(unsafeText: action)
-                """)
-        } catch {
-            guard error.sqlstate == "23502" else { throw error }
-            let place = definition.columns.firstIndex { $0.name == column.name } ?? 0
-            let fault = FieldFault(path: "columns[\(place)].nullable", message: "there are rows without a value")
-            throw Problem(.incompatibleChange, "the dataset has rows that forbid the change", errors: [fault])
-        }
     }
 
     /// Drops the dataset's table and forgets it. Throws `in_use` while a pipeline that was put uses it.
@@ -222,5 +277,24 @@ struct DatasetCatalog: Sendable {
     private static func time(_ json: String) -> JSONValue {
         guard let text = (try? JSONValue.parse(json))?.string else { return .null }
         return .string(text.hasSuffix("+00:00") ? text.dropLast(6) + "Z" : text)
+    }
+}
+
+extension RequiredColumns {
+    fileprivate init(_ dataset: StoredDataset, _ changes: [DatasetChange.NullabilityChange]) {
+        self.init(
+            schema: dataset.schema, table: dataset.name, columns: Set(changes.filter { !$0.isNullable }.map(\.name)))
+    }
+
+    /// Runs `body`; what is missing becomes `incompatible_change` with the column's path.
+    fileprivate func named(in definition: DatasetDefinition, _ body: () async throws -> Void) async throws {
+        do {
+            // Rows are looked at for as long as it takes: nobody waits for that.
+            try await StatementLimit.$current.withValue(nil) { try await body() }
+        } catch let missing as Missing {
+            let place = definition.columns.firstIndex { $0.name == missing.column } ?? 0
+            let fault = FieldFault(path: "columns[\(place)].nullable", message: "there are rows without a value")
+            throw Problem(.incompatibleChange, "the dataset has rows that forbid the change", errors: [fault])
+        }
     }
 }

@@ -89,7 +89,22 @@ enum DatasetSchemas {
         ("dry_run", Schema.boolean), ("created_at", Schema.timestamp),
         ("finished_at", Schema.nullable(Schema.timestamp)), ("records", Schema.count), ("quarantined", Schema.count),
         ("unreadable", Schema.count), ("rows", ["type": "object", "additionalProperties": Schema.count]),
+        ("not_reached", notReached),
     ])
+
+    /// What an erasure leaves.
+    enum ErasureGap: String, CaseIterable {
+        case madeColumn = "made_column"
+        case sourceDataset = "source_dataset"
+        case derivedDataset = "derived_dataset"
+        case frozenRollup = "frozen_rollup"
+        case quarantinedCSV = "quarantined_csv"
+    }
+
+    static let notReached = Schema.array(
+        of: Schema.answer([
+            ("kind", Schema.oneOf(ErasureGap.self)), ("name", Schema.string), ("detail", Schema.string),
+        ]))
 
     static let quarantined = Schema.answer(
         [

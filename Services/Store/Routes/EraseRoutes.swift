@@ -29,8 +29,9 @@ struct EraseRoutes: Sendable {
         }
         try fields.finish()
         let found = try await catalog.find(name, workspaceID: principal.workspaceID)
+        let compiled: ErasureCondition
         do {
-            _ = try ErasureCondition(condition, of: found.dataset.hasTable ? found.applied : found.columns)
+            compiled = try ErasureCondition(condition, of: found.dataset.hasTable ? found.applied : found.columns)
         } catch {
             throw Problem(
                 .invalidExpression, "where: \(error.message)", extensions: [("position", .number(error.position))])
@@ -39,15 +40,20 @@ struct EraseRoutes: Sendable {
             workspaceID: principal.workspaceID, datasetID: found.dataset.id, keyID: principal.keyID,
             condition: condition, isDry: isDry)
         let trace = request.context.trace
-        let made = try await catalog.pool.withTransaction { connection -> Int64? in
+        let made = try await catalog.pool.withTransaction { connection -> (run: Int64, gaps: [UInt8])? in
             try await connection.follow(trace)
-            return try await connection.query(start).first ?? nil
+            guard let run = try await connection.query(start).first ?? nil else { return nil }
+            let versions = try await connection.query(FindFeedingVersions(datasetID: found.dataset.id))
+            let names = FieldNames(versions, of: name.text, columns: compiled.fields)
+            let gaps = try await connection.query(NoteErasureGaps(run: run, made: names.made)).first
+            return (run, gaps ?? Array("[]".utf8))
         }
-        guard let run = made else {
-            return .json(.ok, ["run": nil])
+        guard let made else {
+            return .json(.ok, ["run": nil, "not_reached": []])
         }
         wakeup.notify("store")
-        return .json(.accepted, ["run": .string(String(run))])
+        return .json(
+            .accepted, ["run": .string(String(made.run)), "not_reached": (try? JSONValue.parse(made.gaps)) ?? []])
     }
 
     func list(_ request: Request) async throws -> Response {
@@ -72,7 +78,7 @@ extension ListErasures.Entry {
             "key": .string(String(keyID)), "dry_run": .bool(isDry), "created_at": .timestamp(createdAt),
             "finished_at": finishedAt.map(JSONValue.timestamp) ?? .null, "records": .number(counts[0]),
             "quarantined": .number(counts[1]), "unreadable": .number(counts[2]),
-            "rows": (try? JSONValue.parse(rows)) ?? [:],
+            "rows": (try? JSONValue.parse(rows)) ?? [:], "not_reached": (try? JSONValue.parse(notReached)) ?? [],
         ]
     }
 }

@@ -19,12 +19,60 @@ struct StartErasure: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64? { try row.optionalInt8(0) }
 }
 
+/// Notes what an erasure does not reach, besides what is given. Gives all of it.
+struct NoteErasureGaps: PostgresStatement {
+    static let sql = """
+        update millrace.erasure set not_reached = $2::jsonb || millrace.erasure_gaps(dataset_id) where run = $1
+        returning not_reached
+        """
+    var run: Int64
+    var made: Set<FieldNames.MadeColumn>
+
+    var parameters: [PostgresValue] {
+        let gaps = made.sorted { ($0.column, $0.pipeline, $0.step) < ($1.column, $1.pipeline, $1.step) }.map {
+            [
+                "kind": "made_column", "name": .string($0.column),
+                "detail": .string(
+                    "step \($0.step) of pipeline \($0.pipeline) may make it: records without a row are not told by it"),
+            ] as JSONValue
+        }
+        return [.int8(run), .json(JSONValue.array(gaps).serialized())]
+    }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> [UInt8] { try row.json(0) }
+}
+
+/// All versions of the pipelines that fill a dataset, or did.
+struct FindFeedingVersions: PostgresStatement {
+    struct Version: Sendable {
+        var source: Int64
+        var pipeline: String
+        var definition: [UInt8]
+    }
+
+    static let sql = """
+        select p.source_id, p.name, v.definition from millrace.dataset d
+        join millrace.pipeline p on p.workspace_id = d.workspace_id
+        join millrace.pipeline_version v on v.pipeline_id = p.id
+        where d.id = $1 and v.definition is not null
+            and exists (select from millrace.targets(v.definition) t where t.dataset = d.name)
+        """
+    var datasetID: Int64
+
+    var parameters: [PostgresValue] { [.int8(datasetID)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Version {
+        Version(source: try row.int8(0), pipeline: try row.text(1), definition: try row.json(2))
+    }
+}
+
 /// An erasure that is going on.
 struct Erasure: Sendable {
     var run: Int64
     var datasetID: Int64
     var condition: String
     var isDry: Bool
+    var dataset: String
     /// Nil where the dataset was removed, or has no table.
     var table: OutputPlace.Table?
 }
@@ -32,7 +80,7 @@ struct Erasure: Sendable {
 /// No row: the run has ended.
 struct FindErasure: PostgresStatement {
     static let sql = """
-        select e.run, e.dataset_id, e.condition, e.dry_run, w.schema_name, d.name
+        select e.run, e.dataset_id, e.condition, e.dry_run, w.schema_name, d.name, e.dataset
         from millrace.erasure e join millrace.run r on r.id = e.run
         left join millrace.dataset d on d.id = e.dataset_id and d.table_created
         left join millrace.workspace w on w.id = d.workspace_id
@@ -51,23 +99,24 @@ struct FindErasure: PostgresStatement {
             }
         return Erasure(
             run: try row.int8(0), datasetID: try row.int8(1), condition: try row.text(2), isDry: try row.bool(3),
-            table: table)
+            dataset: try row.text(6), table: table)
     }
 }
 
 /// The batches of an erasure that are still to be looked at, after an ordinal.
 struct FindErasureBatches: PostgresStatement {
     static let sql = """
-        select ordinal, batch from millrace.run_batch
-        where run = $1 and ordinal > $2 and batch > 0 and state in ('queued', 'dead') order by ordinal limit 100
+        select r.ordinal, r.batch, b.source_id from millrace.run_batch r join millrace.batch b on b.id = r.batch
+        where r.run = $1 and r.ordinal > $2 and r.batch > 0 and r.state in ('queued', 'dead')
+        order by r.ordinal limit 100
         """
     var run: Int64
     var after: Int32
 
     var parameters: [PostgresValue] { [.int8(run), .int4(after)] }
 
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> (ordinal: Int32, batch: Int64) {
-        (try row.int4(0), try row.int8(1))
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> (ordinal: Int32, batch: Int64, source: Int64) {
+        (try row.int4(0), try row.int8(1), try row.int8(2))
     }
 }
 
@@ -256,7 +305,7 @@ struct GiveUpErasure: PostgresStatement {
 struct ListErasures: PostgresStatement {
     static let sql = """
         select e.run, r.state, encode(e.condition_hash, 'hex'), e.key_id, e.dry_run, e.created_at, e.finished_at,
-            e.records, e.quarantined, e.unreadable, e.rows
+            e.records, e.quarantined, e.unreadable, e.rows, e.not_reached
         from millrace.erasure e join millrace.run r on r.id = e.run
         where e.dataset_id = $1 and e.run < $2 order by e.run desc limit $3
         """
@@ -271,6 +320,7 @@ struct ListErasures: PostgresStatement {
         var finishedAt: Int64?
         var counts: [Int64]
         var rows: [UInt8]
+        var notReached: [UInt8]
     }
 
     var datasetID: Int64
@@ -283,6 +333,7 @@ struct ListErasures: PostgresStatement {
         Entry(
             run: try row.int8(0), state: try row.text(1), hash: try row.text(2), keyID: try row.int8(3),
             isDry: try row.bool(4), createdAt: try row.timestamp(5), finishedAt: try row.optionalTimestamp(6),
-            counts: [try row.int8(7), try row.int8(8), try row.int8(9)], rows: try row.json(10))
+            counts: [try row.int8(7), try row.int8(8), try row.int8(9)], rows: try row.json(10),
+            notReached: try row.json(11))
     }
 }

@@ -34,8 +34,8 @@ struct CatalogColumn: Sendable, Equatable {
     var state: State
 }
 
-/// Locks a dataset against agreements and other changes of its table, and reads it. No row: it was removed.
-struct LockDatasetShape: PostgresStatement {
+/// A dataset as it is in this moment. No row: it was removed.
+struct FindDatasetShape: PostgresStatement {
     static let sql = """
         select d.id, w.schema_name, d.name, w.query_role, d.table_created,
             array(select jsonb_array_elements_text(coalesce(d.definition->'primary_key', '[]'))),
@@ -43,7 +43,7 @@ struct LockDatasetShape: PostgresStatement {
             exists (select from millrace.dataset_deletions k where k.dataset_id = d.id),
             exists (select from millrace.rebuild r where r.dataset_id = d.id and r.made), d.definition
         from millrace.dataset d join millrace.workspace w on w.id = d.workspace_id
-        where d.id = $1 for no key update of d
+        where d.id = $1
         """
     var datasetID: Int64
 
@@ -57,6 +57,16 @@ struct LockDatasetShape: PostgresStatement {
             hasShadow: try row.bool(8),
             partitioning: (try? JSONValue.parse(try row.json(9))).flatMap(TimePartitioning.init))
     }
+}
+
+/// The same, locked against agreements and other changes of its table.
+struct LockDatasetShape: PostgresStatement {
+    static let sql = FindDatasetShape.sql + " for no key update of d"
+    var datasetID: Int64
+
+    var parameters: [PostgresValue] { [.int8(datasetID)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> DatasetShape { try FindDatasetShape.decode(row) }
 }
 
 /// The columns of a dataset in their order.

@@ -10,10 +10,14 @@ import Records
 struct BatchErasure: Sendable {
     let erasure: Erasure
     let condition: ErasureCondition
+    let names: FieldNames
 
     /// Nil where somebody has the batch's raw bytes in hands: it is to be looked at again. The pipelines that read its
     /// source are locked until the commit, so nobody begins to.
-    func run(_ batch: Int64, _ connection: PostgresConnection) async throws -> ErasedCounts? {
+    func run(
+        _ batch: Int64, of source: Int64, _ connection: PostgresConnection
+    ) async throws -> ErasedCounts? {
+        let names = names.names(of: source)
         if !erasure.isDry { _ = try await connection.query(HoldBatch(batch: batch)) }
         let use = FindBatchUse(batch: batch, run: erasure.run)
         if try await connection.query(use).first ?? false { return nil }
@@ -27,14 +31,14 @@ struct BatchErasure: Sendable {
         let frame: BatchFrame?
         if let payload {
             let read: Read = try await off {
-                try self.read(BatchFrame(decoding: payload, limit: RawRecords.frameLimit))
+                try self.read(BatchFrame(decoding: payload, limit: RawRecords.frameLimit), names)
             }
             (frame, counts.unreadable) = (read.frame, Int64(read.unreadable))
             met.formUnion(read.met)
         } else {
             frame = nil
             let kept = try await connection.query(FindQuarantinedRaws(batch: batch))
-            let read: Read = try await off { try self.quarantined(kept) }
+            let read: Read = try await off { try self.quarantined(kept, names) }
             counts.unreadable = Int64(read.unreadable)
             met.formUnion(read.met)
         }
@@ -112,21 +116,23 @@ struct BatchErasure: Sendable {
 
     private struct Read: Sendable {
         var frame: BatchFrame?
-        var met: [Int32]
+        var met: Set<Int32>
         var unreadable: Int
     }
 
-    private func read(_ frame: BatchFrame) throws -> Read {
-        let found = try condition.records(of: frame)
+    private func read(_ frame: BatchFrame, _ names: [FieldNames.Names]) throws -> Read {
+        let found = try condition.records(of: frame, names: names)
         return Read(frame: frame, met: found.met, unreadable: found.unreadable)
     }
 
-    private func quarantined(_ kept: [(row: Int32, raw: [UInt8], format: RecordFormat?)]) throws -> Read {
+    private func quarantined(
+        _ kept: [(row: Int32, raw: [UInt8], format: RecordFormat?)], _ names: [FieldNames.Names]
+    ) throws -> Read {
         guard let format = kept.first?.format else { return Read(met: [], unreadable: kept.count) }
         var frame = BatchFrame(format: format)
         for record in kept { frame.append(record: record.raw) }
-        let found = try condition.records(of: frame)
-        return Read(met: found.met.map { kept[Int($0)].row }, unreadable: found.unreadable)
+        let found = try condition.records(of: frame, names: names)
+        return Read(met: Set(found.met.map { kept[Int($0)].row }), unreadable: found.unreadable)
     }
 
     private func off<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {

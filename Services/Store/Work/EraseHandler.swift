@@ -44,15 +44,24 @@ struct EraseHandler: JobHandler {
         (try? JSONValue.parse(job.arguments))?["run"]?.int.map(Int64.init)
     }
 
+    private struct Found: Sendable {
+        var erasure: Erasure
+        var columns: [CatalogColumn]
+        var versions: [FindFeedingVersions.Version]
+    }
+
     private func erase(_ run: Int64, _ job: Job, _ lease: Lease) async throws {
         let find = FindErasure(run: run)
-        let found = try await pool.withConnection { connection -> (Erasure, [CatalogColumn])? in
+        let found = try await pool.withConnection { connection -> Found? in
             guard let erasure = try await connection.query(find).first else { return nil }
-            return (erasure, try await connection.query(ListColumns(datasetID: erasure.datasetID)))
+            return Found(
+                erasure: erasure, columns: try await connection.query(ListColumns(datasetID: erasure.datasetID)),
+                versions: try await connection.query(FindFeedingVersions(datasetID: erasure.datasetID)))
         }
-        guard let (erasure, all) = found else {
+        guard let found else {
             return try await lease.transaction(settling: [job]) { _ = try await $0.execute(EndErasure(run: run)) }
         }
+        let (erasure, all) = (found.erasure, found.columns)
         let condition: ErasureCondition
         do {
             condition = try ErasureCondition(
@@ -62,7 +71,8 @@ struct EraseHandler: JobHandler {
                 code: "invalid_expression", message: "the dataset has other columns now: start another erasure",
                 isPermanent: true)
         }
-        let work = BatchErasure(erasure: erasure, condition: condition)
+        let names = FieldNames(found.versions, of: erasure.dataset, columns: condition.fields)
+        let work = BatchErasure(erasure: erasure, condition: condition, names: names)
         if try await eraseBatches(work, lease) > 0 {
             throw JobFailure(
                 code: "batches_in_use", message: "batches are still being worked on", retryAfter: Self.pause)
@@ -87,10 +97,10 @@ struct EraseHandler: JobHandler {
             let next = FindErasureBatches(run: run, after: after)
             let batches = try await pool.withConnection { try await $0.query(next) }
             guard let last = batches.last else { return waiting }
-            for (ordinal, batch) in batches {
+            for (ordinal, batch, source) in batches {
                 let isDone = try await lease.transaction(settling: []) { connection in
                     try await connection.query("set local timezone = 'UTC'")
-                    guard let counts = try await work.run(batch, connection) else { return false }
+                    guard let counts = try await work.run(batch, of: source, connection) else { return false }
                     try await connection.execute(CountErased(run: run, ordinal: ordinal, counts: counts))
                     try await advance(run, connection)
                     return true

@@ -35,6 +35,8 @@ struct GroupLoader: Sendable {
 
     let raws: RawRecords
     let ledger: any ChunkLedger
+    /// The dataset's row is changed with each part, and so held to the transaction's end; else its caller changes it.
+    var touchesDataset = true
 
     /// Loads the group. Errors: what the database or the lease throws; nothing of the group is stored then.
     func load(_ group: ChunkGroup, _ parts: [Part], lease: Lease) async throws -> Outcome {
@@ -147,6 +149,7 @@ struct GroupLoader: Sendable {
         if !ledger.fillsShadow, try await ledger.noteRows(of: part.chunks, part.key, connection) {
             outcome.wakesRollups = true
         }
+        guard touchesDataset else { return }
         try await connection.execute(
             TouchDataset(datasetID: part.table.datasetID, endsRebuild: part.key.mode == .append))
     }

@@ -148,6 +148,7 @@ final class LandingMaintenance: Service {
             }
         }
         try await dropShadows()
+        try await dropChecks()
         sweepsDeletionsAt.withLock { $0 = .now + settings.streamInterval }
     }
 
@@ -168,6 +169,22 @@ final class LandingMaintenance: Service {
             } catch let error as PostgresError where error.sqlstate == .lockNotAvailable {}
         }
         _ = try await pool.withConnection { try await $0.execute(ForgetEndedParts()) }
+    }
+
+    /// What PUTs that died have left. Of one that goes on, its scan holds the table; between two of its steps it loses
+    /// the check, and adds it anew.
+    private func dropChecks() async throws {
+        for table in try await pool.withConnection({ try await $0.query(ListRequiredChecks()) }) {
+            do {
+                try await pool.withTransaction { connection in
+                    try await connection.query("set local lock_timeout = '100ms'")
+                    try await table.drop(connection)
+                }
+                logger.info("dropped the check of a change that was broken off", ["dataset": .string(table.table)])
+            } catch let error as PostgresError
+                where error.sqlstate == .lockNotAvailable || error.sqlstate == .undefinedTable
+            {}
+        }
     }
 
     private func sweep(_ statement: some PostgresStatement) async throws {

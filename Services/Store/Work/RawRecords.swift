@@ -74,13 +74,16 @@ struct RawRecords: Sendable {
 }
 
 extension PostgresError {
-    /// A row is at fault. Tables have no conditions of their own: one that is violated says that a row's partition is
-    /// not there (any more).
-    var refusesRow: Bool { sqlstate?.isDataFault ?? false && sqlstate != .checkViolation }
+    /// A row is at fault. Tables have no conditions with a name but that of ``RequiredColumns``: one without a name
+    /// says that a row's partition is not there (any more).
+    var refusesRow: Bool {
+        sqlstate?.isDataFault ?? false && (sqlstate != .checkViolation || constraint != nil)
+    }
 
     /// As an entry of a quarantined record's errors.
     var quarantineEntry: JSONValue {
-        let text = detail.map { "\(message): \($0)" } ?? message
+        let said = detail.map { "\(message): \($0)" } ?? message
+        let text = sqlstate == .checkViolation ? "no value in a column that must have one: \(said)" : said
         return [
             "code": .string(quarantineCode), "step": nil, "column": .optional(column), "message": .string(text),
         ]
@@ -88,7 +91,7 @@ extension PostgresError {
 
     private var quarantineCode: String {
         switch sqlstate?.code {
-        case "23502": "not_null"
+        case "23502", "23514": "not_null"
         case "23505": "duplicate_key"
         case "54000": "too_large"
         default: sqlstate?.classCode == "54" ? "too_large" : sqlstate?.classCode == "22" ? "invalid_value" : "refused"

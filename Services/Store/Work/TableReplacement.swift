@@ -8,11 +8,18 @@ import Records
 ///
 /// One transaction makes a new table, loads every chunk of the run into it, writes quarantine and ledger, drops the old
 /// table, gives the new one its name, ends the run and settles the job. Readers see the old rows until it commits, and
-/// wait at most ``lockTimeout`` at a time while it is about to; whatever breaks it off leaves nothing behind.
+/// wait at most ``lockTimeout`` at a time while it is about to, and so does who changes the dataset's definition: its
+/// row is locked for the end only. Where the definition is another one by then, all begins anew. Whatever breaks it off
+/// leaves nothing behind.
 struct TableReplacement: JobHandler {
     static let changed = JobFailure(
         code: "dataset_changed", message: "the dataset has changed since the rows were made: start another run",
         isPermanent: true)
+    static let unsettled = JobFailure(
+        code: "dataset_changing", message: "the dataset was changed each time while its rows were loaded",
+        retryAfter: .seconds(10))
+    /// How often a table is made anew because the dataset has changed.
+    static let beginnings = 3
     /// How long readers wait behind one attempt to lock the old table; and how often that is attempted, with as long a
     /// pause between.
     static let lockTimeout = Duration.milliseconds(500)
@@ -62,13 +69,26 @@ struct TableReplacement: JobHandler {
         }
         guard let datasetID = replacing.datasetID else { throw Self.changed }
         let began = ContinuousClock.now
-        let outcome = try await lease.transaction(settling: [job]) { connection in
-            try await self.replace(run, replacing, datasetID, job, lease, connection)
+        for _ in 0..<Self.beginnings {
+            do {
+                let outcome = try await lease.transaction(settling: [job]) { connection in
+                    try await self.replace(run, replacing, datasetID, job, lease, connection)
+                }
+                tables.forget(datasetID)
+                metrics.loaded(outcome.loaded, chunks: outcome.chunks, bytes: outcome.bytes)
+                metrics.seconds.observe(.now - began)
+                return
+            } catch is DefinitionMoved {
+                logger.info(
+                    "a dataset was changed while its rows were loaded: they are loaded again",
+                    ["dataset": .string(replacing.dataset), "run.id": .int(Int(run))])
+            }
         }
-        tables.forget(datasetID)
-        metrics.loaded(outcome.loaded, chunks: outcome.chunks, bytes: outcome.bytes)
-        metrics.seconds.observe(.now - began)
+        throw Self.unsettled
     }
+
+    /// The dataset is not defined as the new table was made.
+    private struct DefinitionMoved: Error {}
 
     private struct Outcome: Sendable {
         var loaded = GroupLoader.Outcome()
@@ -80,14 +100,9 @@ struct TableReplacement: JobHandler {
         _ run: Int64, _ replacing: ReplacingRun, _ datasetID: Int64, _ job: Job, _ lease: Lease,
         _ connection: PostgresConnection
     ) async throws -> Outcome {
-        guard let shape = try await connection.query(LockDatasetShape(datasetID: datasetID)).first else {
-            throw Self.changed
-        }
-        let obstacle = FindReplacingObstacle(run: run, replacing: replacing)
-        if let reason = try await connection.query(obstacle).first {
-            throw JobFailure(code: "superseded", message: reason, isPermanent: true)
-        }
-        let columns = try await connection.query(ListColumns(datasetID: datasetID)).filter { $0.state != .extra }
+        guard let target = try await Target(datasetID, locked: false, connection) else { throw Self.changed }
+        try await checkObstacles(run, replacing, connection)
+        let (shape, columns) = (target.shape, target.columns)
         let chunks = try await connection.query(FindRunChunks(run: run))
         var made = shape
         // No dataset's name holds a dot.
@@ -114,7 +129,9 @@ struct TableReplacement: JobHandler {
         }
         try await connection.execute(
             DeleteEarlierQuarantine(datasetID: datasetID, pipelineID: replacing.pipelineID, run: run))
-        try await swap(shape, for: made, connection)
+        let old = try await lock(target, connection)
+        try await checkObstacles(run, replacing, connection)
+        try await swap(old, for: made, connection)
         try await connection.execute(
             SetColumnStates(datasetID: datasetID, names: columns.map(\.name), state: .applied))
         try await connection.execute(MarkTableCreated(datasetID: datasetID))
@@ -146,33 +163,92 @@ struct TableReplacement: JobHandler {
             rows = await rows.sent(by: places, made.available)
         }
         let ready = GroupLoader.Part(table: table, key: part.key, chunks: part.chunks, rows: rows)
-        try await GroupLoader(raws: RawRecords(), ledger: SliceLedger()).load(ready, &outcome, within: connection)
+        let loader = GroupLoader(raws: RawRecords(), ledger: SliceLedger(), touchesDataset: false)
+        try await loader.load(ready, &outcome, within: connection)
     }
 
-    /// Puts the new table in the place of the old one, whose lock is tried for again and again, so that nobody waits
-    /// behind it for long.
-    private func swap(_ old: DatasetShape, for made: DatasetShape, _ connection: PostgresConnection) async throws {
-        if old.hasTable {
-            let timeout = Self.lockTimeout.milliseconds
-            try await connection.query("set local lock_timeout = \(literal: "\(timeout)ms")")
-            for attempt in 1... {
-                try await connection.query("savepoint swap")
-                do {
-                    try await connection.query(
-                        "lock table \(identifier: old.schema, old.name) in access exclusive mode")
-                    break
-                } catch {
-                    guard error.sqlstate == .lockNotAvailable, attempt < Self.lockAttempts else { throw error }
-                    try await connection.query("rollback to savepoint swap")
+    private func checkObstacles(
+        _ run: Int64, _ replacing: ReplacingRun, _ connection: PostgresConnection
+    ) async throws {
+        let obstacle = FindReplacingObstacle(run: run, replacing: replacing)
+        guard let reason = try await connection.query(obstacle).first else { return }
+        throw JobFailure(code: "superseded", message: reason, isPermanent: true)
+    }
+
+    /// Locks the dataset's row, then its table, until the transaction's end; gives the dataset as it is. Both are let
+    /// go and tried for again and again, so that nobody waits behind them for long. Throws ``DefinitionMoved`` where
+    /// the dataset is not what it was.
+    private func lock(_ target: Target, _ connection: PostgresConnection) async throws -> DatasetShape {
+        let timeout = Self.lockTimeout.milliseconds
+        try await connection.query("set local lock_timeout = \(literal: "\(timeout)ms")")
+        for attempt in 1...Self.lockAttempts {
+            try await connection.query("savepoint swap")
+            do {
+                guard let found = try await Target(target.shape.id, locked: true, connection) else {
+                    throw Self.changed
                 }
-                try await Task.sleep(for: Self.lockTimeout)
+                guard found.takes(rowsFor: target) else { throw DefinitionMoved() }
+                if found.shape.hasTable {
+                    try await connection.query(
+                        """
+                        lock table \(identifier: found.shape.schema, found.shape.name) in access exclusive mode
+                        """)
+                }
+                return found.shape
+            } catch let error as PostgresError
+                where error.sqlstate == .lockNotAvailable && attempt < Self.lockAttempts
+            {
+                try await connection.query("rollback to savepoint swap")
             }
-            try await connection.query("drop table \(identifier: old.schema, old.name)")
+            try await Task.sleep(for: Self.lockTimeout)
         }
+        throw Self.unsettled
+    }
+
+    /// Puts the new table in the place of the old one. Both are locked.
+    private func swap(_ old: DatasetShape, for made: DatasetShape, _ connection: PostgresConnection) async throws {
+        if old.hasTable { try await connection.query("drop table \(identifier: old.schema, old.name)") }
         let deleted = DatasetTable.deletedName(old.name)
         try await connection.query("drop table if exists \(identifier: old.schema, deleted)")
         try await connection.execute(ForgetDeletions(datasetID: old.id))
         for statement in TableDefinition.rename(made, to: old.name) { try await connection.query(statement) }
         try await TimePartitions.rename(in: old.schema, of: old.name, from: made.name, connection)
+    }
+}
+
+/// A dataset as a table is made for it.
+private struct Target: Sendable {
+    var shape: DatasetShape
+    /// Those that a table has, or is to have.
+    var columns: [CatalogColumn]
+
+    /// Nil where the dataset was removed. Where it is `locked`, it stays so until the transaction's end.
+    init?(_ datasetID: Int64, locked: Bool, _ connection: PostgresConnection) async throws {
+        let found =
+            locked
+            ? try await connection.query(LockDatasetShape(datasetID: datasetID))
+            : try await connection.query(FindDatasetShape(datasetID: datasetID))
+        guard let shape = found.first else { return nil }
+        self.shape = shape
+        columns = try await connection.query(ListColumns(datasetID: datasetID)).filter { $0.state != .extra }
+    }
+
+    /// Whether a table that was made for `other` can be this dataset's.
+    func takes(rowsFor other: Target) -> Bool {
+        shape.schema == other.shape.schema && shape.name == other.shape.name
+            && shape.primaryKey == other.shape.primaryKey
+            && shape.partitioning?.column == other.shape.partitioning?.column
+            && shape.partitioning?.grain == other.shape.partitioning?.grain
+            && columns.map(\.form) == other.columns.map(\.form)
+    }
+}
+
+extension CatalogColumn {
+    /// What of a column a table shows.
+    fileprivate var form: CatalogColumn {
+        var form = self
+        form.isDeclared = false
+        form.state = .applied
+        return form
     }
 }
