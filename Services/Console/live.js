@@ -2,8 +2,7 @@
 
 /**
  * Runs `work` now and again `milliseconds` after it has ended, until the signal aborts; not in a tab that is hidden,
- * and at once when it is seen again. `failed` gets what it throws, and null when it goes well
- * again.
+ * and at once when it is seen again. `failed` gets what it throws, and null when it goes well again.
  */
 export function repeat(work, milliseconds, signal, failed) {
   let timer = null;
