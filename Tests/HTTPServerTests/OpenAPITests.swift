@@ -43,8 +43,8 @@ import Testing
         #expect(put["responses"]?["201"]?["description"] == "Created")
         let statuses = put["responses"]?.object?.keys ?? []
         let expected = [
-            "200", "201", "400", "401", "403", "408", "409", "413", "414", "415", "417", "422", "431", "500", "501",
-            "503", "505",
+            "200", "201", "400", "401", "403", "408", "409", "413", "414", "415", "417", "422", "429", "431", "500",
+            "501", "503", "505",
         ]
         #expect(statuses == expected)
         #expect(put["responses"]?["200"]?["headers"]?["X-Request-Id"]?["$ref"] == "#/components/headers/RequestID")
