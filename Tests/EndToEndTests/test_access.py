@@ -375,6 +375,14 @@ class Keys(unittest.TestCase):
         self.assertEqual((status, answer["code"]), (409, "conflict"))
         self.assertEqual(call("GET", "/v1/datasets/alpha", key=at_once["key"])[0], 200)
 
+    def test_a_key_with_limits_does_not_multiply_them(self):
+        status, limited = made(["keys:write", "datasets:read"], limits={"requests_per_day": 100})
+        self.assertEqual(status, 201, limited)
+        status, answer = call("POST", f"/v1/keys/{limited['id']}/rotate", {"overlap": "30d"}, key=limited["key"])
+        self.assertEqual((status, answer["code"]), (403, "forbidden"), answer)
+        status, new = call("POST", f"/v1/keys/{limited['id']}/rotate")
+        self.assertEqual((status, new["limits"]), (201, {"requests_per_day": 100}))
+
     def test_a_revocation_is_honoured_by_every_process_within_ten_seconds(self):
         status, key = made(["admin"])
         paths = {"ingest": "/v1/sources", "transform": "/v1/pipelines", "store": "/v1/datasets",

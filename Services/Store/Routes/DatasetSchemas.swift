@@ -99,6 +99,7 @@ enum DatasetSchemas {
         case derivedDataset = "derived_dataset"
         case frozenRollup = "frozen_rollup"
         case quarantinedCSV = "quarantined_csv"
+        case quarantinedRows = "quarantined_rows"
     }
 
     static let notReached = Schema.array(

@@ -27,7 +27,8 @@ extension StoreRoutes {
                     `not_reached` names what may be left: `derived_dataset`, whose rows a pipeline has made of a \
                     dataset's rows, and `source_dataset`, from whose rows this one is made: erase there, too; \
                     `frozen_rollup`, which keeps what it has counted of a time that retention has dropped; \
-                    `quarantined_csv`, a source's records whose header row has expired; `made_column`, a column that a \
+                    `quarantined_csv`, a source's records whose header row has expired; `quarantined_rows`, rows of \
+                    another dataset that a run turned down, which a heal brings back; `made_column`, a column that a \
                     step makes, by which records without a row are not told. The work is a run; \
                     `GET /v1/datasets/{name}/erasures` has its counts, and keeps a hash of the condition, never the \
                     condition. The same request while its run goes on answers that run. Needs `raw:read` besides. \

@@ -170,7 +170,10 @@ begin
             shape.groups, shape.facts) using emptied;
     end if;
     perform millrace.note_event(r, changed_buckets, changed_groups, dirty);
-    update millrace.rollup set applied_at = clock_timestamp(), held_since = null,
+    -- What waits still was held back long enough.
+    update millrace.rollup set applied_at = clock_timestamp(),
+        held_since = case when exists (select from millrace.rollup_batch b where b.rollup_id = r.id)
+            then held_since end,
         wants_index = dirty <> '{}' and millrace.lacks_index(main::regclass, r.time_column)
     where id = r.id;
 end $$;

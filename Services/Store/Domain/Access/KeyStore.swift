@@ -51,9 +51,7 @@ struct KeyStore: Sendable {
         return try await pool.withTransaction { connection in
             try await connection.query("set local lock_timeout = '2s'")
             let workspace = try await Self.workspace(asked.workspace, principal, connection)
-            guard try await connection.query(CountKeys(workspaceID: workspace.id)).first ?? 0 < Self.maximumCount else {
-                throw Problem(.conflict, "the workspace has \(Self.maximumCount) keys already")
-            }
+            try await Self.leaveRoom(in: workspace.id, connection)
             let maker = try await Self.maker(principal, connection)
             let new = NewKey(
                 workspaceID: workspace.id, name: asked.name, scopes: asked.scopes, limits: asked.limits,
@@ -77,9 +75,11 @@ struct KeyStore: Sendable {
             guard old.record.state == .active else {
                 throw Problem(.conflict, "the key is \(old.record.state.rawValue) already")
             }
-            guard principal.limits == .none || old.record.id == principal.keyID else {
-                throw Problem(.forbidden, "a key with limits rotates itself only")
+            // Each new one would have the limits once more, the day's quota among them.
+            guard principal.limits == .none else {
+                throw Problem(.forbidden, "a key with limits rotates none: one without them has to")
             }
+            try await Self.leaveRoom(in: old.workspaceID, connection)
             if let own = maker.key.expiresAt, old.record.expiresAt.map({ $0 > own }) ?? true {
                 throw Problem(.forbidden, "the key would be valid for longer than the one that asks")
             }
@@ -90,6 +90,12 @@ struct KeyStore: Sendable {
             let made = try await Self.insert(key, as: new, connection)
             try await connection.execute(RetireKey(id: id, grace: overlap))
             return made
+        }
+    }
+
+    private static func leaveRoom(in workspaceID: Int64, _ connection: PostgresConnection) async throws {
+        guard try await connection.query(CountKeys(workspaceID: workspaceID)).first ?? 0 < maximumCount else {
+            throw Problem(.conflict, "the workspace has \(maximumCount) keys already")
         }
     }
 
