@@ -85,8 +85,8 @@ struct DatasetCatalog: Sendable {
             case .scan(let required):
                 do {
                     try await required.named(in: definition) { try await required.scan(pool) }
-                } catch {
-                    try? await dropCheck(required)
+                } catch let error as Problem {
+                    try await dropCheck(required)
                     throw error
                 }
             }
