@@ -191,8 +191,8 @@ class Partitions(unittest.TestCase):
                                  {"derive": {"at": "case when at > '3000-01-01' then '2020-02-29' else at end"}}])
         healed = platform.must("POST", f"/v1/datasets/{self.name}/quarantine/replay?wait=60s")
         self.assertEqual((healed["healed"], healed["failing"]), (2, 0))
-        self.assertEqual(self.sql("select count(*), min(at::date) from @"), "3|2020-02-29")
-        self.assertEqual(self.partitions(""), 2)
+        # Maintenance may have made partitions ahead meanwhile; they are empty.
+        self.assertEqual(self.sql("select count(*), min(at::date), count(distinct tableoid) from @"), "3|2020-02-29|2")
 
 
 if __name__ == "__main__":

@@ -259,8 +259,10 @@ class TableHeal(unittest.TestCase):
                     f"select released from millrace.run where id = {run}") == "t")
                 if first == "run":
                     self.wait_blocked(f"ws_default.{self.name}")
+                    # The run holds the dataset while it tries to lock the table, and lets it go in between.
                     status, answer = self.heal()
-                    self.assertEqual((status, answer["code"]), (409, "conflict"), answer)
+                    self.assertIn(status, (202, 409), answer)
+                    heal = answer.get("run", heal)
             self.assertEqual((self.ended(run)["state"], self.ended(heal)["state"]), ("succeeded", "succeeded"))
             self.assertEqual(self.healed(), (0, ROWS // 10, 0))
             self.assertEqual(self.difference(EXPECTED), "0")
