@@ -268,6 +268,14 @@ class TableHeal(unittest.TestCase):
             self.assertEqual(self.difference(EXPECTED), "0")
             self.assertEqual(self.quarantined(), ROWS // 10)
 
+    def test_an_erasure_names_what_a_heal_would_bring_back(self):
+        self.put("append")
+        self.run_pipeline()
+        erased = json.dumps({"where": "id = -1"})
+        answer = platform.must("POST", f"/v1/datasets/{self.name}/erase?dry_run=true", erased)
+        gaps = [(gap["kind"], gap["detail"].split(" ")[0]) for gap in answer["not_reached"]]
+        self.assertIn(("quarantined_rows", str(self.quarantined())), gaps)
+
     def test_a_replay_says_what_to_do_instead(self):
         self.put("replace")
         replay = json.dumps({"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"})

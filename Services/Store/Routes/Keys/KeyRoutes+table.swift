@@ -109,7 +109,7 @@ extension KeyRoutes {
                 description: """
                     The new one has its name, scopes, limits and end; the old one works for `overlap` more (0s to 30d, \
                     24h if it is left out), and at most to its own end. A key that has ended, and the configured one, \
-                    cannot be rotated: 409 `conflict`.
+                    cannot be rotated: 409 `conflict`. A key with limits rotates none.
                     """,
                 tag: "keys", parameters: [Self.id, .ifMatch, Self.repeated],
                 requestBody: [.json(schema: KeySchemas.rotation, example: ["overlap": "24h"])], bodyIsOptional: true,
