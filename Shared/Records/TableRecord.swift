@@ -40,8 +40,7 @@ public enum TableRecord {
     public static func decode(
         _ frame: BatchFrame, _ columns: [(name: String, type: ColumnType)]
     ) throws(RecordsError) -> (batch: RecordBatch, faults: [RowFault]) {
-        let decoder = RecordDecoder(limits: DecodeLimits(depth: 1_000, cells: .max))
-        var (given, faults) = try decoder.decode(frame)
+        var (given, faults) = try fields(of: frame)
         let failed = faults.count
         var batch = RecordBatch(rows: given.rows)
         batch.columns.reserveCapacity(columns.count)
@@ -50,18 +49,71 @@ public enum TableRecord {
                 batch.columns.append(NamedColumn(name, .nulls(type, count: given.rowCount)))
                 continue
             }
-            let cast = column.cast(to: type, rows: given.rows, name: name)
+            let cast = values(of: column, as: type, rows: given.rows, name: name)
             faults += cast.faults
-            batch.columns.append(
-                NamedColumn(name, type == .jsonb ? cast.column.withNulls(of: column) : cast.column))
+            batch.columns.append(NamedColumn(name, cast.column))
         }
-        batch.extra = given.extra.map(others)
+        batch.extra = given.extra
         if faults.count > failed {
             let bad = Set(faults[failed...].map(\.row))
             batch.keep(batch.rows.map { bad.contains($0) ? 0 : 1 })
         }
         faults.sort { $0.row < $1.row }
         return (batch, faults)
+    }
+
+    /// Reads such records as they are: a column for each field, untyped, and as `extra` the values of ``extra``. Faults
+    /// are those of a ``RecordDecoder``.
+    /// - Parameter frame: of NDJSON.
+    public static func fields(
+        of frame: BatchFrame
+    ) throws(RecordsError) -> (batch: RecordBatch, faults: [RowFault]) {
+        let decoder = RecordDecoder(limits: DecodeLimits(depth: 1_000, cells: .max))
+        var (batch, faults) = try decoder.decode(frame)
+        batch.extra = batch.extra.map(others)
+        return (batch, faults)
+    }
+
+    /// The values of a field that ``fields(of:)`` gave, as a column of a table has them.
+    public static func values(
+        of field: Column, as type: ColumnType, rows: [Int32], name: String
+    ) -> (column: Column, faults: [RowFault]) {
+        let cast = field.cast(to: type, rows: rows, name: name)
+        return (type == .jsonb ? cast.column.withNulls(of: field) : cast.column, cast.faults)
+    }
+
+    /// The records of a frame with the members of their ``extra`` as fields beside their own, of which those count
+    /// where both have a name; nil where no record has any.
+    /// - Parameter batch: what ``fields(of:)`` gave of the frame.
+    public static func spread(_ frame: BatchFrame, _ batch: RecordBatch) -> BatchFrame? {
+        guard let extra = batch.extra, case .bytes(let objects) = extra.storage else { return nil }
+        var spread = BatchFrame(format: frame.format)
+        let offsets = frame.offsets()
+        var (next, found) = (0, false)
+        for index in 0..<frame.recordCount {
+            let record = frame.record(index, offsets: offsets)
+            guard next < batch.rowCount, batch.rows[next] == Int32(index) else {
+                spread.append(record: record)
+                continue
+            }
+            let members = members(of: objects[next], extra.isPresent(next))
+            next += 1
+            guard !members.isEmpty, record.first == 0x7B else {
+                spread.append(record: record)
+                continue
+            }
+            found = true
+            // Of a repeated key the last counts.
+            spread.append(record: [0x7B] + members + [0x2C] + record.dropFirst())
+        }
+        return found ? spread : nil
+    }
+
+    /// What stands between an object's braces; nothing where it has no member, or is none.
+    private static func members(of object: some Collection<UInt8>, _ isPresent: Bool) -> [UInt8] {
+        guard isPresent, object.first == 0x7B else { return [] }
+        let members = Array(object.dropFirst().dropLast())
+        return members.contains { $0 > 0x20 } ? members : []
     }
 
     /// Of objects whose only member is ``extra`` its values.

@@ -100,6 +100,7 @@ enum DatasetSchemas {
         case frozenRollup = "frozen_rollup"
         case quarantinedCSV = "quarantined_csv"
         case quarantinedRows = "quarantined_rows"
+        case unfinishedRun = "unfinished_run"
     }
 
     static let notReached = Schema.array(

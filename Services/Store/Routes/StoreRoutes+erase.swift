@@ -19,17 +19,20 @@ extension StoreRoutes {
                 id: "eraseRecords", summary: "Erase what meets a condition, for good",
                 description: """
                     Rows, and the raw records that they were made of, in raw bytes and in quarantine, so that no \
-                    replay brings them back; with them the rows that other datasets have of the same records. A \
-                    record that has no row, because it was turned down, filtered or overtaken, is erased where the \
-                    fields that it came with meet the condition, under the columns' names or those that they had \
-                    before a `rename`. What comes in after the request is not erased.
+                    replay and no heal brings them back; with them the rows that other datasets have of the same \
+                    records. A record that has no row, because it was turned down, filtered or overtaken, is erased \
+                    where the fields that it came with meet the condition, under the columns' names or those that \
+                    they had before a `rename`. So are rows of a table that a run has turned down on their way into \
+                    this dataset, and this dataset's own that were turned down on their way into another. What comes \
+                    in after the request is not erased.
 
                     `not_reached` names what may be left: `derived_dataset`, whose rows a pipeline has made of a \
                     dataset's rows, and `source_dataset`, from whose rows this one is made: erase there, too; \
                     `frozen_rollup`, which keeps what it has counted of a time that retention has dropped; \
-                    `quarantined_csv`, a source's records whose header row has expired; `quarantined_rows`, rows of \
-                    another dataset that a run turned down, which a heal brings back; `made_column`, a column that a \
-                    step makes, by which records without a row are not told. The work is a run; \
+                    `quarantined_csv`, a source's records whose header row has expired; `quarantined_rows`, rows that \
+                    were turned down on their way from a derived dataset into the next; `unfinished_run`, a run \
+                    from table to table that is still reading, or has failed and can be redriven; `made_column`, a \
+                    column that a step makes, by which records without a row are not told. The work is a run; \
                     `GET /v1/datasets/{name}/erasures` has its counts, and keeps a hash of the condition, never the \
                     condition. The same request while its run goes on answers that run. Needs `raw:read` besides. \
                     Where nothing ever fed the dataset, it is 200 and no run.

@@ -105,8 +105,21 @@ struct FindErasure: PostgresStatement {
 
 /// The batches of an erasure that are still to be looked at, after an ordinal.
 struct FindErasureBatches: PostgresStatement {
+    struct Batch: Sendable {
+        var ordinal: Int32
+        var id: Int64
+        var source: Int64
+        /// What it is where its records are rows of a table.
+        var slice: Slice?
+
+        /// Rows of the dataset that is erased from, or of one that it was made of.
+        enum Slice: Sendable { case own, other }
+    }
+
     static let sql = """
-        select r.ordinal, r.batch, b.source_id from millrace.run_batch r join millrace.batch b on b.id = r.batch
+        select r.ordinal, r.batch, b.source_id, b.format = 'table', s.kind = 'dataset' and s.name = e.dataset
+        from millrace.run_batch r join millrace.batch b on b.id = r.batch
+        join millrace.source s on s.id = b.source_id join millrace.erasure e on e.run = r.run
         where r.run = $1 and r.ordinal > $2 and r.batch > 0 and r.state in ('queued', 'dead')
         order by r.ordinal limit 100
         """
@@ -115,8 +128,9 @@ struct FindErasureBatches: PostgresStatement {
 
     var parameters: [PostgresValue] { [.int8(run), .int4(after)] }
 
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> (ordinal: Int32, batch: Int64, source: Int64) {
-        (try row.int4(0), try row.int8(1), try row.int8(2))
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Batch {
+        let slice: Batch.Slice? = try row.bool(3) ? row.bool(4) ? .own : .other : nil
+        return Batch(ordinal: try row.int4(0), id: try row.int8(1), source: try row.int8(2), slice: slice)
     }
 }
 
@@ -196,7 +210,8 @@ struct FindQuarantinedRaws: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(batch)] }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> (row: Int32, raw: [UInt8], format: RecordFormat?) {
-        let formats: [String: RecordFormat] = ["ndjson": .ndjson, "json": .json, "text": .text]
+        // A row of a table is kept as a line of NDJSON, by `TableRecord`.
+        let formats: [String: RecordFormat] = ["ndjson": .ndjson, "json": .json, "text": .text, "table": .ndjson]
         return (try row.int4(0), try row.bytes(1), formats[try row.text(2)])
     }
 }
@@ -223,6 +238,17 @@ struct EraseBeside: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(batch), .int4Array(rows), .int8(run)] }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
+}
+
+/// Takes the chunks out of landing that rows were loaded from; nobody reads these any more.
+struct EraseLoadedChunks: PostgresStatement {
+    static let sql = """
+        delete from landing.chunk c where c.batch_id = any($1) and not exists (
+            select from millrace.application a where a.batch_id = c.batch_id and a.state <> 'stored')
+        """
+    var batches: [Int64]
+
+    var parameters: [PostgresValue] { [.int8Array(batches)] }
 }
 
 struct CountQuarantinedOf: PostgresStatement {

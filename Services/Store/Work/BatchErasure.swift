@@ -14,10 +14,8 @@ struct BatchErasure: Sendable {
 
     /// Nil where somebody has the batch's raw bytes in hands: it is to be looked at again. The pipelines that read its
     /// source are locked until the commit, so nobody begins to.
-    func run(
-        _ batch: Int64, of source: Int64, _ connection: PostgresConnection
-    ) async throws -> ErasedCounts? {
-        let names = names.names(of: source)
+    func run(_ one: FindErasureBatches.Batch, _ connection: PostgresConnection) async throws -> ErasedCounts? {
+        let (batch, names) = (one.id, names.names(of: one.source))
         if !erasure.isDry { _ = try await connection.query(HoldBatch(batch: batch)) }
         let use = FindBatchUse(batch: batch, run: erasure.run)
         if try await connection.query(use).first ?? false { return nil }
@@ -38,7 +36,7 @@ struct BatchErasure: Sendable {
         } else {
             frame = nil
             let kept = try await connection.query(FindQuarantinedRaws(batch: batch))
-            let read: Read = try await off { try self.quarantined(kept, names) }
+            let read: Read = try await off { try self.quarantined(kept, names, one.slice) }
             counts.unreadable = Int64(read.unreadable)
             met.formUnion(read.met)
         }
@@ -98,9 +96,15 @@ struct BatchErasure: Sendable {
             let query = PostgresQuery(unsafeText: "select count(*) from \(place) \(rest)", parameters)
             count = try await connection.query(query)[0].int8(0)
         } else {
-            let query = PostgresQuery(unsafeText: "delete from \(place) \(rest)", parameters)
-            count = Int64(try await connection.query(query).affectedRows)
-            if count > 0 { try await connection.execute(EndRebuild(datasetID: erasure.datasetID)) }
+            let text = "with gone as (delete from \(place) \(rest) returning t._batch) "
+                + "select _batch, count(*) from gone group by _batch"
+            let gone = try await connection.query(PostgresQuery(unsafeText: text, parameters))
+            count = try (0..<gone.rowCount).reduce(0) { try $0 + gone[$1].int8(1) }
+            if count > 0 {
+                let batches = try (0..<gone.rowCount).map { try gone[$0].int8(0) }
+                try await connection.execute(EraseLoadedChunks(batches: batches))
+                try await connection.execute(EndRebuild(datasetID: erasure.datasetID))
+            }
         }
         if count > 0 { counts.rows[table.name] = count }
         return counts
@@ -126,12 +130,18 @@ struct BatchErasure: Sendable {
     }
 
     private func quarantined(
-        _ kept: [(row: Int32, raw: [UInt8], format: RecordFormat?)], _ names: [FieldNames.Names]
+        _ kept: [(row: Int32, raw: [UInt8], format: RecordFormat?)], _ names: [FieldNames.Names],
+        _ slice: FindErasureBatches.Batch.Slice?
     ) throws -> Read {
         guard let format = kept.first?.format else { return Read(met: [], unreadable: kept.count) }
         var frame = BatchFrame(format: format)
         for record in kept { frame.append(record: record.raw) }
-        let found = try condition.records(of: frame, names: names)
+        let found =
+            if let slice {
+                try condition.rows(of: frame, names: names, areOwn: slice == .own)
+            } else {
+                try condition.records(of: frame, names: names)
+            }
         return Read(met: Set(found.met.map { kept[Int($0)].row }), unreadable: found.unreadable)
     }
 

@@ -97,11 +97,12 @@ struct EraseHandler: JobHandler {
             let next = FindErasureBatches(run: run, after: after)
             let batches = try await pool.withConnection { try await $0.query(next) }
             guard let last = batches.last else { return waiting }
-            for (ordinal, batch, source) in batches {
+            for batch in batches {
                 let isDone = try await lease.transaction(settling: []) { connection in
                     try await connection.query("set local timezone = 'UTC'")
-                    guard let counts = try await work.run(batch, of: source, connection) else { return false }
-                    try await connection.execute(CountErased(run: run, ordinal: ordinal, counts: counts))
+                    guard let counts = try await work.run(batch, connection) else { return false }
+                    try await connection.execute(
+                        CountErased(run: run, ordinal: batch.ordinal, counts: counts))
                     try await advance(run, connection)
                     return true
                 }
