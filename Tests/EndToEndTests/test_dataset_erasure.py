@@ -4,15 +4,15 @@ also where store is killed while it erases."""
 import json
 import os
 import signal
-import subprocess
 import sys
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
-from platform_under_test import PSQL, Platform, wait_for  # noqa: E402
+from platform_under_test import Platform, wait_for  # noqa: E402
 from ports import first_port  # noqa: E402
+from table_locks import held, wait_blocked  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 ALWAYS = {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
@@ -209,12 +209,7 @@ class Erasure(unittest.TestCase):
         self.dataset()
         self.pipeline()
         self.send(self.records(10))
-        holder = subprocess.Popen([PSQL, "-XAtq", "-h", platform.socket, "-U", "postgres", "-d", "millrace"],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
-            holder.stdin.write(f"begin; lock table ws_default.{self.name} in share mode; select 'held';\n")
-            holder.stdin.flush()
-            self.assertEqual(holder.stdout.readline().strip(), "held")
+        with held(platform, f"ws_default.{self.name}"):
             # Transformed, and its rows wait for the table.
             platform.must("POST", f"/v1/ingest/{self.name}", json.dumps({"id": 1000, "customer": self.ada}) + "\n",
                           content_type=NDJSON)
@@ -222,8 +217,6 @@ class Erasure(unittest.TestCase):
                 "select count(*) from millrace.application where state = 'transformed'") != "0")
             run = platform.must("POST", f"/v1/datasets/{self.name}/erase",
                                 json.dumps({"where": f"customer = '{self.ada}'"}))["run"]
-        finally:
-            holder.communicate("rollback;\n")
         self.ended(run)
         self.assertEqual(self.report(run), [3, 0, 0, {self.name: 3}])
         self.assertEqual(self.everywhere(), [])
@@ -304,6 +297,156 @@ class Erasure(unittest.TestCase):
         self.assertEqual([(gap["kind"], gap["name"]) for gap in made["not_reached"]], [("frozen_rollup", self.name)])
         self.assertIn("before 2026-01-02T00:00:00Z", made["not_reached"][0]["detail"])
         self.ended(made["run"])
+
+    def copies(self, runs=1, **target):
+        """A table with 40 rows, 8 of them ada's, copied into `_made`, where the customer is `who`; of each run half of
+        the rows are quarantined, 4 of ada's among them."""
+        self.dataset()
+        self.pipeline()
+        platform.must("PUT", f"/v1/datasets/{self.name}_made", json.dumps({"columns": [
+            {"name": "id", "type": "int8"}, {"name": "who", "type": "text"}, {"name": "amount", "type": "int8"}]}))
+        self.send(self.records(40))
+        self.copying({"expect": {"even": "amount % 2 = 0"}}, **target)
+        for _ in range(runs):
+            self.ended(platform.must("POST", f"/v1/pipelines/{self.name}_made/run", "")["run"])
+        self.assertEqual(self.sql("select count(*) from @_made"), str(20 if target else 20 * runs))
+
+    def copying(self, *steps, **target):
+        platform.must("PUT", f"/v1/pipelines/{self.name}_made", json.dumps(
+            {"source": {"dataset": self.name}, "steps": [{"rename": {"customer": "who"}}, *steps],
+             "target": {"dataset": f"{self.name}_made", "mode": "append", **target}}))
+
+    def quarantined(self):
+        return int(platform.sql(f"""select count(*) from landing.quarantine q join millrace.dataset d
+            on d.id = q.dataset_id where d.name = '{self.name}_made'"""))
+
+    def heal(self):
+        """What a heal of `_made` brings once nothing is turned down any more."""
+        self.copying()
+        answer = platform.must("POST", f"/v1/datasets/{self.name}_made/quarantine/replay?wait=60s")
+        return answer["healed"], answer["failing"], answer["failed_batches"]
+
+    def test_a_heal_brings_nothing_into_the_target(self):
+        self.copies()
+        where = f"who = '{self.ada}'"
+        self.assertEqual(self.erase(where, "_made", dry=True), [0, 4, 0, {f"{self.name}_made": 4}])
+        self.assertEqual(self.quarantined(), 20)
+        self.assertEqual(self.erase(where, "_made"), [0, 4, 0, {f"{self.name}_made": 4}])
+        self.assertEqual(self.erase(where, "_made"), [0, 0, 0, {}], "there is nothing left")
+        self.assertEqual(self.quarantined(), 16)
+        self.assertEqual(self.heal(), (16, 0, 0))
+        self.assertEqual(self.sql(f"select count(*), count(*) filter (where {where}) from @_made"), "32|0")
+        # The table that they came from has them still, and says so.
+        self.assertEqual(self.sql(f"select count(*) from @ where customer = '{self.ada}'"), "8")
+
+    def test_a_heal_brings_nothing_out_of_the_source(self):
+        self.copies()
+        where = f"customer = '{self.ada}'"
+        made = platform.must("POST", f"/v1/datasets/{self.name}/erase", json.dumps({"where": where}))
+        self.assertEqual([(gap["kind"], gap["name"]) for gap in made["not_reached"]],
+                         [("derived_dataset", f"{self.name}_made")])
+        self.ended(made["run"])
+        self.assertEqual(self.report(made["run"]), [8, 4, 0, {self.name: 8}])
+        self.assertEqual(self.heal(), (16, 0, 0))
+        # Those that were made before are erased there.
+        self.assertEqual(self.erase(f"who = '{self.ada}'", "_made"), [0, 0, 0, {f"{self.name}_made": 4}])
+        self.assertEqual(self.everywhere(), [])
+        self.ended(platform.must("POST", f"/v1/pipelines/{self.name}_made/run", "")["run"])
+        self.assertEqual(self.everywhere(), [])
+        self.assertEqual(self.sql("select count(*) from @_made"), "64")
+
+    def test_null_and_extra_of_rows_in_quarantine(self):
+        platform.must("PUT", f"/v1/datasets/{self.name}", json.dumps({"columns": COLUMNS, "on_new_column": "extra"}))
+        self.pipeline()
+        self.send([{"id": 1, "amount": 1, "mail": self.ada}, {"id": 2, "amount": 1, "customer": "eve", "mail": "e"},
+                   {"id": 3, "amount": 1, "customer": "bob"}, {"id": 4, "amount": 2, "customer": "bob"}])
+        platform.must("PUT", f"/v1/datasets/{self.name}", json.dumps(
+            {"columns": COLUMNS + [{"name": "mail", "type": "text"}], "on_new_column": "extra"}))
+        self.send([{"id": 5, "amount": 2, "mail": "a column by now"}])
+        # The records themselves are gone: what is in quarantine has to tell by itself.
+        platform.sql(f"""delete from landing.payload p using millrace.batch b
+            join millrace.source s on s.id = b.source_id where b.id = p.batch_id and s.name = '{self.name}'""")
+        self.copying({"expect": {"even": "amount % 2 = 0"}})
+        self.ended(platform.must("POST", f"/v1/pipelines/{self.name}_made/run", "")["run"])
+        self.assertEqual(self.quarantined(), 3)
+        self.assertEqual(self.erase(f"mail = '{self.ada}'"), [0, 1, 0, {}], "a column that was a field of `_extra`")
+        self.assertEqual(self.erase("_extra ->> 'mail' = 'e'"), [0, 1, 0, {self.name: 1}])
+        self.assertEqual(self.erase("mail is null and id > 2"), [0, 1, 0, {self.name: 2}])
+        self.assertEqual(self.quarantined(), 0)
+
+    def test_an_erasure_waits_for_a_heal(self):
+        self.copies()
+        self.copying()
+        made = f"/v1/datasets/{self.name}_made"
+        with held(platform, f"ws_default.{self.name}_made"):
+            heal = platform.must("POST", f"{made}/quarantine/replay", "{}")["run"]
+            wait_blocked(platform, f"ws_default.{self.name}_made")
+            run = platform.must("POST", f"{made}/erase", json.dumps({"where": f"who = '{self.ada}'"}))["run"]
+            wait_for("the erasure has begun", lambda: platform.sql(
+                f"select count(*) from queue.job j join queue.deferred d on d.job = j.id where kind = 'erase' "
+                f"and arguments ->> 'run' = '{run}'") != "0")
+        self.ended(heal)
+        self.ended(run)
+        self.assertEqual(self.report(run, "_made"), [0, 0, 0, {f"{self.name}_made": 8}])
+        self.assertEqual(self.sql("select count(*), count(distinct id), count(*) filter (where who like 'ada%') "
+                                  "from @_made"), "32|32|0")
+
+    def test_store_is_killed_while_it_erases_what_is_quarantined(self):
+        self.copies(runs=12)
+        platform.sql("""create function public.slow() returns trigger language plpgsql as
+            $$ begin perform pg_sleep(0.05); return old; end $$;
+            create trigger slow before delete on landing.quarantine for each row execute function public.slow()""")
+        made = f"/v1/datasets/{self.name}_made"
+        try:
+            run = platform.must("POST", f"{made}/erase", json.dumps({"where": f"who = '{self.ada}'"}))["run"]
+            hits = 0
+            inside = "select count(*) from pg_stat_activity where state = 'active' and wait_event = 'PgSleep'"
+            for _ in range(3):
+                wait_for("it is within", lambda: platform.sql(inside) != "0"
+                         or platform.must("GET", f"/v1/runs/{run}")["state"] in ENDED)
+                hits += platform.sql(inside) != "0"
+                for pid, line in platform.processes().items():
+                    if line.split(" ")[0].endswith("millrace-store"):
+                        os.kill(pid, signal.SIGKILL)
+            self.assertGreater(hits, 0)
+            self.ended(run)
+        finally:
+            platform.sql("drop trigger slow on landing.quarantine; drop function public.slow()")
+        self.assertEqual(self.report(run, "_made"), [0, 48, 0, {f"{self.name}_made": 48}], "each once")
+        self.assertEqual(self.heal(), (12 * 16, 0, 0))
+        self.assertEqual(self.sql("select count(*), count(*) filter (where who like 'ada%') from @_made"),
+                         f"{12 * 32}|0")
+
+    def test_a_run_that_is_reading_is_named(self):
+        self.copies()
+        platform.must("POST", "/v1/queues/transform/pause", "")
+        path = f"/v1/datasets/{self.name}%s/erase?dry_run=true"
+        try:
+            run = platform.must("POST", f"/v1/pipelines/{self.name}_made/run", "")["run"]
+            for suffix, where in (("", "customer = 'x'"), ("_made", "who = 'x'")):
+                answer = platform.must("POST", path % suffix, json.dumps({"where": where}))
+                self.assertIn(("unfinished_run", run), [(gap["kind"], gap["name"]) for gap in answer["not_reached"]])
+                self.ended(answer["run"])
+        finally:
+            platform.must("POST", "/v1/queues/transform/resume", "")
+        self.ended(run)
+        answer = platform.must("POST", path % "_made", json.dumps({"where": "who = 'x'"}))
+        self.assertEqual([gap["kind"] for gap in answer["not_reached"]], ["source_dataset"])
+
+    def test_a_run_that_waits_to_be_loaded_is_waited_for(self):
+        self.copies(mode="replace")
+        made = f"/v1/datasets/{self.name}_made"
+        with held(platform, f"ws_default.{self.name}_made", "access share"):
+            run = platform.must("POST", f"/v1/pipelines/{self.name}_made/run", "")["run"]
+            wait_blocked(platform, f"ws_default.{self.name}_made")
+            answer = platform.must("POST", f"{made}/erase", json.dumps({"where": f"who = '{self.ada}'"}))
+            self.assertEqual([gap["kind"] for gap in answer["not_reached"]], ["source_dataset"])
+        self.ended(run)
+        self.ended(answer["run"])
+        self.assertEqual(self.sql("select count(*), count(*) filter (where who like 'ada%') from @_made"), "16|0")
+        self.assertEqual(self.quarantined(), 16)
+        self.assertEqual(self.heal(), (16, 0, 0))
+        self.assertEqual(self.sql("select count(*), count(*) filter (where who like 'ada%') from @_made"), "32|0")
 
     def test_refusals(self):
         self.dataset()

@@ -1,12 +1,10 @@
 """Healing on the whole platform: bad records are quarantined, their pipeline is mended, and they are run again, while
 store is killed inside the transactions that take them in."""
 
-import contextlib
 import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -15,8 +13,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
-from platform_under_test import PSQL, Platform  # noqa: E402
+from platform_under_test import Platform  # noqa: E402
 from ports import first_port  # noqa: E402
+from table_locks import held  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 # Of each ten records: one has a unit that version 1 does not know, one is no number under any version.
@@ -92,19 +91,6 @@ class Heal(unittest.TestCase):
                 [answer[name] for name in ("state", "received", "stored", "filtered", "quarantined", "duplicates")],
                 ["stored", RECORDS, good // batches, 0, bad // batches, 0])
 
-    @contextlib.contextmanager
-    def held(self):
-        """Holds the dataset's table, so that who writes to it stands still inside a transaction."""
-        holder = subprocess.Popen([PSQL, "-XAtq", "-h", platform.socket, "-U", "postgres", "-d", "millrace"],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
-            holder.stdin.write(f"begin; lock table ws_default.{self.name} in share mode; select 'held';\n")
-            holder.stdin.flush()
-            self.assertEqual(holder.stdout.readline().strip(), "held")
-            yield
-        finally:
-            holder.communicate("rollback;\n")
-
     def kill(self, service):
         pids = [pid for pid, line in platform.processes().items()
                 if line.split(" ")[0].endswith(f"millrace-{service}")]
@@ -139,7 +125,7 @@ class Heal(unittest.TestCase):
         self.first_version()
         receipts = self.ingest(6)
         self.mended()
-        with self.held():
+        with held(platform, f"ws_default.{self.name}"):
             status, made = self.heal()
             self.assertEqual(status, 202)
             for _ in range(2):
@@ -357,7 +343,7 @@ class Heal(unittest.TestCase):
         self.first_version()
         receipts = self.ingest(4)
         self.mended()
-        with self.held():
+        with held(platform, f"ws_default.{self.name}"):
             status, made = self.heal(body='{"max_parallel": 1}')
             self.assertEqual(status, 202)
             wait_for("store stands still", lambda: platform.sql(

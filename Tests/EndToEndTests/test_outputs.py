@@ -1,11 +1,9 @@
 """Pipelines with several outputs on the whole platform: routed records reach their datasets exactly once, receipts add
 up, and a replay with other routes moves them, while services are killed in the middle."""
 
-import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import unittest
@@ -13,8 +11,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
-from platform_under_test import PSQL, Platform, wait_for  # noqa: E402
+from platform_under_test import Platform, wait_for  # noqa: E402
 from ports import first_port  # noqa: E402
+from table_locks import held  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 ALWAYS = {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
@@ -76,19 +75,6 @@ class Outputs(unittest.TestCase):
         pids = [pid for pid, line in platform.processes().items() if line.split(" ")[0].endswith(command)]
         self.assertEqual(len(pids), 1, platform.processes())
         os.kill(pids[0], signal.SIGKILL)
-
-    @contextlib.contextmanager
-    def held(self, table):
-        """Holds a table's lock, so that who writes to it stands still inside a transaction; readers go on."""
-        holder = subprocess.Popen([PSQL, "-XAtq", "-h", platform.socket, "-U", "postgres", "-d", "millrace"],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
-            holder.stdin.write(f"begin; lock table {table} in share mode; select 'held';\n")
-            holder.stdin.flush()
-            self.assertEqual(holder.stdout.readline().strip(), "held")
-            yield
-        finally:
-            holder.communicate("rollback;\n")
 
     def expect_routes(self, count):
         self.assertEqual(self.values(), self.where(count, (0, 5, 6, 8, 9)))
@@ -179,7 +165,7 @@ class Outputs(unittest.TestCase):
         self.expect_routes(12_000)
         platform.wait_until_ready()
         # The replay stands still in the middle of a transaction: some of a batch's outputs are replaced, one is not.
-        with self.held(f"ws_default.{self.name}_twos"):
+        with held(platform, f"ws_default.{self.name}_twos"):
             end = self.replay()
             wait_for("someone waits for the table", lambda: platform.sql(
                 "select count(*) from pg_locks l where not granted "

@@ -1,11 +1,9 @@
 """Runs and replay on the whole platform: a pipeline gets a new version, and history is run through it again, while
 services are killed inside the transactions that replace rows."""
 
-import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -14,8 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
-from platform_under_test import PSQL, Platform, wait_for  # noqa: E402
+from platform_under_test import Platform, wait_for  # noqa: E402
 from ports import first_port  # noqa: E402
+from table_locks import held, wait_blocked  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 ALWAYS = {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
@@ -114,23 +113,6 @@ class Replay(unittest.TestCase):
     def counts(self, run):
         return [run["batches"][name] for name in ("total", "done", "failed", "skipped")] + [
             run["records"][name] for name in ("stored", "filtered", "quarantined", "duplicates")]
-
-    @contextlib.contextmanager
-    def held(self, table, mode="share"):
-        """Holds a table's lock, so that who writes to it stands still inside a transaction."""
-        holder = subprocess.Popen([PSQL, "-XAtq", "-h", platform.socket, "-U", "postgres", "-d", "millrace"],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
-            holder.stdin.write(f"begin; lock table {table} in {mode} mode; select 'held';\n")
-            holder.stdin.flush()
-            self.assertEqual(holder.stdout.readline().strip(), "held")
-            yield
-        finally:
-            holder.communicate("rollback;\n")
-
-    def wait_blocked(self, table):
-        wait_for(f"someone waits for {table}", lambda: platform.sql(
-            f"select count(*) from pg_locks l where not granted and relation = '{table}'::regclass") != "0")
 
     def kill(self, service):
         command = f"millrace-{service}"
@@ -291,9 +273,9 @@ class Replay(unittest.TestCase):
     def test_two_runs_over_one_batch_and_rows_of_another_pipeline(self):
         self.first_version()
         self.ingest(1)
-        with self.held(f"ws_default.{self.name}"):
+        with held(platform, f"ws_default.{self.name}"):
             run = self.replay()
-            self.wait_blocked(f"ws_default.{self.name}")
+            wait_blocked(platform, f"ws_default.{self.name}")
             status, answer = platform.call("POST", f"/v1/pipelines/{self.name}/replay", json.dumps(ALWAYS))
             self.assertEqual((status, answer["code"], answer["run"]), (409, "conflict", run))
         self.assertEqual(self.wait_ended(run)["state"], "succeeded")
@@ -310,9 +292,9 @@ class Replay(unittest.TestCase):
         self.first_version()
         receipts = self.ingest(40)
         self.second_version()
-        with self.held(f"ws_default.{self.name}"):
+        with held(platform, f"ws_default.{self.name}"):
             run = self.replay()
-            self.wait_blocked(f"ws_default.{self.name}")
+            wait_blocked(platform, f"ws_default.{self.name}")
             for receipt in receipts[:3]:
                 answer = platform.must("GET", f"/v1/receipts/{receipt}")
                 self.assertEqual((answer["state"], answer["outputs"][0]["version"]), ("stored", 1))
@@ -326,9 +308,9 @@ class Replay(unittest.TestCase):
         self.first_version()
         receipts = self.ingest(40)
         self.second_version()
-        with self.held("landing.chunk"):
+        with held(platform, "landing.chunk"):
             run = self.replay()
-            self.wait_blocked("landing.chunk")
+            wait_blocked(platform, "landing.chunk")
             self.kill("transform")
         ended = self.wait_ended(run)
         self.assertEqual((ended["state"], self.counts(ended)[:3]), ("succeeded", [40, 40, 0]))
@@ -342,9 +324,9 @@ class Replay(unittest.TestCase):
         batches = self.batches()
         first = self.wait_ended(self.replay(batches=batches[:20]))
         self.assertEqual(first["state"], "succeeded")
-        with self.held(f"ws_default.{self.name}"):
+        with held(platform, f"ws_default.{self.name}"):
             run = self.replay()
-            self.wait_blocked(f"ws_default.{self.name}")
+            wait_blocked(platform, f"ws_default.{self.name}")
             began = time.monotonic()
             cancelled = platform.must("POST", f"/v1/runs/{run}/cancel")
             self.assertLess(time.monotonic() - began, 2)
@@ -365,9 +347,9 @@ class Replay(unittest.TestCase):
         self.first_version()
         self.ingest(2)
         self.second_version()
-        with self.held(f"ws_default.{self.name}"):
+        with held(platform, f"ws_default.{self.name}"):
             run = self.replay(timeout="2s", **ALWAYS)
-            self.wait_blocked(f"ws_default.{self.name}")
+            wait_blocked(platform, f"ws_default.{self.name}")
             ended = self.wait_ended(run)
         self.assertEqual((ended["state"], ended["finished_at"]), ("timed_out", ended["deadline"]))
         self.assertEqual(platform.call("POST", f"/v1/runs/{run}/cancel")[0], 409)

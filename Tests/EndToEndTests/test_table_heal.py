@@ -1,19 +1,18 @@
 """Healing what runs from table to table have quarantined: in each mode the dataset ends with the rows that a run of the
 mended pipeline makes, also while services are killed in the middle, and another run replaces the rows meanwhile."""
 
-import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
-from platform_under_test import PSQL, Platform, wait_for  # noqa: E402
+from platform_under_test import Platform, wait_for  # noqa: E402
 from ports import first_port  # noqa: E402
+from table_locks import held, wait_blocked  # noqa: E402
 
 ENDED = ("succeeded", "failed", "cancelled", "timed_out")
 # Wide ones, so that there are several slices.
@@ -100,24 +99,6 @@ class TableHeal(unittest.TestCase):
                 select from ws_default.{self.name} t where t._batch = a.batch_id);
             select concat_ws(' ', count(*), {self.quarantined()}, true) from ws_default.{self.name}""").splitlines()
         self.assertEqual(said, there)
-
-    @contextlib.contextmanager
-    def held(self, table=None, mode="share"):
-        """Holds a table, the dataset's if none is named, so that who writes to it stands still in a transaction."""
-        table = table or f"ws_default.{self.name}"
-        holder = subprocess.Popen([PSQL, "-XAtq", "-h", platform.socket, "-U", "postgres", "-d", "millrace"],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
-            holder.stdin.write(f"begin; lock table {table} in {mode} mode; select 'held';\n")
-            holder.stdin.flush()
-            self.assertEqual(holder.stdout.readline().strip(), "held")
-            yield
-        finally:
-            holder.communicate("rollback;\n")
-
-    def wait_blocked(self, table):
-        wait_for(f"someone waits for {table}", lambda: platform.sql(
-            f"select count(*) from pg_locks where not granted and relation = '{table}'::regclass") != "0")
 
     def kill(self, service):
         """Kills a service. That its workers are lost is made known at once."""
@@ -227,14 +208,14 @@ class TableHeal(unittest.TestCase):
                 self.put(mode)
                 self.run_pipeline()
                 self.put(mode, mended=True)
-                with self.held("landing.chunk"):
+                with held(platform, "landing.chunk"):
                     status, made = self.heal()
                     self.assertEqual(status, 202)
-                    self.wait_blocked("landing.chunk")
+                    wait_blocked(platform, "landing.chunk")
                     self.kill("transform")
-                with self.held():
+                with held(platform, f"ws_default.{self.name}"):
                     for _ in range(2):
-                        self.wait_blocked(f"ws_default.{self.name}")
+                        wait_blocked(platform, f"ws_default.{self.name}")
                         self.kill("store")
                 run = self.ended(made["run"])
                 self.assertEqual((run["state"], run["records"]["stored"], run["records"]["quarantined"]),
@@ -250,15 +231,16 @@ class TableHeal(unittest.TestCase):
         self.put("replace", mended=True)
         # The heal stands still in its transaction, and the run behind it; then the other way round.
         for first in ("heal", "run"):
-            with self.subTest(first), self.held(mode="share" if first == "heal" else "access share"):
+            mode = "share" if first == "heal" else "access share"
+            with self.subTest(first), held(platform, f"ws_default.{self.name}", mode):
                 if first == "heal":
                     heal = self.heal()[1]["run"]
-                    self.wait_blocked(f"ws_default.{self.name}")
+                    wait_blocked(platform, f"ws_default.{self.name}")
                 run = platform.must("POST", f"/v1/pipelines/{self.name}/run")["run"]
                 wait_for("the run has its rows", lambda: platform.sql(
                     f"select released from millrace.run where id = {run}") == "t")
                 if first == "run":
-                    self.wait_blocked(f"ws_default.{self.name}")
+                    wait_blocked(platform, f"ws_default.{self.name}")
                     # The run holds the dataset while it tries to lock the table, and lets it go in between.
                     status, answer = self.heal()
                     self.assertIn(status, (202, 409), answer)
@@ -268,13 +250,29 @@ class TableHeal(unittest.TestCase):
             self.assertEqual(self.difference(EXPECTED), "0")
             self.assertEqual(self.quarantined(), ROWS // 10)
 
-    def test_an_erasure_names_what_a_heal_would_bring_back(self):
-        self.put("append")
+    def test_what_was_erased_is_not_healed(self):
+        """All values of a table, `_extra` among them; by a name that a step has given, too."""
+        columns = [{"name": name, "type": kind} for name, kind in {**KINDS, "number": "int8"}.items() if name != "id"]
+        platform.must("PUT", f"/v1/datasets/{self.name}", json.dumps({"columns": columns}))
+        self.put("append", False, {"rename": {"id": "number"}})
         self.run_pipeline()
-        erased = json.dumps({"where": "id = -1"})
-        answer = platform.must("POST", f"/v1/datasets/{self.name}/erase?dry_run=true", erased)
-        gaps = [(gap["kind"], gap["detail"].split(" ")[0]) for gap in answer["not_reached"]]
-        self.assertIn(("quarantined_rows", str(self.quarantined())), gaps)
+        kept = self.quarantined()
+        # Of those that are quarantined, each tenth has an `_extra`, and these are of one kind.
+        erased = json.dumps({"where": "number < 1000 or due = 'infinity' or _extra ->> 'left' = '5003'"})
+        meant = [n for n in range(ROWS) if n < 1000 or n % 30 == 3 or n == 5003]
+        quarantined = [n for n in meant if n % 10 in (3, 7)]
+        run = platform.must("POST", f"/v1/datasets/{self.name}/erase", erased)
+        self.assertEqual([gap["kind"] for gap in run["not_reached"]], ["source_dataset"])
+        self.ended(run["run"])
+        report = platform.must("GET", f"/v1/datasets/{self.name}/erasures")["items"][0]
+        self.assertEqual([report[name] for name in ("records", "quarantined", "unreadable", "rows")],
+                         [0, len(quarantined), 0, {self.name: len(meant) - len(quarantined)}])
+        self.assertEqual(self.quarantined(), kept - len(quarantined))
+        self.put("append", True, {"rename": {"id": "number"}})
+        good = len([n for n in range(ROWS) if n % 10 == 3 and n not in set(meant)])
+        self.assertEqual(self.healed(), (good, kept - len(quarantined) - good, 0))
+        self.assertEqual(platform.sql(f"""select count(*) from ws_default.{self.name}
+            where number < 1000 or due = 'infinity' or _extra ->> 'left' = '5003'"""), "0")
 
     def test_a_replay_says_what_to_do_instead(self):
         self.put("replace")

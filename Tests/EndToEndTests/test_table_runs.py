@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import unittest
@@ -14,8 +13,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
-from platform_under_test import PSQL, Platform, wait_for  # noqa: E402
+from platform_under_test import Platform, wait_for  # noqa: E402
 from ports import first_port  # noqa: E402
+from table_locks import held, holding, wait_blocked  # noqa: E402
 
 ENDED = ("succeeded", "failed", "cancelled", "timed_out")
 # Wide ones, so that there are several slices of 8 MiB.
@@ -84,23 +84,6 @@ class TableRuns(unittest.TestCase):
         return [ROWS * times, (ROWS - filtered - bad) * times, filtered * times, bad * times, 0]
 
     @contextlib.contextmanager
-    def holding(self, statement):
-        """Keeps a transaction open that has run a statement."""
-        holder = subprocess.Popen([PSQL, "-XAtq", "-h", platform.socket, "-U", "postgres", "-d", "millrace"],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
-            holder.stdin.write(f"begin; {statement}; select 'held';\n")
-            holder.stdin.flush()
-            self.assertEqual(holder.stdout.readline().strip(), "held")
-            yield
-        finally:
-            holder.communicate("rollback;\n")
-
-    def held(self, table, mode="share"):
-        """Holds a table's lock, so that who writes to it stands still inside a transaction."""
-        return self.holding(f"lock table {table} in {mode} mode")
-
-    @contextlib.contextmanager
     def gated(self):
         """Starts a run, whose first slices are read and stand still before they are written down; all else goes on."""
         platform.sql("""create function public.gate() returns trigger language plpgsql as
@@ -108,17 +91,13 @@ class TableRuns(unittest.TestCase):
             create trigger gate before update on millrace.run_batch for each row when (new.state = 'read')
                 execute function public.gate()""")
         try:
-            with self.holding("do $$ begin perform pg_advisory_xact_lock(4711); end $$"):
+            with holding(platform, "do $$ begin perform pg_advisory_xact_lock(4711); end $$"):
                 run = self.start()
                 wait_for("a slice stands still", lambda: platform.sql(
                     "select count(*) from pg_locks where locktype = 'advisory' and not granted") != "0")
                 yield run
         finally:
             platform.sql("drop trigger gate on millrace.run_batch; drop function public.gate()")
-
-    def wait_blocked(self, table):
-        wait_for(f"someone waits for {table}", lambda: platform.sql(
-            f"select count(*) from pg_locks l where not granted and relation = '{table}'::regclass") != "0")
 
     def kill(self, service):
         """Kills a service. That its workers are lost, and that somebody else has to lead, is made known at once, not
@@ -204,14 +183,14 @@ class TableRuns(unittest.TestCase):
     def test_killed_in_the_middle_it_loses_and_repeats_nothing(self):
         self.put()
         # While slices are written by transform, and while rows are written by store.
-        with self.held("millrace.application"):
-            with self.held("landing.chunk"):
+        with held(platform, "millrace.application"):
+            with held(platform, "landing.chunk"):
                 run = self.start()
-                self.wait_blocked("landing.chunk")
+                wait_blocked(platform, "landing.chunk")
                 self.kill("transform")
             wait_for("a slice is read", lambda: self.run_of(run)["batches"]["transformed"] > 0)
             self.kill("transform")
-            self.wait_blocked("millrace.application")
+            wait_blocked(platform, "millrace.application")
             self.kill("store")
         self.kill("store")
         ended = self.wait_ended(run)
@@ -227,13 +206,13 @@ class TableRuns(unittest.TestCase):
         self.wait_ended(self.start())
         self.put(mode="replace")
         old = f"select count(*), max(kind) from ws_default.{self.name}"
-        with self.held("millrace.application"):
+        with held(platform, "millrace.application"):
             run = self.start()
-            self.wait_blocked("millrace.application")
+            wait_blocked(platform, "millrace.application")
             self.kill("store")
             self.assertEqual(platform.sql(old), "500|old")
         # Readers hold the old table for a while: the new one waits for them, and they do not wait for it for long.
-        with self.held(f"ws_default.{self.name}", "access share"):
+        with held(platform, f"ws_default.{self.name}", "access share"):
             wait_for("the new table is to take the place of the old", lambda: platform.sql(
                 f"select count(*) from pg_locks where not granted and relation = 'ws_default.{self.name}'::regclass")
                 != "0")
@@ -248,9 +227,9 @@ class TableRuns(unittest.TestCase):
         self.put(steps=OLD, mode="replace")
         self.wait_ended(self.start())
         self.put(mode="replace")
-        with self.held("millrace.application"):
+        with held(platform, "millrace.application"):
             run = self.start()
-            self.wait_blocked("millrace.application")
+            wait_blocked(platform, "millrace.application")
             state = platform.must("POST", f"/v1/runs/{run}/cancel")["state"]
             self.assertEqual(state, "cancelled")
         wait_for("its job is done", lambda: platform.sql("select count(*) from queue.lease") == "0")
@@ -294,7 +273,7 @@ class TableRuns(unittest.TestCase):
         other = {"source": {"dataset": "accounts"}, "target": {"dataset": self.name, "mode": "replace"}}
         status, answer = platform.call("PUT", "/v1/pipelines/other", json.dumps(other))
         self.assertEqual((status, answer["code"]), (409, "conflict"), answer)
-        with self.held("landing.chunk"):
+        with held(platform, "landing.chunk"):
             run = self.start()
             status, answer = platform.call("POST", f"/v1/pipelines/{self.name}/run")
             self.assertEqual((status, answer["run"]), (409, run), answer)

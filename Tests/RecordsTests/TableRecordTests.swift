@@ -122,4 +122,27 @@ import Testing
         let (batch, faults) = try TableRecord.decode(BatchFrame(format: .ndjson), Self.columns)
         #expect(batch.rowCount == 0 && faults.isEmpty && batch.columns.count == Self.columns.count)
     }
+
+    @Test func membersOfExtraStandBesideTheColumns() throws {
+        var frame = BatchFrame(format: .ndjson)
+        for record in [
+            #"{"a":1,"_extra":{"a":2,"b":{"c":"}"}}}"#, #"{"a":3"#, #"{"a":4,"_extra":{ }}"#, #"{"a":5}"#,
+            #"{"_extra":{"b":6}}"#,
+        ] { frame.append(record: Array(record.utf8)) }
+        let (batch, faults) = try TableRecord.fields(of: frame)
+        #expect(batch.rows == [0, 2, 3, 4])
+        #expect(faults.map(\.row) == [1])
+        let spread = try #require(TableRecord.spread(frame, batch))
+        #expect(spread.recordCount == frame.recordCount)
+        let (found, _) = try RecordDecoder().decode(spread)
+        #expect(found.rows == batch.rows)
+        let texts = try ["a", "b"].map { name in
+            let column = try #require(found[name]).cast(to: .text, rows: found.rows, name: name).column
+            return (0..<found.rowCount).map { column.isPresent($0) ? TextOutput.texts(of: column).string($0) : "-" }
+        }
+        #expect(texts == [["1", "4", "5", "-"], [#"{"c":"}"}"#, "-", "-", "6"]])
+        var plain = BatchFrame(format: .ndjson)
+        plain.append(record: Array(#"{"a":1}"#.utf8))
+        #expect(TableRecord.spread(plain, try TableRecord.fields(of: plain).batch) == nil)
+    }
 }

@@ -170,6 +170,22 @@ struct FindBatchUse: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Bool { try row.bool(0) }
 }
 
+/// Locks what is quarantined of a batch, before any table is looked at: a run that replaces a dataset has the quarantine
+/// of earlier runs first and the table after it, too.
+struct LockQuarantine: PostgresStatement {
+    static let sql = """
+        with held as materialized (
+            select from landing.quarantine q where q.batch_id = $1 order by q.pipeline_id, q.output, q.row for update
+        )
+        select count(*) from held
+        """
+    var batch: Int64
+
+    var parameters: [PostgresValue] { [.int8(batch)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
+}
+
 /// The datasets that outputs of a batch went into, those that keep deleted keys among them.
 struct FindBatchTables: PostgresStatement {
     static let sql = """

@@ -19,6 +19,7 @@ struct BatchErasure: Sendable {
         if !erasure.isDry { _ = try await connection.query(HoldBatch(batch: batch)) }
         let use = FindBatchUse(batch: batch, run: erasure.run)
         if try await connection.query(use).first ?? false { return nil }
+        if !erasure.isDry { _ = try await connection.query(LockQuarantine(batch: batch)) }
         let tables = try await connection.query(FindBatchTables(batch: batch))
         var met: Set<Int32> = []
         if let table = erasure.table, tables.contains(where: { $0.table == table }) {
