@@ -141,10 +141,43 @@ struct RequiredColumnTests {
 
             _ = try await put(wanted, pool, client) { try await pool.run(Gate.kill) }
             #expect(try await pool.int(checks) == 1)
+            // Also the definition that it has still.
+            #expect(try await client.put("/v1/datasets/orders", other).status == 200)
+            #expect(try await pool.int(checks) == 0)
+
+            _ = try await put(wanted, pool, client) { try await pool.run(Gate.kill) }
+            #expect(try await pool.int(checks) == 1)
             let maintenance = LandingMaintenance(
                 pool: pool, retirement: PartitionRetirement(pool: pool, settings: .init(), logger: .silent),
                 settings: .init(), logger: .silent)
             _ = try await maintenance.maintain()
+            #expect(try await pool.int(checks) == 0)
+        }
+    }
+
+    @Test("A PUT that fails for a lock, or because the dataset is another one by then, takes its check away")
+    func failure() async throws {
+        try await with { pool, client in
+            let wanted = definition(nullable: false)
+            let locked = try await pool.withTransaction { holder in
+                try await pool.run(Gate.shut)
+                async let answer = client.put("/v1/datasets/orders", wanted)
+                try await pool.wait(until: Gate.waiting, is: 1)
+                // The last step looks at the columns, for as long as it waits for a lock.
+                try await holder.query("lock table millrace.dataset_column in access exclusive mode")
+                try await pool.run(Gate.open)
+                return try await answer
+            }
+            #expect(locked.status != 200)
+            #expect(try await pool.int(checks) == 0)
+
+            try await pool.run(Gate.shut)
+            async let answer = client.put("/v1/datasets/orders", wanted, headers: ["if-match": "\"v1\""])
+            try await pool.wait(until: Gate.waiting, is: 1)
+            #expect(try await pool.int(checks) == 1)
+            try await pool.run("update millrace.dataset set version = version + 1 where name = 'orders'")
+            try await pool.run(Gate.open)
+            #expect(try await answer.status == 412)
             #expect(try await pool.int(checks) == 0)
         }
     }

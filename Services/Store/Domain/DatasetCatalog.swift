@@ -54,10 +54,25 @@ struct DatasetCatalog: Sendable {
     /// the current version's tag before anything is written. Throws `incompatible_change` with the paths.
     ///
     /// Who reads the dataset or loads into it waits for catalog changes only, each time no longer than
-    /// ``RequiredColumns/lockTimeout``; the rows are looked at in between, without a lock that they wait for.
+    /// ``RequiredColumns/lockTimeout``; the rows are looked at in between, without a lock that they wait for. Where that
+    /// comes to nothing, the check that it needed goes at once, if it can.
     func put(
         _ name: ResourceName, _ definition: DatasetDefinition, workspaceID: Int64,
         check: @escaping @Sendable (EntityTag?) throws -> Void
+    ) async throws -> Put {
+        var required: RequiredColumns?
+        do {
+            return try await put(name, definition, workspaceID, check, &required)
+        } catch {
+            if let required, !Self.isLost(error) { await dropCheck(required) }
+            throw error
+        }
+    }
+
+    /// - Parameter required: what the table may have a check for.
+    private func put(
+        _ name: ResourceName, _ definition: DatasetDefinition, _ workspaceID: Int64,
+        _ check: @escaping @Sendable (EntityTag?) throws -> Void, _ required: inout RequiredColumns?
     ) async throws -> Put {
         var looked: Set<String> = []
         var locked = 0
@@ -79,19 +94,23 @@ struct DatasetCatalog: Sendable {
             }
             switch step {
             case .done(let put): return put
-            case .look(let required):
-                try await required.named(in: definition) { try await pool.withConnection(required.look) }
-                looked = required.columns
-            case .scan(let required):
-                do {
-                    try await required.named(in: definition) { try await required.scan(pool) }
-                } catch let error as Problem {
-                    try await dropCheck(required)
-                    throw error
-                }
+            case .look(let columns):
+                required = columns
+                try await columns.named(in: definition) { try await pool.withConnection(columns.look) }
+                looked = columns.columns
+            case .scan(let columns):
+                required = columns
+                try await columns.named(in: definition) { try await columns.scan(pool) }
             }
         }
         throw Problem(.conflict, "others change the dataset's table again and again; repeat the request")
+    }
+
+    /// The connection or the server is gone, or nobody knows whether the change is made: what is left is to be found by
+    /// who comes next.
+    private static func isLost(_ error: any Error) -> Bool {
+        guard let error = error as? PostgresError else { return false }
+        return error.isUnavailable || error.code == .commitUnknown
     }
 
     /// What a transaction of a PUT came to.
@@ -111,7 +130,12 @@ struct DatasetCatalog: Sendable {
         try check(before.map { EntityTag(version: $0.version) })
         if let before {
             let isSame = before.isDeclared && (try? JSONValue.parse(before.definition)) == json
-            if !isSame, let step = try await change(before, to: definition, looked: looked, connection) { return step }
+            if isSame {
+                // Of a change that was broken off, and that nobody wants any more.
+                if before.hasTable { try await RequiredColumns(before, []).dropIfThere(connection) }
+            } else if let step = try await change(before, to: definition, looked: looked, connection) {
+                return step
+            }
         } else {
             let insert = InsertDataset(workspaceID: workspaceID, name: name.text, definition: json.serialized())
             guard let id = try await connection.query(insert).first else {
@@ -162,16 +186,12 @@ struct DatasetCatalog: Sendable {
     }
 
     /// The check stands in the way of rows that the dataset may have after all. Who cannot lock the table leaves it to
-    /// maintenance.
-    private func dropCheck(_ required: RequiredColumns) async throws {
-        do {
-            try await pool.withTransaction { connection in
-                try await RequiredColumns.limitWaits(isLast: true, connection)
-                try await required.drop(connection)
-            }
-        } catch let error as PostgresError
-            where error.sqlstate == .lockNotAvailable || error.sqlstate == .undefinedTable
-        {}
+    /// maintenance, as with any other trouble: why the change has failed is what the client is to hear.
+    private func dropCheck(_ required: RequiredColumns) async {
+        try? await pool.withTransaction { connection in
+            try await RequiredColumns.limitWaits(isLast: true, connection)
+            try await required.dropIfThere(connection)
+        }
     }
 
     /// A table without rows forbids nothing: it is dropped, and made again as it is declared now.

@@ -8,7 +8,7 @@ import Synchronization
 /// have expired, those of datasets as well, uploads that broke off or stand still swept, old idempotency keys, streams
 /// and deleted keys forgotten.
 ///
-/// At rest the leader sends one statement each `interval`, three each `retirementInterval` and two each
+/// At rest the leader sends one statement each `interval`, four each `retirementInterval` and two each
 /// `streamInterval`, with one more for each dataset that is partitioned or keeps deleted keys, a candidate one at the
 /// end of each term that it sees.
 final class LandingMaintenance: Service {
@@ -38,7 +38,7 @@ final class LandingMaintenance: Service {
     private let logger: Logger
     private let holder = UniqueNumber.nextText()
     private let datasets: TimePartitionMaintenance
-    private let partitionsAt = Mutex<ContinuousClock.Instant?>(nil)
+    private let mendsAt = Mutex<ContinuousClock.Instant?>(nil)
     private let retiresAt = Mutex<ContinuousClock.Instant?>(nil)
     private let sweepsStreamsAt = Mutex<ContinuousClock.Instant?>(nil)
     private let sweepsDeletionsAt = Mutex<ContinuousClock.Instant?>(nil)
@@ -101,7 +101,7 @@ final class LandingMaintenance: Service {
         try await sweepStreams()
         try await sweepDeletions()
         try await retirePartitions()
-        try await partitionDatasets()
+        try await mendDatasets()
         return row
     }
 
@@ -112,10 +112,11 @@ final class LandingMaintenance: Service {
         if outcome.held == 0 { retiresAt.withLock { $0 = .now + settings.retirementInterval } }
     }
 
-    private func partitionDatasets() async throws {
-        if let due = partitionsAt.withLock({ $0 }), due > .now { return }
+    private func mendDatasets() async throws {
+        if let due = mendsAt.withLock({ $0 }), due > .now { return }
+        try await dropChecks()
         let outcome = try await datasets.run()
-        if outcome.held == 0 { partitionsAt.withLock { $0 = .now + settings.retirementInterval } }
+        if outcome.held == 0 { mendsAt.withLock { $0 = .now + settings.retirementInterval } }
     }
 
     private func sweepUploads() async throws {
@@ -148,7 +149,6 @@ final class LandingMaintenance: Service {
             }
         }
         try await dropShadows()
-        try await dropChecks()
         sweepsDeletionsAt.withLock { $0 = .now + settings.streamInterval }
     }
 
@@ -171,7 +171,7 @@ final class LandingMaintenance: Service {
         _ = try await pool.withConnection { try await $0.execute(ForgetEndedParts()) }
     }
 
-    /// What PUTs that died have left. Of one that goes on, its scan holds the table; between two of its steps it loses
+    /// What PUTs that died, or failed while the table was locked, have left. Of one that goes on, its scan holds the table; between two of its steps it loses
     /// the check, and adds it anew.
     private func dropChecks() async throws {
         for table in try await pool.withConnection({ try await $0.query(ListRequiredChecks()) }) {
