@@ -292,4 +292,92 @@ struct TableRunTests {
             #expect(try await Self.ids(pool) == ["2"])
         }
     }
+
+    @Test("A rollup's step that takes long is waited for, without the table, and costs the run nothing")
+    func rollupStep() async throws {
+        try await Self.run { pool in
+            let first = try await ReadRun(slices: [[1]], mode: "replace").enter(pool)
+            try await LoadWorker().run(pool) {
+                try await Self.wait(pool, first, "succeeded")
+                try await pool.run(
+                    """
+                    insert into millrace.rollup (workspace_id, name, definition, dataset_id, time_column, time_type,
+                        grain, dimensions, states, state)
+                    select 1, 'days', '{}', id, 'at', 'timestamptz', 'day', '[]', '[]', 'ready'
+                    from millrace.dataset where name = 'copies'
+                    """)
+                let waiting: PostgresQuery = """
+                    select count(*) from pg_stat_activity
+                    where wait_event = 'transactionid' and datname = current_database() and query like '%rollup%'
+                    """
+                let second = try await pool.withTransaction { step in
+                    try await step.query("select from millrace.rollup for no key update")
+                    let second = try await ReadRun(slices: [[2]], mode: "replace").enter(pool)
+                    // It waits, lets everything go, and comes again.
+                    try await pool.wait(until: waiting, is: 1)
+                    try await pool.wait(until: waiting, is: 0)
+                    try await pool.wait(until: waiting, is: 1)
+                    // As the step does; behind a lock of the table it would stand still here.
+                    try await step.query("set local lock_timeout = '100ms'")
+                    try await step.query("select from ws_default.copies")
+                    return second
+                }
+                try await Self.wait(pool, second, "succeeded")
+            }
+            #expect(try await Self.ids(pool) == ["2"])
+            #expect(try await pool.int("select count(*) from queue.outcome where error is not null") == 0)
+            #expect(try await pool.texts("select state from millrace.rollup") == ["preparing"])
+        }
+    }
+
+    @Test("However many partitions others hold, readers wait for an attempt to lock them as if it were one")
+    func partitions() async throws {
+        try await StoreDatabase.make().withPool(size: 10) { pool in
+            let day: Int64 = 86_400_000_000
+            let today = Int64(TimePartitioning(column: "at", grain: .day).window.today) * day
+            let client = try StoreClient(pool)
+            let definition: JSONValue = [
+                "columns": [["name": "id", "type": "int8"], ["name": "at", "type": "timestamptz"]],
+                "time_column": "at", "partition": "day",
+            ]
+            #expect(try await client.put("/v1/datasets/copies", definition).status == 201)
+            try await LoadWorker().run(pool) {
+                try await pool.handOver(
+                    HandedOver(source: "copies", ids: Array(1...6), times: (0..<6).map { today - $0 * day }))
+                try await pool.wait(until: "select count(*) from millrace.application where state = 'stored'", is: 1)
+                try await pool.run("update millrace.pipeline set active = false where implicit")
+                let leaves = try await pool.texts(
+                    """
+                    select inhrelid::regclass::text from pg_inherits
+                    where inhparent = 'ws_default.copies'::regclass order by inhrelid limit 6
+                    """)
+                #expect(leaves.count == 6)
+                let run = try await pool.withTransaction { holder in
+                    for (place, leaf) in leaves.enumerated().reversed() {
+                        try await holder.query("savepoint \(identifier: "s\(place)")")
+                        try await holder.query("lock table \(unsafeText: leaf) in access share mode")
+                    }
+                    let run = try await ReadRun(slices: [], mode: "replace").enter(pool)
+                    try await pool.wait(
+                        until: """
+                            select count(*) from pg_locks where not granted and relation = \(.text(leaves[0]))::regclass
+                            """, is: 1)
+                    async let read: Void = pool.withTransaction { reader in
+                        try await reader.query("set local lock_timeout = '1200ms'")
+                        try await reader.query("select from ws_default.copies")
+                    }
+                    // One by one: for none of them as long as an attempt may take.
+                    for place in leaves.indices {
+                        try await holder.query("select pg_sleep(0.35)")
+                        try await holder.query("rollback to savepoint \(identifier: "s\(place)")")
+                    }
+                    try await read
+                    return run
+                }
+                try await Self.wait(pool, run, "succeeded")
+            }
+            #expect(try await Self.ids(pool) == [])
+            #expect(try await pool.int("select count(*) from queue.outcome where error is not null") == 0)
+        }
+    }
 }

@@ -52,3 +52,11 @@ struct NoteTable: PostgresStatement {
 
     var parameters: [PostgresValue] { [.int8(datasetID)] }
 }
+
+/// Locks a dataset's rollups against their steps, in the order of their ids, as `millrace.note_table` does.
+struct LockRollups: PostgresStatement {
+    static let sql = "select from millrace.rollup where dataset_id = $1 order by id for no key update"
+    var datasetID: Int64
+
+    var parameters: [PostgresValue] { [.int8(datasetID)] }
+}

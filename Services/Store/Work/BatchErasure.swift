@@ -97,7 +97,8 @@ struct BatchErasure: Sendable {
             let query = PostgresQuery(unsafeText: "select count(*) from \(place) \(rest)", parameters)
             count = try await connection.query(query)[0].int8(0)
         } else {
-            let text = "with gone as (delete from \(place) \(rest) returning t._batch) "
+            let text =
+                "with gone as (delete from \(place) \(rest) returning t._batch) "
                 + "select _batch, count(*) from gone group by _batch"
             let gone = try await connection.query(PostgresQuery(unsafeText: text, parameters))
             count = try (0..<gone.rowCount).reduce(0) { try $0 + gone[$1].int8(1) }

@@ -97,6 +97,8 @@ struct SwapHandler: JobHandler {
         guard let shape = try await connection.query(LockDatasetShape(datasetID: rebuild.datasetID)).first else {
             throw JobFailure.rebuildOutdated
         }
+        // A step of one holds it, and then needs the table.
+        try await connection.execute(LockRollups(datasetID: rebuild.datasetID))
         try await exchange(shape, connection)
         try await DatasetChanges(datasetID: rebuild.datasetID).tableMade(connection)
         try await connection.execute(EndExchange(run: run, error: nil, job: nil))

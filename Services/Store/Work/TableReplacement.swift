@@ -175,9 +175,10 @@ struct TableReplacement: JobHandler {
         throw JobFailure(code: "superseded", message: reason, isPermanent: true)
     }
 
-    /// Locks the dataset's row, then its table, until the transaction's end; gives the dataset as it is. Both are let
-    /// go and tried for again and again, so that nobody waits behind them for long. Throws ``DefinitionMoved`` where
-    /// the dataset is not what it was.
+    /// Locks the dataset's row, its rollups and its table until the transaction's end; gives the dataset as it is. All
+    /// are let go and tried for again and again, so that nobody waits behind them for long. A rollup's step holds the
+    /// rollup, and then needs the table: so who swaps has the rollups before the table, too. Throws ``DefinitionMoved``
+    /// where the dataset is not what it was.
     private func lock(_ target: Target, _ connection: PostgresConnection) async throws -> DatasetShape {
         let timeout = Self.lockTimeout.milliseconds
         try await connection.query("set local lock_timeout = \(literal: "\(timeout)ms")")
@@ -188,15 +189,17 @@ struct TableReplacement: JobHandler {
                     throw Self.changed
                 }
                 guard found.takes(rowsFor: target) else { throw DefinitionMoved() }
+                try await connection.execute(LockRollups(datasetID: found.shape.id))
                 if found.shape.hasTable {
+                    // Each partition has a lock of its own: all are waited for no longer than one.
                     try await connection.query(
                         """
                         lock table \(identifier: found.shape.schema, found.shape.name) in access exclusive mode
-                        """)
+                        """, timeout: Self.lockTimeout)
                 }
                 return found.shape
             } catch let error as PostgresError
-                where error.sqlstate == .lockNotAvailable && attempt < Self.lockAttempts
+                where (error.sqlstate == .lockNotAvailable || error.code == .timedOut) && attempt < Self.lockAttempts
             {
                 try await connection.query("rollback to savepoint swap")
             }
