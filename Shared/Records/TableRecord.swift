@@ -96,15 +96,19 @@ public enum TableRecord {
                 spread.append(record: record)
                 continue
             }
-            let members = members(of: objects[next], extra.isPresent(next))
+            let inner = members(of: objects[next], extra.isPresent(next))
             next += 1
-            guard !members.isEmpty, record.first == 0x7B else {
+            guard !inner.isEmpty, record.first == 0x7B else {
                 spread.append(record: record)
                 continue
             }
             found = true
             // Of a repeated key the last counts.
-            spread.append(record: [0x7B] + members + [0x2C] + record.dropFirst())
+            var joined: [UInt8] = [0x7B]
+            joined += inner
+            joined.append(0x2C)
+            joined += record.dropFirst()
+            spread.append(record: joined)
         }
         return found ? spread : nil
     }

@@ -308,7 +308,7 @@ struct TableRunTests {
                     """)
                 let waiting: PostgresQuery = """
                     select count(*) from pg_stat_activity
-                    where wait_event = 'transactionid' and datname = current_database() and query like '%rollup%'
+                    where wait_event = 'transactionid' and datname = current_database() and query ~ 'rollup|note_table'
                     """
                 let second = try await pool.withTransaction { step in
                     try await step.query("select from millrace.rollup for no key update")
