@@ -54,7 +54,7 @@ struct DatasetCatalog: Sendable {
     /// the current version's tag before anything is written. Throws `incompatible_change` with the paths.
     ///
     /// Who reads the dataset or loads into it waits for catalog changes only, each time no longer than
-    /// ``RequiredColumns/lockTimeout``; the rows are looked at in between, without a lock that they wait for. Where that
+    /// ``RequiredColumns/lockTimeout``; the rows are looked at in between, without a lock that they wait for. Where it
     /// comes to nothing, the check that it needed goes at once, if it can.
     func put(
         _ name: ResourceName, _ definition: DatasetDefinition, workspaceID: Int64,

@@ -58,8 +58,8 @@ struct ErasureCondition: Sendable {
         return (met, unreadable)
     }
 
-    /// The same of rows that were read from a table and written by `TableRecord`. A member of their `_extra` counts as a
-    /// field where they have no other of its name.
+    /// The same of rows that were read from a table and written by `TableRecord`. A member of their `_extra` counts as
+    /// a field where they have no other of its name.
     /// - Parameter areOwn: they are the dataset's own rows, so what they lack is NULL.
     func rows(
         of frame: BatchFrame, names: [FieldNames.Names], areOwn: Bool

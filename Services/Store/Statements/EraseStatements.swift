@@ -170,8 +170,8 @@ struct FindBatchUse: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Bool { try row.bool(0) }
 }
 
-/// Locks what is quarantined of a batch, before any table is looked at: a run that replaces a dataset has the quarantine
-/// of earlier runs first and the table after it, too.
+/// Locks what is quarantined of a batch, before any table is looked at: a run that replaces a dataset locks the
+/// quarantine of earlier runs first and the table after it, too.
 struct LockQuarantine: PostgresStatement {
     static let sql = """
         with held as materialized (

@@ -171,8 +171,8 @@ final class LandingMaintenance: Service {
         _ = try await pool.withConnection { try await $0.execute(ForgetEndedParts()) }
     }
 
-    /// What PUTs that died, or failed while the table was locked, have left. Of one that goes on, its scan holds the table; between two of its steps it loses
-    /// the check, and adds it anew.
+    /// What PUTs that died, or failed while the table was locked, have left. Of one that goes on, its scan holds the
+    /// table; between two of its steps it loses the check, and adds it anew.
     private func dropChecks() async throws {
         for table in try await pool.withConnection({ try await $0.query(ListRequiredChecks()) }) {
             do {

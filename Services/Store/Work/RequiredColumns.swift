@@ -8,9 +8,9 @@ import Postgres
 ///
 /// The first and the last step are catalog changes, in transactions that hold the dataset's row. In between each
 /// partition is scanned under SHARE UPDATE EXCLUSIVE, which neither readers nor loaders wait for. From the first step
-/// on the table takes no row without a value: such a record is quarantined as `not_null`. Whoever fails in between takes
-/// the check away; who dies, or cannot lock the table, leaves it: a repeated PUT goes on from there, another one takes
-/// it away, also one of the definition that the dataset has, and so does maintenance.
+/// on the table takes no row without a value: such a record is quarantined as `not_null`. Whoever fails in between
+/// takes the check away; who dies, or cannot lock the table, leaves it: a repeated PUT goes on from there, another one
+/// takes it away, also one of the definition that the dataset has, and so does maintenance.
 struct RequiredColumns: Sendable {
     /// A row lacks a value.
     struct Missing: Error {
