@@ -64,7 +64,7 @@ struct DatasetCatalog: Sendable {
         do {
             return try await put(name, definition, workspaceID, check, &required)
         } catch {
-            if let required, !Self.isLost(error) { await dropCheck(required) }
+            if let required, !Self.isLost(error) { await dropCheck(required, waits: true) }
             throw error
         }
     }
@@ -93,7 +93,9 @@ struct DatasetCatalog: Sendable {
                 continue
             }
             switch step {
-            case .done(let put): return put
+            case .done(let put, let unwanted):
+                if let unwanted { await dropCheck(unwanted, waits: false) }
+                return put
             case .look(let columns):
                 required = columns
                 try await columns.named(in: definition) { try await pool.withConnection(columns.look) }
@@ -115,7 +117,8 @@ struct DatasetCatalog: Sendable {
 
     /// What a transaction of a PUT came to.
     private enum Step: Sendable {
-        case done(Put)
+        /// A check that the table may have is not wanted.
+        case done(Put, RequiredColumns?)
         /// Rows may forbid that columns become NOT NULL: to be looked for before anything is changed.
         case look(RequiredColumns)
         /// The table takes no more rows without a value; those that it has are to be scanned.
@@ -127,15 +130,13 @@ struct DatasetCatalog: Sendable {
         looked: Set<String>, _ check: @Sendable (EntityTag?) throws -> Void, _ connection: PostgresConnection
     ) async throws -> Step {
         let json = definition.json
+        var unwanted: RequiredColumns?
         try check(before.map { EntityTag(version: $0.version) })
         if let before {
             let isSame = before.isDeclared && (try? JSONValue.parse(before.definition)) == json
-            if isSame {
-                // Of a change that was broken off, and that nobody wants any more.
-                if before.hasTable { try await RequiredColumns(before, []).dropIfThere(connection) }
-            } else if let step = try await change(before, to: definition, looked: looked, connection) {
-                return step
-            }
+            if !isSame, let step = try await change(before, to: definition, looked: looked, connection) { return step }
+            // Of a change that was broken off, and that nobody wants any more.
+            if isSame, before.hasTable { unwanted = RequiredColumns(before, []) }
         } else {
             let insert = InsertDataset(workspaceID: workspaceID, name: name.text, definition: json.serialized())
             guard let id = try await connection.query(insert).first else {
@@ -148,7 +149,7 @@ struct DatasetCatalog: Sendable {
             throw Problem(.internalError, "the dataset was not stored")
         }
         let columns = try await connection.query(ListColumns(datasetID: dataset.id))
-        return .done(Put(found: Found(dataset: dataset, columns: columns), created: before == nil))
+        return .done(Put(found: Found(dataset: dataset, columns: columns), created: before == nil), unwanted)
     }
 
     /// Nil once the change is made; else what has to be done before.
@@ -185,11 +186,12 @@ struct DatasetCatalog: Sendable {
         return nil
     }
 
-    /// The check stands in the way of rows that the dataset may have after all. Who cannot lock the table leaves it to
-    /// maintenance, as with any other trouble: why the change has failed is what the client is to hear.
-    private func dropCheck(_ required: RequiredColumns) async {
+    /// The check stands in the way of rows that the dataset may have after all. Who cannot lock the table, because of
+    /// another PUT's scan maybe, leaves it to maintenance, as with any other trouble: what the client is to hear is what
+    /// became of the change.
+    private func dropCheck(_ required: RequiredColumns, waits: Bool) async {
         try? await pool.withTransaction { connection in
-            try await RequiredColumns.limitWaits(isLast: true, connection)
+            try await RequiredColumns.limitWaits(isLast: waits, connection)
             try await required.dropIfThere(connection)
         }
     }
