@@ -346,33 +346,8 @@ struct TableRunTests {
                     HandedOver(source: "copies", ids: Array(1...6), times: (0..<6).map { today - $0 * day }))
                 try await pool.wait(until: "select count(*) from millrace.application where state = 'stored'", is: 1)
                 try await pool.run("update millrace.pipeline set active = false where implicit")
-                let leaves = try await pool.texts(
-                    """
-                    select inhrelid::regclass::text from pg_inherits
-                    where inhparent = 'ws_default.copies'::regclass order by inhrelid limit 6
-                    """)
-                #expect(leaves.count == 6)
-                let run = try await pool.withTransaction { holder in
-                    for (place, leaf) in leaves.enumerated().reversed() {
-                        try await holder.query("savepoint \(identifier: "s\(place)")")
-                        try await holder.query("lock table \(unsafeText: leaf) in access share mode")
-                    }
-                    let run = try await ReadRun(slices: [], mode: "replace").enter(pool)
-                    try await pool.wait(
-                        until: """
-                            select count(*) from pg_locks where not granted and relation = \(.text(leaves[0]))::regclass
-                            """, is: 1)
-                    async let read: Void = pool.withTransaction { reader in
-                        try await reader.query("set local lock_timeout = '1200ms'")
-                        try await reader.query("select from ws_default.copies")
-                    }
-                    // One by one: for none of them as long as an attempt may take.
-                    for place in leaves.indices {
-                        try await holder.query("select pg_sleep(0.35)")
-                        try await holder.query("rollback to savepoint \(identifier: "s\(place)")")
-                    }
-                    try await read
-                    return run
+                let run = try await pool.lettingGo(ofPartitionsOf: "ws_default.copies") {
+                    try await ReadRun(slices: [], mode: "replace").enter(pool)
                 }
                 try await Self.wait(pool, run, "succeeded")
             }
