@@ -86,9 +86,9 @@ struct ErasureCondition: Sendable {
         var typed = RecordBatch(rows: batch.rows)
         var present = [UInt8](repeating: kind == .ownRows ? 1 : 0, count: batch.rowCount)
         for column in reader.columns {
-            let values = values(of: column, in: batch, names, kind)
-            for row in present.indices where values.validity[row] == 1 { present[row] = 1 }
-            typed.columns.append(NamedColumn(column.name, values))
+            let found = values(of: column, in: batch, names, kind)
+            for row in present.indices where found.validity[row] == 1 { present[row] = 1 }
+            typed.columns.append(NamedColumn(column.name, found))
         }
         var run = ExpressionRun(typed)
         let mask = run.mask(reader.expression)

@@ -15,7 +15,8 @@ struct BatchErasure: Sendable {
     /// Nil where somebody has the batch's raw bytes in hands: it is to be looked at again. The pipelines that read its
     /// source are locked until the commit, so nobody begins to.
     func run(_ one: FindErasureBatches.Batch, _ connection: PostgresConnection) async throws -> ErasedCounts? {
-        let (batch, names) = (one.id, names.names(of: one.source))
+        let batch = one.id
+        let names = names.names(of: one.source)
         if !erasure.isDry { _ = try await connection.query(HoldBatch(batch: batch)) }
         let use = FindBatchUse(batch: batch, run: erasure.run)
         if try await connection.query(use).first ?? false { return nil }
