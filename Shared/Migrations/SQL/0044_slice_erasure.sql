@@ -136,8 +136,8 @@ create or replace function millrace.erasure_gaps(in_dataset int8) returns jsonb 
         union
         select 6, 'unfinished_run', r.id::text, case r.state when 'failed' then 'has failed, and keeps rows that '
                 || p.name || ' has made of a dataset''s rows: if it is redriven, erase again then'
-            else 'reads a dataset''s rows for pipeline ' || p.name || ', from before it may be: erase again'
-                || ' when it has ended' end
+            else 'reads a dataset''s rows for pipeline ' || p.name || ', maybe as they were before: erase again when it'
+                || ' has ended' end
         from (select source.id from source union select own.id from own) s
         join millrace.pipeline p on p.source_id = s.id
         join millrace.run r on r.pipeline_id = p.id and r.kind = 'run'
