@@ -108,7 +108,7 @@ struct RequiredColumns: Sendable {
         do {
             try await connection.query(
                 "lock table \(identifier: schema, table) in access exclusive mode", timeout: limit)
-        } catch where error.code == .timedOut {
+        } catch  where error.code == .timedOut {
             throw PostgresError(.server, error.message, doing: "lock a table", sqlstate: .lockNotAvailable)
         }
     }
