@@ -105,10 +105,11 @@ struct RequiredColumns: Sendable {
     /// transaction waits for one, and so are others behind it.
     private func lock(_ connection: PostgresConnection) async throws {
         let limit = try await connection.query(LockTimeout()).first ?? nil
+        let lock: PostgresQuery = "lock table \(identifier: schema, table) in access exclusive mode"
         do {
-            try await connection.query(
-                "lock table \(identifier: schema, table) in access exclusive mode", timeout: limit)
-        } catch  where error.code == .timedOut {
+            try await connection.query(lock, timeout: limit)
+        } catch {
+            guard error.code == .timedOut else { throw error }
             throw PostgresError(.server, error.message, doing: "lock a table", sqlstate: .lockNotAvailable)
         }
     }
