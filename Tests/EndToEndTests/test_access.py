@@ -503,6 +503,27 @@ class Keys(unittest.TestCase):
             status, answer = call("PUT", "/v1/pipelines/till_sums", definition, key)
             self.assertEqual((status, answer["code"]), (403, "forbidden"), definition)
 
+    def test_a_narrowed_key_starts_no_pipeline_beyond_its_names_by_a_schedule(self):
+        schedule = {"cron": "0 0 1 1 *", "start": {"pipeline": "alpha", "action": "replay", "window": "1d"}}
+        platform.must("PUT", "/v1/schedules/mill_alpha", json.dumps(schedule))
+        key = make(["pipelines:*/mill_*"])
+        self.assertEqual(call("GET", "/v1/schedules/mill_alpha", key=key)[0], 200)
+        mine = {"source": "mill", "target": {"dataset": "mill_sums"}}
+        platform.must("PUT", "/v1/pipelines/mill_sums", json.dumps(mine))
+        other = schedule | {"start": schedule["start"] | {"pipeline": "mill_sums"}}
+        before = call("GET", "/v1/runs")[1]["items"]
+        for method, path, body in (
+            ("POST", "/trigger", None), ("POST", "/pause", None), ("POST", "/resume", None), ("DELETE", "", None),
+            ("PUT", "", schedule), ("PUT", "", other),
+        ):
+            with self.subTest(change=f"{method} {path}"):
+                status, answer = call(method, f"/v1/schedules/mill_alpha{path}", body, key)
+                self.assertEqual((status, answer["code"], answer["scope"]), (403, "forbidden", "pipelines:write"))
+                self.assertIn('"alpha"', answer["detail"])
+        self.assertEqual(call("GET", "/v1/runs")[1]["items"], before)
+        self.assertEqual(call("PUT", "/v1/schedules/mill_own", other, key)[0], 201)
+        self.assertEqual(call("POST", "/v1/schedules/mill_own/trigger", key=key)[0], 202)
+
     def test_a_dry_run_looks_up_what_its_key_may_read(self):
         lookup = {"lookup": {"dataset": "alpha", "on": {"n": "id"}, "columns": {CANARY: "x"}}}
         dry = {"records": [{"n": 1}], "definition": {"source": "alpha", "steps": [lookup], "target": {"dataset": "d"}}}
