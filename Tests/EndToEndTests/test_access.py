@@ -460,6 +460,18 @@ class Keys(unittest.TestCase):
         status, second = made(["admin"], key=secret)
         self.assertEqual(call("DELETE", f"/v1/keys/{only['id']}", key=secret)[0], 204)
         self.assertEqual(call("DELETE", f"/v1/keys/{only['id']}", key=second["key"])[0], 204, "it has ended already")
+        # Of keys that all end, the one that ends last stays: the new one of a rotation, too, while the old one counts.
+        call("PUT", "/v1/workspaces/ending", {})
+        first = made(["admin"], workspace="ending", expires_in="2d")[1]
+        sooner = made(["admin"], key=first["key"], expires_in="1d")[1]
+        status, answer = call("DELETE", f"/v1/keys/{first['id']}", key=sooner["key"])
+        self.assertEqual((status, answer["code"]), (409, "last_admin_key"))
+        status, rotated = call("POST", f"/v1/keys/{first['id']}/rotate", {"overlap": "1h"}, key=first["key"])
+        self.assertEqual((status, rotated["expires_at"]), (201, first["expires_at"]))
+        status, answer = call("DELETE", f"/v1/keys/{rotated['id']}", key=first["key"])
+        self.assertEqual((status, answer["code"]), (409, "last_admin_key"))
+        self.assertEqual(call("DELETE", f"/v1/keys/{first['id']}", key=rotated["key"])[0], 204)
+        self.assertEqual(call("DELETE", f"/v1/keys/{sooner['id']}", key=rotated["key"])[0], 204)
         configured = next(one for one in call("GET", "/v1/keys")[1]["items"] if one["name"].startswith("admin ("))
         for change in (("POST", f"/v1/keys/{configured['id']}/rotate"), ("DELETE", f"/v1/keys/{configured['id']}")):
             status, answer = call(*change)
