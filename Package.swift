@@ -169,7 +169,9 @@ let testTargets: [Target] = [
         ], exclude: ["README.md"]),
     tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
     tests("Expressions", ["Expressions", "Records", "Postgres", "TestSupport"]),
-    tests("Platform", ["Ingest", "Transform", "Store", "Analytics", "Migrations", "TestSupport"] + base),
+    tests(
+        "Platform",
+        ["HTTPClient", "Ingest", "Transform", "Store", "Analytics", "Migrations", "TestSupport"] + base),
     tests(
         "Access", ["Access", "HTTP", "HTTPServer", "JSON", "Migrations", "Observability", "Postgres", "TestSupport"]),
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
