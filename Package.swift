@@ -173,7 +173,11 @@ let testTargets: [Target] = [
         "Platform",
         ["HTTPClient", "Ingest", "Transform", "Store", "Analytics", "Migrations", "TestSupport"] + base),
     tests(
-        "Access", ["Access", "HTTP", "HTTPServer", "JSON", "Migrations", "Observability", "Postgres", "TestSupport"]),
+        "Access",
+        [
+            "Access", "EventLoop", "HTTP", "HTTPClient", "HTTPServer", "JSON", "Lifecycle", "Migrations",
+            "Observability", "Postgres", "TestSupport",
+        ]),
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
     tests("Ingest", ["Ingest", "Migrations", "TestSupport"] + base),
     tests("Transform", ["Transform", "Expressions", "Migrations", "TestSupport"] + base),
