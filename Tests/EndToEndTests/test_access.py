@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -620,6 +621,38 @@ class Limits(unittest.TestCase):
             with self.assertRaises(ConnectionClosed):
                 socket.recv(timeout=20)
         self.assertEqual(call("POST", "/v1/ingest/metered", body, key, content_type=NDJSON)[0], 429)
+
+
+    def test_slow_bodies_do_not_each_see_the_quota_free(self):
+        key = make(["ingest:write"], limits={"bytes_per_day": 5000})
+        record = json.dumps({"text": "x" * 1986}).encode()
+        self.assertEqual(len(record), 1998)
+
+        def begin(length="Content-Length: 1998"):
+            """(socket, the first line of the answer) of a request whose body has not come."""
+            one = socket.create_connection(("127.0.0.1", platform.port_of("ingest")), timeout=20)
+            self.addCleanup(one.close)
+            one.sendall(f"POST /v1/ingest/slow HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
+                        f"Content-Type: {NDJSON}\r\nExpect: 100-continue\r\n{length}\r\n\r\n".encode())
+            return one, one.recv(8192).split(b" ")[1]
+
+        (first, there), (second, here) = begin(), begin()
+        self.assertEqual((there, here), (b"100", b"100"))
+        self.assertEqual(begin()[1], b"429")
+        # What one does not send is given back.
+        first.sendall(record[:10])
+        first.close()
+        third, _ = wait_for("what was given back", lambda: next(
+            (one for one in [begin()] if one[1] == b"100"), None))
+        second.sendall(record)
+        self.assertEqual(second.recv(8192).split(b" ")[1], b"202")
+        # One that does not say its length ends where the quota does, what is reserved left out.
+        endless, status = begin("Transfer-Encoding: chunked")
+        self.assertEqual(status, b"100")
+        endless.sendall(b"7d0\r\n" + record + b"\n\n\r\n")
+        self.assertEqual(endless.recv(8192).split(b" ")[1], b"429")
+        third.sendall(record)
+        self.assertEqual(third.recv(8192).split(b" ")[1], b"202")
 
 
 class Audit(unittest.TestCase):
