@@ -127,7 +127,8 @@ public struct Platform: Sendable {
         // What stops last comes first: the spans of all the others go out before the process does.
         let exporting: [any Service] = exporter.map { [$0] } ?? []
         let issuing: [any Service] = (client.map { [$0] } ?? []) + (issuer.map { [$0] } ?? [])
-        let standing: [any Service] = exporting + [pool, wakeup, meter] + issuing + (tls.map { [$0] } ?? [])
+        let standing: [any Service] =
+            exporting + [pool, wakeup, meter, audit.unknown] + issuing + (tls.map { [$0] } ?? [])
         let group = ServiceGroup(services: standing + services, drain: settings.drain, logger: logger)
         try await group.run()
     }
