@@ -169,9 +169,15 @@ let testTargets: [Target] = [
         ], exclude: ["README.md"]),
     tests("Records", ["Records", "JSON", "Postgres", "TestSupport"]),
     tests("Expressions", ["Expressions", "Records", "Postgres", "TestSupport"]),
-    tests("Platform", ["Ingest", "Transform", "Store", "Analytics", "Migrations", "TestSupport"] + base),
     tests(
-        "Access", ["Access", "HTTP", "HTTPServer", "JSON", "Migrations", "Observability", "Postgres", "TestSupport"]),
+        "Platform",
+        ["HTTPClient", "Ingest", "Transform", "Store", "Analytics", "Migrations", "TestSupport"] + base),
+    tests(
+        "Access",
+        [
+            "Access", "EventLoop", "HTTP", "HTTPClient", "HTTPServer", "JSON", "Lifecycle", "Migrations",
+            "Observability", "Postgres", "TestSupport",
+        ]),
     tests("Catalog", ["Catalog", "Postgres", "Records", "TestSupport"]),
     tests("Ingest", ["Ingest", "Migrations", "TestSupport"] + base),
     tests("Transform", ["Transform", "Expressions", "Migrations", "TestSupport"] + base),

@@ -3,6 +3,7 @@ import Configuration
 import EventLoop
 public import HTTPServer
 import Lifecycle
+public import Observability
 public import Platform
 import Postgres
 import Queue
@@ -15,10 +16,12 @@ public struct AnalyticsService: Sendable {
     /// All but the pool, in the order they start.
     let services: [any Service]
 
-    public init(_ configuration: AnalyticsConfiguration) throws {
+    /// Its log goes to `log`.
+    public init(_ configuration: AnalyticsConfiguration, log: LogSink = .standardError) throws {
         platform = try Platform(
             service: "analytics", settings: configuration.service, limits: configuration.http,
-            edge: configuration.edge, tls: configuration.tls, access: configuration.access)
+            edge: configuration.edge, tls: configuration.tls, access: configuration.access,
+            log: log)
         let slots = QuerySlots.Limits(
             perWorkspace: configuration.querySlots, total: configuration.totalQuerySlots,
             waiting: configuration.queryWaiting)

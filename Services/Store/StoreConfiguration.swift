@@ -1,5 +1,6 @@
 public import Configuration
 public import HTTPServer
+public import Migrations
 public import Platform
 public import Queue
 
@@ -72,16 +73,23 @@ public struct StoreConfiguration: Sendable {
 /// | `DATABASE_URL`, `DATABASE_URL_FILE` | required | of the services' role |
 /// | `MILLRACE_ADMIN_KEY`, `MILLRACE_ADMIN_KEY_FILE` | | the administrator's key of the first workspace |
 /// | `MILLRACE_MIGRATE_PATIENCE` | `30s` | how long to wait for a database that is away |
+/// | `MILLRACE_MIGRATE_LOCK_TIMEOUT` | `3s` | how long a statement waits for a lock; others stand behind it meanwhile |
+/// | `MILLRACE_MIGRATE_LOCK_PATIENCE` | `1h` | how long a file is tried again whose locks others hold |
 public struct MigrateConfiguration: Sendable {
     public var service: ServiceSettings
     public var adminKey: Secret?
     public var patience: Duration
+    public var locks = LockPatience()
 
     public init(_ environment: Environment) throws(ConfigurationError) {
         var settings = Settings(environment)
         service = ServiceSettings(service: "store", defaultPort: StoreConfiguration.defaultPort, from: &settings)
         adminKey = settings.optionalSecret("MILLRACE_ADMIN_KEY")
         patience = settings.duration("MILLRACE_MIGRATE_PATIENCE", default: .seconds(30), in: .zero ... .seconds(3600))
+        locks.lockTimeout = settings.duration(
+            "MILLRACE_MIGRATE_LOCK_TIMEOUT", default: locks.lockTimeout, in: .milliseconds(10) ... .seconds(60))
+        locks.total = settings.duration(
+            "MILLRACE_MIGRATE_LOCK_PATIENCE", default: locks.total, in: .zero ... .seconds(86_400))
         try settings.finish()
     }
 }

@@ -33,7 +33,7 @@ public struct StoreMigration: Sendable {
     }
 
     func run(on connection: PostgresConnection) async throws {
-        _ = try await Migrator(logger: logger).run(connection)
+        _ = try await Migrator(patience: configuration.locks, logger: logger).run(connection)
         let workspace = try await WorkspaceProvision.ensure(Principal.firstWorkspace, on: connection)
         let excess = try await WorkspaceProvision.excessRights(of: workspace.queryRole, on: connection)
         if !excess.isEmpty {

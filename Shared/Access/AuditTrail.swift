@@ -5,8 +5,10 @@ public import Observability
 /// Says in the log who did what, from where, with which key and with what result: a JSON line `audit` for each request
 /// that it is about. Never a key, a token, a query or a body.
 ///
-/// The lines go to the process's standard error as all others do, whatever level is set for those; whoever collects
-/// them only appends. A line that finds the sink's buffer full is dropped and counted with the others.
+/// The lines go where all others do, standard error, whatever level is set for those; whoever collects them only
+/// appends. In the sink's buffer those of known principals have room of their own (``Logger/important``); a line that
+/// finds that full as well is dropped and counted with the others. Of requests of nobody knows whom so many are written
+/// (``UnknownClients``).
 public struct AuditTrail: AnswerObserver {
     public enum Extent: String, CaseIterable, Sendable {
         case off
@@ -18,10 +20,16 @@ public struct AuditTrail: AnswerObserver {
 
     private let extent: Extent
     private let logger: Logger
+    /// Counts what is left out; a service that must run.
+    public let unknown: UnknownClients
 
-    public init(_ extent: Extent, logger: Logger) {
+    public init(
+        _ extent: Extent, logger: Logger,
+        clock: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock.now }
+    ) {
         self.extent = extent
         self.logger = logger
+        unknown = UnknownClients(logger, clock: clock)
     }
 
     public func answered(_ request: Request, _ response: Response) {
@@ -51,6 +59,8 @@ public struct AuditTrail: AnswerObserver {
     }
 
     private func record(_ request: Request, _ action: String, _ principal: Principal?, _ status: HTTPStatus) {
+        guard principal != nil || unknown.admit() else { return }
+        let logger = principal == nil ? logger : logger.important
         logger.info(
             "audit",
             [

@@ -11,8 +11,10 @@ import Synchronization
 ///
 /// How exact that is: `requests_per_second` is counted by each process by itself, so that a key may reach its rate in
 /// each of them. Quotas are counted over all processes, each of which knows what the others have seen a second ago; so
-/// a key may exceed one by what all admit within a second, and by what a process had not yet told when it was killed.
-/// With the database away each process goes on from what it knew.
+/// a key may exceed one by what all take in within a second, and by what a process had not yet told when it was killed.
+/// Within a process no octet is taken in beyond a quota, however many bodies come at a time: a length that is announced
+/// is reserved, and a body without one ends where the quota does. With the database away each process goes on from what
+/// it knew.
 public final class KeyMeter: Service {
     /// How long a process gathers what it tells the database.
     static let interval = Duration.seconds(1)
@@ -49,8 +51,9 @@ public final class KeyMeter: Service {
             refused.add()
             throw error.problem
         }
-        if limits.bytesPerDay != nil {
-            request.body = request.body.counted { [weak self] in self?.count($0, of: principal, now: .now) }
+        if let limit = limits.bytesPerDay {
+            let allowance = BodyAllowance(self, key: key, limit: limit, reserved: announced ?? 0)
+            request.body = try request.body.counted { (octets: Int) throws(Problem) in try allowance.take(octets) }
         }
         if limits.hasQuota { signalInput.yield() }
     }
@@ -60,24 +63,37 @@ public final class KeyMeter: Service {
         guard let limit = principal.limits.bytesPerDay else { return }
         let quota = KeyLimits(bytesPerDay: limit)
         do throws(KeyMeterState.Refusal) {
-            _ = try state.withLock { state throws(KeyMeterState.Refusal) in
-                try state.admit(principal.keyID, quota, announced: octets, now: now)
+            try state.withLock { state throws(KeyMeterState.Refusal) in
+                _ = try state.admit(principal.keyID, quota, announced: octets, now: now)
+                try state.take(octets, reserved: octets, of: principal.keyID, within: limit, now: now)
             }
         } catch {
             refused.add()
             throw error.problem
         }
-        count(octets, of: principal, now: now)
+        signalInput.yield()
     }
+
+    /// Counts octets of a body that have come, of which `reserved` at most were reserved. Throws `rate_limited` where
+    /// they are more than what is left.
+    func take(_ octets: Int, reserved: Int, of key: Int64, within limit: Int) throws(Problem) {
+        do throws(KeyMeterState.Refusal) {
+            try state.withLock { state throws(KeyMeterState.Refusal) in
+                try state.take(octets, reserved: reserved, of: key, within: limit, now: .now)
+            }
+        } catch {
+            refused.add()
+            throw error.problem
+        }
+        signalInput.yield()
+    }
+
+    /// Gives back what was reserved and has not come.
+    func release(_ octets: Int, of key: Int64) { state.withLock { $0.release(octets, of: key) } }
 
     /// Takes what was read with a key.
     func learn(_ day: DayUse, of principal: Principal, now: ContinuousClock.Instant) {
         state.withLock { $0.learn(day, of: principal.keyID, now: now) }
-    }
-
-    private func count(_ octets: Int, of principal: Principal, now: ContinuousClock.Instant) {
-        state.withLock { $0.count(octets, of: principal.keyID, now: now) }
-        signalInput.yield()
     }
 
     // MARK: - Telling the database

@@ -1,7 +1,9 @@
 /// What keys with limits have used, as a value: a bucket for each one's rate, and its quota's use.
 ///
 /// A quota's use is what the database knew of all processes when it was last asked (`known`), what this process has
-/// told it since without an answer (`told`), and what it has still to tell (`untold`).
+/// told it since without an answer (`told`), and what it has still to tell (`untold`). Octets that bodies under way
+/// have announced and that have not come are held beside it (`reserved`), so that bodies that come at the same time do
+/// not each see the quota free.
 struct KeyMeterState: Sendable {
     /// Why a request may not be answered.
     struct Refusal: Error, Equatable {
@@ -27,6 +29,7 @@ struct KeyMeterState: Sendable {
         var known = KeyUse()
         var told = KeyUse()
         var untold = KeyUse()
+        var reserved = 0
         /// When the day ends; nil while the database has not said what day it is.
         var dayEnds: ContinuousClock.Instant?
         var usedAt: ContinuousClock.Instant
@@ -45,8 +48,9 @@ struct KeyMeterState: Sendable {
     /// Whether there is something to tell the database.
     var hasUntold: Bool { entries.values.contains { $0.untold != KeyUse() } }
 
-    /// Counts a request with a key, whose body has announced a length or none. Throws `Refusal` where a limit is used
-    /// up, or the body is larger than what is left; such a request counts for nothing.
+    /// Counts a request with a key, whose body has announced a length or none, and reserves that length, to be taken
+    /// (`take`) as it comes or given back (`release`). Throws `Refusal` where a limit is used up, or the body is larger
+    /// than what is left; such a request counts for nothing.
     mutating func admit(
         _ key: Int64, _ limits: KeyLimits, announced: Int?, now: ContinuousClock.Instant
     ) throws(Refusal) -> [Reading] {
@@ -58,7 +62,8 @@ struct KeyMeterState: Sendable {
         if let limit = limits.requestsPerDay, total.requests >= limit {
             throw Refusal(limit: "requests_per_day", allowed: limit, wait: reset)
         }
-        if let limit = limits.bytesPerDay, total.bytes >= limit || total.bytes + (announced ?? 0) > limit {
+        let bytes = total.bytes + entry.reserved
+        if let limit = limits.bytesPerDay, bytes >= limit || bytes + (announced ?? 0) > limit {
             throw Refusal(limit: "bytes_per_day", allowed: limit, wait: reset)
         }
         var readings: [Reading] = []
@@ -71,7 +76,8 @@ struct KeyMeterState: Sendable {
             readings.append(Reading(name: "day", limit: limit, window: Self.day, left: left, reset: reset))
         }
         if let limit = limits.bytesPerDay {
-            let left = max(0, limit - total.bytes)
+            entry.reserved += announced ?? 0
+            let left = max(0, limit - bytes)
             readings.append(
                 Reading(
                     name: "bytes", limit: limit, window: Self.day, left: left, reset: reset, unit: "content-bytes"))
@@ -79,9 +85,28 @@ struct KeyMeterState: Sendable {
         return readings
     }
 
-    /// Counts octets of a body as they come.
-    mutating func count(_ bytes: Int, of key: Int64, now: ContinuousClock.Instant) {
-        entries[key, default: Entry(usedAt: now)].untold.bytes += bytes
+    /// Counts octets of a body that have come, of which `reserved` at most were reserved. Throws `Refusal` where they
+    /// are more than what is left; then they count for nothing. Octets that were reserved are refused only where other
+    /// processes have used up the quota meanwhile.
+    mutating func take(
+        _ bytes: Int, reserved: Int, of key: Int64, within limit: Int, now: ContinuousClock.Instant
+    ) throws(Refusal) {
+        var entry = entry(key, now)
+        entry.endDay(now)
+        let covered = min(bytes, reserved)
+        let used = entry.total.bytes
+        guard used + bytes <= limit, covered == bytes || used + entry.reserved + bytes - covered <= limit else {
+            let reset = entry.dayEnds.map { $0 - now } ?? .seconds(60)
+            throw Refusal(limit: "bytes_per_day", allowed: limit, wait: reset)
+        }
+        entry.reserved -= covered
+        entry.untold.bytes += bytes
+        entries[key] = entry
+    }
+
+    /// Gives back what was reserved and has not come.
+    mutating func release(_ bytes: Int, of key: Int64) {
+        entries[key]?.reserved -= bytes
     }
 
     /// Takes what the database has said when the key was looked up.
@@ -120,7 +145,8 @@ struct KeyMeterState: Sendable {
                 }
                 entries[key]?.told = KeyUse()
             }
-            if entry.usedAt + Self.memory < now, entries[key]?.untold == KeyUse() { entries[key] = nil }
+            let isBusy = entry.reserved > 0 || entries[key]?.untold != KeyUse()
+            if entry.usedAt + Self.memory < now, !isBusy { entries[key] = nil }
         }
     }
 

@@ -149,6 +149,10 @@ static const uint8_t slice_erasure_0044[] = {
 #embed "../Migrations/SQL/0044_slice_erasure.sql"
 };
 
+static const uint8_t stand_in_0046[] = {
+#embed "../Migrations/SQL/0046_stand_in.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -187,6 +191,7 @@ static const struct millrace_migration_file files[] = {
     {"0041_slice_heals.sql", slice_heals_0041, sizeof slice_heals_0041},
     {"0043_rollup_pace.sql", rollup_pace_0043, sizeof rollup_pace_0043},
     {"0044_slice_erasure.sql", slice_erasure_0044, sizeof slice_erasure_0044},
+    {"0046_stand_in.sql", stand_in_0046, sizeof stand_in_0046},
 };
 
 size_t millrace_migration_count(void) {

@@ -8,16 +8,21 @@ public import HTTP
 public struct AddressPolicy: Sendable, Hashable {
     /// The ranges that may be connected to although they are loopback, private or otherwise special.
     public let opened: [AddressRange]
+    /// Whether `http` is for the opened ranges alone, and all else takes `https`.
+    public let keepsClearTextInside: Bool
 
-    public init(opening ranges: [AddressRange] = []) {
+    public init(opening ranges: [AddressRange] = [], keepsClearTextInside: Bool = false) {
         opened = ranges
+        self.keepsClearTextInside = keepsClearTextInside
     }
 
-    public func allows(_ address: IPAddress) -> Bool { refusal(of: address) == nil }
+    /// Whether a request may go there, `inClear`: by `http`.
+    public func allows(_ address: IPAddress, inClear: Bool = false) -> Bool { refusal(of: address, inClear) == nil }
 
-    /// Why an address may not be connected to: its kind. Nil if it may be.
-    func refusal(of address: IPAddress) -> String? {
+    /// Why an address may not be connected to: its kind, or that it takes TLS. Nil if it may be.
+    func refusal(of address: IPAddress, _ inClear: Bool = false) -> String? {
         if opened.contains(where: { $0.contains(address) }) { return nil }
-        return SpecialPurposeAddresses.kind(of: address)
+        if let kind = SpecialPurposeAddresses.kind(of: address) { return kind }
+        return inClear && keepsClearTextInside ? "not by http, outside the ranges that are opened" : nil
     }
 }

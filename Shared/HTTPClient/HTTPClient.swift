@@ -1,5 +1,5 @@
 public import EventLoop
-import HTTP
+public import HTTP
 public import Lifecycle
 public import Observability
 import Synchronization
@@ -31,6 +31,9 @@ public final class HTTPClient: Service {
         // Here rather than on the loop; a failure shows with the first transfer.
         _ = EasyHandle.isLibraryReady
     }
+
+    /// The address that a URL's host is, however it is written; nil for a name, and for what is no URL to request.
+    public static func literalAddress(of url: String) -> IPAddress? { (try? RequestURL(url))?.literal }
 
     // MARK: Requests
 

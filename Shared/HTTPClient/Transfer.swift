@@ -8,6 +8,7 @@ final class Transfer {
     private var handle: EasyHandle
     private var state: TransferState
     private let policy: AddressPolicy
+    private let isInClear: Bool
     private let engine: TransferEngine
     /// Whoever waits for the head or the body, and whoever waits to write.
     private let reader: LoopWaiter
@@ -22,6 +23,7 @@ final class Transfer {
         handle = try EasyHandle()
         state = TransferState(request, limits: setup.limits)
         policy = setup.settings.addresses
+        isInClear = setup.url.scheme == "http"
         mayResolve = setup.url.literal != nil
         self.engine = engine
         reader = LoopWaiter(on: engine.loop)
@@ -64,7 +66,7 @@ final class Transfer {
     /// Asked before each socket. What is refused is remembered, for libcurl only sees that there was no socket; when
     /// another of the host's addresses may be connected to, what becomes of that counts.
     func mayConnect(to address: IPAddress?) -> Bool {
-        let kind = address.map { policy.refusal(of: $0) } ?? "no address of the Internet"
+        let kind = address.map { policy.refusal(of: $0, isInClear) } ?? "no address of the Internet"
         guard let kind else {
             sockets += 1
             return true

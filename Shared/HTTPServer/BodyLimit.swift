@@ -42,19 +42,19 @@ final class LimitedBody: RequestBodySource {
     }
 }
 
-/// Tells how many octets of a body have come.
+/// Tells how many octets of a body have come, and ends where that is too much for whoever is told.
 final class CountedBody: RequestBodySource {
     private let source: any RequestBodySource
-    private let note: @Sendable (Int) -> Void
+    private let note: @Sendable (Int) throws(Problem) -> Void
 
-    init(_ source: any RequestBodySource, _ note: @escaping @Sendable (Int) -> Void) {
+    init(_ source: any RequestBodySource, _ note: @escaping @Sendable (Int) throws(Problem) -> Void) {
         self.source = source
         self.note = note
     }
 
     nonisolated(nonsending) func next() async throws(Problem) -> [UInt8]? {
         guard let piece = try await source.next() else { return nil }
-        note(piece.count)
+        try note(piece.count)
         return piece
     }
 }

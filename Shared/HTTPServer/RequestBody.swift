@@ -59,12 +59,13 @@ public struct RequestBody: Sendable, AsyncSequence {
     }
 
     /// The same body, of which `note` is told how many octets have come, piece by piece as they are asked for. Those of
-    /// a body that is there as a whole have come.
-    public func counted(_ note: @escaping @Sendable (Int) -> Void) -> RequestBody {
+    /// a body that is there as a whole have come. Where `note` throws, the piece is not given, and reading fails. It is
+    /// kept for as long as the body may be read.
+    public func counted(_ note: @escaping @Sendable (Int) throws(Problem) -> Void) throws(Problem) -> RequestBody {
         switch storage {
         case .source(let source): return RequestBody(CountedBody(source, note), contentLength: contentLength)
         case .bytes(let bytes):
-            if !bytes.isEmpty { note(bytes.count) }
+            if !bytes.isEmpty { try note(bytes.count) }
             return self
         }
     }

@@ -7,6 +7,8 @@ public struct MigrationError: Error, Sendable, CustomStringConvertible {
         case unknown
         /// The server refused a statement.
         case failed
+        /// A lock was not to be had for as long as a file is tried.
+        case locked
     }
 
     public let code: Code

@@ -18,6 +18,8 @@ struct LogBuffer {
     }
 
     let capacity: Int
+    /// Beyond the capacity, for lines that others must not crowd out.
+    let reserve: Int
     private(set) var pending: [UInt8] = []
     private(set) var dropped = 0
     private(set) var droppedUnreported = 0
@@ -25,12 +27,14 @@ struct LogBuffer {
 
     init(capacity: Int) {
         self.capacity = capacity
+        reserve = capacity / 4
     }
 
-    /// Takes lines, or drops them when the buffer would grow over its capacity.
-    mutating func append(_ octets: borrowing OctetBuffer, lines: Int) -> Action {
+    /// Takes lines, or drops them when the buffer would grow over its capacity; for `important` ones, over that and the
+    /// reserve.
+    mutating func append(_ octets: borrowing OctetBuffer, lines: Int, important: Bool = false) -> Action {
         guard writer != .closed else { return .nothing }
-        guard pending.count + octets.count <= capacity else {
+        guard pending.count + octets.count <= capacity + (important ? reserve : 0) else {
             dropped += lines
             droppedUnreported += lines
             return .nothing

@@ -4,8 +4,9 @@ import Synchronization
 /// Where log lines go: a bounded buffer in memory, written to a descriptor by one thread.
 ///
 /// A slow or stuck reader of the descriptor stalls nobody: when the buffer is full, lines are dropped and counted
-/// in `droppedLines`. The thread starts with the first line and sleeps without a timer while there is none;
-/// under load it writes at most every 5 ms, so that a line costs a copy and no system call.
+/// in `droppedLines`. A fourth of it more is for the lines of ``Logger/important``. The thread starts with the first
+/// line and sleeps without a timer while there is none; under load it writes at most every 5 ms, so that a line costs a
+/// copy and no system call.
 public final class LogSink: Sendable {
     private enum Destination {
         case descriptor(CInt), memory, nowhere
@@ -51,8 +52,8 @@ public final class LogSink: Sendable {
     }
 
     /// Takes lines, each with its line feed. Never blocks on the descriptor.
-    func write(_ octets: borrowing OctetBuffer, lines: Int) {
-        switch buffer.withLock({ $0.append(octets, lines: lines) }) {
+    func write(_ octets: borrowing OctetBuffer, lines: Int, important: Bool = false) {
+        switch buffer.withLock({ $0.append(octets, lines: lines, important: important) }) {
         case .nothing: break
         case .wakeWriter: wakeUp.signal()
         case .startWriter: startWriter()

@@ -27,6 +27,7 @@ public struct Logger: Sendable {
 
     private let frame: Frame
     private let context: [UInt8]
+    private let isImportant: Bool
 
     public init(service: String, level: LogLevel, sink: LogSink = .standardError) {
         self.init(service: service, level: level, sink: sink, clock: WallClock.microsecondsSince1970)
@@ -36,12 +37,17 @@ public struct Logger: Sendable {
     init(service: String, level: LogLevel, sink: LogSink, clock: @escaping @Sendable () -> Int64) {
         frame = Frame(service: service, level: level, sink: sink, clock: clock)
         context = []
+        isImportant = false
     }
 
-    private init(frame: Frame, context: [UInt8]) {
+    private init(frame: Frame, context: [UInt8], isImportant: Bool) {
         self.frame = frame
         self.context = context
+        self.isImportant = isImportant
     }
+
+    /// The same logger, for whose lines the sink keeps some room that others never fill.
+    public var important: Logger { Logger(frame: frame, context: context, isImportant: true) }
 
     /// A logger that writes nothing.
     public static var silent: Logger {
@@ -63,7 +69,7 @@ public struct Logger: Sendable {
         var line = LogLine(capacity: context.count + 64)
         line.append(context)
         for (key, value) in fields { line.append(key: key, value) }
-        return Logger(frame: frame, context: line.bytes)
+        return Logger(frame: frame, context: line.bytes, isImportant: isImportant)
     }
 
     public func debug(_ message: StaticString, _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]) {
@@ -90,7 +96,7 @@ public struct Logger: Sendable {
         line.begin(time, fraction, lead(level, message))
         for (key, value) in fields { line.append(key: key, value) }
         line.append("}\n")
-        frame.sink.write(line.octets, lines: 1)
+        frame.sink.write(line.octets, lines: 1, important: isImportant)
     }
 
     /// Microseconds since 1970.

@@ -20,7 +20,7 @@ public struct AccessPolicy: Sendable {
     /// | `MILLRACE_JWT_ISSUER` | | what a token's `iss` must be |
     /// | `MILLRACE_JWT_AUDIENCE` | | what its `aud` must be, or have among its items |
     /// | `MILLRACE_JWT_KEYS_URL` | | where the issuer publishes its keys (JWKS), `https://…` |
-    /// | `MILLRACE_JWT_NETWORKS` | | private ranges in which that may be, such as `10.0.0.0/8`; then `http` as well |
+    /// | `MILLRACE_JWT_NETWORKS` | | private ranges in which that may be, such as `10.0.0.0/8`; there `http` will do |
     /// | `MILLRACE_JWT_AUTHORITIES` | the system's | a file of PEM certificates to trust there |
     /// | `MILLRACE_JWT_LEEWAY` | `60s` | how far clocks may be apart |
     /// | `MILLRACE_JWT_WORKSPACE` | | the workspace of a token that names none |
@@ -29,7 +29,8 @@ public struct AccessPolicy: Sendable {
     /// | `MILLRACE_AUDIT_LOG` | `changes` | `off`, `changes` or `all` |
     public init(from settings: inout Settings) {
         audit = settings.choice("MILLRACE_AUDIT_LOG", default: .changes)
-        client.addresses = AddressPolicy(opening: settings.addressRanges("MILLRACE_JWT_NETWORKS"))
+        client.addresses = AddressPolicy(
+            opening: settings.addressRanges("MILLRACE_JWT_NETWORKS"), keepsClearTextInside: true)
         client.certificateAuthorities = settings.optionalText("MILLRACE_JWT_AUTHORITIES")
         client.userAgent = "Millrace (token issuer's keys)"
         let leeway = settings.duration(
@@ -50,8 +51,7 @@ public struct AccessPolicy: Sendable {
             }
             return
         }
-        let isPrivate = !client.addresses.opened.isEmpty
-        guard url.hasPrefix("https://") || (isPrivate && url.hasPrefix("http://")) else {
+        guard Self.mayFetch(url, client.addresses) else {
             settings.refuse(names[2], "must begin with https://, or be in MILLRACE_JWT_NETWORKS")
             return
         }
@@ -64,5 +64,13 @@ public struct AccessPolicy: Sendable {
         tokens.workspaceClaim = workspaceClaim
         tokens.scopeClaim = scopeClaim
         self.tokens = tokens
+    }
+
+    /// Whether keys may be fetched from there as far as the URL says; of a name the connection's address decides.
+    private static func mayFetch(_ url: String, _ addresses: AddressPolicy) -> Bool {
+        if url.hasPrefix("https://") { return true }
+        guard url.hasPrefix("http://"), !addresses.opened.isEmpty else { return false }
+        guard let address = HTTPClient.literalAddress(of: url) else { return true }
+        return addresses.allows(address, inClear: true)
     }
 }

@@ -43,16 +43,17 @@ public struct Platform: Sendable {
     /// By which the issuer's keys are fetched.
     private let client: HTTPClient?
 
+    /// Log lines, those of the audit among them, go to `log`.
     /// Errors: `PostgresError` (`.configuration`) for the URL, and what making the event loops' threads throws.
     public init(
         service: String, settings: ServiceSettings, limits: HTTPLimits, edge: EdgePolicy, tls: TLSFiles?,
-        access: AccessPolicy
+        access: AccessPolicy, log: LogSink = .standardError
     ) throws {
         self.service = service
         self.settings = settings
         self.limits = limits
         self.edge = edge
-        logger = Logger(service: service, level: settings.logLevel)
+        logger = Logger(service: service, level: settings.logLevel, sink: log)
         metrics = MetricsRegistry()
         self.tls = tls.map { [logger, metrics] in TLSCertificates($0, logger: logger, metrics: metrics) }
         let watch = settings.loopWatch.map { [logger] in LoopWatchSettings(limit: $0, logger: logger) }
@@ -71,7 +72,7 @@ public struct Platform: Sendable {
         }
         authentication = AuthenticationMiddleware(
             keys: StoredKeys(pool), meter: meter, issuer: issuer, metrics: metrics)
-        audit = AuditTrail(access.audit, logger: Logger(service: service, level: .info))
+        audit = AuditTrail(access.audit, logger: Logger(service: service, level: .info, sink: log))
         wakeup = Wakeup(database, loop: loops.next(), logger: logger)
         schema = SchemaMonitor(pool: pool)
         metrics.addProcess(service: service, version: Self.version, logSink: logger.sink)
@@ -127,7 +128,8 @@ public struct Platform: Sendable {
         // What stops last comes first: the spans of all the others go out before the process does.
         let exporting: [any Service] = exporter.map { [$0] } ?? []
         let issuing: [any Service] = (client.map { [$0] } ?? []) + (issuer.map { [$0] } ?? [])
-        let standing: [any Service] = exporting + [pool, wakeup, meter] + issuing + (tls.map { [$0] } ?? [])
+        let standing: [any Service] =
+            exporting + [pool, wakeup, meter, audit.unknown] + issuing + (tls.map { [$0] } ?? [])
         let group = ServiceGroup(services: standing + services, drain: settings.drain, logger: logger)
         try await group.run()
     }

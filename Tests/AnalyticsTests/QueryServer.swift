@@ -20,6 +20,8 @@ struct QueryServer: Sendable {
     let port: UInt16
     let database: TestDatabase
     let service: AnalyticsService
+    /// Collects what it logs, its audit above all: a line for each of thousands of requests.
+    let log: LogSink
 
     /// Runs `body` while the service runs. `isolated`: the database is prepared as a superuser prepares it.
     /// `change`: what a superuser has done to it besides.
@@ -31,9 +33,10 @@ struct QueryServer: Sendable {
         if let change { try await database.administer(change) }
         var variables = ["DATABASE_URL": database.url, "MILLRACE_LISTEN_PORT": "0", "MILLRACE_LOG_LEVEL": "error"]
         variables.merge(settings) { $1 }
-        let service = try AnalyticsService(AnalyticsConfiguration(Environment(variables)))
+        let log = LogSink.memory()
+        let service = try AnalyticsService(AnalyticsConfiguration(Environment(variables)), log: log)
         defer { service.platform.loops.shutdown() }
-        let server = QueryServer(port: try service.server.bind(), database: database, service: service)
+        let server = QueryServer(port: try service.server.bind(), database: database, service: service, log: log)
         return try await withRunningService(service.platform.pool) {
             let services: [any Service] = [service.platform.wakeup] + service.services
             return try await run(services[...]) { try await body(server) }

@@ -110,6 +110,73 @@ class ComposeTests(unittest.TestCase):
             address = self.compose["services"]["gateway"]["environment"][f"GATEWAY_{name.upper()}"]
             self.assertEqual(address, f"{name}:{PORTS[name]}")
 
+    def variables(self, service, **given):
+        """What a service's container has in its environment when compose has `given` in its own."""
+        def put(match):
+            name, default = match.groups()
+            return given.get(name) or default
+        return {name: re.sub(r"\$\{([A-Z_]+):-([^}]*)\}", put, str(value))
+                for name, value in self.compose["services"][service]["environment"].items()}
+
+    def complaints(self, service, **given):
+        """The settings that a service's binary finds wrong with what compose gives it: {name: what it says}."""
+        # Without the file of the database's URL nothing is started, whatever the others are.
+        environment = {"PATH": "/usr/bin:/bin", **self.variables(service, **given)}
+        done = subprocess.run([ImagePackageTests.BINARIES / f"millrace-{service}"], env=environment, text=True,
+                              stderr=subprocess.PIPE, timeout=60, check=False)
+        self.assertEqual(done.returncode, 78, done.stderr)
+        said = dict(re.findall(rf"^millrace-{service}: ([A-Z_]+) (.*)$", done.stderr, re.M))
+        # There is no such file here.
+        self.assertIn("DATABASE_URL_FILE", said)
+        return {setting: text for setting, text in said.items() if setting != "DATABASE_URL_FILE"}
+
+    def test_what_it_takes_over_goes_to_the_setting_of_the_same_name(self):
+        header = "".join(re.findall(r"^#.*\n", (REPOSITORY / "compose.yaml").read_text(), re.M))
+        readme = (REPOSITORY / "README.md").read_text()
+        for name, service in self.compose["services"].items():
+            for setting, value in service.get("environment", {}).items():
+                for taken in re.findall(r"\$\{([A-Z_]+)", str(value)):
+                    self.assertEqual(setting, taken, name)
+                    self.assertIn(f"`{taken}`", readme, name)
+        for taken in set(re.findall(r"\$\{([A-Z_]+)", (REPOSITORY / "compose.yaml").read_text())):
+            in_services = taken in self.compose["services"]["store"]["environment"]
+            self.assertTrue(in_services or taken in header, taken)
+
+    def test_all_that_is_read_about_tokens_and_the_audit_log_is_passed_on(self):
+        text = (REPOSITORY / "Shared/Platform/AccessPolicy.swift").read_text()
+        read = set(re.findall(r'"(MILLRACE_[A-Z_]+)"', text))
+        self.assertEqual(read, set(re.findall(r"^ +/// \| `(MILLRACE_[A-Z_]+)` \|", text, re.M)))
+        self.assertGreater(len(read), 8)
+        for name in SERVICES:
+            passed = {setting: value for setting, value in self.compose["services"][name]["environment"].items()
+                      if setting.startswith(("MILLRACE_JWT_", "MILLRACE_AUDIT_"))}
+            self.assertEqual(set(passed), read, name)
+            for setting, value in passed.items():
+                self.assertTrue(value.startswith("${" + setting + ":-"), f"{setting}: {value}")
+
+    def test_each_service_takes_what_it_is_given_and_looks_at_it(self):
+        wrong = {
+            "MILLRACE_ROLE": "cook", "MILLRACE_LOG_LEVEL": "loud", "MILLRACE_OTLP_ENDPOINT": "nowhere",
+            "MILLRACE_JWT_NETWORKS": "10.0.0.1/8", "MILLRACE_JWT_LEEWAY": "soon", "MILLRACE_JWT_WORKSPACE": "No-Name",
+            "MILLRACE_AUDIT_LOG": "some",
+        }
+        tokens = {"MILLRACE_JWT_ISSUER": "https://login.example", "MILLRACE_JWT_AUDIENCE": "millrace",
+                  "MILLRACE_JWT_KEYS_URL": "https://login.example/keys"}
+        for name in SERVICES:
+            with self.subTest(service=name):
+                self.assertEqual(self.complaints(name), {})
+                self.assertEqual(set(self.complaints(name, **wrong)), set(wrong))
+                for setting, value in tokens.items():
+                    self.assertEqual(set(self.complaints(name, **{setting: value})), set(tokens) - {setting})
+                self.assertEqual(set(self.complaints(name, **tokens)), {"MILLRACE_JWT_WORKSPACE"})
+                inside = tokens | {"MILLRACE_JWT_KEYS_URL": "http://10.1.2.3/keys"}
+                for choice in ("MILLRACE_JWT_WORKSPACE", "MILLRACE_JWT_WORKSPACE_CLAIM"):
+                    self.assertEqual(self.complaints(name, **tokens, **{choice: "tenant"}), {})
+                    self.assertEqual(set(self.complaints(name, **inside, **{choice: "tenant"})),
+                                     {"MILLRACE_JWT_KEYS_URL"})
+                    self.assertEqual(self.complaints(
+                        name, **inside, MILLRACE_JWT_NETWORKS="10.0.0.0/8", **{choice: "tenant"}), {})
+
     def test_copied_files_exist(self):
         text = self.containerfile + (DEPLOY / "postgres/Containerfile").read_text()
         sources = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.M) + re.findall(r"source=([^,]+),", text)

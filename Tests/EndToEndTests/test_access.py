@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -460,6 +461,18 @@ class Keys(unittest.TestCase):
         status, second = made(["admin"], key=secret)
         self.assertEqual(call("DELETE", f"/v1/keys/{only['id']}", key=secret)[0], 204)
         self.assertEqual(call("DELETE", f"/v1/keys/{only['id']}", key=second["key"])[0], 204, "it has ended already")
+        # Of keys that all end, the one that ends last stays: the new one of a rotation, too, while the old one counts.
+        call("PUT", "/v1/workspaces/ending", {})
+        first = made(["admin"], workspace="ending", expires_in="2d")[1]
+        sooner = made(["admin"], key=first["key"], expires_in="1d")[1]
+        status, answer = call("DELETE", f"/v1/keys/{first['id']}", key=sooner["key"])
+        self.assertEqual((status, answer["code"]), (409, "last_admin_key"))
+        status, rotated = call("POST", f"/v1/keys/{first['id']}/rotate", {"overlap": "1h"}, key=first["key"])
+        self.assertEqual((status, rotated["expires_at"]), (201, first["expires_at"]))
+        status, answer = call("DELETE", f"/v1/keys/{rotated['id']}", key=first["key"])
+        self.assertEqual((status, answer["code"]), (409, "last_admin_key"))
+        self.assertEqual(call("DELETE", f"/v1/keys/{first['id']}", key=rotated["key"])[0], 204)
+        self.assertEqual(call("DELETE", f"/v1/keys/{sooner['id']}", key=rotated["key"])[0], 204)
         configured = next(one for one in call("GET", "/v1/keys")[1]["items"] if one["name"].startswith("admin ("))
         for change in (("POST", f"/v1/keys/{configured['id']}/rotate"), ("DELETE", f"/v1/keys/{configured['id']}")):
             status, answer = call(*change)
@@ -502,6 +515,27 @@ class Keys(unittest.TestCase):
         ):
             status, answer = call("PUT", "/v1/pipelines/till_sums", definition, key)
             self.assertEqual((status, answer["code"]), (403, "forbidden"), definition)
+
+    def test_a_narrowed_key_starts_no_pipeline_beyond_its_names_by_a_schedule(self):
+        schedule = {"cron": "0 0 1 1 *", "start": {"pipeline": "alpha", "action": "replay", "window": "1d"}}
+        platform.must("PUT", "/v1/schedules/mill_alpha", json.dumps(schedule))
+        key = make(["pipelines:*/mill_*"])
+        self.assertEqual(call("GET", "/v1/schedules/mill_alpha", key=key)[0], 200)
+        mine = {"source": "mill", "target": {"dataset": "mill_sums"}}
+        platform.must("PUT", "/v1/pipelines/mill_sums", json.dumps(mine))
+        other = schedule | {"start": schedule["start"] | {"pipeline": "mill_sums"}}
+        before = call("GET", "/v1/runs")[1]["items"]
+        for method, path, body in (
+            ("POST", "/trigger", None), ("POST", "/pause", None), ("POST", "/resume", None), ("DELETE", "", None),
+            ("PUT", "", schedule), ("PUT", "", other),
+        ):
+            with self.subTest(change=f"{method} {path}"):
+                status, answer = call(method, f"/v1/schedules/mill_alpha{path}", body, key)
+                self.assertEqual((status, answer["code"], answer["scope"]), (403, "forbidden", "pipelines:write"))
+                self.assertIn('"alpha"', answer["detail"])
+        self.assertEqual(call("GET", "/v1/runs")[1]["items"], before)
+        self.assertEqual(call("PUT", "/v1/schedules/mill_own", other, key)[0], 201)
+        self.assertEqual(call("POST", "/v1/schedules/mill_own/trigger", key=key)[0], 202)
 
     def test_a_dry_run_looks_up_what_its_key_may_read(self):
         lookup = {"lookup": {"dataset": "alpha", "on": {"n": "id"}, "columns": {CANARY: "x"}}}
@@ -587,6 +621,38 @@ class Limits(unittest.TestCase):
             with self.assertRaises(ConnectionClosed):
                 socket.recv(timeout=20)
         self.assertEqual(call("POST", "/v1/ingest/metered", body, key, content_type=NDJSON)[0], 429)
+
+
+    def test_slow_bodies_do_not_each_see_the_quota_free(self):
+        key = make(["ingest:write"], limits={"bytes_per_day": 5000})
+        record = json.dumps({"text": "x" * 1986}).encode()
+        self.assertEqual(len(record), 1998)
+
+        def begin(length="Content-Length: 1998"):
+            """(socket, the first line of the answer) of a request whose body has not come."""
+            one = socket.create_connection(("127.0.0.1", platform.port_of("ingest")), timeout=20)
+            self.addCleanup(one.close)
+            one.sendall(f"POST /v1/ingest/slow HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
+                        f"Content-Type: {NDJSON}\r\nExpect: 100-continue\r\n{length}\r\n\r\n".encode())
+            return one, one.recv(8192).split(b" ")[1]
+
+        (first, there), (second, here) = begin(), begin()
+        self.assertEqual((there, here), (b"100", b"100"))
+        self.assertEqual(begin()[1], b"429")
+        # What one does not send is given back.
+        first.sendall(record[:10])
+        first.close()
+        third, _ = wait_for("what was given back", lambda: next(
+            (one for one in [begin()] if one[1] == b"100"), None))
+        second.sendall(record)
+        self.assertEqual(second.recv(8192).split(b" ")[1], b"202")
+        # One that does not say its length ends where the quota does, what is reserved left out.
+        endless, status = begin("Transfer-Encoding: chunked")
+        self.assertEqual(status, b"100")
+        endless.sendall(b"7d0\r\n" + record + b"\n\n\r\n")
+        self.assertEqual(endless.recv(8192).split(b" ")[1], b"429")
+        third.sendall(record)
+        self.assertEqual(third.recv(8192).split(b" ")[1], b"202")
 
 
 class Audit(unittest.TestCase):

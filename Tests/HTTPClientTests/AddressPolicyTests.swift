@@ -1,5 +1,6 @@
 import Configuration
 import HTTP
+import HTTPServer
 import Testing
 
 @testable import HTTPClient
@@ -66,6 +67,40 @@ struct AddressPolicyTests {
         for text in ["10.0.255.255", "10.2.0.0", "64:ff9b::10.1.2.3", "2002:a01:203::", "::10.1.2.3", "fc00::1", "::1"]
         {
             #expect(!policy.allows(try #require(IPAddress(text))), "\(text)")
+        }
+    }
+
+    @Test("Clear text that is kept inside goes to the opened ranges alone")
+    func clearText() throws {
+        let ranges = try ["10.1.0.0/16", "fd00::/8"].map { try #require(AddressRange($0)) }
+        let kept = AddressPolicy(opening: ranges, keepsClearTextInside: true)
+        for text in ["10.1.0.1", "::ffff:10.1.2.3", "fd12::1"] {
+            #expect(kept.allows(try #require(IPAddress(text)), inClear: true), "\(text)")
+        }
+        for text in ["8.8.8.8", "::ffff:8.8.8.8", "2606:4700::1111"] {
+            let address = try #require(IPAddress(text))
+            #expect(!kept.allows(address, inClear: true) && kept.allows(address), "\(text)")
+            #expect(AddressPolicy(opening: ranges).allows(address, inClear: true), "\(text)")
+        }
+        #expect(!kept.allows(try #require(IPAddress("10.2.0.0")), inClear: true))
+    }
+
+    @Test("It is the address of the socket that decides about clear text, whatever the name")
+    func clearTextByName() async throws {
+        try await Bench.run(
+            [route(.get, "/") { _ in .text(.ok, "inside") }],
+            settings: {
+                $0.addresses = AddressPolicy(opening: loopback.opened, keepsClearTextInside: true)
+                $0.limits.whole = .seconds(5)
+            },
+            resolver: FixedNames(["inside.test": ["127.0.0.1"], "outside.test": ["198.41.0.4", "2001:503:ba3e::2:30"]])
+        ) { bench in
+            let inside = try await bench.get("/", host: "inside.test")
+            #expect(inside.text == "inside")
+            for host in ["outside.test", "198.41.0.4", "0xc6290004", "[2001:503:ba3e::2:30]", "[::ffff:198.41.0.4]"] {
+                let code = await reason { _ = try await bench.get("/", host: host) }
+                #expect(code == .addressRefused, "\(host)")
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 import Observability
 import Postgres
+import Synchronization
 import TestSupport
 import Testing
 
@@ -87,6 +88,92 @@ struct MigrationsTests {
             }
             #expect(error.code == .unknown)
             #expect(error.file == "0002_second.sql")
+        }
+    }
+
+    private let changing = Migration(
+        name: "0003_changing.sql",
+        sql: "CREATE TABLE millrace.third (id int8); ALTER TABLE millrace.first ADD COLUMN more int8;")
+
+    /// Runs `body` while another session holds on to the first table, as `pg_dump` does; it lets go with `release`.
+    private func whileDumped(
+        _ pool: PostgresPool, _ body: @Sendable (_ release: @escaping @Sendable () -> Void) async throws -> Void
+    ) async throws {
+        let (held, holding) = AsyncStream.makeStream(of: Void.self)
+        let (released, releasing) = AsyncStream.makeStream(of: Void.self)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                defer { holding.finish() }
+                try await pool.withTransaction { connection in
+                    try await connection.query("LOCK TABLE millrace.first IN ACCESS SHARE MODE")
+                    holding.finish()
+                    for await _ in released { break }
+                }
+            }
+            for await _ in held { break }
+            defer { releasing.finish() }
+            try await body { releasing.finish() }
+            releasing.finish()
+            try await group.waitForAll()
+        }
+    }
+
+    @Test(
+        "Behind a dump a file gives way, says who is in its way, and is applied once the dump has ended",
+        .timeLimit(.minutes(1)))
+    func givesWay() async throws {
+        let database = try await TemporaryPostgres.shared().database()
+        let (two, changing) = (two, changing)
+        let sink = LogSink.memory()
+        let tries = Mutex(0)
+        try await database.withPool(size: 4) { pool in
+            _ = try await Migrator(two, logger: .silent).run(pool)
+            try await whileDumped(pool) { release in
+                let migrator = Migrator(
+                    two + [changing], patience: LockPatience(lockTimeout: .milliseconds(50)),
+                    logger: Logger(service: "migrate", level: .info, sink: sink)
+                ) { _ in
+                    // Between two tries nobody stands behind the file, and nothing of it is there.
+                    try await pool.withConnection { other in
+                        try await other.query("INSERT INTO millrace.first VALUES (1)", timeout: .seconds(20))
+                        let left = try await other.query("SELECT to_regclass('millrace.third') IS NULL")
+                        #expect(try left[0].bool(0))
+                    }
+                    let count = tries.withLock { tries in
+                        tries += 1
+                        return tries
+                    }
+                    if count == 3 { release() }
+                }
+                let applied = try await migrator.run(pool)
+                #expect(applied == ["0003_changing.sql"])
+            }
+            let written = try await pool.int("SELECT count(*) FROM millrace.first WHERE more IS NULL")
+            #expect(written == tries.withLock { $0 })
+        }
+        let said = sink.takeText()
+        #expect(tries.withLock { $0 } >= 3)
+        #expect(said.contains(#""migration.name":"0003_changing.sql","migration.tries":1,"lock.holders":"pid "#))
+        #expect(said.contains("millrace.first"), "\(said)")
+    }
+
+    @Test(
+        "A file whose locks are not to be had for long is an error that names it, and leaves nothing",
+        .timeLimit(.minutes(1)))
+    func givesUp() async throws {
+        let database = try await TemporaryPostgres.shared().database()
+        let (two, changing) = (two, changing)
+        try await database.withPool(size: 4) { pool in
+            _ = try await Migrator(two, logger: .silent).run(pool)
+            try await whileDumped(pool) { _ in
+                let patience = LockPatience(lockTimeout: .milliseconds(20), total: .zero)
+                let error = try await #require(throws: MigrationError.self) {
+                    try await Migrator(two + [changing], patience: patience, logger: .silent).run(pool)
+                }
+                #expect(error.code == .locked && error.file == "0003_changing.sql")
+                #expect(error.message.contains("pid "), "\(error.message)")
+            }
+            #expect(try await Migrator(two + [changing], logger: .silent).run(pool) == ["0003_changing.sql"])
         }
     }
 

@@ -34,6 +34,27 @@ import Testing
         #expect(buffer.dropped == 3)
     }
 
+    @Test func importantLinesHaveRoomThatOthersDoNotFill() {
+        var buffer = LogBuffer(capacity: 40)
+        for _ in 0..<9 { _ = buffer.append(line) }
+        #expect(buffer.dropped == 5)
+        _ = buffer.append(line, important: true)
+        #expect(buffer.pending.count == 50 && buffer.dropped == 5)
+        _ = buffer.append(line, important: true)
+        _ = buffer.append(line)
+        #expect(buffer.pending.count == 50 && buffer.dropped == 7, "there is a bound for these, too")
+    }
+
+    @Test func aLoggersLinesAreImportantInWhateverContext() {
+        let sink = LogSink.memory(capacity: 1000)
+        let logger = Logger(service: "s", level: .info, sink: sink)
+        while sink.droppedLines == 0 { logger.info("ordinary") }
+        logger.important.with(["k": 1]).info("kept")
+        logger.info("ordinary")
+        #expect(sink.droppedLines == 2)
+        #expect(sink.takeText().hasSuffix("\"kept\",\"k\":1}\n"))
+    }
+
     @Test func closingWakesTheWriterAndLetsItWriteTheRest() {
         var buffer = LogBuffer(capacity: 100)
         var taken: [UInt8] = []
@@ -61,9 +82,9 @@ import Testing
 }
 
 extension LogBuffer {
-    fileprivate mutating func append(_ line: [UInt8]) -> Action {
+    fileprivate mutating func append(_ line: [UInt8], important: Bool = false) -> Action {
         var octets = OctetBuffer(capacity: line.count)
         octets.append(line)
-        return append(octets, lines: 1)
+        return append(octets, lines: 1, important: important)
     }
 }

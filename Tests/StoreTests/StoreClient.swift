@@ -54,8 +54,10 @@ struct StoreClient: Sendable {
         return try await send(.put, target, headers, body.serialized())
     }
 
-    func post(_ target: String, _ body: JSONValue) async throws -> Answer {
-        try await send(.post, target, ["content-type": "application/json"], body.serialized())
+    func post(_ target: String, _ body: JSONValue, headers: HTTPHeaders = [:]) async throws -> Answer {
+        var headers = headers
+        headers["content-type"] = "application/json"
+        return try await send(.post, target, headers, body.serialized())
     }
 
     func delete(_ target: String) async throws -> Answer {

@@ -1,4 +1,5 @@
 import Access
+import HTTP
 import JSON
 import Postgres
 import TestSupport
@@ -13,6 +14,34 @@ struct WorkspaceTests {
         let made = try await client.post(
             "/v1/keys", ["name": "test", "scopes": scopes, "workspace": .string(workspace)])
         return (made.json["id"]?.string ?? "", made.json["key"]?.string ?? "")
+    }
+
+    @Test("A repeated request answers the key that it made, whatever has become of the room for further ones")
+    func repeated() async throws {
+        let database = try await StoreDatabase.make()
+        try await database.withPool { pool in
+            let client = try StoreClient(pool)
+            let (asked, headers): (JSONValue, HTTPHeaders) = (
+                ["name": "last", "scopes": ["query"]], ["idempotency-key": "the last one"]
+            )
+            let there = try await pool.int("select count(*) from millrace.api_key")
+            let filling: PostgresQuery = """
+                insert into millrace.api_key (workspace_id, name, prefix, hash, scopes)
+                select 1, 'filling', '', sha256(n::text::bytea), '{query}'
+                from generate_series(1, \(.int8(KeyStore.maximumCount - Int64(there) - 1))) n
+                """
+            try await pool.run(filling)
+            let made = try await client.post("/v1/keys", asked, headers: headers)
+            #expect(made.status == 201, "\(made.text)")
+            #expect(try await client.post("/v1/keys", asked).code == "conflict", "the workspace is full")
+            let again = try await client.post("/v1/keys", asked, headers: headers)
+            #expect(again.status == 201, "\(again.text)")
+            #expect(again.json["id"] == made.json["id"] && again.json["key"] == .null)
+            #expect(again.headers["idempotent-replayed"] == "true")
+            let other = try await client.post(
+                "/v1/keys", ["name": "other", "scopes": ["query"]], headers: headers)
+            #expect(other.code == "idempotency_mismatch")
+        }
     }
 
     @Test("Of two administrators' keys that revoke each other at once, one stays")

@@ -97,6 +97,40 @@ struct ScheduleRouteTests {
         }
     }
 
+    @Test("A key that is narrowed to a schedule's name neither changes nor triggers it without its pipeline")
+    func narrowed() async throws {
+        try await ScheduleClient.run { client in
+            _ = try await client.put(Self.path, Self.definition)
+            _ = try await client.put(
+                "/v1/pipelines/nights", ["source": "weblogs", "target": ["dataset": "nights", "mode": "append"]])
+            let key = try await ScheduleClient(client.pool, scopes: ["pipelines:*/night*"])
+            #expect(try await key.get(Self.path).status == 200)
+            var own = try #require(Self.definition.object)
+            own["start"] = ["pipeline": "nights", "action": "replay", "window": "1d"]
+            var refusals = [try await key.put(Self.path, Self.definition), try await key.put(Self.path, .object(own))]
+            for action in ["pause", "resume", "trigger"] {
+                refusals.append(try await key.post("\(Self.path)/\(action)"))
+            }
+            refusals.append(try await key.delete(Self.path))
+            for answer in refusals {
+                #expect(answer.status == 403 && answer.code == "forbidden", "\(answer.text)")
+                #expect(answer.json["scope"] == "pipelines:write")
+                #expect(answer.json["detail"]?.string?.contains("\"web\"") == true)
+            }
+            #expect(try await client.pool.int("select count(*) from queue.job") == 0)
+            let after = try await client.get(Self.path).json
+            #expect(after["version"] == 1 && after["paused"] == false && after["last_job"] == .null)
+
+            // With the pipeline as well, or with one of its own, it may.
+            let both = try await ScheduleClient(client.pool, scopes: ["pipelines:*/night*", "pipelines:write/web"])
+            #expect(try await both.post("\(Self.path)/trigger").status == 202)
+            #expect(try await both.post("\(Self.path)/pause").status == 200)
+            #expect(try await both.put(Self.path, .object(own)).status == 200)
+            #expect(try await key.post("\(Self.path)/trigger").status == 202)
+            #expect(try await key.delete(Self.path).status == 204)
+        }
+    }
+
     @Test("Pause, resume and trigger; the job has its arguments and the time it was told")
     func actions() async throws {
         try await ScheduleClient.run { client in

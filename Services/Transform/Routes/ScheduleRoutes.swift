@@ -26,9 +26,8 @@ struct ScheduleRoutes: Sendable {
             throw problem.code == .unknownField
                 ? problem : Problem(.invalidSchedule, problem.detail, errors: problem.errors)
         }
-        try principal.require("pipelines:write", on: definition.start.pipeline)
         let head = request.head
-        let put = try await store.put(name, definition, workspaceID: principal.workspaceID) {
+        let put = try await store.put(name, definition, principal) {
             try EntityTag.check(head, current: $0)
         }
         wakeup.notify(put.schedule.queue)
@@ -36,14 +35,14 @@ struct ScheduleRoutes: Sendable {
     }
 
     func get(_ request: Request) async throws -> Response {
-        let (workspaceID, name) = try Self.target(request)
-        return Self.answer(.ok, try await store.find(name, workspaceID: workspaceID))
+        let (principal, name) = try Self.target(request)
+        return Self.answer(.ok, try await store.find(name, workspaceID: principal.workspaceID))
     }
 
     func delete(_ request: Request) async throws -> Response {
-        let (workspaceID, name) = try Self.target(request)
+        let (principal, name) = try Self.target(request)
         let head = request.head
-        try await store.remove(name, workspaceID: workspaceID) { try EntityTag.check(head, current: $0) }
+        try await store.remove(name, principal) { try EntityTag.check(head, current: $0) }
         return .noContent()
     }
 
@@ -63,23 +62,22 @@ struct ScheduleRoutes: Sendable {
     func resume(_ request: Request) async throws -> Response { try await setPaused(request, false) }
 
     func trigger(_ request: Request) async throws -> Response {
-        let (workspaceID, name) = try Self.target(request)
-        let started = try await store.trigger(name, workspaceID: workspaceID)
+        let (principal, name) = try Self.target(request)
+        let started = try await store.trigger(name, principal)
         wakeup.notify(started.queue)
         return .json(
             .accepted, ["job": .string(String(started.job)), "scheduled_at": .timestamp(started.scheduledAt)])
     }
 
     private func setPaused(_ request: Request, _ paused: Bool) async throws -> Response {
-        let (workspaceID, name) = try Self.target(request)
-        let schedule = try await store.setPaused(paused, name, workspaceID: workspaceID)
+        let (principal, name) = try Self.target(request)
+        let schedule = try await store.setPaused(paused, name, principal)
         wakeup.notify(schedule.queue)
         return Self.answer(.ok, schedule)
     }
 
-    private static func target(_ request: Request) throws -> (workspaceID: Int64, name: ResourceName) {
-        let principal = try request.principal()
-        return (principal.workspaceID, try ResourceName(checking: request.parameter("name")))
+    private static func target(_ request: Request) throws -> (principal: Principal, name: ResourceName) {
+        (try request.principal(), try ResourceName(checking: request.parameter("name")))
     }
 
     /// The tag is of what was put, for `If-Match`: ticks come without a new version.

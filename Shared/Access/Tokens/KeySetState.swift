@@ -5,13 +5,15 @@
 /// | a key that is there | the key, however old the set is |
 /// | one that is not there, and nobody has fetched for `pause` | wait for the next fetch |
 /// | the same sooner | none: so an unknown `kid` costs the issuer one request each `pause` at most |
+/// | the same, and the last fetch failed | unavailable: the issuer may have it by now, nobody here can tell |
 struct KeySetState: Sendable {
     enum Answer {
         case key(SignatureKey)
         /// A fetch has begun or is to begin.
         case wait
+        /// The issuer has no such key.
         case none
-        /// None has ever been fetched.
+        /// Whether the issuer has it could not be found out.
         case unavailable
     }
 
@@ -28,7 +30,7 @@ struct KeySetState: Sendable {
     func find(_ id: String?, for algorithm: SignatureKey.Algorithm, now: ContinuousClock.Instant) -> Answer {
         if let key = keys?.key(id, for: algorithm) { return .key(key) }
         if isFetching || mayFetch(now) { return .wait }
-        return keys == nil ? .unavailable : .none
+        return keys == nil || hasFailed ? .unavailable : .none
     }
 
     /// When to fetch next, unless somebody asks for it before.

@@ -10,14 +10,16 @@ import Synchronization
 /// most once in thirty seconds. Nobody waits for an issuer that is away but for the first who ask for a key that is not
 /// there; keys that are there stay.
 public final class TokenIssuer: Service {
-    /// Requests that wait for a fetch; further ones are refused.
-    private static let maximumWaiting = 256
+    /// Requests that wait for a fetch; further ones are answered `issuer_unavailable`.
+    static let maximumWaiting = 256
     private static let longestAnswer = 256 * 1024
     private static let patience = Duration.seconds(5)
 
     private struct State {
         var keys = KeySetState()
-        var waiting: [CheckedContinuation<Void, Never>] = []
+        var waiting: [CheckedContinuation<Bool, Never>] = []
+        /// Nobody fetches any more.
+        var hasEnded = false
     }
 
     public let name = "token issuer"
@@ -49,8 +51,12 @@ public final class TokenIssuer: Service {
     /// Whether the keys could not be fetched when that was tried last.
     public var isAway: Bool { state.withLock { $0.keys.hasFailed } }
 
+    /// Requests that wait for a fetch now.
+    var waiting: Int { state.withLock { $0.waiting.count } }
+
     /// What the token says, and how long that holds. Throws `SignedToken.Fault` for a token that does not count, and
-    /// `issuer_unavailable` while no key has ever been fetched.
+    /// `issuer_unavailable` where that cannot be told now: it names a key that is not there, and the issuer could not
+    /// be asked, or too many wait for its answer.
     func verify(_ text: [UInt8]) async throws -> (claims: TokenClaims, validFor: Duration) {
         let token = try SignedToken(text)
         // Before anything is fetched for it: a stranger's token has another issuer.
@@ -69,25 +75,33 @@ public final class TokenIssuer: Service {
         for attempt in 0..<2 {
             switch state.withLock({ $0.keys.find(id, for: algorithm, now: .now) }) {
             case .key(let key): return key
-            case .wait where attempt == 0: await fetched()
-            case .wait, .none: return nil
-            case .unavailable:
-                throw Problem(.issuerUnavailable, "the issuer's keys could not be fetched yet", retryAfter: .seconds(5))
+            case .none: return nil
+            case .wait where attempt == 0: try await fetched()
+            // Another fetch has begun meanwhile: who has waited for one waits no longer.
+            case .wait: throw Self.unavailable("the issuer's keys are being fetched", retryAfter: .seconds(1))
+            case .unavailable: throw Self.unavailable("the issuer's keys could not be had", retryAfter: .seconds(5))
             }
         }
         return nil
     }
 
-    /// Waits for the end of the next fetch.
-    private func fetched() async {
-        await withCheckedContinuation { continuation in
+    /// Waits for the end of the next fetch. Throws where too many do already.
+    private func fetched() async throws(Problem) {
+        let hasWaited: Bool = await withCheckedContinuation { continuation in
             let isTaken = state.withLock { state in
-                guard state.waiting.count < Self.maximumWaiting else { return false }
+                guard state.waiting.count < Self.maximumWaiting, !state.hasEnded else { return false }
                 state.waiting.append(continuation)
                 return true
             }
-            if isTaken { wishInput.yield() } else { continuation.resume() }
+            if isTaken { wishInput.yield() } else { continuation.resume(returning: false) }
         }
+        guard hasWaited else {
+            throw Self.unavailable("too many wait for the issuer's keys", retryAfter: .seconds(1))
+        }
+    }
+
+    private static func unavailable(_ detail: String, retryAfter: Duration) -> Problem {
+        Problem(.issuerUnavailable, detail, retryAfter: retryAfter)
     }
 
     // MARK: - Fetching
@@ -100,6 +114,7 @@ public final class TokenIssuer: Service {
             await group.next()
             group.cancelAll()
         }
+        state.withLock { $0.hasEnded = true }
         release()
     }
 
@@ -142,11 +157,12 @@ public final class TokenIssuer: Service {
         state.withLock { [keys] in $0.keys.end(keys) }
     }
 
-    private func release() {
+    /// Lets those go on who wait.
+    func release() {
         let waiting = state.withLock { state in
             defer { state.waiting = [] }
             return state.waiting
         }
-        for continuation in waiting { continuation.resume() }
+        for continuation in waiting { continuation.resume(returning: true) }
     }
 }

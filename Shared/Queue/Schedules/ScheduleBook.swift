@@ -77,12 +77,15 @@ public enum ScheduleBook {
     }
 
     /// Pauses or resumes in the caller's transaction; nil for an unknown schedule. Ticks of the pause never fire.
+    /// `check` sees the schedule before anything is written, here as in what follows.
     public static func setPaused(
-        _ paused: Bool, _ name: String, workspace: Int64, on connection: PostgresConnection
+        _ paused: Bool, _ name: String, workspace: Int64, on connection: PostgresConnection,
+        check: (StoredSchedule) throws -> Void = { _ in }
     ) async throws -> StoredSchedule? {
         guard let current = try await connection.query(LockSchedule(workspace: workspace, name: name)).first else {
             return nil
         }
+        try check(current)
         if current.isPaused == paused { return current }
         var nextAt: Int64?
         if !paused {
@@ -94,11 +97,16 @@ public enum ScheduleBook {
         return try await connection.query(PauseSchedule(id: current.id, isPaused: paused, nextAt: nextAt)).first
     }
 
-    /// Starts the job now, once, whatever the next tick is; nil for an unknown schedule.
+    /// Starts the job now, once, whatever the next tick is, in the caller's transaction; nil for an unknown schedule.
     public static func trigger(
-        _ name: String, workspace: Int64, on connection: PostgresConnection
+        _ name: String, workspace: Int64, on connection: PostgresConnection,
+        check: (StoredSchedule) throws -> Void = { _ in }
     ) async throws -> TriggeredSchedule? {
-        try await connection.query(TriggerSchedule(workspace: workspace, name: name)).first.flatMap { $0 }
+        guard let current = try await connection.query(LockSchedule(workspace: workspace, name: name)).first else {
+            return nil
+        }
+        try check(current)
+        return try await connection.query(TriggerSchedule(workspace: workspace, name: name)).first.flatMap { $0 }
     }
 
     /// Removes a schedule in the caller's transaction; nil when there is none. Its jobs stay.

@@ -51,6 +51,8 @@ struct KeyStore: Sendable {
         return try await pool.withTransaction { connection in
             try await connection.query("set local lock_timeout = '2s'")
             let workspace = try await Self.workspace(asked.workspace, principal, connection)
+            // Before anything that may have changed since: who repeats a request asks for nothing new.
+            if let made = try await Self.find(repeated, workspace.id, connection) { return made }
             try await Self.leaveRoom(in: workspace.id, connection)
             let maker = try await Self.maker(principal, connection)
             let new = NewKey(
