@@ -16,6 +16,8 @@ from testbed import REPOSITORY, SERVICES
 
 DEPLOY = REPOSITORY / "deploy"
 PORTS = {"ingest": 8081, "transform": 8082, "store": 8083, "analytics": 8084, "gateway": 8080}
+# Services that work on a queue, and how few workers there may be.
+WORKERS = {"transform": 0, "store": 1, "analytics": 1}
 
 
 def settings_that_are_read():
@@ -214,7 +216,7 @@ class KubernetesTests(unittest.TestCase):
         read = settings_that_are_read()
         for setting in self.resources["ConfigMap", "millrace-settings"]["data"]:
             self.assertIn(setting.removesuffix("_FILE"), read)
-        workers = {f"{name}-worker": PORTS[name] for name in ("transform", "store")}
+        workers = {f"{name}-worker": PORTS[name] for name in WORKERS}
         for name, port in {**PORTS, **workers}.items():
             pod = self.resources["Deployment", name]["spec"]["template"]["spec"]
             container = pod["containers"][0]
@@ -276,8 +278,22 @@ class KubernetesTests(unittest.TestCase):
         self.assertEqual({path["path"]: path["backend"]["service"]["name"] for path in paths}, expected)
         self.assertEqual({path["pathType"] for path in paths}, {"Prefix"})
 
+    def test_each_queue_that_a_service_works_on_has_workers_of_its_own(self):
+        found = set()
+        for path in (REPOSITORY / "Services").rglob("*Service.swift"):
+            found.update(re.findall(r'Worker\(\s*queue: "(\w+)"', path.read_text()))
+        self.assertEqual(found, set(WORKERS))
+        for kind in ("Deployment", "ScaledObject", "HorizontalPodAutoscaler", "PodDisruptionBudget"):
+            self.assertEqual({name for of, name in self.resources if of == kind and name.endswith("-worker")},
+                             {f"{name}-worker" for name in WORKERS}, kind)
+        # Nobody asks a worker, everybody may scrape it and a collector hear of it.
+        self.assertEqual({name for kind, name in self.resources if kind == "Service" and "worker" in name}, set())
+        for policy, others in (("metrics", set()), ("traces", set()), ("database", {"migrate"})):
+            selector = self.resources["NetworkPolicy", policy]["spec"]["podSelector"]["matchExpressions"][0]
+            self.assertEqual(set(selector["values"]), {*SERVICES, *(f"{name}-worker" for name in WORKERS), *others})
+
     def test_workers_are_scaled_by_one_of_two(self):
-        for worker, least in (("transform-worker", 0), ("store-worker", 1)):
+        for worker, least in ((f"{name}-worker", least) for name, least in WORKERS.items()):
             scaled = self.resources["ScaledObject", worker]["spec"]
             self.assertEqual(scaled["scaleTargetRef"], {"name": worker})
             self.assertEqual(scaled["minReplicaCount"], least)
@@ -289,6 +305,8 @@ class KubernetesTests(unittest.TestCase):
             fallback = self.resources["HorizontalPodAutoscaler", worker]["spec"]
             self.assertEqual(fallback["scaleTargetRef"]["name"], worker)
             self.assertEqual(fallback["metrics"][0]["resource"]["name"], "cpu")
+            self.assertEqual(fallback["minReplicas"], 1)
+            self.assertEqual(fallback["maxReplicas"], scaled["maxReplicaCount"])
             # Each apply would set the number back.
             self.assertNotIn("replicas", self.resources["Deployment", worker]["spec"])
         production = DEPLOY / "kubernetes/overlays/production/kustomization.yaml"
