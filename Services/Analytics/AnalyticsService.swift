@@ -48,8 +48,10 @@ public struct AnalyticsService: Sendable {
         // listens to it, so it holds no session for either, and whether users are kept apart is not its to say.
         let role = configuration.service.role
         let answers = role.answersRequests
+        let lag = RollupLagMetric(pool: platform.pool, metrics: platform.metrics, logger: platform.logger)
         server = platform.server(
-            routes: answers ? routes : [], readiness: answers ? [isolation.readinessCheck] : [])
+            routes: answers ? routes : [], readiness: answers ? [isolation.readinessCheck] : []
+        ) { await lag.refresh() }
         var services: [any Service] = answers ? [sessions, isolation, hints, feed] : []
         if role.works { services.append(Self.worker(configuration, platform)) }
         self.services = services + [platform.bounded(server)]
@@ -92,7 +94,8 @@ public struct AnalyticsService: Sendable {
             queue: "analytics", pool: platform.pool, configuration: settings,
             handler: KindDispatch([
                 "rollup": RollupHandler(
-                    pool: platform.pool, wakeup: platform.wakeup, logger: platform.logger)
+                    pool: platform.pool, wakeup: platform.wakeup, metrics: RollupMetrics(platform.metrics),
+                    logger: platform.logger)
             ]),
             tracer: platform.tracer, logger: platform.logger, metrics: platform.metrics)
     }
