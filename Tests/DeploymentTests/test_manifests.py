@@ -112,6 +112,33 @@ class ComposeTests(unittest.TestCase):
             address = self.compose["services"]["gateway"]["environment"][f"GATEWAY_{name.upper()}"]
             self.assertEqual(address, f"{name}:{PORTS[name]}")
 
+    def test_images_that_compose_builds_have_the_labels_of_the_others(self):
+        prefix = "org.opencontainers.image."
+        given = {"MILLRACE_REVISION": "0123abc", "MILLRACE_CREATED": "2026-01-02T03:04:05+00:00",
+                 "MILLRACE_URL": "https://one.example", "MILLRACE_SOURCE": "https://two.example",
+                 "MILLRACE_DOCUMENTATION": "https://three.example"}
+        for environment in ({}, given):
+            done = subprocess.run([DEPLOY / "images/labels", "debian:bookworm-slim"], check=True, text=True,
+                                  stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"], **environment})
+            labels = dict(line.split("=", 1) for line in done.stdout.splitlines())
+            self.assertEqual(labels.keys(), {prefix + name for name in (
+                "version", "revision", "created", "base.name", "url", "source", "documentation")})
+            done = subprocess.run([DEPLOY / "images/labels", "--environment"], check=True, text=True,
+                                  stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"], **environment})
+            variables = dict(line.split("=", 1) for line in done.stdout.splitlines())
+            self.assertEqual(variables.keys(), given.keys())
+            for name, service in self.compose["services"].items():
+                if "build" not in service:
+                    continue
+                made = {label: re.sub(r"\$\{(\w+):-[^}]*\}", lambda found: variables[found[1]], value)
+                        for label, value in service["build"]["labels"].items()}
+                self.assertEqual(made, labels, name)
+        # A stage says what it is, and both container files whose it is.
+        for path in ("Containerfile", "postgres/Containerfile"):
+            text = (DEPLOY / path).read_text()
+            for label in ("title", "description", "vendor", "licenses"):
+                self.assertIn(f"{prefix}{label}=", text, path)
+
     def test_copied_files_exist(self):
         text = self.containerfile + (DEPLOY / "postgres/Containerfile").read_text()
         sources = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.M) + re.findall(r"source=([^,]+),", text)
