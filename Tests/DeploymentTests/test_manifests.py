@@ -206,10 +206,28 @@ class ImagePackageTests(unittest.TestCase):
         common = sections["image"] - {"ca-certificates", "tzdata"}
         console = {"libjs-chart.js", "libjs-codemirror"}
         for service in SERVICES:
-            own = sections["analytics-image"] - console if service == "analytics" else set()
-            self.assertLessEqual(needed[service], common | own, service)
-            self.assertEqual(own, needed[service] & own, service)
-        self.assertEqual(common, set.union(*needed.values()) & common)
+            own = sections.get(f"{service}-image", set()) - console
+            self.assertEqual(common & own, set(), service)
+            self.assertEqual(needed[service], common | own, service)
+        self.assertLessEqual(console, sections["analytics-image"])
+
+    def test_each_image_installs_its_own_sections_and_no_others(self):
+        text = (DEPLOY / "Containerfile").read_text()
+        stages = {name: (below, body) for below, name, body in re.findall(
+            r"^FROM (\S+) AS (\S+)\n(.*?)(?=^FROM|\Z)", text, re.M | re.S)}
+        for service in SERVICES:
+            installed, stage = [], service
+            while stage in stages:
+                below, body = stages[stage]
+                installed += [name for names in re.findall(r"/build/local/install ([a-z -]+?) &&", body)
+                              for name in names.split()]
+                stage = below
+            own = {f"{service}-image"} & set(self.sections())
+            self.assertEqual(sorted(installed), sorted({"image", *own}), service)
+            # What installs is not left in the image, nor is its user the installer.
+            body = stages[service][1]
+            self.assertIn("rm -r /build", body, service)
+            self.assertRegex(body.split("ENTRYPOINT")[0].split("rm -r /build")[1], "USER 10001:10001", service)
 
 
 class KubernetesTests(unittest.TestCase):
