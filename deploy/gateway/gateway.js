@@ -80,7 +80,8 @@ function missing(name, reply) {
     } catch (error) {
         found = null;
     }
-    const named = Array.isArray(found) ? found.filter(one => one && /^[a-z][a-z ]{0,39}$/.test(one.path)) : [];
+    const isNamed = one => one && typeof one.path === 'string' && /^[a-z][a-z ]{0,39}$/.test(one.path);
+    const named = Array.isArray(found) ? found.filter(isNamed) : [];
     if (named.length === 0) {
         return [{ path: name, message: reply.status === 503 && found ? 'not ready' : 'no answer' }];
     }
