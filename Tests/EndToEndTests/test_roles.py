@@ -49,6 +49,8 @@ class RoleTests(unittest.TestCase):
     def worker(self, service, port):
         """The service as a worker, beside the one that only answers; ended with the test."""
         settings = settings_of(self.platform, service) | {"MILLRACE_ROLE": "worker", "MILLRACE_LISTEN_PORT": str(port)}
+        # A folder of the launcher's, and there is nobody to show it to.
+        settings.pop("MILLRACE_CONSOLE", None)
         user = pwd.getpwnam("millrace").pw_uid if os.geteuid() == 0 else None
         binary = Path(os.environ["BENCH_BINARIES"]) / f"millrace-{service}"
         process = subprocess.Popen([binary], env=settings, cwd="/", user=user)
