@@ -40,16 +40,23 @@ public struct AnalyticsService: Sendable {
             logger: platform.logger)
         let feed = RollupFeed(
             pool: platform.pool, hints: hints, metrics: platform.metrics, logger: platform.logger)
+        let routes =
+            try [QueryRoute(engine: engine).route, ProfileRoute(engine: profiles).route]
+            + Self.endpoints(engine, platform, cacheBytes: configuration.endpointCache)
+            + DashboardRoutes(store: DefinitionStore(pool: platform.pool), engine: engine).routes
+            + Self.rollups(feed, platform)
+            + Self.sessions(platform, lifetime: configuration.sessionLifetime)
+            + Self.console(configuration)
+        // A process that only works still answers /healthz, /readyz and /metrics. It runs no user's query and nobody
+        // listens to it, so it holds no session for either, and whether users are kept apart is not its to say.
+        let role = configuration.service.role
+        let answers = role.answersRequests
+        let lag = RollupLagMetric(pool: platform.pool, metrics: platform.metrics, logger: platform.logger)
         server = platform.server(
-            routes: try [QueryRoute(engine: engine).route, ProfileRoute(engine: profiles).route]
-                + Self.endpoints(engine, platform, cacheBytes: configuration.endpointCache)
-                + DashboardRoutes(store: DefinitionStore(pool: platform.pool), engine: engine).routes
-                + Self.rollups(feed, platform)
-                + Self.sessions(platform, lifetime: configuration.sessionLifetime)
-                + Self.console(configuration),
-            readiness: [isolation.readinessCheck])
-        var services: [any Service] = [sessions, isolation, hints, feed]
-        if configuration.service.role.works { services.append(Self.worker(configuration, platform)) }
+            routes: answers ? routes : [], readiness: answers ? [isolation.readinessCheck] : []
+        ) { await lag.refresh() }
+        var services: [any Service] = answers ? [sessions, isolation, hints, feed] : []
+        if role.works { services.append(Self.worker(configuration, platform)) }
         self.services = services + [platform.bounded(server)]
     }
 
@@ -90,7 +97,8 @@ public struct AnalyticsService: Sendable {
             queue: "analytics", pool: platform.pool, configuration: settings,
             handler: KindDispatch([
                 "rollup": RollupHandler(
-                    pool: platform.pool, wakeup: platform.wakeup, logger: platform.logger)
+                    pool: platform.pool, wakeup: platform.wakeup, metrics: RollupMetrics(platform.metrics),
+                    logger: platform.logger)
             ]),
             tracer: platform.tracer, logger: platform.logger, metrics: platform.metrics)
     }

@@ -153,6 +153,10 @@ static const uint8_t stand_in_0046[] = {
 #embed "../Migrations/SQL/0046_stand_in.sql"
 };
 
+static const uint8_t rollup_metrics_0048[] = {
+#embed "../Migrations/SQL/0048_rollup_metrics.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -192,6 +196,7 @@ static const struct millrace_migration_file files[] = {
     {"0043_rollup_pace.sql", rollup_pace_0043, sizeof rollup_pace_0043},
     {"0044_slice_erasure.sql", slice_erasure_0044, sizeof slice_erasure_0044},
     {"0046_stand_in.sql", stand_in_0046, sizeof stand_in_0046},
+    {"0048_rollup_metrics.sql", rollup_metrics_0048, sizeof rollup_metrics_0048},
 };
 
 size_t millrace_migration_count(void) {

@@ -7,8 +7,13 @@ final class DepthMetrics: Sendable {
         let ready: Gauge
         let oldestAge: Gauge
         let deferred: Gauge
+        let blocked: Gauge
+        let waiting: Gauge
         let dead: Gauge
         let running: Gauge
+        let paused: Gauge
+
+        var all: [Gauge] { [ready, oldestAge, deferred, blocked, waiting, dead, running, paused] }
     }
 
     /// More than any installation has.
@@ -27,15 +32,18 @@ final class DepthMetrics: Sendable {
             gauges.ready.set(Double(row.status.ready))
             gauges.oldestAge.set(row.status.oldestAge ?? 0)
             gauges.deferred.set(Double(row.status.deferred))
+            gauges.blocked.set(Double(row.status.blocked))
+            gauges.waiting.set(Double(row.status.waiting))
             gauges.dead.set(Double(row.status.dead))
             gauges.running.set(Double(row.status.running))
+            gauges.paused.set(row.status.isPaused ? 1 : 0)
         }
     }
 
     /// Another process leads: what was seen here is old.
     func clear() {
         for gauges in gauges.withLock({ Array($0.values) }) {
-            for gauge in [gauges.ready, gauges.oldestAge, gauges.deferred, gauges.dead, gauges.running] { gauge.set(0) }
+            for gauge in gauges.all { gauge.set(0) }
         }
     }
 
@@ -49,8 +57,12 @@ final class DepthMetrics: Sendable {
                 ready: gauge("depth", "Jobs ready: exact up to 10,000 a priority, an estimate beyond."),
                 oldestAge: gauge("oldest_age_seconds", "The time since the oldest ready job was enqueued."),
                 deferred: gauge("deferred", "Jobs that wait for their time, counted up to 10,000."),
+                blocked: gauge(
+                    "blocked", "Jobs at their key's limit, or before its gate, counted as the ready and deferred are."),
+                waiting: gauge("waiting", "Jobs that wait for other jobs, counted up to 10,000."),
                 dead: gauge("dead_letters", "Dead letters, counted up to 10,000."),
-                running: gauge("leased", "Jobs under a lease in all processes."))
+                running: gauge("leased", "Jobs under a lease in all processes."),
+                paused: gauge("paused", "1 while the queue is paused: its jobs are ready, and nobody takes them."))
             all[queue] = made
             return made
         }

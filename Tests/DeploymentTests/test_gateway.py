@@ -1,6 +1,7 @@
 """The gateway: who gets which path, what it answers itself, and that it keeps nothing of what goes through it."""
 
 import http.client
+import json
 import re
 import socket
 import subprocess
@@ -99,11 +100,47 @@ class GatewayTests(unittest.TestCase):
         self.assertEqual(headers["Retry-After"], "1")
         self.problem(503, "service_unavailable", "/openapi.json")
         _, body = self.problem(503, "not_ready", "/readyz")
-        self.assertEqual([fault["path"] for fault in body["errors"]], ["store"])
+        self.assertEqual(body["errors"], [{"path": "store", "message": "no answer"}])
         self.assertEqual(self.platform.request("/healthz")[0], 200)
         subprocess.run(["s6-svc", "-u", store], check=True)
         self.platform.wait_until(lambda: self.platform.request("/readyz")[0] == 200)
         self.assertEqual(self.platform.request("/v1/datasets")[0], 200)
+
+    def unready(self, service, text):
+        """Has the service answer /readyz with 503 and this, or be ready again."""
+        port = self.platform.port + 1 + list(SERVICES).index(service)
+        self.assertEqual(self.platform.request("/unready", "PUT", text, port=port)[0], 200)
+
+    def test_what_a_service_lacks_is_said_and_no_reasons(self):
+        self.addCleanup(self.unready, "transform", "")
+        self.addCleanup(self.unready, "store", "")
+        reason = 'connection to server at "10.0.0.7", port 5432 failed: password authentication failed for "millrace"'
+        self.unready("transform", json.dumps({"status": 503, "errors": [
+            {"path": "database", "message": f"the database cannot be reached: {reason}"},
+            {"path": "migrations", "message": "the database lacks 0048_x.sql and 1 more: run it"}]}))
+        self.unready("store", json.dumps({"errors": [
+            {"path": "draining", "message": "the service is being stopped"}, {"path": "pool"},
+            {"path": "/etc/passwd", "message": "x"}, None, {"message": "x"}, 7]}))
+        headers, body = self.problem(503, "not_ready", "/readyz")
+        self.assertEqual(body["detail"], "Not ready: transform, store.")
+        self.assertEqual(body["errors"], [
+            {"path": "transform.database", "message": "the database cannot be reached"},
+            {"path": "transform.migrations", "message": "the database lacks 0048_x.sql and 1 more"},
+            {"path": "store.draining", "message": "the service is being stopped"},
+            {"path": "store.pool", "message": "failed"}])
+        self.assertNotIn("10.0.0.7", json.dumps(body))
+        self.unready("store", "")
+        # What is no such answer, or too much of one.
+        for text, errors in (
+                ("<html>", [("transform", "no answer")]), ("[]", [("transform", "no answer")]),
+                ('{"errors": "all"}', [("transform", "not ready")]), ('{"errors": []}', [("transform", "not ready")]),
+                (json.dumps({"errors": [{"path": "pool", "message": "x" * 999}] * 20}),
+                 [("transform.pool", "x" * 200)] * 8)):
+            self.unready("transform", text)
+            _, body = self.problem(503, "not_ready", "/readyz")
+            self.assertEqual([(fault["path"], fault["message"]) for fault in body["errors"]], errors, text[:50])
+        self.unready("transform", "")
+        self.assertEqual(self.platform.request("/readyz")[0], 200)
 
     def test_large_bodies_pass_through(self):
         piece = b"x" * (1 << 20)

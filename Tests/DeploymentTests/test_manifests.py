@@ -16,6 +16,8 @@ from testbed import REPOSITORY, SERVICES
 
 DEPLOY = REPOSITORY / "deploy"
 PORTS = {"ingest": 8081, "transform": 8082, "store": 8083, "analytics": 8084, "gateway": 8080}
+# Services that work on a queue, and how few workers there may be.
+WORKERS = {"transform": 0, "store": 1, "analytics": 1}
 
 
 def settings_that_are_read():
@@ -138,9 +140,11 @@ class ComposeTests(unittest.TestCase):
                 for taken in re.findall(r"\$\{([A-Z_]+)", str(value)):
                     self.assertEqual(setting, taken, name)
                     self.assertIn(f"`{taken}`", readme, name)
+        services = self.compose["services"].values()
+        labels = "".join(self.compose["x-labels"].values())
         for taken in set(re.findall(r"\$\{([A-Z_]+)", (REPOSITORY / "compose.yaml").read_text())):
-            in_services = taken in self.compose["services"]["store"]["environment"]
-            self.assertTrue(in_services or taken in header, taken)
+            in_services = any(taken in service.get("environment", {}) for service in services)
+            self.assertTrue(in_services or "${" + taken in labels or taken in header, taken)
 
     def test_all_that_is_read_about_tokens_and_the_audit_log_is_passed_on(self):
         text = (REPOSITORY / "Shared/Platform/AccessPolicy.swift").read_text()
@@ -176,6 +180,33 @@ class ComposeTests(unittest.TestCase):
                                      {"MILLRACE_JWT_KEYS_URL"})
                     self.assertEqual(self.complaints(
                         name, **inside, MILLRACE_JWT_NETWORKS="10.0.0.0/8", **{choice: "tenant"}), {})
+
+    def test_images_that_compose_builds_have_the_labels_of_the_others(self):
+        prefix = "org.opencontainers.image."
+        given = {"MILLRACE_REVISION": "0123abc", "MILLRACE_CREATED": "2026-01-02T03:04:05+00:00",
+                 "MILLRACE_URL": "https://one.example", "MILLRACE_SOURCE": "https://two.example",
+                 "MILLRACE_DOCUMENTATION": "https://three.example"}
+        for environment in ({}, given):
+            done = subprocess.run([DEPLOY / "images/labels", "debian:bookworm-slim"], check=True, text=True,
+                                  stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"], **environment})
+            labels = dict(line.split("=", 1) for line in done.stdout.splitlines())
+            self.assertEqual(labels.keys(), {prefix + name for name in (
+                "version", "revision", "created", "base.name", "url", "source", "documentation")})
+            done = subprocess.run([DEPLOY / "images/labels", "--environment"], check=True, text=True,
+                                  stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"], **environment})
+            variables = dict(line.split("=", 1) for line in done.stdout.splitlines())
+            self.assertEqual(variables.keys(), given.keys())
+            for name, service in self.compose["services"].items():
+                if "build" not in service:
+                    continue
+                made = {label: re.sub(r"\$\{(\w+):-[^}]*\}", lambda found: variables[found[1]], value)
+                        for label, value in service["build"]["labels"].items()}
+                self.assertEqual(made, labels, name)
+        # A stage says what it is, and both container files whose it is.
+        for path in ("Containerfile", "postgres/Containerfile"):
+            text = (DEPLOY / path).read_text()
+            for label in ("title", "description", "vendor", "licenses"):
+                self.assertIn(f"{prefix}{label}=", text, path)
 
     def test_copied_files_exist(self):
         text = self.containerfile + (DEPLOY / "postgres/Containerfile").read_text()
@@ -244,10 +275,28 @@ class ImagePackageTests(unittest.TestCase):
         common = sections["image"] - {"ca-certificates", "tzdata"}
         console = {"libjs-chart.js", "libjs-codemirror"}
         for service in SERVICES:
-            own = sections["analytics-image"] - console if service == "analytics" else set()
-            self.assertLessEqual(needed[service], common | own, service)
-            self.assertEqual(own, needed[service] & own, service)
-        self.assertEqual(common, set.union(*needed.values()) & common)
+            own = sections.get(f"{service}-image", set()) - console
+            self.assertEqual(common & own, set(), service)
+            self.assertEqual(needed[service], common | own, service)
+        self.assertLessEqual(console, sections["analytics-image"])
+
+    def test_each_image_installs_its_own_sections_and_no_others(self):
+        text = (DEPLOY / "Containerfile").read_text()
+        stages = {name: (below, body) for below, name, body in re.findall(
+            r"^FROM (\S+) AS (\S+)\n(.*?)(?=^FROM|\Z)", text, re.M | re.S)}
+        for service in SERVICES:
+            installed, stage = [], service
+            while stage in stages:
+                below, body = stages[stage]
+                installed += [name for names in re.findall(r"/build/local/install ([a-z -]+?) &&", body)
+                              for name in names.split()]
+                stage = below
+            own = {f"{service}-image"} & set(self.sections())
+            self.assertEqual(sorted(installed), sorted({"image", *own}), service)
+            # What installs is not left in the image, nor is its user the installer.
+            body = stages[service][1]
+            self.assertIn("rm -r /build", body, service)
+            self.assertRegex(body.split("ENTRYPOINT")[0].split("rm -r /build")[1], "USER 10001:10001", service)
 
 
 class KubernetesTests(unittest.TestCase):
@@ -281,7 +330,7 @@ class KubernetesTests(unittest.TestCase):
         read = settings_that_are_read()
         for setting in self.resources["ConfigMap", "millrace-settings"]["data"]:
             self.assertIn(setting.removesuffix("_FILE"), read)
-        workers = {f"{name}-worker": PORTS[name] for name in ("transform", "store")}
+        workers = {f"{name}-worker": PORTS[name] for name in WORKERS}
         for name, port in {**PORTS, **workers}.items():
             pod = self.resources["Deployment", name]["spec"]["template"]["spec"]
             container = pod["containers"][0]
@@ -343,8 +392,22 @@ class KubernetesTests(unittest.TestCase):
         self.assertEqual({path["path"]: path["backend"]["service"]["name"] for path in paths}, expected)
         self.assertEqual({path["pathType"] for path in paths}, {"Prefix"})
 
+    def test_each_queue_that_a_service_works_on_has_workers_of_its_own(self):
+        found = set()
+        for path in (REPOSITORY / "Services").rglob("*Service.swift"):
+            found.update(re.findall(r'Worker\(\s*queue: "(\w+)"', path.read_text()))
+        self.assertEqual(found, set(WORKERS))
+        for kind in ("Deployment", "ScaledObject", "HorizontalPodAutoscaler", "PodDisruptionBudget"):
+            self.assertEqual({name for of, name in self.resources if of == kind and name.endswith("-worker")},
+                             {f"{name}-worker" for name in WORKERS}, kind)
+        # Nobody asks a worker, everybody may scrape it and a collector hear of it.
+        self.assertEqual({name for kind, name in self.resources if kind == "Service" and "worker" in name}, set())
+        for policy, others in (("metrics", set()), ("traces", set()), ("database", {"migrate"})):
+            selector = self.resources["NetworkPolicy", policy]["spec"]["podSelector"]["matchExpressions"][0]
+            self.assertEqual(set(selector["values"]), {*SERVICES, *(f"{name}-worker" for name in WORKERS), *others})
+
     def test_workers_are_scaled_by_one_of_two(self):
-        for worker, least in (("transform-worker", 0), ("store-worker", 1)):
+        for worker, least in ((f"{name}-worker", least) for name, least in WORKERS.items()):
             scaled = self.resources["ScaledObject", worker]["spec"]
             self.assertEqual(scaled["scaleTargetRef"], {"name": worker})
             self.assertEqual(scaled["minReplicaCount"], least)
@@ -356,6 +419,8 @@ class KubernetesTests(unittest.TestCase):
             fallback = self.resources["HorizontalPodAutoscaler", worker]["spec"]
             self.assertEqual(fallback["scaleTargetRef"]["name"], worker)
             self.assertEqual(fallback["metrics"][0]["resource"]["name"], "cpu")
+            self.assertEqual(fallback["minReplicas"], 1)
+            self.assertEqual(fallback["maxReplicas"], scaled["maxReplicaCount"])
             # Each apply would set the number back.
             self.assertNotIn("replicas", self.resources["Deployment", worker]["spec"])
         production = DEPLOY / "kubernetes/overlays/production/kustomization.yaml"

@@ -290,12 +290,12 @@ class Matrix(unittest.TestCase):
 
 
 def state_of_first_workspace():
-    """{table: digest} of all rows that are the first workspace's, or refer to such rows."""
+    """{table: digest} of all rows that are the first workspace's, or refer to such rows; raw ones and datasets' too."""
     tables = platform.sql("""
         select c.table_schema || '.' || c.table_name, string_agg(c.column_name, ' ')
         from information_schema.columns c join information_schema.tables t using (table_schema, table_name)
-        where c.table_schema in ('millrace', 'queue') and t.table_type = 'BASE TABLE'
-            and c.column_name in ('workspace_id', 'workspace', 'source_id', 'pipeline_id', 'dataset_id')
+        where c.table_schema in ('millrace', 'landing', 'queue') and t.table_type = 'BASE TABLE'
+            and c.column_name in ('workspace_id', 'workspace', 'source_id', 'pipeline_id', 'dataset_id', 'batch_id')
             and c.table_name !~ '_[0-9]+$'
         group by 1""")
     conditions = {
@@ -303,8 +303,10 @@ def state_of_first_workspace():
         "source_id": "source_id in (select id from millrace.source where workspace_id = w.id)",
         "pipeline_id": "pipeline_id in (select id from millrace.pipeline where workspace_id = w.id)",
         "dataset_id": "dataset_id in (select id from millrace.dataset where workspace_id = w.id)",
+        "batch_id": "batch_id in (select b.id from millrace.batch b join millrace.source s on s.id = b.source_id "
+                    "where s.workspace_id = w.id)",
     }
-    found = {}
+    found, filled = {}, set()
     for line in tables.splitlines():
         table, columns = line.split("|")
         condition = conditions[sorted(columns.split(), key=list(conditions).index)[0]]
@@ -312,8 +314,13 @@ def state_of_first_workspace():
             select t.* from {table} t, (select id from millrace.workspace where name = 'default') w
             where {condition} order by t::text""")
         found[table] = hashlib.sha256(rows.encode()).hexdigest()
-    found["rows"] = platform.sql("select * from ws_default.alpha order by 1, 2, 3")
-    assert len(found) > 8
+        filled |= {table} if rows else set()
+    for table in platform.sql("""
+            select oid::regclass from pg_class where relnamespace = 'ws_default'::regnamespace
+                and relkind in ('r', 'p') and not relispartition""").splitlines():
+        found[table] = platform.sql(f"select t.* from {table} t order by t::text")
+    assert {"landing.payload", "landing.chunk", "millrace.batch"} <= filled, filled
+    assert {"landing.quarantine", "ws_default.alpha", "queue.job"} <= set(found), set(found)
     return found
 
 

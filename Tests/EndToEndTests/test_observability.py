@@ -86,10 +86,16 @@ class Trace:
 
 
 def settle(source):
-    """Something of everything is counted: records, a quarantined one, a query, an endpoint's call."""
-    status, answer = request("POST", f"/v1/ingest/{source}?wait=stored&timeout=30s", '{"n":1}\n{"n":2}\n{"n":\n',
-                             {"Content-Type": NDJSON})
+    """Something of everything is counted: records, a quarantined one, a query, an endpoint's call, a rollup's step."""
+    platform.must("PUT", f"/v1/datasets/{source}", json.dumps(
+        {"columns": [{"name": "n", "type": "int8"}, {"name": "at", "type": "timestamptz"}]}))
+    platform.must("PUT", f"/v1/rollups/{source}", json.dumps(
+        {"dataset": source, "time": {"column": "at", "grain": "day"}, "dimensions": [],
+         "measures": {"records": "count()"}}))
+    status, answer = request("POST", f"/v1/ingest/{source}?wait=stored&timeout=30s",
+                             '{"n":1,"at":"2026-01-01T00:00:00Z"}\n{"n":2}\n{"n":\n', {"Content-Type": NDJSON})
     assert (status, json.loads(answer)["quarantined"]) == (200, 1), answer
+    wait_for("the rollup", lambda: platform.must("GET", f"/v1/rollups/{source}")["state"] == "ready")
     platform.must("POST", "/v1/query", json.dumps({"sql": f"select count(*) from {source}"}))
     platform.must("PUT", f"/v1/endpoints/{source}", json.dumps({"sql": f"select n from {source}", "cache_ttl": "1s"}))
     platform.must("GET", f"/v1/endpoints/{source}/data")
@@ -123,7 +129,8 @@ class MetricsTests(unittest.TestCase):
             "transform": ["millrace_transform_seconds_bucket", "millrace_queue_wait_seconds_bucket",
                           "millrace_quarantined_total"],
             "store": ["millrace_store_load_seconds_bucket", "millrace_queue_handling_seconds_bucket"],
-            "analytics": ["millrace_query_seconds_bucket"],
+            "analytics": ["millrace_query_seconds_bucket", "millrace_rollup_step_seconds_bucket",
+                          "millrace_rollup_lag_seconds", "millrace_rollup_waiting_batches"],
         }
         for service in SERVICES:
             names = {line.split("{")[0].split(" ")[0] for line in self.text(service).splitlines() if line[0] != "#"}
@@ -131,6 +138,26 @@ class MetricsTests(unittest.TestCase):
         text = self.text("transform")
         self.assertRegex(text, r'millrace_quarantined_total\{stage="decode",reason="invalid_json"\} [1-9]')
         self.assertRegex(text, r'http_request_size_bytes_count\{method="GET",route="/metrics"\} [1-9]')
+
+    def test_a_rollup_counts_the_rows_that_it_adds(self):
+        def added():
+            text = self.text("analytics")
+            return [int(re.search(rf"^millrace_rollup_{name}_total (\d+)$", text, re.M)[1])
+                    for name in ("rows", "batches")]
+
+        def is_idle():
+            return platform.sql("select count(*) from millrace.rollup_change") == "0" and platform.sql(
+                "select count(*) from millrace.rollup_batch") == "0"
+        wait_for("the rollups to be up to date", is_idle)
+        rows, batches = added()
+        body = "".join(f'{{"n":{n},"at":"2026-01-02T00:00:00Z"}}\n' for n in range(7))
+        status, answer = request("POST", "/v1/ingest/measured?wait=stored&timeout=30s", body,
+                                 {"Content-Type": NDJSON})
+        self.assertEqual(status, 200, answer)
+        wait_for("the rows to be in the rollup", lambda: is_idle() and added() == [rows + 7, batches + 1])
+        found = platform.must("GET", "/v1/rollups/measured/data")["items"]
+        self.assertEqual([(item["time"][:10], item["records"]) for item in found],
+                         [("2026-01-01", 1), ("2026-01-02", 7)])
 
     def test_sizes_are_the_bodies(self):
         def of(direction, text):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -9,7 +10,9 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "Tests/Promises"))
-from load import Judgement  # noqa: E402
+import promises  # noqa: E402
+import upgrades  # noqa: E402
+from load import Judgement, Load  # noqa: E402
 from ports import first_port  # noqa: E402
 
 SHORT = ("lost_answers", "away", "pooled")
@@ -29,6 +32,64 @@ class ShortForm(unittest.TestCase):
         for name, line in found.items():
             self.assertEqual((line["outcome"], line["lost"], line["repeated"]), ("held", 0, 0), name)
             self.assertGreater(line["acknowledged"], 1000)
+
+
+class Telling(unittest.TestCase):
+    HELD = ("one", "held", {"load": "6 clients", "faults": "killed", "lost": 0, "repeated": 0})
+    UNTRIED = ("two", "not tried", {"why": "a small disk needs root"})
+    BROKEN = ("three", "broken", {"why": "lost 1"})
+
+    def test_what_was_not_tried_is_said_and_fails_where_all_must_be(self):
+        self.assertEqual([promises.status(rows, must) for must in (False, True) for rows in (
+            [self.HELD], [self.HELD, self.UNTRIED], [self.BROKEN, self.HELD])], [0, 0, 1, 0, 1, 1])
+        lines = list(promises.table([self.HELD, self.UNTRIED, self.BROKEN]))
+        self.assertEqual(lines[0].split()[:2], ["promise", "outcome"])
+        self.assertEqual(lines[2].split(), ["two", "NOT", "TRIED", "-", "-", "-", "-"])
+        self.assertEqual(lines[4:], ["1 of 3 promises held, 1 broken, 1 not tried",
+                                     "NOT TRIED: two: a small disk needs root", "BROKEN: three: lost 1"])
+
+    def test_root_has_to_try_all_unless_told_otherwise(self):
+        text = (REPOSITORY / "Tests/Promises/promises").read_text()
+        lines = "\n".join(line for line in text.splitlines() if "PROMISES_ALL" in line and not line.startswith("#"))
+        for given, root in ((None, "1" if os.geteuid() == 0 else "0"), ("0", "0"), ("1", "1")):
+            environment = {"PATH": os.environ["PATH"]} | ({"PROMISES_ALL": given} if given else {})
+            done = subprocess.run(["bash", "-c", f"{lines}\necho $PROMISES_ALL"], env=environment, text=True,
+                                  stdout=subprocess.PIPE, check=True)
+            self.assertEqual(done.stdout.strip(), root, given)
+
+
+class OldVersion(unittest.TestCase):
+    def test_its_migrations_are_some_of_these_and_unchanged(self):
+        if int(upgrades.git("rev-list", "--count", "HEAD")) <= upgrades.COMMITS:
+            self.skipTest("this clone has no commits that lie back so far")
+        reference = upgrades.old_reference()
+        old, own = upgrades.migrations(reference), upgrades.migrations("HEAD")
+        self.assertEqual(old, {name: own.get(name) for name in old})
+        self.assertLess(len(old), len(own))
+        self.assertIn(upgrades.SINCE, old)
+        behind = upgrades.git("rev-list", "--count", f"{reference}..HEAD")
+        self.assertGreaterEqual(int(behind), upgrades.COMMITS)
+
+    def test_what_takes_something_away_says_what_an_earlier_release_makes_of_it(self):
+        silent = set()
+        for path in (REPOSITORY / "Shared/Migrations/SQL").glob("*.sql"):
+            text = path.read_text()
+            drops = re.search(r"(?im)^ *drop (function|view|schema|sequence)|drop column|rename (to|column)", text)
+            says = re.match(r"(-- .*\n)*-- .*earlier (release|version)", text)
+            if drops and not says:
+                silent.add(path.name)
+        # These are from before the promise.
+        self.assertEqual({name for name in silent if name >= upgrades.SINCE}, set())
+        self.assertTrue(silent)
+
+
+class Moving(unittest.TestCase):
+    def test_clients_follow_when_the_ports_change(self):
+        load = Load.__new__(Load)
+        load.ports = [1, 1, 2]
+        self.assertEqual([load.port_of(number) for number in range(4)], [1, 1, 2, 1])
+        load.ports = [3]
+        self.assertEqual([load.port_of(number) for number in range(4)], [3, 3, 3, 3])
 
 
 class Judging(unittest.TestCase):

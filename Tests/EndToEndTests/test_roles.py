@@ -1,5 +1,6 @@
 """APIs and workers apart, as on Kubernetes; and what the number of workers follows there, asked of the real schema."""
 
+import json
 import os
 import pwd
 import subprocess
@@ -48,6 +49,8 @@ class RoleTests(unittest.TestCase):
     def worker(self, service, port):
         """The service as a worker, beside the one that only answers; ended with the test."""
         settings = settings_of(self.platform, service) | {"MILLRACE_ROLE": "worker", "MILLRACE_LISTEN_PORT": str(port)}
+        # A folder of the launcher's, and there is nobody to show it to.
+        settings.pop("MILLRACE_CONSOLE", None)
         user = pwd.getpwnam("millrace").pw_uid if os.geteuid() == 0 else None
         binary = Path(os.environ["BENCH_BINARIES"]) / f"millrace-{service}"
         process = subprocess.Popen([binary], env=settings, cwd="/", user=user)
@@ -62,9 +65,13 @@ class RoleTests(unittest.TestCase):
             time.sleep(0.05)
 
     def test_1_an_api_works_on_nothing_and_the_depth_says_what_waits(self):
-        self.assertEqual({queue: self.depth(queue) for queue in self.queries}, {"transform": 0, "store": 0})
+        self.assertEqual({queue: self.depth(queue) for queue in self.queries},
+                         {"transform": 0, "store": 0, "analytics": 0})
+        self.platform.must("PUT", "/v1/datasets/roles", json.dumps(
+            {"columns": [{"name": "n", "type": "int8"}, {"name": "at", "type": "timestamptz"}]}))
         for number in range(REQUESTS):
-            self.platform.must("POST", "/v1/ingest/roles", f'{{"n": {number}}}\n', "application/x-ndjson")
+            record = json.dumps({"n": number, "at": "2026-01-01T00:00:00Z"})
+            self.platform.must("POST", "/v1/ingest/roles", f"{record}\n", "application/x-ndjson")
         waiting = int(self.platform.sql("select count(*) from queue.ready"))
         self.assertGreater(waiting, 1)
         self.assertEqual(self.depth("transform"), waiting)
@@ -91,6 +98,14 @@ class RoleTests(unittest.TestCase):
         # What is under a lease keeps its worker, also in a queue that is paused.
         self.assertEqual(self.depth("store", lease + "update queue.queue set paused = true;"), 3)
 
+    def test_2_what_no_worker_may_take_needs_none(self):
+        waiting = self.depth("transform")
+        blocked = ("insert into queue.blocked (position, limit_id, job, queue, attempt, last) "
+                   "select nextval('queue.position'), 1, 1, id, 1, 20 from queue.queue where name = 'transform';")
+        self.assertEqual(self.depth("transform", blocked), waiting)
+        later = "select queue.enqueue('transform', 'none', 1, array['{}'::jsonb], in_delay => 3600);"
+        self.assertEqual(self.depth("transform", later), waiting)
+
     def test_3_workers_do_what_waits(self):
         self.worker("transform", self.platform.port + 10)
         self.wait_until(lambda: self.depth("transform") == 0)
@@ -103,6 +118,26 @@ class RoleTests(unittest.TestCase):
         self.platform.wait_finished("roles")
         self.assertEqual(self.platform.sql("select count(*), sum(n) from ws_default.roles"),
                          f"{REQUESTS}|{sum(range(REQUESTS))}")
+
+    def test_4_a_rollup_is_made_by_an_analytics_worker(self):
+        self.platform.must("PUT", "/v1/rollups/roles", json.dumps(
+            {"dataset": "roles", "time": {"column": "at", "grain": "day"}, "dimensions": [],
+             "measures": {"total": "sum(n)"}}))
+        self.assertGreater(self.depth("analytics"), 0)
+        self.assertEqual(self.depth("store"), 0)
+        # The API has nothing of it done: it claims nothing.
+        self.assertEqual(self.platform.sql("select count(*) from queue.worker where name like 'analytics%'"), "0")
+        self.worker("analytics", self.platform.port + 12)
+        self.wait_until(lambda: self.platform.must("GET", "/v1/rollups/roles")["state"] == "ready")
+        self.wait_until(lambda: self.depth("analytics") == 0)
+        found = self.platform.must("GET", "/v1/rollups/roles/data")
+        self.assertEqual([row["total"] for row in found["items"]], [sum(range(REQUESTS))])
+        with closing(self.platform.connect(self.platform.port + 12)) as worker:
+            status, answer = self.platform.call("POST", "/v1/query", '{"sql": "select 1"}', connection=worker)
+            self.assertEqual((status, answer["code"]), (404, "not_found"))
+            status, answer = self.platform.call("GET", "/readyz", connection=worker)
+        self.assertEqual(status, 200)
+        self.assertNotIn("query isolation", [check["check"] for check in answer["checks"]])
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ def fiu(*points):
     return words
 
 
-ECONNRESET = 104
+ECONNRESET, ECONNREFUSED = 104, 111
 
 
 def failing_server(seconds=None):
@@ -198,12 +198,14 @@ def failing_server(seconds=None):
 
 
 def failing_services(seconds=None):
-    """The services' own calls fail now and then: answers to clients, and what is received of them and of PostgreSQL.
+    """The services' own calls fail now and then: answers to clients, what is received of them and of PostgreSQL, and
+    the attempts to connect to it.
 
     Not write(2), by which event loops wake each other (eventfd(2) does not fail so), and not libpq's send(2): libpq
     waits for the end of the connection then, which only comes where it has really broken."""
     seconds = seconds or SHORT
-    command = fiu(("posix/io/net/sendmsg", 0.002, ECONNRESET), ("posix/io/net/recv", 0.002, ECONNRESET))
+    command = fiu(("posix/io/net/sendmsg", 0.002, ECONNRESET), ("posix/io/net/recv", 0.002, ECONNRESET),
+                  ("posix/io/net/connect", 0.1, ECONNREFUSED))
     with Server(SERVER) as server, Site(server, wrap=dict.fromkeys(SERVICES, command)) as site:
         # To the service a body of which nothing more can be received is one that its client gave up.
         load = Load(site, clients=6, tolerated=[b"incomplete_body"])
@@ -213,5 +215,5 @@ def failing_services(seconds=None):
         caught_up = site.wait_stored("promise")
         refused = sum(count for status, count in load.answers.items() if status not in (200, 202))
         check(refused > 5, f"too few calls failed: {dict(load.answers)}")
-        return judged(load, f"one of 500 answers and receives of each service fails; {refused} requests repeated",
-                      caught_up_s=caught_up)
+        return judged(load, "one of 500 answers and receives of each service fails, and one of 10 connects; "
+                      f"{refused} requests repeated", caught_up_s=caught_up)

@@ -23,7 +23,7 @@ class Client(threading.Thread):
         self.load, self.number = load, number
         self.generator = random.Random(load.seed * 1000 + number)
         self.log = open(load.platform.folder / f"client-{number}.log", "a", encoding="ascii")
-        self.connection = None
+        self.connection = self.port = None
         self.acknowledged = 0
         self.replayed = 0  # answered from what an earlier try has done
         self.answers = Counter()
@@ -84,8 +84,12 @@ class Client(threading.Thread):
             headers["Content-Encoding"] = "gzip"
         begun = time.monotonic()
         try:
+            if self.connection and self.port != self.load.port_of(self.number):
+                self.connection.close()
+                self.connection = None
             if self.connection is None:
-                self.connection = self.load.connect(self.number)
+                self.port = self.load.port_of(self.number)
+                self.connection = self.load.platform.connect(self.port, timeout=90)
             self.connection.request("POST", f"/v1/ingest/{SOURCE}", body=data, headers=headers)
             answer = self.connection.getresponse()
             text = answer.read()
@@ -114,8 +118,8 @@ def body(group, size, bad):
 
 
 class Load:
-    """`ports`: of gateways, taken in turns by the clients. `tolerated`: codes of problems after which they try again,
-    besides those that every client has to know."""
+    """`ports`: of gateways, taken in turns by the clients, who follow when they change. `tolerated`: codes of problems
+    after which they try again, besides those that every client has to know."""
 
     def __init__(self, platform, clients=6, seed=None, ports=None, tolerated=()):
         self.platform, self.ports = platform, ports or [platform.port]
@@ -128,8 +132,9 @@ class Load:
         for client in self.clients:
             client.start()
 
-    def connect(self, number):
-        return self.platform.connect(self.ports[number % len(self.ports)], timeout=90)
+    def port_of(self, number):
+        ports = self.ports
+        return ports[number % len(ports)]
 
     @property
     def acknowledged(self):

@@ -52,20 +52,30 @@ def main():
             result, outcome = {"why": str(error)}, "broken"
         rows.append((title, outcome, result))
         figure(promise=name, outcome=outcome, took_s=time.monotonic() - began, **result)
-    print_table(rows)
-    untried = "not tried" if os.environ.get("PROMISES_ALL") else None
-    return 1 if any(outcome in ("broken", untried) for _, outcome, _ in rows) else 0
+    for line in table(rows):
+        say(line)
+    return status(rows, os.environ.get("PROMISES_ALL", "0") not in ("", "0"))
 
 
-def print_table(rows):
-    """Promise, load held, faults injected, lost, repeated."""
-    lines = [("promise", "", "load held", "faults injected", "lost", "repeated")]
+def status(rows, must_be_tried):
+    """What the process ends with: 1 where a promise is broken, or was not tried though it must be."""
+    bad = ("broken", "not tried") if must_be_tried else ("broken",)
+    return int(any(outcome in bad for _, outcome, _ in rows))
+
+
+def table(rows):
+    """Promise, outcome, load held, faults injected, lost, repeated; and below what was not held, each with its why."""
+    lines = [("promise", "outcome", "load held", "faults injected", "lost", "repeated")]
     for title, outcome, result in rows:
-        lines.append((title, outcome, result.get("load", "-"), result.get("faults", result.get("why", ""))[:100],
-                      str(result.get("lost", "-")), str(result.get("repeated", "-"))))
+        lines.append((title, outcome if outcome == "held" else outcome.upper(), result.get("load", "-"),
+                      result.get("faults", "-")[:100], str(result.get("lost", "-")), str(result.get("repeated", "-"))))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
-        say("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip())
+    yield from ("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in lines)
+    outcomes = [outcome for _, outcome, _ in rows]
+    yield (f"{outcomes.count('held')} of {len(rows)} promises held, {outcomes.count('broken')} broken, "
+           f"{outcomes.count('not tried')} not tried")
+    yield from (f"{outcome.upper()}: {title}: {result.get('why', '')}" for title, outcome, result in rows
+                if outcome != "held")
 
 
 if __name__ == "__main__":

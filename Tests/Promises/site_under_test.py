@@ -68,6 +68,29 @@ class Site(Platform):
             except ProcessLookupError:
                 pass
 
+    def control(self, service, option):
+        """Tells its supervisor: -d to end it and leave it so, -u to start it."""
+        subprocess.run(["s6-svc", option, self.home / "run/service" / service], check=True)
+
+    def leave(self, seconds=60):
+        """Each service ends, in the way that it ends when it is replaced; the gateway stays."""
+        for service in SERVICES:
+            self.control(service, "-d")
+        self.wait(lambda: not any(self.pid(service) for service in SERVICES), seconds, "services that were told to end")
+
+    def come_back(self, seconds=60):
+        for service in SERVICES:
+            self.control(service, "-u")
+        self.wait(lambda: self.ask(self.port, "GET", "/readyz")[0] == 200, seconds, "services that were started again")
+
+    @staticmethod
+    def wait(condition, seconds, what):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{what}: not so after {seconds} s")
+            time.sleep(0.05)
+
     def ask(self, port, method, path, body=None):
         """(status, headers, body) of a request to a port; a status of None when there is no answer."""
         connection = self.connect(port, timeout=30)

@@ -71,8 +71,21 @@ struct RestTests {
                 try await pool.enqueue(1, delay: .seconds(100))
                 try await shows(#"millrace_queue_depth{queue="transform"} 3"#)
                 try await shows(#"millrace_queue_deferred{queue="transform"} 1"#)
+                try await shows(#"millrace_queue_paused{queue="transform"} 1"#)
+                try await shows(#"millrace_queue_paused{queue="store"} 0"#)
+                // Such as stand at a key's limit, and such as wait for a parent.
+                try await pool.run(
+                    """
+                    insert into queue.blocked (position, limit_id, job, queue, attempt, last)
+                    select nextval('queue.position'), 1, n, id, 1, 20
+                    from queue.queue, generate_series(1, 4) n where name = 'transform'
+                    """)
+                try await shows(#"millrace_queue_blocked{queue="transform"} 4"#)
+                try await shows(#"millrace_queue_waiting{queue="transform"} 0"#)
             }
-            try await shows(#"millrace_queue_depth{queue="transform"} 0"#)
+            for gauge in ["depth", "blocked", "paused"] {
+                try await shows(#"millrace_queue_\#(gauge){queue="transform"} 0"#)
+            }
         }
     }
 }

@@ -71,6 +71,26 @@ async function ask(r, path) {
     return Promise.all(services.map(name => r.subrequest('/_gateway/' + name + path, { method: 'GET' })));
 }
 
+// What a service says it lacks: its failed checks, eight at most. Whoever reads this has no key, so of a check's
+// message only what is said before a colon is passed on: behind it stand reasons, with hosts and users in them.
+function missing(name, reply) {
+    let found;
+    try {
+        found = JSON.parse(reply.responseText).errors;
+    } catch (error) {
+        found = null;
+    }
+    const isNamed = one => one && typeof one.path === 'string' && /^[a-z][a-z ]{0,39}$/.test(one.path);
+    const named = Array.isArray(found) ? found.filter(isNamed) : [];
+    if (named.length === 0) {
+        return [{ path: name, message: reply.status === 503 && found ? 'not ready' : 'no answer' }];
+    }
+    return named.slice(0, 8).map(one => ({
+        path: name + '.' + one.path,
+        message: String(one.message || '').split(':')[0].slice(0, 200) || 'failed',
+    }));
+}
+
 async function readiness(r) {
     if (!isRead(r)) {
         return;
@@ -81,7 +101,7 @@ async function readiness(r) {
         answer(r, 200, 'application/json', { status: 'ready' });
         return;
     }
-    const errors = absent.map(name => ({ path: name, message: 'not ready' }));
+    const errors = [].concat.apply([], absent.map(name => missing(name, replies[services.indexOf(name)])));
     send(r, 503, 'not_ready', 'The service is not ready', 'Not ready: ' + absent.join(', ') + '.', 1, errors);
 }
 

@@ -105,14 +105,46 @@ struct DropRollupTables: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(id)] }
 }
 
-/// One step of a rollup. Gives the state that it is in.
+/// One step of a rollup.
 struct AdvanceRollup: PostgresStatement {
-    static let sql = "select millrace.advance_rollup($1)"
+    struct Step: Sendable {
+        /// That the rollup is in after it.
+        var state: String
+        /// Batches whose rows were added, and how many rows they have.
+        var batches: Int64
+        var rows: Int64
+    }
+
+    static let sql = "select state, batches, added from millrace.step_rollup($1)"
     var rollupID: Int64
 
     var parameters: [PostgresValue] { [.int8(rollupID)] }
 
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> String { try row.text(0) }
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Step {
+        Step(state: try row.text(0), batches: try row.int8(1), rows: try row.int8(2))
+    }
+}
+
+/// What waits to be added to rollups; those that wait longest first.
+struct ListRollupLag: PostgresStatement {
+    struct Row: Sendable {
+        var workspace: String
+        var rollup: String
+        /// Seconds since the oldest of it came; nil where nothing waits.
+        var lag: Double?
+        var batches: Int64
+    }
+
+    static let sql = "select workspace, rollup, lag, batches from millrace.rollup_lag($1)"
+    var limit: Int32
+
+    var parameters: [PostgresValue] { [.int4(limit)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Row {
+        Row(
+            workspace: try row.text(0), rollup: try row.text(1), lag: try row.optionalFloat8(2),
+            batches: try row.int8(3))
+    }
 }
 
 /// Has a rollup looked at again later.

@@ -14,6 +14,7 @@ struct RollupHandler: JobHandler {
 
     let pool: PostgresPool
     let wakeup: Wakeup
+    let metrics: RollupMetrics
     let logger: Logger
 
     func handle(_ jobs: [Job], lease: Lease) async {
@@ -36,10 +37,17 @@ struct RollupHandler: JobHandler {
     }
 
     private func advance(_ rollup: Int64, _ job: Job, _ lease: Lease) async throws {
+        let began = ContinuousClock.now
         do {
-            _ = try await lease.transaction(settling: [job]) { connection in
-                try await connection.query(AdvanceRollup(rollupID: rollup))
+            let step = try await lease.transaction(settling: [job]) { connection in
+                try await connection.query(AdvanceRollup(rollupID: rollup)).first
             }
+            if let step {
+                metrics.batches.add(Int(step.batches))
+                metrics.rows.add(Int(step.rows))
+                if step.state == "failed" { metrics.failed.add(1) }
+            }
+            metrics.seconds.observe(began.duration(to: .now))
         } catch let error as PostgresError
             where error.sqlstate == .lockNotAvailable || error.sqlstate?.classCode == "40"
         {
@@ -47,6 +55,7 @@ struct RollupHandler: JobHandler {
             try await lease.transaction(settling: [job]) { connection in
                 try await connection.execute(DelayRollup(rollupID: rollup, delay: Self.pause))
             }
+            metrics.delayed.add(1)
         }
         wakeup.notify("analytics")
         wakeup.notify(RollupFeed.topic)

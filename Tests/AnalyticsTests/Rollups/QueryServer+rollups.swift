@@ -27,12 +27,17 @@ extension QueryServer {
 
     /// Adds a row as a load does.
     func append(batch: Int, who: String = "b", minute: Int = 0) async throws {
+        let time = "timestamptz '2026-01-01 00:00:00Z' + \(minute) * interval '1 minute'"
+        try await append(batch: batch, row: "values (\(time), '\(who)', 1, \(batch), 0, 0)")
+    }
+
+    /// Adds a row as a load does: `row` is what is inserted.
+    func append(batch: Int, row: String) async throws {
         _ = try await database.administer(
             """
             set role \(TemporaryPostgres.role);
             begin;
-            insert into ws_default.hits values (timestamptz '2026-01-01 00:00:00Z' + \(minute) * interval '1 minute',
-                '\(who)', 1, \(batch), 0, 0);
+            insert into ws_default.hits \(row);
             select millrace.note_appended(id, array[\(batch)::int8], array[0]) from millrace.dataset
             where name = 'hits';
             commit;
