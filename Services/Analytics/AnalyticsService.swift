@@ -63,8 +63,12 @@ public struct AnalyticsService: Sendable {
 
     private static func rollups(_ feed: RollupFeed, _ platform: Platform) -> [Route] {
         let authentication = platform.authentication
+        // Reads take half of the connections at most, and those of a workspace half of that: what is slow to read must
+        // not keep everything else of the service waiting.
+        let share = max(1, platform.database.poolSize / 2)
+        let reads = QueryGate(QuerySlots.Limits(perWorkspace: max(1, share / 2), total: share, waiting: 64))
         return RollupRoutes(
-            store: DefinitionStore(pool: platform.pool), feed: feed, wakeup: platform.wakeup,
+            store: DefinitionStore(pool: platform.pool), feed: feed, reads: reads, wakeup: platform.wakeup,
             watchKey: { try await authentication.watch($0) }
         ).routes
     }

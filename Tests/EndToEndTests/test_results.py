@@ -33,7 +33,7 @@ def setUpModule():
     # An answer in JSON has a limit, which is to hold all rows here.
     platform = Platform(port=first_port(__file__),
                         settings={"MILLRACE_QUERY_MAX_BYTES": "2GiB",
-                                                               "MILLRACE_POSTGRES_PROCESS_MEMORY": "384"}).__enter__()
+                                  "MILLRACE_POSTGRES_PROCESS_MEMORY": "384"}).__enter__()
     platform.wait_until_ready()
 
 

@@ -7,7 +7,7 @@ struct RollupStatement {
     private let rollup: StoredRollup
     private let plan: RollupPlan
     private let definition: RollupDefinition
-    private let query: RollupQuery
+    let query: RollupQuery
     private var parameters: [PostgresValue] = []
 
     init(_ rollup: StoredRollup, _ plan: RollupPlan, _ definition: RollupDefinition, _ query: RollupQuery) {
@@ -62,8 +62,10 @@ struct RollupStatement {
 
     // MARK: The facts
 
-    /// Rows `bucket, d1, …, n, s1, …`, merged to what is asked for.
-    private mutating func source(_ generation: Int32, isMerged: Bool) -> String {
+    private var groupTable: String { "rollups.groups_\(rollup.id)_\(rollup.version)" }
+
+    /// The condition on facts `f`.
+    private mutating func filter() -> String {
         var conditions: [String] = []
         if let from = query.from {
             parameters.append(.timestamp(microsSince2000: from))
@@ -75,18 +77,27 @@ struct RollupStatement {
                 "f.bucket < millrace.bucket('\(query.grain.rawValue)', $\(parameters.count)) "
                     + "+ '\(query.grain.interval)'::interval")
         }
-        let groups = "rollups.groups_\(rollup.id)_\(rollup.version)"
         if let condition = query.condition {
             let text = condition.text(firstParameter: parameters.count + 1)
             parameters += condition.literals.map { .inferred($0) }
             let names = plan.dimensions.enumerated().map { ", d\($0 + 1) as \(Self.quoted($1.name))" }.joined()
             // No column's name begins with "_".
-            conditions.append("f.grp in (select _id from (select id as _id\(names) from \(groups)) g where \(text))")
+            conditions.append("f.grp in (select _id from (select id as _id\(names) from \(groupTable)) g where \(text))")
         }
-        let filter = conditions.isEmpty ? "" : " where " + conditions.joined(separator: " and ")
-        let dimensions = query.groups.map { ", d\($0 + 1)" }.joined()
+        return conditions.isEmpty ? "" : " where " + conditions.joined(separator: " and ")
+    }
+
+    /// Facts `f`, with the dimensions that are asked for.
+    private mutating func relation(_ generation: Int32) -> String {
         let facts = facts(generation)
-        let from = dimensions.isEmpty ? "\(facts) f" : "\(facts) f join \(groups) g on g.id = f.grp"
+        return query.groups.isEmpty ? "\(facts) f" : "\(facts) f join \(groupTable) g on g.id = f.grp"
+    }
+
+    /// Rows `bucket, d1, …, n, s1, …`, merged to what is asked for.
+    private mutating func source(_ generation: Int32, isMerged: Bool) -> String {
+        let filter = filter()
+        let from = relation(generation)
+        let dimensions = query.groups.map { ", d\($0 + 1)" }.joined()
         guard isMerged else {
             let states = plan.states.indices.map { ", s\($0 + 1)" }.joined()
             return "select f.bucket\(dimensions), n\(states) from \(from)\(filter)"
@@ -94,6 +105,24 @@ struct RollupStatement {
         let at = "millrace.bucket('\(query.grain.rawValue)', f.bucket)"
         let inner = "select f.*, \(at) as at\(dimensions)\(means(at, dimensions)) from \(from)\(filter)"
         return "select at as bucket\(dimensions), sum(n)::int8 as n\(merged) from (\(inner)) x group by at\(dimensions)"
+    }
+
+    /// Two statements that count groups: all that there have ever been, up to one more than `most`, which costs little;
+    /// and those that rows are asked for of.
+    func groupCounts(generation: Int32, most: Int) -> (bound: PostgresQuery, exact: PostgresQuery) {
+        var counting = self
+        counting.parameters = []
+        let filter = counting.filter()
+        let relation = counting.relation(generation)
+        let names = query.groups.map { "d\($0 + 1)" }.joined(separator: ", ")
+        let key = query.groups.count == plan.dimensions.count ? "f.grp" : names
+        return (
+            PostgresQuery(
+                unsafeText: "select count(*) from (select from \(groupTable) limit $1) x", [.int8(Int64(most) + 1)]),
+            PostgresQuery(
+                unsafeText: "select count(*) from (select distinct \(key) from \(relation)\(filter)) x",
+                counting.parameters)
+        )
     }
 
     /// The table of the facts, or those of it that an event says have changed.

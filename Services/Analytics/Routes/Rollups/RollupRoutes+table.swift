@@ -123,7 +123,8 @@ extension RollupRoutes {
         .init(
             "fill", .query,
             "Adds the buckets without rows between `from` and `to`: with `null`, `zero`, the value before, or one on "
-                + "the straight line between those around it.", schema: Schema.oneOf(RollupOptions.Fill.self)),
+                + "the straight line between those around it. At most 10,000 buckets, and 1,000,000 rows of all groups.",
+            schema: Schema.oneOf(RollupOptions.Fill.self)),
         .init(
             "moving_average", .query, "Adds `hits.moving_average`: the mean of so many buckets up to each.",
             schema: Schema.integer(2...RollupOptions.longestAverage)),
@@ -174,7 +175,7 @@ extension RollupRoutes {
                 ],
                 problems: [
                     .notFound, .invalidName, .invalidParameter, .invalidExpression, .notAcceptable, .conflict,
-                    .queryFailed, .queryTimeout, .databaseUnavailable,
+                    .queryFailed, .queryTooLarge, .queryTimeout, .rateLimited, .databaseUnavailable,
                 ]),
             handler: data)
     }
