@@ -127,7 +127,7 @@ class Rollups(RollupCase):
         self.assertEqual(totals("fill=zero"), [10, 20, 0, 40, 1000, 0])
         self.assertEqual(totals("fill=previous"), [10, 20, 20, 40, 1000, 1000])
         self.assertEqual(totals("fill=linear"), [10, 20, 30, 40, 1000, None])
-        self.assertEqual(totals("moving_average=2", "total.moving_average"), [10, 15, 30, 520])
+        self.assertEqual(totals("moving_average=2", "total.moving_average"), [10, 15, 40, 520])
         rates = totals("rate=true", "total.rate")
         self.assertEqual([rates[0], round(rates[1], 9), round(rates[2], 9)], [None, round(1 / 6, 9), round(1 / 6, 9)])
         self.assertEqual(totals("anomalies=zscore&threshold=1.5", "total.anomaly"), [False, False, False, True])

@@ -33,8 +33,11 @@ struct RollupQuery: Sendable {
     /// How many buckets a series has at most where gaps are filled; 0 where they are not.
     var filledBuckets: Int {
         guard options.fill != nil, let from, let to, from < to else { return 0 }
-        return Int((to - from) / 1_000_000) / grain.seconds + 2
+        return Int((to - from) / 1_000_000) / grain.seconds + 2 + bucketsBefore
     }
+
+    /// Buckets before `from` that a moving average takes in.
+    var bucketsBefore: Int { from == nil ? 0 : (options.movingAverage ?? 1) - 1 }
 
     /// Everything that an event says has changed, in the rollup's own buckets and groups.
     init(changedBy event: Int64, of plan: RollupPlan) {
