@@ -27,11 +27,13 @@ public struct AnalyticsService: Sendable {
             patience: configuration.queryPatience, logger: platform.logger)
         let isolation = IsolationMonitor(pool: platform.pool, logger: platform.logger)
         let metrics = QueryMetrics(platform.metrics)
+        let memory = QueryMemory(pool: platform.pool, limit: configuration.queryMemory, logger: platform.logger)
         let engine = QueryEngine(
-            sessions: sessions, isolation: isolation, catalog: ServerCatalog(pool: platform.pool), metrics: metrics,
+            sessions: sessions, isolation: isolation, catalog: ServerCatalog(pool: platform.pool), memory: memory,
+            metrics: metrics,
             limits: .init(answerBytes: configuration.queryMaxBytes, rowBytes: configuration.queryMaxRowBytes))
         let profiles = ProfileEngine(
-            sessions: sessions, isolation: isolation, pool: platform.pool, metrics: metrics)
+            sessions: sessions, isolation: isolation, pool: platform.pool, memory: memory, metrics: metrics)
         let hints = PostgresListener(
             channels: [Wakeup.channel], configuration: platform.database, loop: platform.loops.next(),
             logger: platform.logger)
@@ -45,7 +47,7 @@ public struct AnalyticsService: Sendable {
                 + Self.sessions(platform, lifetime: configuration.sessionLifetime)
                 + Self.console(configuration),
             readiness: [isolation.readinessCheck])
-        var services: [any Service] = [sessions, isolation, hints, feed]
+        var services: [any Service] = [sessions, isolation, memory, hints, feed]
         if configuration.service.role.works { services.append(Self.worker(configuration, platform)) }
         self.services = services + [platform.bounded(server)]
     }

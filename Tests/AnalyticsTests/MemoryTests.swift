@@ -54,6 +54,33 @@ extension QueryServiceTests {
             }
         }
 
+        @Test func whereTheServersMemoryCanBeSeenAQueryThatTakesTooMuchIsEnded() async throws {
+            try await QueryServer.run(settings: ["MILLRACE_QUERY_MEMORY": "64MiB"]) { server in
+                for sql in [Self.greedy[0], Self.greedy[1]] {
+                    let answer = try await server.post(["sql": .string(sql), "timeout": "60s"])
+                    #expect(answer.status == 422 && answer.code == "query_too_large", "\(answer.text)")
+                    #expect(answer.json["sqlstate"] == "53200")
+                }
+                try await server.awaitQuiet()
+                #expect(try await server.query("select count(*) from web").rowsText == "[[100]]")
+            }
+        }
+
+        @Test func whoIsEndedIsWhoTakesTooMuchOrTheMostOfWhatIsLeft() {
+            func found(_ process: Int32, _ megabytes: Int64, left: Int64? = 8000) -> ReadProcessMemory.Found {
+                .init(process: process, bytes: megabytes << 20, available: left.map { $0 << 20 }, total: 16000 << 20)
+            }
+            func ended(_ found: [ReadProcessMemory.Found]) -> Set<Int32> {
+                QueryMemory.tooLarge(found, limit: 1024 << 20)
+            }
+            #expect(ended([found(1, 10), found(2, 1024)]) == [])
+            #expect(ended([found(1, 10), found(2, 1025), found(3, 2000)]) == [2, 3])
+            #expect(ended([found(1, 600, left: 1001), found(2, 700, left: 1001)]) == [])
+            #expect(ended([found(1, 600, left: 999), found(2, 700, left: 999)]) == [2])
+            #expect(ended([found(1, 20, left: 0), found(2, 30, left: 0)]) == [], "that would help nobody")
+            #expect(ended([found(1, 600, left: nil)]) == [])
+        }
+
         /// A hash table in memory that processes share would be bounded by nothing: not by a limit of their own.
         @Test func processesOfAQueryShareNoHashTable() async throws {
             try await QueryServer.run { server in
