@@ -67,12 +67,14 @@ class LauncherTests(unittest.TestCase):
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         self.assertTrue(384 << 20 <= int(soft) <= max(384 << 20, memory // 16), soft)
         platform.stop()
+        self.assertEqual(platform.wait_gone(), [])
         platform.launch(MILLRACE_POSTGRES_PROCESS_MEMORY="512")
         self.assertEqual(self.limit_of_postgresql(), (str(512 << 20),) * 2)
         greedy = "perform array_agg(repeat('x', 10000 + g % 2)) from (select generate_series(1, 100000) g) s"
         self.assertEqual(platform.sql(f"do $$ begin {greedy}; raise exception 'it has a GB'; "
                                       "exception when out_of_memory then null; end $$; select 'refused'"), "refused")
         platform.stop()
+        self.assertEqual(platform.wait_gone(), [])
         platform.launch(MILLRACE_POSTGRES_PROCESS_MEMORY="0")
         self.assertEqual(self.limit_of_postgresql(), ("unlimited", "unlimited"))
 

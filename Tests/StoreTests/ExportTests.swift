@@ -1,4 +1,5 @@
 import HTTP
+import HTTPServer
 import JSON
 import Postgres
 import TestSupport

@@ -1,6 +1,8 @@
+import Catalog
 import HTTP
 import JSON
 import Postgres
+import Records
 import TestSupport
 import Testing
 
@@ -79,13 +81,13 @@ struct RowWindowTests {
         try await with { pool, client in
             let sort = order.isEmpty ? "" : "order=\(order)&"
             let first = try await page(sort + "limit=100&columns=id", pool)
-            #expect(first.ids.count == 100 && first.blocks < first.all / 12, "\(first.blocks) of \(first.all)")
+            #expect(first.ids.count == 100 && first.blocks < first.all / 8, "\(first.blocks) of \(first.all)")
             #expect(first.all > 8000)
             for middle in [1000, Self.rows / 4, Self.rows / 2 - 50, Self.rows / 2 + 50, Self.rows - 1000] {
                 let cursor = try await cursor(middle, order, client)
                 let found = try await page("\(sort)limit=100&columns=id&cursor=\(cursor)", pool)
                 if order.isEmpty {
-                    #expect(found.ids == (middle + 1...middle + 100).map(Int64.init))
+                    #expect(found.ids == (1...100).map { Int64(middle + $0) })
                 } else {
                     // The rows of a batch come in their order.
                     #expect(found.ids.count == 100 && found.ids.allSatisfy { abs(Int($0) - middle) < 400 })

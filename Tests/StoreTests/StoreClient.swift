@@ -85,7 +85,7 @@ struct StoreClient: Sendable {
     func open(_ target: String) async throws -> Response {
         let head = try HTTPRequestHead(.get, target, headers: ["authorization": "Bearer \(key)"], bodyLength: nil)
         let context = RequestContext(head, logger: .silent, peerAddress: "192.0.2.1")
-        return await application.respond(to: Request(head, body: RequestBody([]), context: context))
+        return await application.respond(to: Request(head, body: RequestBody([UInt8]()), context: context))
     }
 
     /// A response, read to its end.
