@@ -92,7 +92,8 @@ def options(shown, before, average, times, threshold):
             rate = (value - shown[place - 1][1]) / (times(bucket) - times(shown[place - 1][0]))
         score = (value - mean) / spread if spread and value is not None else None
         added.append({
-            "moving_average": math.fsum(window) / len(window) if window else None, "rate": rate, "slope": slope, "_slope": exact, "zscore": score,
+            "moving_average": math.fsum(window) / len(window) if window else None, "rate": rate, "zscore": score,
+            "slope": slope, "_slope": exact,
             "trend": None if slope is None else mean + slope * (times(bucket) - middle),
             "anomaly": score is not None and abs(score) >= threshold})
     return added

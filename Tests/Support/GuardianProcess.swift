@@ -57,8 +57,8 @@ actor GuardianProcess {
     }
 
     /// Arguments: the binaries' directory, the user to run as or nothing, lines for postgresql.conf, `tls` or
-    /// nothing, and KiB of memory a process or nothing. Prints the cluster's directory once the server answers; then obeys its standard input, line by line,
-    /// until that ends.
+    /// nothing, and KiB of memory a process or nothing. Prints the cluster's directory once the server answers; then
+    /// obeys its standard input, line by line, until that ends.
     private static let script = #"""
         binaries=$1; user=$2; settings=$3; tls=$4; memory=$5
         as() { if [ -n "$user" ]; then setpriv --reuid="$user" --regid="$user" --clear-groups -- "$@"; else "$@"; fi; }

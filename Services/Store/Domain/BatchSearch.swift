@@ -3,8 +3,8 @@
 /// The index on `_batch` knows of each piece of the table which batches it may hold (BRIN), so a range of batches is
 /// read without the rest of the table, but neither does it sort nor know where a batch is. So windows of batches are
 /// tried: rows in one are counted up to ``enough``; of what has more a quarter is tried, what has none is passed, and
-/// what has some is read. Batches are numbered for all datasets together: a dataset's may lie anywhere, with gaps of any length, and
-/// some hold more rows than others.
+/// what has some is read. Batches are numbered for all datasets together: a dataset's may lie anywhere, with gaps of
+/// any length, and some hold more rows than others.
 ///
 /// Places are those of the order: the batches themselves, or their complements where it descends.
 struct BatchSearch: Sendable {
