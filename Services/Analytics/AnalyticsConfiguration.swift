@@ -14,6 +14,7 @@ public import Queue
 /// | `MILLRACE_QUERY_PATIENCE` | `5s` | how long a query waits for its turn |
 /// | `MILLRACE_QUERY_MAX_BYTES` | `64MiB` | an answer in JSON; a longer one is truncated |
 /// | `MILLRACE_QUERY_MAX_ROW_BYTES` | `32MiB` | one row; a larger one ends its query |
+/// | `MILLRACE_QUERY_MEMORY` | `1GiB` | what a query may take of the server's memory, where it can be watched |
 /// | `MILLRACE_SESSION_LIFETIME` | `12h` | how long one is signed in, unless the key ends sooner |
 /// | `MILLRACE_CONSOLE` | | the folder of the console's files; there is no console where it is not set |
 /// | `MILLRACE_CONSOLE_LIBRARIES` | `/usr/share/javascript` | where Debian installs the libraries that it needs |
@@ -34,6 +35,7 @@ public struct AnalyticsConfiguration: Sendable {
     public var queryPatience: Duration
     public var queryMaxBytes: Int
     public var queryMaxRowBytes: Int
+    public var queryMemory: Int
     public var endpointCache: Int
     public var sessionLifetime: Duration
     public var console: String?
@@ -56,6 +58,7 @@ public struct AnalyticsConfiguration: Sendable {
             "MILLRACE_QUERY_PATIENCE", default: .seconds(5), in: .zero ... .seconds(60))
         queryMaxBytes = settings.byteCount("MILLRACE_QUERY_MAX_BYTES", default: 64 << 20, in: 1024...(1 << 32))
         queryMaxRowBytes = settings.byteCount("MILLRACE_QUERY_MAX_ROW_BYTES", default: 32 << 20, in: 65_536...(1 << 30))
+        queryMemory = settings.byteCount("MILLRACE_QUERY_MEMORY", default: 1 << 30, in: (64 << 20)...(1 << 40))
         endpointCache = settings.byteCount("MILLRACE_ENDPOINT_CACHE", default: 64 << 20, in: 0...(1 << 36))
         sessionLifetime = settings.duration(
             "MILLRACE_SESSION_LIFETIME", default: .seconds(12 * 3600), in: .seconds(60) ... .seconds(30 * 86_400))

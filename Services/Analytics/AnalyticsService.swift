@@ -30,11 +30,13 @@ public struct AnalyticsService: Sendable {
             patience: configuration.queryPatience, logger: platform.logger)
         let isolation = IsolationMonitor(pool: platform.pool, logger: platform.logger)
         let metrics = QueryMetrics(platform.metrics)
+        let memory = QueryMemory(pool: platform.pool, limit: configuration.queryMemory, logger: platform.logger)
         let engine = QueryEngine(
-            sessions: sessions, isolation: isolation, catalog: ServerCatalog(pool: platform.pool), metrics: metrics,
+            sessions: sessions, isolation: isolation, catalog: ServerCatalog(pool: platform.pool), memory: memory,
+            metrics: metrics,
             limits: .init(answerBytes: configuration.queryMaxBytes, rowBytes: configuration.queryMaxRowBytes))
         let profiles = ProfileEngine(
-            sessions: sessions, isolation: isolation, pool: platform.pool, metrics: metrics)
+            sessions: sessions, isolation: isolation, pool: platform.pool, memory: memory, metrics: metrics)
         let hints = PostgresListener(
             channels: [Wakeup.channel], configuration: platform.database, loop: platform.loops.next(),
             logger: platform.logger)
@@ -55,7 +57,7 @@ public struct AnalyticsService: Sendable {
         server = platform.server(
             routes: answers ? routes : [], readiness: answers ? [isolation.readinessCheck] : []
         ) { await lag.refresh() }
-        var services: [any Service] = answers ? [sessions, isolation, hints, feed] : []
+        var services: [any Service] = answers ? [sessions, isolation, memory, hints, feed] : []
         if role.works { services.append(Self.worker(configuration, platform)) }
         self.services = services + [platform.bounded(server)]
     }
@@ -73,8 +75,12 @@ public struct AnalyticsService: Sendable {
 
     private static func rollups(_ feed: RollupFeed, _ platform: Platform) -> [Route] {
         let authentication = platform.authentication
+        // Reads take half of the connections at most, and those of a workspace half of that: what is slow to read must
+        // not keep everything else of the service waiting.
+        let share = max(1, platform.database.poolSize / 2)
+        let reads = QueryGate(QuerySlots.Limits(perWorkspace: max(1, share / 2), total: share, waiting: 64))
         return RollupRoutes(
-            store: DefinitionStore(pool: platform.pool), feed: feed, wakeup: platform.wakeup,
+            store: DefinitionStore(pool: platform.pool), feed: feed, reads: reads, wakeup: platform.wakeup,
             watchKey: { try await authentication.watch($0) }
         ).routes
     }

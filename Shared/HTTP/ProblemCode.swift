@@ -112,6 +112,7 @@ extension ProblemCode {
     public static let invalidDashboard = ProblemCode("invalid_dashboard", 422, "The dashboard is not valid")
     public static let queryNotAllowed = ProblemCode("query_not_allowed", 403, "The query is not one that is allowed")
     public static let queryFailed = ProblemCode("query_failed", 422, "The query failed on the data")
+    public static let queryTooLarge = ProblemCode("query_too_large", 422, "The query needs more than one may take")
     public static let queryTimeout = ProblemCode("query_timeout", 504, "The query took too long")
     public static let queryUnavailable = ProblemCode("query_unavailable", 503, "Queries cannot be isolated here")
 }
@@ -151,7 +152,8 @@ extension ProblemCode {
         idempotencyInProgress,
         idempotencyMismatch, receiptFailed, uploadExpired, outOfSequence, streamTakenOver, invalidPipeline,
         invalidSchedule, invalidExpression, invalidSource, invalidDataset, invalidEndpoint, invalidRollup, invalidQuery,
-        invalidDashboard, queryNotAllowed, queryFailed, queryTimeout, queryUnavailable, databaseUnavailable,
+        invalidDashboard, queryNotAllowed, queryFailed, queryTooLarge, queryTimeout, queryUnavailable,
+        databaseUnavailable,
         issuerUnavailable, overloaded,
         shuttingDown, notReady, timeout,
         internalError, badGateway,

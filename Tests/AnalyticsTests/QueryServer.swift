@@ -24,12 +24,13 @@ struct QueryServer: Sendable {
     let log: LogSink
 
     /// Runs `body` while the service runs. `isolated`: the database is prepared as a superuser prepares it.
-    /// `change`: what a superuser has done to it besides.
+    /// `change`: what a superuser has done to it besides. `cluster`: instead of the one that all tests share.
     static func run<T: Sendable>(
         isolated: Bool = true, workspaces: [String] = ["default", "other"], settings: [String: String] = [:],
-        change: String? = nil, _ body: @Sendable (QueryServer) async throws -> T
+        change: String? = nil, cluster: TemporaryPostgres? = nil,
+        _ body: @Sendable (QueryServer) async throws -> T
     ) async throws -> T {
-        let database = try await makeDatabase(isolated: isolated, workspaces)
+        let database = try await makeDatabase(isolated: isolated, workspaces, in: cluster)
         if let change { try await database.administer(change) }
         var variables = ["DATABASE_URL": database.url, "MILLRACE_LISTEN_PORT": "0", "MILLRACE_LOG_LEVEL": "error"]
         variables.merge(settings) { $1 }
@@ -50,8 +51,10 @@ struct QueryServer: Sendable {
         return try await withRunningService(first) { try await run(services.dropFirst(), body) }
     }
 
-    private static func makeDatabase(isolated: Bool, _ workspaces: [String]) async throws -> TestDatabase {
-        let cluster = try await TemporaryPostgres.shared()
+    private static func makeDatabase(
+        isolated: Bool, _ workspaces: [String], in own: TemporaryPostgres?
+    ) async throws -> TestDatabase {
+        let cluster = if let own { own } else { try await TemporaryPostgres.shared() }
         let database = try await cluster.database()
         if isolated {
             let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

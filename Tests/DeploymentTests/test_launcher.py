@@ -55,6 +55,29 @@ class LauncherTests(unittest.TestCase):
             for function in ("pg_notify(text, text)", "set_config(text, text, boolean)", "pg_advisory_lock(bigint)"):
                 self.assertEqual(platform.sql(f"select has_function_privilege('{user}', '{function}', 'execute')"), may)
 
+    def limit_of_postgresql(self):
+        limits = Path(f"/proc/{self.platform.pid_of('postgres')}/limits").read_text()
+        return re.search(r"Max data size +(\S+) +(\S+)", limits).groups()
+
+    def test_a_process_of_postgresql_has_a_limit_of_memory(self):
+        platform = self.platform
+        platform.launch()
+        soft, hard = self.limit_of_postgresql()
+        self.assertEqual(soft, hard)
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        self.assertTrue(384 << 20 <= int(soft) <= max(384 << 20, memory // 16), soft)
+        platform.stop()
+        self.assertEqual(platform.wait_gone(), [])
+        platform.launch(MILLRACE_POSTGRES_PROCESS_MEMORY="512")
+        self.assertEqual(self.limit_of_postgresql(), (str(512 << 20),) * 2)
+        greedy = "perform array_agg(repeat('x', 10000 + g % 2)) from (select generate_series(1, 100000) g) s"
+        self.assertEqual(platform.sql(f"do $$ begin {greedy}; raise exception 'it has a GB'; "
+                                      "exception when out_of_memory then null; end $$; select 'refused'"), "refused")
+        platform.stop()
+        self.assertEqual(platform.wait_gone(), [])
+        platform.launch(MILLRACE_POSTGRES_PROCESS_MEMORY="0")
+        self.assertEqual(self.limit_of_postgresql(), ("unlimited", "unlimited"))
+
     def test_data_and_key_outlive_a_restart(self):
         platform = self.platform
         platform.launch()
@@ -167,11 +190,13 @@ class LauncherTests(unittest.TestCase):
 
     def test_settings_that_cannot_be_are_all_named(self):
         output = self.platform.launch(
-            MILLRACE_PORT="80000", MILLRACE_START_TIMEOUT="soon", MILLRACE_TLS_KEY="key.pem")
+            MILLRACE_PORT="80000", MILLRACE_START_TIMEOUT="soon", MILLRACE_TLS_KEY="key.pem",
+            MILLRACE_POSTGRES_PROCESS_MEMORY="64")
         self.assertEqual(self.platform.process.wait(), 1)
         self.assertIn("MILLRACE_PORT=80000", output)
         self.assertIn("MILLRACE_START_TIMEOUT=soon", output)
         self.assertIn("MILLRACE_TLS_KEY is for a service", output)
+        self.assertIn("MILLRACE_POSTGRES_PROCESS_MEMORY=64", output)
         self.platform.stop()
 
     def test_a_service_that_keeps_ending_is_reported_with_its_log(self):

@@ -32,7 +32,8 @@ def setUpModule():
     global platform
     # An answer in JSON has a limit, which is to hold all rows here.
     platform = Platform(port=first_port(__file__),
-                        settings={"MILLRACE_QUERY_MAX_BYTES": "2GiB"}).__enter__()
+                        settings={"MILLRACE_QUERY_MAX_BYTES": "2GiB",
+                                  "MILLRACE_POSTGRES_PROCESS_MEMORY": "384"}).__enter__()
     platform.wait_until_ready()
 
 
@@ -130,6 +131,18 @@ class Results(unittest.TestCase):
         self.assertLess(memory.backend, BACKEND_MEGABYTES)
         print(f"{form}: {answer.bytes / 1e6:.0f} MB; the service grew by {memory.grown:.1f} MB, the backend had "
               f"{memory.backend:.1f} MB", file=sys.stderr)
+
+    def test_a_query_that_gathers_too_much_fails_alone(self):
+        # The oldest sessions of the services: had PostgreSQL lost a process, it would have ended them.
+        oldest = "select min(backend_start) from pg_stat_activity where usename = 'millrace'"
+        before = platform.sql(oldest)
+        greedy = {"sql": "select cardinality(array_agg(repeat('x', 10000 + g % 2))) "
+                         "from (select generate_series(1, 150000) g) s", "timeout": "60s"}
+        for _ in range(3):
+            status, answer = platform.call("POST", "/v1/query", json.dumps(greedy))
+            self.assertEqual((status, answer["code"], answer.get("sqlstate")), (422, "query_too_large", "53200"))
+        self.assertEqual(platform.must("POST", "/v1/query", '{"sql": "select 1 as one"}')["rows"], [[1]])
+        self.assertEqual(platform.sql(oldest), before)
 
     def test_fast_readers(self):
         for form in ("json", "csv", "ndjson"):

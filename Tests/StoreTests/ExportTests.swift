@@ -1,4 +1,5 @@
 import HTTP
+import HTTPServer
 import JSON
 import Postgres
 import TestSupport
@@ -87,6 +88,56 @@ struct ExportTests {
             let empty = try await client.get(path, query: [("format", "csv")])
             #expect(empty.text.hasPrefix("_extra,_batch") && empty.text.hasSuffix("_out\r\n"))
         }
+    }
+
+    @Test("One workspace leaves exports to the others, and who gets a head gets its rows")
+    func shares() async throws {
+        try await with { pool, client in
+            #expect(try await client.put("/v1/workspaces/neighbour", [:]).status == 201)
+            let made = try await client.post(
+                "/v1/keys", ["name": "export", "scopes": ["datasets:read"], "workspace": "neighbour"])
+            let other = client.with(key: try #require(made.json["key"]?.string))
+            try await pool.run(
+                """
+                insert into millrace.dataset (workspace_id, name, table_created)
+                select id, 'kinds', true from millrace.workspace where name = 'neighbour'
+                """)
+            try await pool.run("create table ws_neighbour.kinds (like ws_default.kinds)")
+            let path = "/v1/datasets/kinds/export?format=csv"
+            // Heads are there, and nothing is read yet.
+            var open = [try await client.open(path), try await client.open(path)]
+            #expect(open.map(\.status) == [.ok, .ok])
+            let third = try await StoreClient.answer(client.open(path))
+            #expect(third.status == 429 && third.code == "rate_limited" && third.headers["retry-after"] == "10")
+            open += [try await other.open(path), try await other.open(path)]
+            #expect(open.map(\.status) == [.ok, .ok, .ok, .ok])
+            #expect(try await StoreClient.answer(other.open(path)).code == "rate_limited")
+            for response in open.prefix(2) {
+                let answer = try await StoreClient.answer(response)
+                #expect(!answer.text.contains("<broken off>") && answer.text.utf8.count > 1 << 20)
+            }
+            #expect(try await StoreClient.answer(client.open(path)).status == 200, "an answer's end is enough")
+            #expect(try await other.open(path).status == .tooManyRequests)
+            // Clients that have left before their answer began.
+            open.removeAll()
+            #expect(try await StoreClient.answer(other.open(path)).status == 200)
+        }
+    }
+
+    @Test("All workspaces together have so many exports")
+    func total() throws {
+        let gate = ExportGate(total: 4)
+        var permits = try [gate.enter(1), gate.enter(1), gate.enter(2), gate.enter(3)]
+        #expect(throws: Problem.self) { try gate.enter(1) }
+        do throws(Problem) {
+            _ = try gate.enter(4)
+            Issue.record("a fifth was let in")
+        } catch {
+            #expect(error.code == .tooManyConnections && error.retryAfter == .seconds(10))
+        }
+        permits.removeLast()
+        permits.append(try gate.enter(4))
+        #expect(ExportGate(total: 1).perWorkspace == 1)
     }
 
     @Test("Sizes of a list and of a large dataset are estimates, partitions added up, and say so")

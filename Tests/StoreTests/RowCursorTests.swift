@@ -42,7 +42,9 @@ struct RowCursorTests {
         }
     }
 
-    static let orders = ["", "f", "f.desc", "n.desc,t", "t.desc", "t,f.desc,n", "_row.desc,f"]
+    static let orders = [
+        "", "f", "f.desc", "n.desc,t", "t.desc", "t,f.desc,n", "_row.desc,f", "_batch.desc", "_batch,f",
+    ]
 
     @Test("Rows that were there all along come once each and in order, while others come and go", arguments: orders)
     func steady(order: String) async throws {

@@ -33,6 +33,14 @@ struct StoreClient: Sendable {
         self.key = key
     }
 
+    private init(_ application: Application, key: String) {
+        self.application = application
+        self.key = key
+    }
+
+    /// The same process, asked by another key.
+    func with(key: String) -> StoreClient { StoreClient(application, key: key) }
+
     struct Answer: Sendable {
         let status: Int
         let headers: HTTPHeaders
@@ -71,7 +79,19 @@ struct StoreClient: Sendable {
         headers["authorization"] = "Bearer \(key)"
         let head = try HTTPRequestHead(method, target, headers: headers, bodyLength: body?.count)
         let context = RequestContext(head, logger: .silent, peerAddress: "192.0.2.1")
-        let response = await application.respond(to: Request(head, body: RequestBody(body ?? []), context: context))
+        let request = Request(head, body: RequestBody(body ?? []), context: context)
+        return try await Self.answer(await application.respond(to: request))
+    }
+
+    /// A response of which nothing has been read yet: a stream is still to run.
+    func open(_ target: String) async throws -> Response {
+        let head = try HTTPRequestHead(.get, target, headers: ["authorization": "Bearer \(key)"], bodyLength: nil)
+        let context = RequestContext(head, logger: .silent, peerAddress: "192.0.2.1")
+        return await application.respond(to: Request(head, body: RequestBody([UInt8]()), context: context))
+    }
+
+    /// A response, read to its end.
+    static func answer(_ response: Response) async throws -> Answer {
         var text = ""
         switch response.body {
         case .bytes(let bytes): text = String(decoding: bytes, as: UTF8.self)

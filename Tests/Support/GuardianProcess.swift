@@ -57,10 +57,10 @@ actor GuardianProcess {
     }
 
     /// Arguments: the binaries' directory, the user to run as or nothing, lines for postgresql.conf, `tls` or
-    /// nothing. Prints the cluster's directory once the server answers; then obeys its standard input, line by line,
-    /// until that ends.
+    /// nothing, and KiB of memory a process or nothing. Prints the cluster's directory once the server answers; then
+    /// obeys its standard input, line by line, until that ends.
     private static let script = #"""
-        binaries=$1; user=$2; settings=$3; tls=$4
+        binaries=$1; user=$2; settings=$3; tls=$4; memory=$5
         as() { if [ -n "$user" ]; then setpriv --reuid="$user" --regid="$user" --clear-groups -- "$@"; else "$@"; fi; }
         directory=$(mktemp -d /tmp/millrace-pg.XXXXXX) || exit 1
         chmod 700 "$directory"
@@ -89,6 +89,7 @@ actor GuardianProcess {
         control() {
             as "$binaries/pg_ctl" -D "$directory/data" -l "$directory/server.log" -w -s "$@" >/dev/null 2>&1 </dev/null
         }
+        [ -n "$memory" ] && ulimit -d "$memory"
         control start || { cat "$directory/server.log" >&2; finish 1; }
         trap '' INT TERM HUP
         echo "$directory"

@@ -12,11 +12,17 @@ public final class TemporaryPostgres: Sendable {
         public var tls = false
         /// Further lines of postgresql.conf.
         public var settings: [(name: String, value: String)] = []
+        /// MiB of its own that each server process may have (RLIMIT_DATA); nil for any.
+        public var processMemory: Int?
 
-        public init(fsync: Bool = false, tls: Bool = false, settings: [(name: String, value: String)] = []) {
+        public init(
+            fsync: Bool = false, tls: Bool = false, settings: [(name: String, value: String)] = [],
+            processMemory: Int? = nil
+        ) {
             self.fsync = fsync
             self.tls = tls
             self.settings = settings
+            self.processMemory = processMemory
         }
     }
 
@@ -57,7 +63,10 @@ public final class TemporaryPostgres: Sendable {
         let user = PostgresBinaries.serverUser()
         func launch(_ port: Int) async throws -> TemporaryPostgres {
             let guardian = try await GuardianProcess.start(
-                arguments: [binaries, user ?? "", configuration(options, port), options.tls ? "tls" : ""])
+                arguments: [
+                    binaries, user ?? "", configuration(options, port), options.tls ? "tls" : "",
+                    options.processMemory.map { String($0 << 10) } ?? "",
+                ])
             return TemporaryPostgres(binaries, guardian, port: port)
         }
         let cluster = options.tls ? try await onFreePort(launch) : try await launch(5432)

@@ -40,6 +40,37 @@ where p.pronamespace = 'pg_catalog'::regnamespace
        or p.proname in ('loread', 'lowrite'))
   and has_function_privilege('public', p.oid, 'execute') \gexec
 
+-- What processes that run queries have in memory, with the workers of their parallel plans, and what the machine or the
+-- container has, and has left: no setting bounds what an aggregate gathers, and only a superuser reads the server's
+-- /proc. For Millrace's own role, which ends what takes too much.
+create schema if not exists millrace_host;
+revoke all on schema millrace_host from public;
+create or replace function millrace_host.memory(
+    pids int4[], out pid int4, out bytes int8, out available int8, out total int8
+) returns setof record language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+    with machine as materialized (
+        select substring(t from 'MemTotal:\s+(\d+)')::int8 * 1024 as total,
+            substring(t from 'MemAvailable:\s+(\d+)')::int8 * 1024 as available
+        from pg_read_file('/proc/meminfo', 0, 4096) t
+    ), container as materialized (
+        select substring(pg_read_file('/sys/fs/cgroup/memory.max', 0, 64, true) from '^\d+')::int8 as total,
+            substring(pg_read_file('/sys/fs/cgroup/memory.current', 0, 64, true) from '^\d+')::int8 as used,
+            substring(pg_read_file('/sys/fs/cgroup/memory.stat', 0, 8192, true) from 'inactive_file (\d+)')::int8
+                as cached
+    ), process as (
+        select coalesce(a.leader_pid, a.pid) as pid,
+            substring(pg_read_file('/proc/' || a.pid || '/status', 0, 8192, true) from 'RssAnon:\s+(\d+)')::int8 * 1024
+                as bytes
+        from pg_stat_activity a where a.pid = any(pids) or a.leader_pid = any(pids)
+    )
+    select p.pid, sum(p.bytes)::int8, min(least(m.available, c.total - c.used + coalesce(c.cached, 0))),
+        min(least(m.total, c.total))
+    from process p, machine m, container c where p.bytes is not null group by p.pid
+$$;
+revoke all on function millrace_host.memory(int4[]) from public;
+grant usage on schema millrace_host to :"role";
+grant execute on function millrace_host.memory(int4[]) to :"role";
+
 -- A query's temporary files are bounded by a setting of its role, which only this right lets Millrace's role make.
 grant set on parameter temp_file_limit to :"role";
 

@@ -16,9 +16,11 @@ struct QueryDeadline: Sendable {
     var left: Duration { max(.zero, ContinuousClock.now.duration(to: instant)) }
 
     /// Runs `work`, which is cancelled at the deadline or when the client goes: the statement with it, and its
-    /// connection closed where the server does not obey. Errors besides those of `work`: `PostgresError` `.timedOut`,
-    /// `ClientGone`.
-    func bound<T: Sendable>(_ work: @escaping @Sendable () async throws -> T) async throws -> T {
+    /// connection closed where the server does not obey. The same happens when `ticket` says that it takes too much
+    /// memory. Errors besides those of `work`: `PostgresError` `.timedOut`, and `.server` 53200; `ClientGone`.
+    func bound<T: Sendable>(
+        _ ticket: QueryMemory.Ticket? = nil, _ work: @escaping @Sendable () async throws -> T
+    ) async throws -> T {
         let end = instant + Self.grace
         return try await withThrowingTaskGroup(of: T.self) { group in
             group.addTask { try await work() }
@@ -30,6 +32,12 @@ struct QueryDeadline: Sendable {
                 await clientGone()
                 try Task.checkCancellation()
                 throw ClientGone()
+            }
+            if let ticket {
+                group.addTask {
+                    try await ticket.exceeded()
+                    throw CancellationError()
+                }
             }
             defer { group.cancelAll() }
             guard let value = try await group.next() else { throw CancellationError() }

@@ -25,16 +25,18 @@ struct QueryEngine: Sendable {
     private let sessions: QuerySessions
     private let isolation: IsolationMonitor
     private let catalog: ServerCatalog
+    private let memory: QueryMemory
     private let metrics: QueryMetrics
     private let limits: Limits
 
     init(
-        sessions: QuerySessions, isolation: IsolationMonitor, catalog: ServerCatalog, metrics: QueryMetrics,
-        limits: Limits
+        sessions: QuerySessions, isolation: IsolationMonitor, catalog: ServerCatalog, memory: QueryMemory,
+        metrics: QueryMetrics, limits: Limits
     ) {
         self.sessions = sessions
         self.isolation = isolation
         self.catalog = catalog
+        self.memory = memory
         self.metrics = metrics
         self.limits = limits
     }
@@ -46,7 +48,9 @@ struct QueryEngine: Sendable {
     func run(_ query: UserQuery, for principal: Principal, until deadline: QueryDeadline) async throws -> Answer {
         try await check(query.sql)
         do {
-            return try await deadline.bound { try await start(query, principal, deadline) }
+            return try await memory.watching { ticket in
+                try await deadline.bound(ticket) { try await start(query, principal, deadline, ticket) }
+            }
         } catch {
             metrics.failedQuery()
             throw error
@@ -59,13 +63,20 @@ struct QueryEngine: Sendable {
         of sql: String, for principal: Principal, until deadline: QueryDeadline
     ) async throws -> [ResultColumn] {
         try await check(sql)
-        return try await deadline.bound {
-            let workspace = try await isolation.workspace(of: principal)
-            let lease = try await sessions.begin(workspace, timeout: deadline.left)
-            let columns = try await catalog.describe(lease.describe(sql, timeout: deadline.left))
-            try Self.checkNames(columns)
-            return columns
+        return try await memory.watching { ticket in
+            try await deadline.bound(ticket) { try await describe(sql, principal, deadline, ticket) }
         }
+    }
+
+    private func describe(
+        _ sql: String, _ principal: Principal, _ deadline: QueryDeadline, _ ticket: QueryMemory.Ticket
+    ) async throws -> [ResultColumn] {
+        let workspace = try await isolation.workspace(of: principal)
+        let lease = try await sessions.begin(workspace, timeout: deadline.left)
+        ticket.runs(in: await lease.connection.backendPID)
+        let columns = try await catalog.describe(lease.describe(sql, timeout: deadline.left))
+        try Self.checkNames(columns)
+        return columns
     }
 
     /// Refuses a statement that may not be sent, whatever the tables are. Errors: `QueryGuard.Refusal` and
@@ -80,11 +91,12 @@ struct QueryEngine: Sendable {
     }
 
     private func start(
-        _ query: UserQuery, _ principal: Principal, _ deadline: QueryDeadline
+        _ query: UserQuery, _ principal: Principal, _ deadline: QueryDeadline, _ ticket: QueryMemory.Ticket
     ) async throws -> Answer {
         let started = ContinuousClock.now
         let workspace = try await isolation.workspace(of: principal)
         let lease = try await sessions.begin(workspace, timeout: deadline.left)
+        ticket.runs(in: await lease.connection.backendPID)
         // The guard has parsed this very text, and the extended protocol takes one statement only.
         let statement = PostgresQuery(unsafeText: query.sql, query.parameters)
         let open = try await lease.open(
@@ -106,15 +118,18 @@ struct QueryEngine: Sendable {
         _ write: @escaping @Sendable ([UInt8]) async throws -> Void
     ) async throws {
         do {
-            try await deadline.bound {
-                var running = running
-                try await write(first)
-                while let piece = try await running.nextPiece(Self.pieceSize) {
-                    try await write(piece)
-                    // A client as fast as the server would let nobody else have the loop.
-                    await Task.yield()
+            try await memory.watching { ticket in
+                ticket.runs(in: await running.connection.backendPID)
+                try await deadline.bound(ticket) {
+                    var running = running
+                    try await write(first)
+                    while let piece = try await running.nextPiece(Self.pieceSize) {
+                        try await write(piece)
+                        // A client as fast as the server would let nobody else have the loop.
+                        await Task.yield()
+                    }
+                    metrics.answered(rows: running.rowCount, in: running.elapsed)
                 }
-                metrics.answered(rows: running.rowCount, in: running.elapsed)
             }
         } catch {
             metrics.failedQuery()

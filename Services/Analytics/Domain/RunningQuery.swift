@@ -25,6 +25,7 @@ struct RunningQuery: Sendable {
     }
 
     var rowCount: Int { writer.rowCount }
+    var connection: PostgresConnection { lease.connection }
     var elapsed: Duration { started.duration(to: .now) }
 
     /// The next piece of the answer, of about `size` bytes unless it is the last; nil after that.

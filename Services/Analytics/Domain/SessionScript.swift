@@ -5,7 +5,8 @@ enum SessionScript {
     /// Opens the transaction in which one statement runs, with every setting pinned that its meaning or its answer's
     /// form depends on: `standard_conforming_strings` above all, without which the server would read the text otherwise
     /// than the guard did. `work_mem` bounds what each sort and hash of a statement takes; nothing that is allowed
-    /// changes it.
+    /// changes it. A hash table that processes share lies in shared memory, which no limit of a process's own memory is
+    /// about; so each has its own.
     static func begin(schema: String, timeout: Duration) -> String {
         let settings = [
             ("search_path", "\(PostgresQuery.quoted(identifier: schema)), pg_temp"),
@@ -15,6 +16,7 @@ enum SessionScript {
             ("client_connection_check_interval", "1000"),
             ("work_mem", "'16MB'"),
             ("hash_mem_multiplier", "1"),
+            ("enable_parallel_hash", "off"),
             ("standard_conforming_strings", "on"),
             ("transform_null_equals", "off"),
             ("timezone", "'UTC'"),

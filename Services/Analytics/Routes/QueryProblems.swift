@@ -63,11 +63,17 @@ struct QueryFailure: Error, ProblemConvertible {
 
     private var detail: String {
         if error.sqlstate == .queryCanceled { return "the query did not end within its timeout" }
+        if error.sqlstate == .outOfMemory { return Self.outOfMemory }
         var text = error.message
         if let detail = error.detail { text += "; \(detail)" }
         if let hint = error.hint { text += " (\(hint))" }
         return text
     }
+
+    /// Where the server says how much it asked for in vain, and in which of its own contexts, is of no use to a user.
+    static let outOfMemory =
+        "the query needs more memory than a process of the database may have: ask for less at a time, and collect "
+        + "fewer or shorter values"
 
     private func extensions(_ sqlstate: SQLState) -> [(String, JSONValue)] {
         var extensions: [(String, JSONValue)] = [("sqlstate", .string(sqlstate.code))]
@@ -78,6 +84,7 @@ struct QueryFailure: Error, ProblemConvertible {
     private func code(for sqlstate: SQLState) -> ProblemCode {
         switch sqlstate.code {
         case "57014": return .queryTimeout
+        case "53200": return .queryTooLarge
         case "42501", "25006": return .queryNotAllowed
         case "55P03", "40001", "40P01": return .overloaded
         default: break

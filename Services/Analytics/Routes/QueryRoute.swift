@@ -53,7 +53,7 @@ extension QueryRoute {
                 ],
                 problems: [
                     .invalidParameter, .invalidRequest, .unknownField, .invalidQuery, .queryNotAllowed, .queryFailed,
-                    .queryTimeout, .queryUnavailable, .rateLimited, .overloaded, .databaseUnavailable,
+                    .queryTooLarge, .queryTimeout, .queryUnavailable, .rateLimited, .overloaded, .databaseUnavailable,
                 ]),
             handler: post)
     }

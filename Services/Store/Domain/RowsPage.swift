@@ -12,24 +12,57 @@ struct RowsPage: Sendable {
     /// The cursor's values where there are more rows.
     var next: [String?]?
 
+    /// How long all that a page takes of the database may take.
+    static let longest = Duration.seconds(30)
+
     /// Reads one page. Errors: what the database throws, `query_failed` where the condition fails on a row,
     /// `invalid_expression` for one that is fine for records and not for a table.
     static func read(
         _ query: RowsQuery, schema: String, table: String, from pool: PostgresPool
     ) async throws -> RowsPage {
-        let statement = query.statement(schema: schema, table: table)
         do {
-            return try await pool.withTransaction(readOnly: true) { connection in
-                try await connection.query("set local timezone = 'UTC'")
-                return try await connection.stream(statement, format: .binary, timeout: .seconds(30)) { rows in
-                    try await collect(rows, query)
-                }
+            // Of several statements all see the same rows.
+            return try await pool.withTransaction(isolation: .repeatableRead, readOnly: true) { connection in
+                try await read(query, schema: schema, table: table, on: connection)
             }
         } catch let error as PostgresError where query.condition != nil {
             throw problem(error)
         } catch let error as PostgresError where query.after != nil && error.sqlstate?.classCode == "22" {
             throw Problem(.invalidCursor, "the cursor is not one that this list gave")
         }
+    }
+
+    /// Reads one page in a transaction.
+    static func read(
+        _ query: RowsQuery, schema: String, table: String, on connection: PostgresConnection
+    ) async throws -> RowsPage {
+        let end = ContinuousClock.now + longest
+        guard query.isByBatch else {
+            try await connection.query("set local timezone = 'UTC'")
+            let statement = query.statement(schema: schema, table: table)
+            return try await collect(statement, query, PageBuilder(query), until: end, connection).page
+        }
+        let last = try await connection.query(PrepareRowsPage()).first ?? 0
+        var search = try query.batchSearch(last: last)
+        var page = PageBuilder(query)
+        while true {
+            switch search.step {
+            case .count(let window):
+                let count = query.count(schema: schema, table: table, in: window, most: search.enough)
+                let result = try await connection.query(count, timeout: left(until: end))
+                search.counted(Int(try result[0].int8(0)))
+            case .read(let window):
+                let statement = query.statement(schema: schema, table: table, in: window, having: page.count)
+                page = try await collect(statement, query, page, until: end, connection)
+                if page.next != nil { return page.page }
+                search.passed()
+            case .end: return page.page
+            }
+        }
+    }
+
+    private static func left(until end: ContinuousClock.Instant) -> Duration {
+        max(.milliseconds(1), ContinuousClock.now.duration(to: end))
     }
 
     /// What an error of a statement with a condition says to who wrote that.
@@ -42,23 +75,61 @@ struct RowsPage: Sendable {
         }
     }
 
-    private static func collect(_ rows: PostgresRowStream, _ query: RowsQuery) async throws -> RowsPage {
-        var builders = query.columns.map { ColumnBuilder(name: $0.name, type: $0.type) }
-        var count = 0
-        var size = 0
-        var last: PostgresRow?
-        var next: [String?]?
-        while let row = try await rows.next() {
-            if let last, count == query.limit || size > bytes {
-                let keys = query.columns.count..<query.columns.count + query.order.count + RowsQuery.place.count
-                next = try keys.map { try last.optionalText($0) }
-                break
+    /// Adds a statement's rows to a page.
+    private static func collect(
+        _ statement: PostgresQuery, _ query: RowsQuery, _ begun: PageBuilder, until end: ContinuousClock.Instant,
+        _ connection: PostgresConnection
+    ) async throws -> PageBuilder {
+        try await connection.stream(statement, format: .binary, timeout: left(until: end)) { rows in
+            var page = begun
+            var last: PostgresRow?
+            while let row = try await rows.next() {
+                if page.count == query.limit || page.size > bytes {
+                    page.next = try last.map { try query.cursorValues(of: $0) } ?? page.last
+                    return page
+                }
+                try page.append(row)
+                last = row
             }
-            for place in builders.indices { size += try builders[place].append(row, place) }
-            count += 1
-            last = row
+            if let last { page.last = try query.cursorValues(of: last) }
+            return page
         }
-        let columns = builders.map { NamedColumn($0.name, $0.column) }
+    }
+}
+
+extension RowsQuery {
+    /// What the page comes after that begins behind a row.
+    fileprivate func cursorValues(of row: PostgresRow) throws(PostgresError) -> [String?] {
+        var values: [String?] = []
+        for place in columns.count..<columns.count + order.count + Self.place.count {
+            values.append(try row.optionalText(place))
+        }
+        return values
+    }
+}
+
+/// A page that is being read.
+private struct PageBuilder: Sendable {
+    private var columns: [ColumnBuilder]
+    private(set) var count = 0
+    /// About how many bytes the values take.
+    private(set) var size = 0
+    /// The place of the last row, once a statement's rows have all been read.
+    var last: [String?]?
+    /// The same, when there are more rows than the page has.
+    var next: [String?]?
+
+    init(_ query: RowsQuery) {
+        columns = query.columns.map { ColumnBuilder(name: $0.name, type: $0.type) }
+    }
+
+    mutating func append(_ row: PostgresRow) throws(PostgresError) {
+        for place in columns.indices { size += try columns[place].append(row, place) }
+        count += 1
+    }
+
+    var page: RowsPage {
+        let columns = columns.map { NamedColumn($0.name, $0.column) }
         return RowsPage(batch: RecordBatch(rows: (0..<Int32(count)).map { $0 }, columns: columns), next: next)
     }
 }

@@ -108,8 +108,11 @@ struct RowsQuery: Sendable {
     // MARK: SQL
 
     /// The statement. Shown columns come first, then those of the order and the lineage as text, for the cursor. One
-    /// row more than the limit tells whether there is a next page.
-    func statement(schema: String, table: String) -> PostgresQuery {
+    /// row more than the limit tells whether there is a next page. `window`: only rows of these batches; `having`: rows
+    /// that the page has already.
+    func statement(
+        schema: String, table: String, in window: BatchSearch.Window? = nil, having count: Int = 0
+    ) -> PostgresQuery {
         var parameters: [PostgresValue] = []
         let shown = columns.map { column in
             let name = PostgresQuery.quoted(identifier: column.name)
@@ -124,6 +127,7 @@ struct RowsQuery: Sendable {
             parameters += condition.literals.map { .inferred($0) }
         }
         if let after { conditions.append(following(after[...], order[...], &parameters)) }
+        if let window { conditions += batches(window, &parameters) }
         // Qualified, since a bare name would mean the output's column, which may be the text of the value.
         let sorting = order.map {
             "t." + PostgresQuery.quoted(identifier: $0.column.name) + ($0.isDescending ? " desc" : " asc")
@@ -131,7 +135,8 @@ struct RowsQuery: Sendable {
         var sql = "select \((shown + keys).joined(separator: ", ")) from \(PostgresQuery.quoted(identifier: schema))"
         sql += ".\(PostgresQuery.quoted(identifier: table)) as t"
         if !conditions.isEmpty { sql += " where " + conditions.map { "(\($0))" }.joined(separator: " and ") }
-        sql += " order by \((sorting + Self.place.map { "t.\($0.0)" }).joined(separator: ", ")) limit \(limit + 1)"
+        sql += " order by \((sorting + Self.place.map { "t.\($0.0)" }).joined(separator: ", "))"
+        sql += " limit \(limit + 1 - count)"
         return PostgresQuery(unsafeText: sql, parameters)
     }
 

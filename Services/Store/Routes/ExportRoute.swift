@@ -5,18 +5,17 @@ import HTTPServer
 import JSON
 import Postgres
 import Records
-import Synchronization
 
 /// `GET /v1/datasets/{name}/export`.
 ///
 /// Each export has a connection of its own, which it keeps until its client has everything: no more than ``limit`` at a
-/// time in a process, each for an hour at most.
-final class ExportRoute: Sendable {
+/// time in a process and half of that of one workspace, each for an hour at most.
+struct ExportRoute: Sendable {
     static let limit = 4
     static let longest = Duration.seconds(3_600)
 
     private let catalog: DatasetCatalog
-    private let running = Mutex(0)
+    private let gate = ExportGate(total: Self.limit)
 
     init(catalog: DatasetCatalog) {
         self.catalog = catalog
@@ -39,9 +38,12 @@ final class ExportRoute: Sendable {
             let header = format == .csv ? RowsPage.empty(rows).batch.csvHeader() : []
             return .bytes(.ok, type, header)
         }
+        // Before the head: whoever is let in here is answered to the end.
+        let permit = try gate.enter(principal.workspaceID)
         try await check(export, hasCondition: rows.condition != nil)
         return .stream(.ok, type, headers: ["vary": "Accept"]) { writer in
-            try await self.run(export, writer)
+            defer { permit.end() }
+            try await run(export, writer)
         }
     }
 
@@ -56,7 +58,6 @@ final class ExportRoute: Sendable {
 
     /// Finds what is wrong before anything is answered.
     private func check(_ export: DatasetExport, hasCondition: Bool) async throws {
-        guard running.withLock({ $0 < Self.limit }) else { throw Self.busy }
         do {
             try await catalog.pool.withTransaction(readOnly: true) { try await export.check($0) }
         } catch let error as PostgresError where hasCondition {
@@ -64,17 +65,7 @@ final class ExportRoute: Sendable {
         }
     }
 
-    private static let busy = Problem(
-        .tooManyConnections, "\(limit) exports are under way: try again when one has ended",
-        retryAfter: .seconds(10))
-
     private func run(_ export: DatasetExport, _ writer: ResponseWriter) async throws {
-        let isFree = running.withLock { count in
-            if count < Self.limit { count += 1 } else { return false }
-            return true
-        }
-        guard isFree else { throw Self.busy }
-        defer { running.withLock { $0 -= 1 } }
         let loop = try await catalog.pool.withConnection { $0.loop }
         let connection = try await PostgresConnection.connect(catalog.pool.configuration, on: loop)
         do {

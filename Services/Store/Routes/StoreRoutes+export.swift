@@ -13,7 +13,8 @@ extension StoreRoutes {
                 description: """
                     The rows of one moment, in no order, as CSV or NDJSON; values are written as in `rows`. A stream \
                     that fails is left unterminated, and the last line of NDJSON is then `{"error": …}`. Four at a \
-                    time, an hour each at most; another one is 503 `too_many_connections`.
+                    time, two of one workspace, an hour each at most; a workspace's third is 429 `rate_limited`, a \
+                    fifth in all 503 `too_many_connections`, both with `Retry-After`.
                     """,
                 tag: "datasets", parameters: [Self.name, format] + Self.exportParameters,
                 answers: [
@@ -26,7 +27,7 @@ extension StoreRoutes {
                 ],
                 problems: [
                     .notFound, .invalidName, .invalidParameter, .invalidExpression, .queryFailed, .notAcceptable,
-                    .tooManyConnections, .timeout, .databaseUnavailable,
+                    .rateLimited, .tooManyConnections, .timeout, .databaseUnavailable,
                 ]),
             handler: export.handle)
     }

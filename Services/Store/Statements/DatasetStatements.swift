@@ -251,3 +251,15 @@ struct MeasureTables: PostgresStatement {
         Size(heap: try row.int8(0), total: try row.int8(1), rows: try row.int8(2))
     }
 }
+
+/// Prepares a transaction for the pages of a table in the order of batches: a part of it is read by the index on
+/// `_batch`, whatever the planner thinks of a small limit. Gives about the last batch there is.
+struct PrepareRowsPage: PostgresStatement {
+    static let sql = """
+        select last_value, set_config('timezone', 'UTC', true), set_config('enable_seqscan', 'off', true),
+            set_config('jit', 'off', true)
+        from millrace.batch_id
+        """
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
+}

@@ -139,7 +139,7 @@ def main():
         runtime_folder = home.runtime_folder()
         database = None
         if not chosen.database_url:
-            database = cluster.Cluster(runtime_folder)
+            database = cluster.Cluster(runtime_folder, chosen.process_memory)
             database.ensure()
         url = database.url if database else chosen.database_url
         supervisor = signals.supervisor = Supervisor(environment_of_services(chosen, url), lock)

@@ -28,8 +28,10 @@ def read_files():
 class Cluster:
     """The cluster in the home's folder `postgres`. The launcher's working directory is the home."""
 
-    def __init__(self, socket_folder):
+    def __init__(self, socket_folder, process_memory=None):
+        """`process_memory`: MiB that each server process may have for itself; 0 for any, None for the usual share."""
         self.socket = socket_folder
+        self.process_memory = usual_process_memory(memory()) if process_memory is None else process_memory
 
     @property
     def url(self):
@@ -42,10 +44,18 @@ class Cluster:
         Where a parent of the home is closed to the user (a home under /root, say), no absolute path leads to the data,
         and a PostgreSQL program that starts in a folder it could not enter again by name loses it: it goes to its own
         executable and back. So it starts in / with the folder as an open descriptor, by the name the kernel has for it.
+
+        A statement that wants more memory than a process may have fails alone, with SQLSTATE 53200; where nothing
+        limits it, the kernel kills a process in the end, and PostgreSQL ends all sessions then. The limit is of a
+        process's own writable memory (RLIMIT_DATA), in which neither shared buffers nor the stack are: a stack that
+        cannot grow would be a crash.
         """
+        limit = f"ulimit -d {self.process_memory << 10} && " if self.process_memory else ""
         if reachable(Path()):
-            return f"{BIN}/postgres -D {shlex.quote(str(DATA.absolute()))}"
-        return f"/bin/sh -c 'exec 9<. && cd / && exec {BIN}/postgres -D /proc/self/fd/9'"
+            script = f"{limit}exec {BIN}/postgres -D {shlex.quote(str(DATA.absolute()))}"
+        else:
+            script = f"{limit}exec 9<. && cd / && exec {BIN}/postgres -D /proc/self/fd/9"
+        return f"/bin/sh -c {shlex.quote(script)}"
 
     def ensure(self):
         """Makes the cluster unless it is there, and writes the settings that Millrace gives it."""
@@ -140,19 +150,31 @@ def running_postgres(pid):
         return False
 
 
-def machine_settings(socket_folder):
-    """What depends on the machine: a sixteenth of its memory for the buffers, so that it is left usable."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
+def memory():
+    """MiB of memory that there is: the machine's, or what a container may have of it."""
+    megabytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
     try:
-        memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()) >> 20)
+        megabytes = min(megabytes, int(Path("/sys/fs/cgroup/memory.max").read_text()) >> 20)
     except (OSError, ValueError):
         pass
-    buffers = max(128, min(memory // 16, 1024))
+    return megabytes
+
+
+def usual_process_memory(megabytes):
+    """A sixteenth: as many queries as one workspace may run, eight, leave half of the memory. Less than 384 MiB would
+    stop the services' own work, whose sorts and hashes take up to 64 MiB each. As deploy/postgres/start has it."""
+    return max(384, megabytes // 16)
+
+
+def machine_settings(socket_folder):
+    """What depends on the machine: a sixteenth of its memory for the buffers, so that it is left usable."""
+    megabytes = memory()
+    buffers = max(128, min(megabytes // 16, 1024))
     return (
         "\n# This machine.\n"
         "listen_addresses = ''\n"
         f"unix_socket_directories = '{socket_folder}'\n"
         "unix_socket_permissions = 0700\n"
         f"shared_buffers = {buffers}MB\n"
-        f"effective_cache_size = {max(256, memory // 2)}MB\n"
-        f"maintenance_work_mem = {max(64, min(memory // 64, 256))}MB\n")
+        f"effective_cache_size = {max(256, megabytes // 2)}MB\n"
+        f"maintenance_work_mem = {max(64, min(megabytes // 64, 256))}MB\n")

@@ -20,6 +20,7 @@ class Settings:
     database_url: str | None  # None: the embedded PostgreSQL
     user: pwd.struct_passwd  # whom everything runs as
     start_timeout: float  # seconds until all must be ready
+    process_memory: int | None  # MiB that a process of the embedded PostgreSQL may have; 0: any, None: the usual share
     passed_on: dict  # MILLRACE_… and OTEL_… settings for the services themselves
 
     def port_of(self, service):
@@ -45,6 +46,11 @@ def read(environment):
     # Four services after the gateway.
     port = number("MILLRACE_PORT", 8080, 1024, 65535 - len(SERVICES))
     timeout = number("MILLRACE_START_TIMEOUT", 120, 1, 3600)
+    process_memory = None
+    if environment.get("MILLRACE_POSTGRES_PROCESS_MEMORY"):
+        process_memory = number("MILLRACE_POSTGRES_PROCESS_MEMORY", 0, 0, 1 << 20)
+        if 0 < process_memory < 128:
+            faults.append(f"MILLRACE_POSTGRES_PROCESS_MEMORY={process_memory}: at least 128 (MiB), or 0 for no limit")
     user = pwd.getpwuid(os.geteuid())
     if user.pw_uid == 0:
         name = environment.get("MILLRACE_USER") or "millrace"
@@ -58,7 +64,8 @@ def read(environment):
     for name in ("MILLRACE_TLS_CERTIFICATE", "MILLRACE_TLS_KEY"):
         if environment.get(name):
             faults.append(f"{name} is for a service that clients reach directly; here the gateway speaks HTTP to it")
-    own = ("MILLRACE_HOME", "MILLRACE_PORT", "MILLRACE_USER", "MILLRACE_START_TIMEOUT", "MILLRACE_LISTEN_PORT")
+    own = ("MILLRACE_HOME", "MILLRACE_PORT", "MILLRACE_USER", "MILLRACE_START_TIMEOUT", "MILLRACE_LISTEN_PORT",
+           "MILLRACE_POSTGRES_PROCESS_MEMORY")
     passed_on = {
         name: value
         for name, value in environment.items()
@@ -66,4 +73,5 @@ def read(environment):
     }
     if faults:
         raise Failure("\n".join(faults))
-    return Settings(home, port, environment.get("DATABASE_URL") or None, user, timeout, passed_on)
+    return Settings(
+        home, port, environment.get("DATABASE_URL") or None, user, timeout, process_memory, passed_on)

@@ -27,6 +27,7 @@ struct ProfileEngine: Sendable {
     let sessions: QuerySessions
     let isolation: IsolationMonitor
     let pool: PostgresPool
+    let memory: QueryMemory
     let metrics: QueryMetrics
 
     /// Errors: `not_found`, `invalid_parameter` for a column that there is not, and those of `QueryEngine.run`.
@@ -34,8 +35,8 @@ struct ProfileEngine: Sendable {
         _ name: ResourceName, _ question: ProfileQuestion, for principal: Principal, until deadline: QueryDeadline
     ) async throws -> Outcome {
         do {
-            let outcome = try await deadline.bound {
-                try await look(name, question, principal, deadline)
+            let outcome = try await memory.watching { ticket in
+                try await deadline.bound(ticket) { try await look(name, question, principal, deadline, ticket) }
             }
             metrics.answered(rows: outcome.scanned, in: outcome.elapsed)
             return outcome
@@ -46,7 +47,8 @@ struct ProfileEngine: Sendable {
     }
 
     private func look(
-        _ name: ResourceName, _ question: ProfileQuestion, _ principal: Principal, _ deadline: QueryDeadline
+        _ name: ResourceName, _ question: ProfileQuestion, _ principal: Principal, _ deadline: QueryDeadline,
+        _ ticket: QueryMemory.Ticket
     ) async throws -> Outcome {
         let started = ContinuousClock.now
         let find = FindProfiledDataset(workspaceID: principal.workspaceID, name: name.text)
@@ -62,6 +64,7 @@ struct ProfileEngine: Sendable {
         }
         let workspace = try await isolation.workspace(of: principal)
         let lease = try await sessions.begin(workspace, timeout: deadline.left)
+        ticket.runs(in: await lease.connection.backendPID)
         let estimate = try await lease.estimateRows(of: name.text, timeout: deadline.left)
         let sample = Self.sample(question.rows, of: estimate)
         let scanned = try await lease.copyOut(

@@ -13,8 +13,9 @@ struct RollupQuery: Sendable {
 
     static let limits = 1...10_000
     static let usualLimit = 1000
-    /// The most buckets that gaps are filled in.
+    /// The most buckets that gaps are filled in, and the most rows that this makes: buckets times groups.
     static let longestFill = 10_000
+    static let largestFill = 1_000_000
 
     var grain: RollupGrain
     /// In µs since 2000-01-01 UTC.
@@ -28,6 +29,15 @@ struct RollupQuery: Sendable {
     var options: RollupOptions
     /// Only what an event says has changed.
     var event: Int64?
+
+    /// How many buckets a series has at most where gaps are filled; 0 where they are not.
+    var filledBuckets: Int {
+        guard options.fill != nil, let from, let to, from < to else { return 0 }
+        return Int((to - from) / 1_000_000) / grain.seconds + 2 + bucketsBefore
+    }
+
+    /// Buckets before `from` that a moving average takes in.
+    var bucketsBefore: Int { from == nil ? 0 : (options.movingAverage ?? 1) - 1 }
 
     /// Everything that an event says has changed, in the rollup's own buckets and groups.
     init(changedBy event: Int64, of plan: RollupPlan) {

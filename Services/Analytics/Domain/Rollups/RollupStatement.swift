@@ -7,7 +7,7 @@ struct RollupStatement {
     private let rollup: StoredRollup
     private let plan: RollupPlan
     private let definition: RollupDefinition
-    private let query: RollupQuery
+    let query: RollupQuery
     private var parameters: [PostgresValue] = []
 
     init(_ rollup: StoredRollup, _ plan: RollupPlan, _ definition: RollupDefinition, _ query: RollupQuery) {
@@ -62,31 +62,51 @@ struct RollupStatement {
 
     // MARK: The facts
 
-    /// Rows `bucket, d1, …, n, s1, …`, merged to what is asked for.
-    private mutating func source(_ generation: Int32, isMerged: Bool) -> String {
+    private var groupTable: String { "rollups.groups_\(rollup.id)_\(rollup.version)" }
+
+    /// The condition on facts `f`; with the buckets before `from`, or without them.
+    private mutating func filter(withBefore: Bool) -> String {
         var conditions: [String] = []
         if let from = query.from {
-            parameters.append(.timestamp(microsSince2000: from))
-            conditions.append("f.bucket >= millrace.bucket('\(query.grain.rawValue)', $\(parameters.count))")
+            conditions.append("f.bucket >= \(bucket(from))\(withBefore ? before : "")")
         }
         if let to = query.to {
-            parameters.append(.timestamp(microsSince2000: to - 1))
-            conditions.append(
-                "f.bucket < millrace.bucket('\(query.grain.rawValue)', $\(parameters.count)) "
-                    + "+ '\(query.grain.interval)'::interval")
+            conditions.append("f.bucket < \(bucket(to - 1)) + '\(query.grain.interval)'::interval")
         }
-        let groups = "rollups.groups_\(rollup.id)_\(rollup.version)"
         if let condition = query.condition {
             let text = condition.text(firstParameter: parameters.count + 1)
             parameters += condition.literals.map { .inferred($0) }
             let names = plan.dimensions.enumerated().map { ", d\($0 + 1) as \(Self.quoted($1.name))" }.joined()
             // No column's name begins with "_".
-            conditions.append("f.grp in (select _id from (select id as _id\(names) from \(groups)) g where \(text))")
+            let known = "select id as _id\(names) from \(groupTable)"
+            conditions.append("f.grp in (select _id from (\(known)) g where \(text))")
         }
-        let filter = conditions.isEmpty ? "" : " where " + conditions.joined(separator: " and ")
-        let dimensions = query.groups.map { ", d\($0 + 1)" }.joined()
+        return conditions.isEmpty ? "" : " where " + conditions.joined(separator: " and ")
+    }
+
+    /// The bucket that a time, in µs since 2000-01-01 UTC, lies in.
+    private mutating func bucket(_ time: Int64) -> String {
+        parameters.append(.timestamp(microsSince2000: time))
+        return "millrace.bucket('\(query.grain.rawValue)', $\(parameters.count))"
+    }
+
+    /// From `from` to the first bucket that a moving average takes in.
+    private var before: String {
+        let count = query.bucketsBefore
+        return count == 0 ? "" : " - '\(query.grain.interval)'::interval * \(count)"
+    }
+
+    /// Facts `f`, with the dimensions that are asked for.
+    private mutating func relation(_ generation: Int32) -> String {
         let facts = facts(generation)
-        let from = dimensions.isEmpty ? "\(facts) f" : "\(facts) f join \(groups) g on g.id = f.grp"
+        return query.groups.isEmpty ? "\(facts) f" : "\(facts) f join \(groupTable) g on g.id = f.grp"
+    }
+
+    /// Rows `bucket, d1, …, n, s1, …`, merged to what is asked for.
+    private mutating func source(_ generation: Int32, isMerged: Bool) -> String {
+        let filter = filter(withBefore: true)
+        let from = relation(generation)
+        let dimensions = query.groups.map { ", d\($0 + 1)" }.joined()
         guard isMerged else {
             let states = plan.states.indices.map { ", s\($0 + 1)" }.joined()
             return "select f.bucket\(dimensions), n\(states) from \(from)\(filter)"
@@ -94,6 +114,24 @@ struct RollupStatement {
         let at = "millrace.bucket('\(query.grain.rawValue)', f.bucket)"
         let inner = "select f.*, \(at) as at\(dimensions)\(means(at, dimensions)) from \(from)\(filter)"
         return "select at as bucket\(dimensions), sum(n)::int8 as n\(merged) from (\(inner)) x group by at\(dimensions)"
+    }
+
+    /// Two statements that count groups: all that there have ever been, up to one more than `most`, which costs little;
+    /// and those that rows are asked for of.
+    func groupCounts(generation: Int32, most: Int) -> (bound: PostgresQuery, exact: PostgresQuery) {
+        var counting = self
+        counting.parameters = []
+        let filter = counting.filter(withBefore: false)
+        let relation = counting.relation(generation)
+        let names = query.groups.map { "d\($0 + 1)" }.joined(separator: ", ")
+        let key = query.groups.count == plan.dimensions.count ? "f.grp" : names
+        return (
+            PostgresQuery(
+                unsafeText: "select count(*) from (select from \(groupTable) limit $1) x", [.int8(Int64(most) + 1)]),
+            PostgresQuery(
+                unsafeText: "select count(*) from (select distinct \(key) from \(relation)\(filter)) x",
+                counting.parameters)
+        )
     }
 
     /// The table of the facts, or those of it that an event says have changed.
@@ -203,13 +241,24 @@ extension RollupStatement {
     ) -> (String, [Shown]) {
         let groups = dimensions.map { Self.quoted($0.name) }
         let partition = groups.isEmpty ? "" : "partition by \(groups.joined(separator: ", ")) "
+        // What comes before is for moving averages alone: all else is about the buckets that are asked for.
+        var first: String?
+        if let from = query.from, query.bucketsBefore > 0 { first = bucket(from) }
         var rows = rows
-        if let fill = query.options.fill { rows = filled(rows, fill, groups, partition, measures) }
+        if let fill = query.options.fill { rows = filled(rows, fill, groups, first, measures) }
+        if let count = query.options.movingAverage {
+            rows = averaged(rows, over: count, partition, measures.filter(\.isNumber))
+            if let first { rows = "select * from (\(rows)) v where time >= \(first)" }
+        }
         var columns = [Shown(name: "time", sql: "", shape: .timestamptz, type: "timestamptz")] + dimensions
         var added: [String] = []
         for measure in measures {
             columns.append(measure)
             guard measure.isNumber else { continue }
+            if query.options.movingAverage != nil {
+                columns.append(
+                    Shown(name: "\(measure.name).moving_average", sql: "", shape: .float, type: "float8"))
+            }
             for (name, sql, type) in derived(Self.quoted(measure.name), partition) {
                 columns.append(
                     Shown(name: "\(measure.name).\(name)", sql: "", shape: Self.shape(type), type: type))
@@ -219,17 +268,23 @@ extension RollupStatement {
         return ("select r.*\(added.joined()) from (\(rows)) r", columns)
     }
 
-    /// What the options make of a measure: name, expression, type.
+    /// Adds to each row the means over so many buckets of time up to its own, of those that have a value.
+    private func averaged(_ rows: String, over count: Int, _ partition: String, _ measures: [Shown]) -> String {
+        let span = "'\(query.grain.interval)'::interval * \(count - 1)"
+        let window = "over (\(partition)order by time range between \(span) preceding and current row)"
+        let means = measures.map {
+            ", avg(\(Self.quoted($0.name))::float8) \(window) as \(Self.quoted("\($0.name).moving_average"))"
+        }
+        return "select e.*\(means.joined()) from (\(rows)) e"
+    }
+
+    /// What else the options make of a measure: name, expression, type.
     private func derived(_ measure: String, _ partition: String) -> [(String, String, String)] {
         let options = query.options
         let value = "\(measure)::float8"
         let seconds = "extract(epoch from time)::float8"
         let (all, running) = ("over (\(partition))", "over (\(partition)order by time")
         var derived: [(String, String, String)] = []
-        if let count = options.movingAverage {
-            let window = "\(running) rows \(count - 1) preceding)"
-            derived.append(("moving_average", "avg(\(value)) \(window)", "float8"))
-        }
         if options.rate {
             let before = "lag(\(value)) \(running))"
             let rate = "(\(value) - \(before)) / (\(seconds) - lag(\(seconds)) \(running)))"
@@ -247,28 +302,30 @@ extension RollupStatement {
                 ))
         }
         if options.anomalies != nil {
-            let score = "(\(value) - avg(\(value)) \(all)) / nullif(stddev_pop(\(value)) \(all), 0)"
+            // Of equal values the deviation is what their rounding makes it.
+            let score =
+                "case when min(\(value)) \(all) < max(\(value)) \(all) "
+                + "then (\(value) - avg(\(value)) \(all)) / nullif(stddev_pop(\(value)) \(all), 0) end"
             derived.append(("zscore", score, "float8"))
             derived.append(("anomaly", "coalesce(abs(\(score)) >= \(options.threshold), false)", "bool"))
         }
         return derived
     }
 
-    /// A row for every bucket from `from` up to `to`, of each group that has any.
+    /// A row for every bucket from `from` up to `to`, of each group that has any there; and for those before, where
+    /// there are, which are filled by themselves: what a bucket has does not depend on the other options.
     private mutating func filled(
-        _ rows: String, _ fill: RollupOptions.Fill, _ groups: [String], _ partition: String, _ measures: [Shown]
+        _ rows: String, _ fill: RollupOptions.Fill, _ groups: [String], _ first: String?, _ measures: [Shown]
     ) -> String {
-        parameters += [
-            .timestamp(microsSince2000: query.from ?? 0), .timestamp(microsSince2000: (query.to ?? 0) - 1),
-        ]
-        let grain = query.grain
-        let (first, last) = ("$\(parameters.count - 1)", "$\(parameters.count)")
+        let (begin, last) = (bucket(query.from ?? 0), bucket((query.to ?? 0) - 1))
         let times = """
-            select generate_series(millrace.bucket('\(grain.rawValue)', \(first)),
-                millrace.bucket('\(grain.rawValue)', \(last)), '\(grain.interval)'::interval) as time
+            select generate_series(\(begin)\(before), \(last), '\(query.grain.interval)'::interval) as time
             """
+        let keys = groups + (first.map { ["(time >= \($0))"] } ?? [])
+        let partition = keys.isEmpty ? "" : "partition by \(keys.joined(separator: ", ")) "
+        let within = first.map { " where time >= \($0)" } ?? ""
         let series = groups.isEmpty ? "select time" : "select distinct time, \(groups.joined(separator: ", "))"
-        let others = groups.isEmpty ? "" : ", (select distinct \(groups.joined(separator: ", ")) from b) g"
+        let others = groups.isEmpty ? "" : ", (select distinct \(groups.joined(separator: ", ")) from b\(within)) g"
         let same = (["time"] + groups).map { "s.\($0) is not distinct from b.\($0)" }.joined(separator: " and ")
         let names = measures.map { Self.quoted($0.name) }
         let joined = """

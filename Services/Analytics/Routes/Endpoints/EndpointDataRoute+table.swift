@@ -8,7 +8,7 @@ extension EndpointDataRoute {
 
     static let problems: [ProblemCode] = [
         .notFound, .invalidName, .invalidParameter, .notAcceptable, .invalidQuery, .queryNotAllowed, .queryFailed,
-        .queryTimeout, .queryUnavailable, .rateLimited, .overloaded, .databaseUnavailable,
+        .queryTooLarge, .queryTimeout, .queryUnavailable, .rateLimited, .overloaded, .databaseUnavailable,
     ]
 
     /// What there is besides JSON.

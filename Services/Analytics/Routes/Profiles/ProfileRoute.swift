@@ -39,7 +39,7 @@ struct ProfileRoute: Sendable {
                 ],
                 problems: [
                     .notFound, .invalidName, .invalidParameter, .invalidQuery, .queryNotAllowed, .queryFailed,
-                    .queryTimeout, .queryUnavailable, .rateLimited, .overloaded, .databaseUnavailable,
+                    .queryTooLarge, .queryTimeout, .queryUnavailable, .rateLimited, .overloaded, .databaseUnavailable,
                 ]),
             handler: get)
     }

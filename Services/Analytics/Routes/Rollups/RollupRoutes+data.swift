@@ -1,3 +1,4 @@
+import Access
 import Catalog
 import HTTP
 import HTTPServer
@@ -8,6 +9,8 @@ import Records
 extension RollupRoutes {
     /// How long a question may take in the database.
     static let patience = "10s"
+    /// How long it waits for its turn.
+    static let turn = Duration.seconds(5)
     /// Bytes of an answer.
     static let longestAnswer = 32 << 20
 
@@ -25,6 +28,8 @@ extension RollupRoutes {
             answer = try await self.answer(request, layout)
         } catch let error as PostgresError where error.sqlstate?.code == "57014" {
             throw Problem(.queryTimeout, "the answer took longer than \(Self.patience); ask for less of it")
+        } catch let error as PostgresError where error.sqlstate == .outOfMemory {
+            throw Problem(.queryTooLarge, QueryFailure.outOfMemory, extensions: [("sqlstate", "53200")])
         } catch let error as PostgresError where error.sqlstate?.isDataFault ?? (error.code == .rowTooLarge) {
             throw Problem(.queryFailed, error.message)
         }
@@ -43,10 +48,14 @@ extension RollupRoutes {
         guard let generation = rollup.shown else {
             throw Problem(.conflict, "the rollup is \(rollup.state): it has no data yet", retryAfter: .seconds(1))
         }
-        var builder = RollupStatement(rollup, plan, definition, query)
+        let limits = RollupStatement(rollup, plan, definition, query)
+        var builder = limits
         let (statement, columns) = builder.build(generation: generation)
+        let permit = try await reads.enter(try request.principal().workspaceID, patience: Self.turn)
+        defer { withExtendedLifetime(permit) {} }
         return try await store.pool.withTransaction { connection in
             try await connection.query("set local statement_timeout = \(literal: Self.patience)")
+            try await limits.checkFill(generation: generation, connection)
             var answer = RollupAnswer(layout, columns, numbers, rows: query.limit, bytes: Self.longestAnswer)
             try await answer.read(statement, connection)
             return answer

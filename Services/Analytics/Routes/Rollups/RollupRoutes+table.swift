@@ -123,9 +123,12 @@ extension RollupRoutes {
         .init(
             "fill", .query,
             "Adds the buckets without rows between `from` and `to`: with `null`, `zero`, the value before, or one on "
-                + "the straight line between those around it.", schema: Schema.oneOf(RollupOptions.Fill.self)),
+                + "the straight line between those around it. At most 10,000 buckets, and 1,000,000 rows in all.",
+            schema: Schema.oneOf(RollupOptions.Fill.self)),
         .init(
-            "moving_average", .query, "Adds `hits.moving_average`: the mean of so many buckets up to each.",
+            "moving_average", .query,
+            "Adds `hits.moving_average`: the mean over so many buckets of time up to each, of those that have a value; "
+                + "buckets before `from` count, too. `fill=zero` has buckets without rows count as zero.",
             schema: Schema.integer(2...RollupOptions.longestAverage)),
         .init(
             "rate", .query, "Adds `hits.rate`: the change since the bucket before, a second.", schema: Schema.boolean),
@@ -174,7 +177,7 @@ extension RollupRoutes {
                 ],
                 problems: [
                     .notFound, .invalidName, .invalidParameter, .invalidExpression, .notAcceptable, .conflict,
-                    .queryFailed, .queryTimeout, .databaseUnavailable,
+                    .queryFailed, .queryTooLarge, .queryTimeout, .rateLimited, .databaseUnavailable,
                 ]),
             handler: data)
     }

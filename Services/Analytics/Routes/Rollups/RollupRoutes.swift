@@ -11,6 +11,8 @@ import Records
 struct RollupRoutes: Sendable {
     let store: DefinitionStore<StoredRollup>
     let feed: RollupFeed
+    /// Who may read data now: a part of the service's connections, of which each workspace has a part.
+    let reads: QueryGate
     let wakeup: Wakeup
     /// Throws once the request's key is not valid any more.
     let watchKey: @Sendable (Request) async throws -> Void
