@@ -73,14 +73,14 @@ async function list(root, { session, signal, query }) {
     { title: "Enqueued", text: (item) => time(item.enqueued_at) }, { title: "Error", text: (item) => item.error ?? "" },
     { title: "", key: (item) => item.state, node: (item) => h("div", { class: "actions" }, jobActions(item, act)) },
   ], (item) => item.id);
-  const jobPlace = h("div", {}, jobs);
+  const list = growing("/v1/jobs", () => ({ state: state.value || null }), signal, () => refreshJobs());
+  const jobPlace = h("div", { class: "tabpanel" }, jobs, list.more);
 
   put(root, pageHead("Queues and jobs", "The platform's own work, in PostgreSQL."), problem,
     isPlatform ? section("Queues", queues) : null, section("Jobs", h("div", { class: "actions" }, state), jobPlace));
   const refresh = isPlatform
     ? repeat(async () => queues.update((await get("/v1/queues", {}, signal)).items), 2000, signal, problem.show)
     : () => {};
-  const list = growing("/v1/jobs", () => ({ state: state.value || null }), signal, () => refreshJobs());
   const refreshJobs = repeat(async () => {
     const items = await list.load();
     jobs.update(items);
