@@ -63,7 +63,7 @@ export async function post(target, body, options = {}) {
   return (await send("POST", target, { body, ...options })).data;
 }
 
-/** All items of a list, page by page, up to `most`. */
+/** All items of a list, page by page, up to `most`; `isCut` of the array says that there are more. */
 export async function all(target, query, signal, most = 1000) {
   const items = [];
   let cursor = null;
@@ -72,5 +72,6 @@ export async function all(target, query, signal, most = 1000) {
     items.push(...page.items);
     cursor = page.next_cursor;
   } while (cursor && items.length < most);
+  items.isCut = Boolean(cursor);
   return items;
 }

@@ -14,6 +14,7 @@ const PAGES = [
   ["quarantine", "Quarantine", () => import("/console/pages/quarantine.js")],
   ["runs", "Runs", () => import("/console/pages/runs.js")],
   ["queues", "Queues and jobs", () => import("/console/pages/queues.js")],
+  ["rollups", "Rollups", () => import("/console/pages/rollups.js")],
   ["query", "Query", () => import("/console/pages/query.js")],
   ["endpoints", "Endpoints", () => import("/console/pages/endpoints.js")],
   ["dashboards", "Dashboards", () => import("/console/pages/dashboards.js")],

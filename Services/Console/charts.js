@@ -1,7 +1,7 @@
 // Charts by Chart.js, in the colours of the page, with the same numbers as a table for those who do not see them.
 
 import { h, put } from "/console/dom.js";
-import { short, time, value } from "/console/format.js";
+import { count, short, time, value } from "/console/format.js";
 
 let library = null;
 
@@ -40,8 +40,12 @@ export function usualColumns(columns, chosen = {}) {
   const wanted = (chosen.y || []).filter((name) => names.includes(name));
   const numbers = columns.filter((column) => NUMBERS.has(column.type) && column.name !== x).map((column) =>
     column.name);
-  return { x, y: wanted.length ? wanted : numbers.slice(0, 16) };
+  const y = wanted.length ? wanted : numbers;
+  return { x, y: y.slice(0, 16), all: y.length };
 }
+
+/** Rows that are drawn of an answer. */
+const MOST = 2000;
 
 /** Series that columns of words make of one of values; the further ones are left out. */
 const SERIES = 12;
@@ -57,9 +61,14 @@ function pivoted({ columns, rows }, { x, y }) {
   if (y.length !== 1 || !others.length || labels.size === rows.length) return { table: { columns, rows }, y };
   const [at, of] = [place(x), place(y[0])];
   const by = (row) => others.map((column) => value(row[place(column.name)])).join(", ");
-  const series = [...new Set(rows.map(by))].slice(0, SERIES);
+  const names = [...new Set(rows.map(by))];
+  const series = names.slice(0, SERIES);
   const found = new Map([...labels].map((one) => [one, []]));
-  for (const row of rows) found.get(value(row[at]))[series.indexOf(by(row)) + 1] = row[of];
+  const places = new Map(series.map((name, index) => [name, index + 1]));
+  for (const row of rows) {
+    const index = places.get(by(row));
+    if (index) found.get(value(row[at]))[index] = row[of];
+  }
   for (const row of rows) found.get(value(row[at]))[0] = row[at];
   const type = columns[of].type;
   return {
@@ -68,8 +77,18 @@ function pivoted({ columns, rows }, { x, y }) {
       rows: [...found.values()].map((row) => Array.from({ length: series.length + 1 },
         (_, index) => row[index] ?? null)),
     },
-    y: series.map((name) => (name === x ? `${name} ` : name)),
+    y: series.map((name) => (name === x ? `${name} ` : name)), all: names.length,
   };
+}
+
+/** What of the rows is not drawn, in words; null where all is. */
+function left({ table, y, all, isTruncated }) {
+  const parts = [];
+  if (all > y.length) parts.push(`the first ${count(y.length)} of ${count(all)} series`);
+  if (table.rows.length > MOST) parts.push(`the first ${count(MOST)} of ${count(table.rows.length)} rows`);
+  if (!parts.length && !isTruncated) return null;
+  return [parts.length ? `Only ${parts.join(" and ")} are drawn.` : "",
+    isTruncated ? "The answer was cut: there are more rows." : ""].filter(Boolean).join(" ");
 }
 
 function label(item) {
@@ -95,10 +114,12 @@ export async function draw(root, kind, found, chart = {}, title = "Chart") {
     put(root, h("p", { class: "about" }, "No rows."));
     return;
   }
-  const { x, y } = usualColumns(columns, chart);
+  const { x, y, all } = usualColumns(columns, chart);
   const at = Object.fromEntries(columns.map((column, index) => [column.name, index]));
   if (kind === "table") {
-    put(root, resultTable(title, { columns, rows }));
+    root.classList.add("chart");
+    put(root, resultTable(title, { columns, rows }),
+      found.truncated && h("p", { class: "about cut" }, "The answer was cut: there are more rows."));
     return;
   }
   if (kind === "number") {
@@ -112,12 +133,15 @@ export async function draw(root, kind, found, chart = {}, title = "Chart") {
     return;
   }
   const Chart = await load();
-  const { table, y: series } = pivoted(found, { x, y });
-  const shown = table.rows.slice(0, 2000);
+  const drawn = { all, ...pivoted(found, { x, y }) };
+  const { table, y: series } = drawn;
+  const shown = table.rows.slice(0, MOST);
   const place = Object.fromEntries(table.columns.map((column, index) => [column.name, index]));
   const canvas = h("canvas", { role: "img",
     "aria-label": `${title}: ${series.join(", ")} by ${x}, ${shown.length} rows` });
-  put(root, h("div", { class: "canvas" }, canvas));
+  const cut = left({ ...drawn, isTruncated: found.truncated });
+  root.classList.add("chart");
+  put(root, h("div", { class: "canvas" }, canvas), cut && h("p", { class: "about cut" }, cut));
   const type = kind === "area" ? "line" : kind;
   root.chart = new Chart(canvas, {
     type,

@@ -7,9 +7,12 @@
 export function repeat(work, milliseconds, signal, failed) {
   let timer = null;
   let isRunning = false;
+  let isWanted = false;
   let hasFailed = false;
 
   async function run() {
+    // Whoever asks meanwhile wants what is there now, not what was there when the work began.
+    isWanted = isRunning;
     if (isRunning || signal.aborted || document.hidden) return;
     clearTimeout(timer);
     isRunning = true;
@@ -26,7 +29,7 @@ export function repeat(work, milliseconds, signal, failed) {
     } finally {
       isRunning = false;
     }
-    if (!signal.aborted) timer = setTimeout(run, pause);
+    if (!signal.aborted) timer = setTimeout(run, isWanted ? 0 : pause);
   }
 
   document.addEventListener("visibilitychange", run, { signal });

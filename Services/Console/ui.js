@@ -1,7 +1,8 @@
 // Parts that pages are made of.
 
 import { h, put, say, svg, announce, freshId } from "/console/dom.js";
-import { Problem } from "/console/api.js";
+import { Problem, get } from "/console/api.js";
+import { count, duration } from "/console/format.js";
 
 /** What went wrong, in words that name the fault. */
 export function fault(error) {
@@ -73,6 +74,7 @@ export function command(text) {
 export function badge(state) {
   const kinds = {
     stored: "good", succeeded: "good", ready: "calm", running: "busy", transformed: "busy", accepted: "busy",
+    filled: "good", backfilling: "busy", preparing: "calm",
     queued: "calm", deferred: "calm", waiting: "calm", blocked: "calm", paused: "warn", failed: "bad", dead: "bad",
     cancelled: "warn", active: "good", expired: "warn", revoked: "warn", timed_out: "bad", superseded: "calm",
   };
@@ -85,9 +87,27 @@ export function progress(done, total, label) {
 }
 
 /**
+ * Work of which nobody knows how long it takes: for how long it has been going on, and a button that stops it. Until
+ * `end()`, or until the signal aborts.
+ */
+export function working(text, signal, stop) {
+  const began = performance.now();
+  const clock = h("span", { role: "timer", class: "about" }, "0 s");
+  const ticking = setInterval(() => say(clock, duration(Math.floor((performance.now() - began) / 1000))), 250);
+  const place = h("div", { class: "working" }, h("span", { role: "status" }, text), clock,
+    h("progress", { "aria-label": text }), h("button", { type: "button", class: "small", onclick: stop }, "Stop"));
+  place.end = () => {
+    clearInterval(ticking);
+    place.remove();
+  };
+  signal.addEventListener("abort", place.end, { once: true });
+  return place;
+}
+
+/**
  * A table whose rows stay where they are while it is filled again: `update(items)` changes only cells that differ, so
  * that focus, selection and scrolling are kept. A column is `{title, text(item)}` or `{title, node(item), key(item)}`,
- * whose node is made anew when the key differs; `numeric` aligns it.
+ * whose node is made anew when the key differs; `numeric` aligns it. Where the items are not all, it says so.
  */
 export function liveTable(caption, columns, keyOf) {
   const body = h("tbody");
@@ -98,7 +118,8 @@ export function liveTable(caption, columns, keyOf) {
         column.title || h("span", { class: "unseen" }, "Actions"))))),
     body);
   const rows = new Map();
-  const frame = h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": caption }, table);
+  const note = h("p", { class: "about", hidden: true });
+  const frame = h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": caption }, table, note);
 
   function draw(row, item) {
     columns.forEach((column, at) => {
@@ -111,6 +132,8 @@ export function liveTable(caption, columns, keyOf) {
   }
 
   frame.update = (items) => {
+    note.hidden = !items.isCut;
+    say(note, items.isCut ? `Only these ${count(items.length)} are shown; there are more.` : "");
     const seen = new Set();
     items.forEach((item, at) => {
       const key = keyOf(item);
@@ -231,11 +254,11 @@ export function tabs(label, entries, chosen, changed) {
   const list = h("div", {
     role: "tablist", "aria-label": label,
     onkeydown: (event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (!step) return;
-      event.preventDefault();
       const at = buttons.indexOf(document.activeElement);
-      const next = (at + step + buttons.length) % buttons.length;
+      const next = { ArrowRight: at + 1, ArrowLeft: at - 1 + buttons.length, Home: 0, End: -1 + buttons.length,
+      }[event.key] % buttons.length;
+      if (Number.isNaN(next)) return;
+      event.preventDefault();
       choose(entries[next][0], true);
       buttons[next].focus();
     },
@@ -258,28 +281,79 @@ export function tabs(label, entries, chosen, changed) {
   return h("div", {}, list, panel);
 }
 
+/** Hides a button that has nothing more to do; who has just pressed it by keyboard stays near. */
+function retire(more, isOver) {
+  const before = more.previousElementSibling;
+  if (isOver && before && more.contains(document.activeElement)) {
+    if (!before.hasAttribute("tabindex")) before.tabIndex = -1;
+    before.focus({ preventScroll: true });
+  }
+  more.hidden = isOver;
+}
+
 /** A list that goes on by a button: `load(cursor)` answers `{items, next_cursor}`, `show(items)` gets all so far. */
 export function pager(load, show, problem) {
   const items = [];
   let cursor = null;
-  const more = h("button", { type: "button", hidden: true, onclick: () => next() }, "Show more");
+  const button = h("button", { type: "button", onclick: () => next() }, "Show more");
+  const more = h("div", { class: "more", hidden: true }, button);
+  let isLoading = false;
 
   async function next() {
-    more.disabled = true;
+    if (isLoading) return;
+    isLoading = true;
     try {
       const page = await load(cursor);
       items.push(...page.items);
       cursor = page.next_cursor;
       show(items, Boolean(cursor));
       problem.show(null);
-      more.hidden = !cursor;
+      retire(more, !cursor);
     } catch (error) {
       if (error.name !== "AbortError") problem.show(error);
     } finally {
-      more.disabled = false;
+      isLoading = false;
     }
   }
 
   next();
-  return h("div", { class: "more" }, more);
+  return more;
+}
+
+/** Pages that a list which is looked at again and again may have, so that looking again stays cheap. */
+const PAGES = 20;
+
+/**
+ * A list whose first pages are loaded again and again: `load()` gives their items, `more` is a button that adds a page
+ * and looks again by `refresh`. `query()` is what is asked for; when that changes, the first page is enough again.
+ */
+export function growing(target, query, signal, refresh) {
+  let wanted = 1;
+  let last = "";
+  const button = h("button", { type: "button", onclick: () => {
+    wanted += 1;
+    refresh();
+  } }, "Show more");
+  const more = h("div", { class: "more", hidden: true }, button);
+  return {
+    more,
+    async load() {
+      const asked = JSON.stringify(query());
+      if (asked !== last) wanted = 1;
+      last = asked;
+      const items = [];
+      let cursor = null;
+      let page = 0;
+      do {
+        const found = await get(target, { limit: 100, ...JSON.parse(asked), cursor }, signal);
+        items.push(...found.items);
+        cursor = found.next_cursor;
+        page += 1;
+      } while (cursor && page < wanted);
+      retire(more, !cursor || wanted >= PAGES);
+      items.isCut = Boolean(cursor) && wanted >= PAGES;
+      items.hasMore = Boolean(cursor);
+      return items;
+    },
+  };
 }

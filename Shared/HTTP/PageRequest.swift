@@ -8,13 +8,16 @@ public struct PageRequest: Sendable, Hashable {
     /// Nil for the first page.
     public let cursor: Cursor?
 
+    /// The most items of a page, where a list does not say less.
+    public static let maximum = 1000
+
     /// Reads both parameters; a limit beyond `maximum` is a fault, a cursor of another list throws `invalid_cursor`.
     ///
     /// - Parameters:
     ///   - list: names the list and its order in its cursors.
     ///   - keys: how many values a cursor of this list holds.
     public init(
-        _ query: QueryFields, list: String, keys: Int = 1, defaultLimit: Int = 100, maximum: Int = 1000
+        _ query: QueryFields, list: String, keys: Int = 1, defaultLimit: Int = 100, maximum: Int = Self.maximum
     ) throws(Problem) {
         self.list = list
         limit = query.int("limit", in: 1...maximum) ?? defaultLimit

@@ -13,7 +13,8 @@ from pathlib import Path
 from websockets.sync.client import connect
 
 KEYS = {
-    "Enter": (13, "\r"), "Tab": (9, ""), "Escape": (27, ""), "ArrowRight": (39, ""), "ArrowDown": (40, ""),
+    "Enter": (13, "\r"), "Tab": (9, ""), "Escape": (27, ""), "ArrowRight": (39, ""), "ArrowLeft": (37, ""),
+    "ArrowDown": (40, ""), "Home": (36, ""), "End": (35, ""),
     "Backspace": (8, ""), "a": (65, ""),
 }
 
@@ -123,10 +124,10 @@ class Browser:
         self.call("Page.navigate", url=url)
         self.wait("document.readyState === 'complete'")
 
-    def go(self, fragment, heading):
+    def go(self, fragment, heading, selector="main h1"):
         """Goes to a page of the console and waits until its heading is there."""
         self.run(f"location.hash = {json.dumps(fragment)}")
-        self.wait(f"document.querySelector('main h1')?.textContent === {json.dumps(heading)}")
+        self.wait(f"document.querySelector({json.dumps(selector)})?.textContent === {json.dumps(heading)}")
 
     def text(self, selector="main"):
         return self.run(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")

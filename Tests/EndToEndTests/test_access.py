@@ -547,11 +547,15 @@ class Keys(unittest.TestCase):
     def test_a_dry_run_looks_up_what_its_key_may_read(self):
         lookup = {"lookup": {"dataset": "alpha", "on": {"n": "id"}, "columns": {CANARY: "x"}}}
         dry = {"records": [{"n": 1}], "definition": {"source": "alpha", "steps": [lookup], "target": {"dataset": "d"}}}
-        for scopes, expected in (
-            (["pipelines:read"], 403), (["pipelines:read/any*", "datasets:read/any*"], 403),
-            (["pipelines:read/any*", "datasets:read/alpha"], 200),
+        # It shows the columns of what it fills, too.
+        dry["definition"]["target"] = {"dataset": "any_sums"}
+        filling = {**dry, "definition": {**dry["definition"], "steps": [], "target": {"dataset": "alpha"}}}
+        for body, scopes, expected in (
+            (dry, ["pipelines:read"], 403), (dry, ["pipelines:read/any*", "datasets:read/any*"], 403),
+            (dry, ["pipelines:read/any*", "datasets:read/alpha"], 200), (filling, ["pipelines:read/any*"], 403),
+            (filling, ["pipelines:read/any*", "datasets:read/alpha"], 200), (filling, ["pipelines:read"], 200),
         ):
-            status, answer = call("POST", "/v1/pipelines/any/dry-run", dry, make(scopes))
+            status, answer = call("POST", "/v1/pipelines/any/dry-run", body, make(scopes))
             self.assertEqual(status, expected, answer)
             self.assertEqual("rows" in answer, status == 200)
 

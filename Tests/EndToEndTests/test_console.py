@@ -6,20 +6,14 @@ import sys
 import unittest
 from pathlib import Path
 
-import axe_core_python
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
 from browser import Browser  # noqa: E402
+from console_case import HOSTILE, ConsoleCase  # noqa: E402
 from platform_under_test import Platform, wait_for  # noqa: E402
 from ports import first_port  # noqa: E402
 
 NDJSON = "application/x-ndjson"
-# Would run, or break out of its place, wherever data was put into a page as anything but text.
-HOSTILE = '"><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>{{7*7}}'
-AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text()
-# What a page may log: the API refuses what the test has it refuse.
-REFUSED = "Failed to load resource: the server responded with a status of"
 
 
 def seed():
@@ -47,11 +41,11 @@ def seed():
 
 def setUpModule():
     global platform, browser, receipt
-    platform = Platform(port=first_port(__file__)).__enter__()
+    ConsoleCase.platform = platform = Platform(port=first_port(__file__)).__enter__()
     browser = None
     try:
         platform.wait_until_ready()
-        browser = Browser()
+        ConsoleCase.browser = browser = Browser()
         browser.open(home())
         # Before there is anything: what to do first, with this server's own address.
         sign_in()
@@ -80,23 +74,7 @@ def sign_in():
     browser.wait("document.querySelector('nav a[aria-current=page]')")
 
 
-class ConsoleTests(unittest.TestCase):
-    def tearDown(self):
-        """After each test: nothing ran that should not, nothing was refused by the policy, nothing left the host."""
-        self.assertEqual(browser.violations, [])
-        self.assertFalse(browser.run("'hacked' in window"))
-        logged, browser.logged = [line for line in browser.logged if not line.startswith(REFUSED)], []
-        self.assertEqual(logged, [])
-        hosts = {url.split("/")[2] for url in browser.requests if "://" in url}
-        self.assertEqual(hosts, {f"127.0.0.1:{platform.port}"})
-
-    def check_accessible(self, where):
-        """axe-core's rules for WCAG 2.1 A and AA, besides those for forms of good practice."""
-        browser.run(AXE + "; 0")
-        found = browser.run("""axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) =>
-            violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`))""")
-        self.assertEqual(found, [], where)
-
+class ConsoleTests(ConsoleCase):
     def test_every_page_is_accessible_in_light_and_dark_and_narrow(self):
         pages = [
             ("#/overview", "Overview", "Rows stored"), ("#/sources", "Sources", "orders"),
@@ -110,22 +88,9 @@ class ConsoleTests(unittest.TestCase):
             ("#/queues/jobs/1", "Job 1", "Arguments"), ("#/query?run=1&dataset=sales", "Query", "rows in"),
             ("#/endpoints", "Endpoints", "top"), ("#/endpoints/top", "top", "curl"),
             ("#/dashboards", "Dashboards", "hostile"), ("#/dashboards/hostile", HOSTILE, "does not exist"),
-            ("#/keys", "Keys", "admin (configuration)"),
+            ("#/rollups", "Rollups", "Aggregates that are kept"), ("#/keys", "Keys", "admin (configuration)"),
         ]
-        for place, heading, text in pages:
-            with self.subTest(place=place):
-                browser.go(place, heading)
-                browser.wait_text(text)
-                self.check_accessible(place)
-        browser.resize(390, 800, dark=True)
-        for place, heading, text in [pages[0], pages[5], pages[12], pages[15], pages[19]]:
-            with self.subTest(narrow=place):
-                browser.go("#/sources", "Sources")
-                browser.go(place, heading)
-                browser.wait_text(text)
-                self.check_accessible(f"{place}, dark and narrow")
-                self.assertLessEqual(browser.run("document.documentElement.scrollWidth"), 390, place)
-        browser.resize(1280, 900)
+        self.check_pages(pages)
 
     def test_signing_in_and_out(self):
         browser.click("button", "Sign out")
@@ -341,6 +306,37 @@ class ConsoleTests(unittest.TestCase):
         self.assertEqual(platform.call("POST", "/v1/query", '{"sql": "select id from sales where id in (7, 8, 9) '
                                        'and total = 3.5"}')[1]["rows"], [])
 
+    def test_what_is_pasted_is_read_as_ingest_would(self):
+        """A bad line is one bad line, text that looks like a number is text, and the dataset has a say."""
+        platform.must("PUT", "/v1/datasets/meters", json.dumps({"columns": [
+            {"name": "id", "type": "int8", "nullable": False}, {"name": "line", "type": "text"}],
+            "on_new_column": "extra"}))
+        platform.must("PUT", "/v1/pipelines/meters", json.dumps(
+            {"source": "meters", "steps": [{"derive": {"id": "coalesce(id::text, line)"}}],
+             "target": {"dataset": "meters"}}))
+        browser.go("#/pipelines/meters", "meters")
+        browser.click("button", "Dry run")
+
+        def run(pasted, form, *texts, chosen=None):
+            browser.fill("Records", "")
+            browser.fill("Records", pasted)
+            browser.wait(f"[...document.querySelectorAll('select')].some((one) => one.value === {json.dumps(form)})")
+            if chosen:
+                browser.fill("Format", chosen)
+            browser.click("button", "Run dry")
+            for text in texts:
+                browser.wait_text(text)
+
+        run('{"id":1}\n{bad', "application/x-ndjson", "meters: 1 row", "Quarantined: 1 record", "{bad", "invalid json")
+        run("42\n", "text/plain", "meters: 1 row", "42")
+        cells = browser.run("[...document.querySelectorAll('.result tbody td')].map((one) => one.textContent)")
+        self.assertEqual(cells, ["42", "42"])
+        run("id,colour\n7,red\n,blue\n", "text/csv", "meters: 1 row", '{"colour":"red"}', "not null")
+        run('{\n  "id": 5\n}', "application/json", "meters: 1 row", "5")
+        run('{"id":1}\n', "application/x-ndjson", "Quarantined: 1 record", "invalid cast", chosen="text/plain")
+        run('[{"id": 1}, {"id": 2}', "application/json", "the body ends before its array")
+        self.check_accessible("a dry run")
+
     def test_quarantine_heals_with_progress(self):
         browser.go("#/quarantine/sales", "sales")
         browser.wait_text("invalid cast")
@@ -515,13 +511,6 @@ class ConsoleTests(unittest.TestCase):
         browser.wait_text("1 row in")
         browser.wait_text("answer", ".result")
         self.assertIn("1 row in", browser.text("[role=status].about"), "screen readers hear it")
-
-    def tab_to(self, condition):
-        for _ in range(60):
-            if browser.run(f"Boolean({condition})"):
-                return
-            browser.press("Tab")
-        self.fail(f"Tab does not lead to where {condition}")
 
     def test_the_page_says_what_it_may_do(self):
         browser.go("#/overview", "Overview")

@@ -275,5 +275,147 @@ class DryRuns(unittest.TestCase):
         self.assertEqual((status, answer["code"]), (400, "invalid_parameter"), answer)
 
 
+class PastedRecords(unittest.TestCase):
+    """A dry run of a pipeline says of records what storing them then does, in the datasets as they are declared."""
+
+    setUp, dataset, send, tables, state = (
+        DryRuns.setUp, DryRuns.dataset, DryRuns.send, DryRuns.tables, DryRuns.state)
+
+    # Good ones; another type; none where one must be; a field that nobody declared; a second type of such a field; a
+    # name that is none; no record at all; one that a step turns down, one that it filters.
+    RECORDS = ['{"id": 1, "n": 5, "at": "2026-03-01T10:00:00+02:00"}', '{"id": 2, "n": "many"}', '{"n": 4}',
+               '{"id": 3, "colour": "red"}', '{"id": 4, "colour": 7, "size": 1.5}', '{"id": 5, "_odd": true}', "[1]",
+               '{"id": 6, "ratio": "1/0"}', '{"id": 7, "n": -1}', '{"id": 8, "n": 9007199254740993}', "{bad"]
+    STEPS = [{"filter": "n is null or n::text <> '-1'"},
+             {"filter": "1 / (case when ratio = '1/0' then 0 else 1 end) = 1"}, {"drop": ["ratio"]}]
+
+    def dry(self, name=None, **request):
+        return platform.must("POST", f"/v1/pipelines/{name or self.name}/dry-run", json.dumps(request))
+
+    def pipeline(self, *steps, **target):
+        platform.must("PUT", f"/v1/pipelines/{self.name}", json.dumps(
+            {"source": self.name, "steps": steps, "target": {"dataset": self.name, **target}}))
+
+    def stored(self, suffix=""):
+        rows = platform.must("GET", f"/v1/datasets/{self.name}{suffix}/rows?order=_row,_out&limit=1000")["items"]
+        return [self.without_nulls(row) for row in rows]
+
+    def without_nulls(self, row):
+        return {key: value for key, value in row.items()
+                if value is not None and key not in ("_batch", "_row", "_out")}
+
+    def quarantined(self, suffix=""):
+        items = platform.must("GET", f"/v1/datasets/{self.name}{suffix}/quarantine?limit=100")["items"]
+        return sorted((item["row"], item["stage"], item["raw"],
+                       [(one["code"], one["column"], one["step"], one["message"]) for one in item["errors"]])
+                      for item in items)
+
+    def check(self, raw, content_type, suffixes=("",)):
+        """Runs dry, then stores the same; gives what the dry run said."""
+        before = self.state()
+        said = self.dry(raw=raw, format=content_type)
+        self.assertEqual(before, self.state())
+        answer = platform.must("POST", f"/v1/ingest/{self.name}?wait=stored&timeout=60s", raw,
+                               content_type=content_type)
+        self.assertEqual([len(said["filtered"]), len(said["quarantined"]), len(said["duplicates"])],
+                         [answer[name] for name in ("filtered", "quarantined", "duplicates")])
+        for suffix, output in zip(suffixes, [said, *said["routed"]], strict=True):
+            self.assertEqual(output["dataset"], self.name + suffix)
+            self.assertEqual([self.without_nulls(row) for row in output["rows"]], self.stored(suffix))
+            kept = {column["name"]: column["type"]
+                    for column in platform.must("GET", f"/v1/datasets/{self.name}{suffix}")["columns"]}
+            for column in output["new_columns"]:
+                self.assertEqual(kept[column["name"]], column["type"])
+        expected = sorted((item["row"], item["stage"], item["raw"],
+                           [(one["code"], one["column"], one["step"], one["message"]) for one in item["errors"]])
+                          for item in said["quarantined"])
+        self.assertEqual(expected, sorted(row for suffix in suffixes for row in self.quarantined(suffix)))
+        return said
+
+    def test_each_setting_of_a_dataset(self):
+        for new in ("add", "extra", "quarantine"):
+            for mismatch in ("quarantine", "null", "variant"):
+                with self.subTest(new=new, mismatch=mismatch):
+                    self.name = f"set_{new}_{mismatch}"
+                    platform.must("PUT", f"/v1/datasets/{self.name}", json.dumps({
+                        "columns": [{"name": "id", "type": "int8", "nullable": False}, {"name": "n", "type": "int8"},
+                                    {"name": "at", "type": "timestamptz"}],
+                        "on_new_column": new, "on_type_mismatch": mismatch}))
+                    self.pipeline(*self.STEPS)
+                    said = self.check("\n".join(self.RECORDS), NDJSON)
+                    codes = {item["row"]: item["errors"][0]["code"] for item in said["quarantined"]}
+                    self.assertEqual(codes[2], "not_null")
+                    self.assertEqual(codes.get(1), "invalid_cast" if mismatch == "quarantine" else None)
+                    self.assertEqual(codes.get(3), "unknown_column" if new == "quarantine" else None)
+                    self.assertEqual([column["name"] for column in said["new_columns"] if "__" not in column["name"]],
+                                     ["colour", "size"] if new == "add" else [])
+                    self.assertEqual(any("_extra" in row and row["_extra"] for row in said["rows"]),
+                                     new != "quarantine")
+
+    def test_a_dataset_that_is_not_there_yet(self):
+        self.pipeline(*self.STEPS)
+        self.assertEqual(self.tables(), [])
+        said = self.check("\n".join(self.RECORDS), NDJSON)
+        self.assertIn({"name": "id", "type": "int8"}, said["new_columns"])
+
+    def test_bodies_are_cut_as_ingest_cuts_them(self):
+        lines = 'id,n,note\r\n1,5,"two\nlines"\r\n2,x,\r\n\r\n3,7,"",more\r\n'
+        for form, content_type, raw in (
+            ("csv", "text/csv", lines), ("text", "text/plain; charset=utf-8", "42\n\n{bad\n"),
+            ("json", "application/json", '[{"id": 1, "n": 2}, 42, {"id": "x"}]'),
+            ("ndjson", "application/x-ndjson", '{"id":1}\n{bad\n'),
+        ):
+            with self.subTest(form=form):
+                self.name = f"cut_{form}"
+                self.dataset("", {"line": "text"} if form == "text" else {"id": "int8", "n": "int8"})
+                self.pipeline()
+                self.check(raw, content_type)
+        # A line of text is no number because it looks like one, and a bad line is one bad line.
+        self.assertEqual(self.dry("cut_text", raw="42\n", format="text/plain")["rows"], [{"line": "42"}])
+        said = self.dry("cut_ndjson", raw='{"id":1}\n{bad\n', format=NDJSON)
+        self.assertEqual([row["id"] for row in said["rows"]], [1])
+        self.assertEqual([(item["raw"], item["stage"]) for item in said["quarantined"]], [("{bad", "decode")])
+
+    def test_rows_that_delete_and_rows_that_go_elsewhere(self):
+        columns = {"id": "int8", "op": "text", "n": "int8"}
+        self.dataset("", columns, primary_key=["id"])
+        self.dataset("_big", columns, primary_key=["id"])
+        branch = {"when": "n::int8 > 10", "dataset": f"{self.name}_big", "mode": "upsert", "delete_when": "op = 'del'"}
+        self.pipeline({"route": [branch]}, mode="upsert", delete_when="op = 'del'")
+        records = [{"id": 1, "op": "set", "n": 1}, {"id": 2, "op": "del", "n": 1}, {"id": 3, "op": "set", "n": 11},
+                   {"id": 4, "op": "del", "n": 12}, {"id": "x", "op": "del", "n": 13}]
+        said = self.check("\n".join(map(json.dumps, records)), NDJSON, ("", "_big"))
+        big, = said["routed"]
+        self.assertEqual([row["id"] for row in said["deletes"] + big["deletes"]], [2, 4])
+        self.assertEqual((said["mode"], said["primary_key"]), ("upsert", ["id"]))
+        self.assertEqual((big["mode"], big["output"]), ("upsert", 1))
+        self.assertEqual([item["errors"][0]["code"] for item in said["quarantined"]], ["invalid_cast"])
+
+    def test_as_many_columns_as_inference_adds(self):
+        self.pipeline()
+        said = self.check(json.dumps({f"c{n}": n for n in range(205)}), NDJSON)
+        self.assertEqual(len(said["new_columns"]), 200)
+        self.assertEqual(len(said["rows"][0]["_extra"]), 5)
+
+    def test_what_a_dry_run_refuses(self):
+        self.pipeline()
+        path = f"/v1/pipelines/{self.name}/dry-run"
+        for body, code, where in (
+            ({}, "invalid_request", "records"), ({"records": [], "raw": "", "format": NDJSON}, "invalid_request", None),
+            ({"raw": "{}"}, "invalid_request", "format"), ({"raw": "", "format": "image/png"}, "invalid_request", None),
+            ({"records": [], "format": NDJSON}, "invalid_request", "format"),
+            ({"raw": '[{"a": 1} {"a": 2}]', "format": "application/json"}, "malformed_body", None),
+            ({"raw": 'a,b\n1,"2\n', "format": "text/csv"}, "malformed_body", None),
+            ({"raw": "{}\n" * 1001, "format": NDJSON}, "invalid_request", None),
+        ):
+            status, answer = platform.call("POST", path, json.dumps(body))
+            self.assertEqual((status // 100, answer["code"]), (4, code), answer)
+            if where:
+                self.assertEqual(answer["errors"][0]["path"], where)
+        self.assertEqual(platform.call("POST", f"{path}?numbers=words", '{"records": []}')[0], 400)
+        dry = platform.must("POST", f"{path}?numbers=string", '{"records": [{"n": 9007199254740993}]}')
+        self.assertEqual(dry["rows"], [{"n": "9007199254740993"}])
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -91,6 +91,29 @@ class Heal(unittest.TestCase):
                 [answer[name] for name in ("state", "received", "stored", "filtered", "quarantined", "duplicates")],
                 ["stored", RECORDS, good // batches, 0, bad // batches, 0])
 
+    def test_one_reason_leaves_the_others(self):
+        """Two columns fail by one code: the records of one column are tried, those of the other are not."""
+        first = {"cast": {"n": "int8", "m": "int8", "k": "int8"}}
+        self.put(first)
+        records = [{"n": "1kg", "m": "1"}, {"n": "2", "m": "2kg"}, {"n": "3kg", "m": "3kg"}, {"n": "4", "m": "4"},
+                   {"n": "5", "m": "5", "k": "5kg"}]
+        platform.must("POST", f"/v1/ingest/{self.name}", "\n".join(map(json.dumps, records)), content_type=NDJSON)
+        platform.wait_finished(self.name)
+        mended = [{"derive": {name: f"replace({name}::text, 'kg', '')"}} for name in "nmk"]
+        self.put(*mended, first)
+        reasons = platform.must("GET", f"/v1/datasets/{self.name}/quarantine/reasons")["items"]
+        self.assertEqual({(one["column"], one["records"]) for one in reasons}, {("n", 2), ("m", 2), ("k", 1)})
+        reason = {name: next(one for one in reasons if one["column"] == "n")[name]
+                  for name in ("code", "step", "column", "stage")}
+        for other in ({"step": None}, {"step": "steps[7].cast"}, {"column": None}, {"stage": "store"}):
+            status, answer = self.heal("?wait=60s", json.dumps({"reason": reason | other}))
+            self.assertEqual((status, answer["healed"], answer["failing"]), (200, 0, 0), other)
+        status, answer = self.heal("?wait=60s", json.dumps({"pipeline": self.name, "reason": reason}))
+        self.assertEqual((status, answer["healed"], answer["failing"]), (200, 2, 0))
+        left = platform.must("GET", f"/v1/datasets/{self.name}/quarantine")["items"]
+        self.assertEqual([json.loads(item["raw"])["n"] for item in left], ["2", "5"])
+        self.assertEqual(platform.must("GET", f"/v1/runs/{answer['runs'][0]}")["request"]["reason"], reason)
+
     def kill(self, service):
         pids = [pid for pid, line in platform.processes().items()
                 if line.split(" ")[0].endswith(f"millrace-{service}")]

@@ -54,6 +54,27 @@ struct SourceRouteTests {
         }
     }
 
+    @Test("The list says of each source how it does, where that is asked for")
+    func rates() async throws {
+        try await IngestFixture.run { fixture in
+            let client = try await IngestClient(fixture)
+            _ = try await client.put("/v1/sources/idle", [:])
+            #expect(try await client.ingest("events", "{\"n\": 1}\n{\"n\": 2}\n").status == 202)
+            let plain = try await client.get("/v1/sources").items
+            #expect(plain.map { $0["rates"] } == [nil, nil])
+            let items = try await client.get("/v1/sources?rates=true&limit=100").items
+            #expect(items.map { $0["name"] } == ["events", "idle"])
+            let busy = try #require(items[0]["rates"]?["records_per_second"]?.double)
+            #expect(busy > 0)
+            let age = try #require(items[0]["freshness"]?.double)
+            #expect(age > 0, "nobody stores here")
+            #expect(items[1]["freshness"] == .null && items[1]["lag_seconds"] == 0)
+            #expect(items[1]["rates"]?["records_per_second"] == 0)
+            #expect(try await client.get("/v1/sources?rates=true&limit=101").code == "invalid_parameter")
+            #expect(try await client.get("/v1/sources?rates=maybe").code == "invalid_parameter")
+        }
+    }
+
     @Test("Every mistake is named with its path; a stranger sees nothing; who may read may not change")
     func refuses() async throws {
         try await IngestFixture.run { fixture in

@@ -246,7 +246,9 @@ struct HealTests {
             let faulty: [(JSONValue, String)] = [
                 (["batches": []], "batches"), (["batches": ["01"]], "batches"), (["codes": []], "codes"),
                 (["pipeline": "No"], "pipeline"), (["dry": true], "dry"), (["max_parallel": 0], "max_parallel"),
-                (["max_parallel": 65], "max_parallel"),
+                (["max_parallel": 65], "max_parallel"), (["reason": [:]], "reason.code"),
+                (["reason": ["code": "first", "why": 1]], "reason.why"),
+                (["reason": ["code": "first"], "codes": ["first"]], "reason"),
             ]
             for (body, path) in faulty {
                 let refused = try await client.post(target, body)

@@ -12,15 +12,21 @@ import Testing
         let countries = LookupSchema(["countries": ["code": .text, "name": .text]])
         let (decoded, pipeline) = try PipelineCompiler(salt: Pipelines.salt, lookups: countries).compile(definition)
         let run = try await DryRun(
-            records: records, pipeline: pipeline, outputs: decoded.outputs, received: Pipelines.received
+            DryRecords(records), pipeline, decoded.outputs, received: Pipelines.received
         ) { request in
             // The dataset has one row, whose code is `de`.
             let codes = TextOutput.texts(of: request.keys[0].values)
             let found = (0..<request.count).filter { codes.string($0) == "de" }.map { Int32($0) }
             let names = ByteColumn(found.map { _ in "Germany" })
             return LookupAnswer(to: request, found: found, columns: [Column(.text, .bytes(names))])
+        } fit: { outcome, faults in
+            // A dataset that takes everything as it is.
+            let settings = DatasetSettings(definition: [:], declared: false)
+            let schema = DatasetSchema(id: 0, settings: settings, primaryKey: [], columns: [])
+            let outputs = outcome.outputs.map { FittedBatch.Output(schema: schema, batch: $0) }
+            return FittedBatch(outcome, outputs, decodeFaults: faults)
         }
-        return try JSONValue.parse(run.json)
+        return try JSONValue.parse(run.json())
     }
 
     @Test func everyExampleMakesTheRowsItSays() async throws {

@@ -95,12 +95,13 @@ async function rowsOf(chart, signal) {
       signal })).data;
   }
   if (chart.endpoint) {
-    return tableOf((await get(path`/v1/endpoints/${chart.endpoint.name}/data`, chart.endpoint.parameters,
-      signal)).items);
+    const answer = await get(path`/v1/endpoints/${chart.endpoint.name}/data`, chart.endpoint.parameters, signal);
+    return { ...tableOf(answer.items), truncated: answer.truncated };
   }
   const { name, range, ...options } = chart.rollup;
   const from = new Date(Date.now() - milliseconds(range)).toISOString();
-  const found = tableOf((await get(path`/v1/rollups/${name}/data`, { from, ...options }, signal)).items);
+  const answer = await get(path`/v1/rollups/${name}/data`, { from, ...options }, signal);
+  const found = { ...tableOf(answer.items), truncated: answer.truncated };
   // A dimension of numbers tells series apart all the same.
   const dimensions = (options.group_by ?? "").split(",").map((one) => one.trim());
   for (const column of found.columns) if (dimensions.includes(column.name)) column.type = "text";

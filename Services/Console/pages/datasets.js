@@ -4,7 +4,8 @@ import { h, put, svg } from "/console/dom.js";
 import { all, get, path, send } from "/console/api.js";
 import { ago, bytes, count, short, time, value } from "/console/format.js";
 import { repeat } from "/console/live.js";
-import { badge, confirmDanger, errorPlace, factList, field, liveTable, pageHead, section, tabs } from "/console/ui.js";
+import { badge, confirmDanger, errorPlace, factList, field, liveTable, pageHead, section, tabs,
+  working } from "/console/ui.js";
 import { cell } from "/console/charts.js";
 import { firstSteps } from "/console/pages/sources.js";
 import { quarantineOf } from "/console/pages/quarantine.js";
@@ -175,13 +176,26 @@ function origin(items, row) {
 
 /** What the platform knows of each column's values. */
 function profile(name, signal) {
-  const place = h("div", {}, h("p", { class: "about" }, "Looking at the rows …"));
-  get(path`/v1/profiles/${name}`, {}, signal).then((found) => put(place, profileTable(found)), (error) => {
-    if (error.name === "AbortError") return;
-    const problem = errorPlace();
-    problem.show(error);
-    put(place, problem);
-  });
+  const place = h("div", { class: "tabpanel" });
+
+  async function look() {
+    const mine = new AbortController();
+    signal.addEventListener("abort", () => mine.abort(), { signal: mine.signal });
+    const going = working("Looking at the rows …", mine.signal, () => mine.abort());
+    put(place, going);
+    try {
+      put(place, profileTable(await get(path`/v1/profiles/${name}`, {}, mine.signal)));
+    } catch (error) {
+      const problem = errorPlace();
+      if (!mine.signal.aborted) problem.show(error);
+      put(place, problem, h("div", { class: "actions" }, h("button", { type: "button", onclick: look }, "Look again"),
+        mine.signal.aborted ? h("span", { role: "status", class: "about" }, "Stopped.") : null));
+    } finally {
+      going.end();
+    }
+  }
+
+  look();
   return place;
 }
 

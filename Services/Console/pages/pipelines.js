@@ -2,11 +2,11 @@
 
 import { h, put } from "/console/dom.js";
 import { all, get, path, post } from "/console/api.js";
-import { plural, time } from "/console/format.js";
+import { time } from "/console/format.js";
 import { repeat } from "/console/live.js";
-import { command, confirmDanger, empty, errorPlace, factList, field, liveTable, pageHead, section,
+import { command, confirmDanger, empty, errorPlace, factList, liveTable, pageHead, section,
   tabs } from "/console/ui.js";
-import { resultTable, tableOf } from "/console/charts.js";
+import { dryRun } from "/console/pages/dry-run.js";
 
 export async function render(root, context) {
   return context.rest[0] ? pipeline(root, context, context.rest[0]) : list(root, context);
@@ -99,67 +99,4 @@ function versions(name, signal) {
     h("pre", { tabindex: "0", "aria-label": `Version ${item.version}` }, JSON.stringify(item.definition, null, 2))))),
       problem.show);
   return h("div", { class: "tabpanel" }, problem, place);
-}
-
-/** Pasted text as records: an array, NDJSON, or lines of text. */
-function recordsOf(text) {
-  const trimmed = text.trim();
-  if (!trimmed) return [];
-  try {
-    const whole = JSON.parse(trimmed);
-    return Array.isArray(whole) ? whole : [whole];
-  } catch {
-    const lines = trimmed.split("\n").filter((one) => one.trim());
-    try {
-      return lines.map((one) => JSON.parse(one));
-    } catch {
-      return lines;
-    }
-  }
-}
-
-function dryRun(name, definition) {
-  const text = h("textarea", { spellcheck: "false", rows: "8" });
-  const problem = errorPlace();
-  const outcome = h("div", { class: "tabpanel", "aria-live": "polite" });
-  const button = h("button", { type: "submit", class: "primary" }, "Run dry");
-
-  async function run(event) {
-    event.preventDefault();
-    button.disabled = true;
-    problem.show(null);
-    try {
-      put(outcome, results(await post(path`/v1/pipelines/${name}/dry-run`, { records: recordsOf(text.value) }),
-        definition));
-    } catch (error) {
-      put(outcome);
-      problem.show(error);
-    } finally {
-      button.disabled = false;
-    }
-  }
-
-  return h("div", { class: "tabpanel" }, section("Dry run",
-    h("form", { class: "tabpanel", onsubmit: run },
-      field("Records", text, "JSON records, one a line or as an array; or lines of text. Nothing is stored."),
-      h("div", { class: "actions" }, button)), problem), outcome);
-}
-
-function results(found, definition) {
-  const rows = (title, items) => section(`${title}: ${plural(items.length, "row")}`,
-    items.length ? resultTable(title, tableOf(items)) : h("p", { class: "about" }, "No rows."));
-  const lines = (title, items) => (items.length ? section(`${title}: ${plural(items.length, "record")}`,
-    h("pre", { class: "wrap" }, items.map((item) => JSON.stringify(item)).join("\n"))) : null);
-  return [
-    found.failed ? h("p", { class: "error" },
-      `The whole batch would be turned down: ${found.failed.message} (${found.failed.code})`) : null,
-    rows(definition.target?.dataset ?? "Rows", found.rows),
-    found.routed.map((branch) => rows(`${branch.dataset}, by route`, branch.rows)),
-    lines("Filtered", found.filtered), lines("Duplicates", found.duplicates),
-    found.quarantined.length ? section(`Quarantined: ${plural(found.quarantined.length, "record")}`,
-      found.quarantined.map((item) => h("article", { class: "record" },
-        h("ul", {}, item.errors.map((error) => h("li", {}, h("strong", {}, String(error.code).replaceAll("_", " ")),
-          error.step ? ` at ${error.step}` : "", error.column ? ` in ${error.column}` : "", ": ", error.message))),
-        h("pre", { class: "wrap" }, JSON.stringify(item.raw))))) : null,
-  ];
 }

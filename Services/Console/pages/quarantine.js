@@ -7,6 +7,11 @@ import { repeat } from "/console/live.js";
 import { badge, confirmDanger, empty, errorPlace, liveTable, pageHead, pager, progress, section,
   select } from "/console/ui.js";
 
+/** Datasets whose reasons are looked at in the list of all. */
+const REASONED = 30;
+/** What a dataset's quarantine is counted to in a list. */
+export const COUNTED = 10000;
+
 export async function render(root, { rest, signal }) {
   if (rest[0]) {
     put(root, pageHead(rest[0], "Its quarantine.", h("a", { class: "button", href: "#/quarantine" }, "All datasets")),
@@ -19,17 +24,21 @@ export async function render(root, { rest, signal }) {
     { title: "Dataset", isName: true, key: (item) => item.name,
       node: (item) => h("a", { href: `#/quarantine/${encodeURIComponent(item.name)}` }, item.name) },
     { title: "Records", numeric: true, text: (item) => count(item.records) + (item.truncated ? "+" : "") },
-    { title: "Most frequent reason", text: (item) => (item.items[0] ? reason(item.items[0]) : "") },
-    { title: "Latest", text: (item) => (item.items.length ? ago(item.items.map((one) => one.last_at).sort().at(-1))
+    { title: "Most frequent reason", text: (item) => (item.items?.[0] ? reason(item.items[0]) : "") },
+    { title: "Latest", text: (item) => (item.items?.length ? ago(item.items.map((one) => one.last_at).sort().at(-1))
       : "") },
   ], (item) => item.name);
   put(root, pageHead("Quarantine", "Records that were turned down, kept byte for byte with the reason."), problem,
     place);
   repeat(async () => {
-    const datasets = await all("/v1/datasets", {}, signal, 200);
-    const found = await Promise.all(datasets.map(async (item) =>
-      ({ name: item.name, ...await get(path`/v1/datasets/${item.name}/quarantine/reasons`, {}, signal) })));
-    const open = found.filter((item) => item.records).sort((one, other) => other.records - one.records);
+    const datasets = await all("/v1/datasets", { quarantined: true, limit: 100 }, signal);
+    const most = datasets.filter((item) => item.quarantined)
+      .sort((one, other) => other.quarantined - one.quarantined);
+    // Why is asked of the longest; the others tell it when they are opened.
+    const open = await Promise.all(most.map(async ({ name, quarantined }, at) => (at < REASONED
+      ? { name, ...await get(path`/v1/datasets/${name}/quarantine/reasons`, {}, signal) }
+      : { name, records: quarantined, truncated: quarantined >= COUNTED, items: null })));
+    open.isCut = datasets.isCut;
     table.update(open);
     if (!open.length) put(place, empty("Nothing is in quarantine",
       "What cannot be stored comes here with its reason, and can be healed once pipeline or schema are mended."));
@@ -41,15 +50,26 @@ function reason(item) {
   return [item.code.replaceAll("_", " "), item.column && `in ${item.column}`].filter(Boolean).join(" ");
 }
 
+/** A reason in full: what tells it from the others. */
+function described({ code, column, stage, step, pipeline }) {
+  return [code.replaceAll("_", " "), column && `in ${column}`, `at ${step ?? stage}`, `of ${pipeline}`]
+    .filter(Boolean).join(" ");
+}
+
+/** What heals the records of one reason and no others. */
+function only({ pipeline, code, step, column, stage }) {
+  return { pipeline, reason: { code, step, column, stage } };
+}
+
 /** The quarantine of one dataset: reasons, heal, records. */
 export function quarantineOf(name, signal) {
   const problem = errorPlace();
   const healing = h("div", { role: "status" });
   const place = h("div", { class: "tabpanel" });
   const records = h("div", {});
-  const heal = (codes, label, key) => h("button", {
-    type: "button", class: codes ? "small" : "primary", onclick: (event) => start(codes, event.currentTarget),
-  }, label, key && h("span", { class: "unseen" }, ` ${key}`));
+  const heal = (one, label) => h("button", {
+    type: "button", class: one ? "small" : "primary", onclick: (event) => start(one, event.currentTarget),
+  }, label, one && h("span", { class: "unseen" }, ` ${described(one)}`));
   const table = liveTable("Reasons, most frequent first", [
     { title: "Reason", isName: true, text: (item) => item.code.replaceAll("_", " ") },
     { title: "Column", mono: true, text: (item) => item.column ?? "" },
@@ -58,12 +78,12 @@ export function quarantineOf(name, signal) {
       node: (item) => h("a", { href: `#/pipelines/${encodeURIComponent(item.pipeline)}` }, item.pipeline) },
     { title: "Records", numeric: true, text: (item) => count(item.records) },
     { title: "Latest", text: (item) => ago(item.last_at) },
-    { title: "", key: (item) => item.code, node: (item) => heal([item.code], "Heal", `records with ${item.code}`) },
+    { title: "", key: (item) => item.code, node: (item) => heal(item, "Heal") },
   ], (item) => [item.pipeline, item.stage, item.code, item.step, item.column].join("\u0001"));
   const about = h("p", { class: "about" });
 
-  async function start(codes, button) {
-    const which = codes ? `records with the reason “${codes[0].replaceAll("_", " ")}”` : "all of its records";
+  async function start(one, button) {
+    const which = one ? `the records with the reason “${described(one)}”` : "all of its records";
     const agreed = await confirmDanger(`Heal ${name}?`,
       `Runs ${which} again through the pipelines as they are now. `
         + "Those that pass are stored; the others stay, with their new reasons.", "Heal");
@@ -72,7 +92,7 @@ export function quarantineOf(name, signal) {
     problem.show(null);
     try {
       const answer = (await send("POST", path`/v1/datasets/${name}/quarantine/replay`,
-        { body: codes ? { codes } : {} })).data;
+        { body: one ? only(one) : {} })).data;
       if (answer.run) await follow(answer.runs);
       else put(healing, h("p", { class: "note" }, "There is nothing that could be healed."));
     } catch (error) {
@@ -87,6 +107,7 @@ export function quarantineOf(name, signal) {
   function follow(runs) {
     return new Promise((resolve) => {
       const end = new AbortController();
+      let last = "";
       signal.addEventListener("abort", () => end.abort(), { signal: end.signal });
       repeat(async () => {
         const all = await Promise.all(runs.map((id) => get(path`/v1/runs/${id}`, {}, signal)));
@@ -94,11 +115,14 @@ export function quarantineOf(name, signal) {
         const isOver = all.every((run) => !["queued", "running"].includes(run.state));
         const stored = sum((run) => run.records.stored);
         const failing = sum((run) => run.records.quarantined);
-        put(healing, h("div", { class: "panel" },
+        // What stays as it is would be read out again and again.
+        const told = JSON.stringify(all.map(({ state, records, progress: { done } }) => [state, records, done]));
+        if (told !== last) put(healing, h("div", { class: "panel" },
           h("div", { class: "actions" }, isOver ? "Healed: " : "Healing … ", all.map((run) => badge(run.state)),
             h("a", { href: `#/runs/${encodeURIComponent(runs[0])}` }, `run ${runs.join(", ")}`)),
           progress(sum((run) => run.progress.done), sum((run) => run.progress.total), `Healing of ${name}`),
           h("p", {}, `${plural(stored, "row")} stored, ${plural(failing, "record")} still failing.`)));
+        last = told;
         if (!isOver) return;
         announce(`Heal of ${name} is over: ${stored} stored, ${failing} still failing`);
         end.abort();

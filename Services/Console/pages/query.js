@@ -3,7 +3,7 @@
 import { h, put, announce } from "/console/dom.js";
 import { Problem, path, send } from "/console/api.js";
 import { count, plural } from "/console/format.js";
-import { ask, errorPlace, field, pageHead, section, select, tabs } from "/console/ui.js";
+import { ask, errorPlace, field, pageHead, section, select, tabs, working } from "/console/ui.js";
 import { KINDS, draw, resultTable, usualColumns } from "/console/charts.js";
 import { editorPlace, schemaOf, sqlEditor } from "/console/editor.js";
 import { saveChart } from "/console/pages/dashboards.js";
@@ -18,10 +18,11 @@ export async function render(root, { query, signal }) {
   const result = h("div", { class: "tabpanel" });
   const status = h("p", { class: "about", role: "status" }, "Ctrl+Enter runs it, Ctrl+Space completes.");
   const runButton = h("button", { type: "button", class: "primary", onclick: () => run() }, "Run");
-  const stopButton = h("button", { type: "button", hidden: true, onclick: () => running?.abort() }, "Stop");
+  const progress = h("div", {});
   const save = h("button", { type: "button", onclick: () => saveEndpoint(editor.text()) }, "Save as endpoint…");
   put(root, pageHead("Query", "One SELECT over the workspace's datasets."),
-    section("Statement", place, h("div", { class: "actions" }, runButton, stopButton, save, status), problem), result);
+    section("Statement", place, h("div", { class: "actions" }, runButton, save, status), progress,
+      problem), result);
 
   const schema = await schemaOf(signal);
   const given = query.get("dataset");
@@ -46,9 +47,11 @@ export async function render(root, { query, signal }) {
     const mine = new AbortController();
     running = mine;
     signal.addEventListener("abort", () => mine.abort(), { signal: mine.signal });
-    [runButton.disabled, stopButton.hidden] = [true, false];
+    runButton.disabled = true;
     problem.show(null);
-    status.textContent = "Running …";
+    status.textContent = "";
+    const going = working("Running …", mine.signal, () => mine.abort());
+    put(progress, going);
     const sql = editor.text();
     try {
       const found = (await send("POST", "/v1/query", {
@@ -69,7 +72,8 @@ export async function render(root, { query, signal }) {
         editor.focus();
       }
     } finally {
-      if (running === mine) [runButton.disabled, stopButton.hidden] = [false, true];
+      going.end();
+      if (running === mine) runButton.disabled = false;
     }
   }
 
@@ -96,7 +100,8 @@ function chartOf(found, sql) {
   if (all) y.prepend(all);
   const place = h("div", {});
   const chart = () => ({ x: x.value, y: y.value ? [y.value] : usual.y });
-  const redraw = () => draw(place, kind.value, found, chart(), "Chart of the result");
+  const redraw = () => draw(place, kind.value, found, { x: x.value, y: y.value ? [y.value] : [] },
+    "Chart of the result");
   for (const control of [kind, x, y]) control.addEventListener("change", redraw);
   redraw();
   return h("div", { class: "tabpanel" },

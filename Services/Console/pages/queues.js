@@ -4,7 +4,7 @@ import { h, put, announce } from "/console/dom.js";
 import { get, path, post } from "/console/api.js";
 import { count, duration, plural, short, time } from "/console/format.js";
 import { repeat } from "/console/live.js";
-import { badge, confirmDanger, empty, errorPlace, factList, liveTable, pageHead, section,
+import { badge, confirmDanger, empty, errorPlace, factList, growing, liveTable, pageHead, section,
   select } from "/console/ui.js";
 
 export async function render(root, context) {
@@ -73,7 +73,8 @@ async function list(root, { session, signal, query }) {
     { title: "Enqueued", text: (item) => time(item.enqueued_at) }, { title: "Error", text: (item) => item.error ?? "" },
     { title: "", key: (item) => item.state, node: (item) => h("div", { class: "actions" }, jobActions(item, act)) },
   ], (item) => item.id);
-  const jobPlace = h("div", {}, jobs);
+  const list = growing("/v1/jobs", () => ({ state: state.value || null }), signal, () => refreshJobs());
+  const jobPlace = h("div", { class: "tabpanel" }, jobs, list.more);
 
   put(root, pageHead("Queues and jobs", "The platform's own work, in PostgreSQL."), problem,
     isPlatform ? section("Queues", queues) : null, section("Jobs", h("div", { class: "actions" }, state), jobPlace));
@@ -81,11 +82,12 @@ async function list(root, { session, signal, query }) {
     ? repeat(async () => queues.update((await get("/v1/queues", {}, signal)).items), 2000, signal, problem.show)
     : () => {};
   const refreshJobs = repeat(async () => {
-    const found = await get("/v1/jobs", { limit: 100, state: state.value || null }, signal);
-    jobs.update(found.items);
-    if (!found.items.length) put(jobPlace, empty("No jobs here", found.next_cursor
-      ? "None of the newest 5,000 jobs is in this state." : "Jobs are made by records that come in, and by runs."));
-    else if (!jobPlace.contains(jobs)) put(jobPlace, jobs);
+    const items = await list.load();
+    jobs.update(items);
+    if (!items.length) put(jobPlace, empty("No jobs here", items.hasMore
+      ? "None of the newest jobs is in this state; older ones may be."
+      : "Jobs are made by records that come in, and by runs."), list.more);
+    else if (!jobPlace.contains(jobs)) put(jobPlace, jobs, list.more);
   }, 3000, signal, problem.show);
 }
 

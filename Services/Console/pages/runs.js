@@ -4,8 +4,8 @@ import { h, put } from "/console/dom.js";
 import { get, path, post } from "/console/api.js";
 import { count, time } from "/console/format.js";
 import { repeat } from "/console/live.js";
-import { badge, command, confirmDanger, empty, errorPlace, factList, liveTable, pageHead, progress, section,
-  select } from "/console/ui.js";
+import { badge, command, confirmDanger, empty, errorPlace, factList, growing, liveTable, pageHead, progress,
+  section, select } from "/console/ui.js";
 
 export async function render(root, context) {
   return context.rest[0] ? run(root, context, context.rest[0]) : list(root, context);
@@ -30,15 +30,16 @@ async function list(root, { signal }) {
     { title: "Made", text: (item) => time(item.created_at) },
   ], (item) => item.id);
   put(root, pageHead("Runs", "Replays, heals, and pipelines over datasets.", state), problem, place);
+  const list = growing("/v1/runs", () => ({ state: state.value || null }), signal, () => refresh());
   const refresh = repeat(async () => {
-    const items = (await get("/v1/runs", { limit: 100, state: state.value || null }, signal)).items;
+    const items = await list.load();
     table.update(items);
     if (!items.length) put(place, empty(state.value ? "No run is in this state" : "No runs yet",
       "A pipeline can be replayed over all that is kept of its source:",
       command(`curl -X POST -H "Authorization: Bearer $KEY" "${location.origin}/v1/pipelines/sales/replay" \\\n`
         + "     -H 'Content-Type: application/json' \\\n"
         + "     -d '{\"from\": \"2026-03-01T00:00:00Z\", \"to\": \"2026-03-02T00:00:00Z\"}'")));
-    else if (!place.contains(table)) put(place, table);
+    else if (!place.contains(table)) put(place, table, list.more);
   }, 2000, signal, problem.show);
 }
 

@@ -4,7 +4,8 @@ import { h, put } from "/console/dom.js";
 import { all, get, path } from "/console/api.js";
 import { ago, bytes, count, duration, short, time } from "/console/format.js";
 import { repeat } from "/console/live.js";
-import { badge, command, empty, errorPlace, factList, fillFacts, liveTable, pageHead, section } from "/console/ui.js";
+import { badge, command, empty, errorPlace, factList, fillFacts, growing, liveTable, pageHead,
+  section } from "/console/ui.js";
 
 /** What to do where nothing has been sent yet. */
 export function firstSteps() {
@@ -72,11 +73,12 @@ async function source(root, { signal }, name) {
         h("span", { class: "unseen" }, ` the raw records of batch ${item.id} in a new tab`))
       : "expired") },
   ], (item) => item.id);
-  const place = h("div", {}, batches);
+  const list = growing("/v1/batches", () => ({ source: name }), signal, () => refresh());
+  const place = h("div", { class: "tabpanel" }, batches, list.more);
   put(root,
     pageHead(name, "A source.", h("a", { class: "button", href: "#/sources" }, "All sources"), receiptSearch()),
     problem, section("Now", facts), section("Batches", place), section("Send records", sending(name)));
-  repeat(async () => {
+  const refresh = repeat(async () => {
     const item = await get(path`/v1/sources/${name}`, {}, signal);
     const entries = [
       ["Records a second", short(item.rates.records_per_second)], ["Rows stored a second",
@@ -86,7 +88,7 @@ async function source(root, { signal }, name) {
       ["Longest lag allowed", item.limits.max_lag], ["Waits for others", item.coalescing.linger],
     ];
     fillFacts(facts, entries);
-    batches.update((await get("/v1/batches", { source: name, limit: 100 }, signal)).items);
+    batches.update(await list.load());
   }, 4000, signal, problem.show);
 }
 

@@ -91,10 +91,21 @@ struct SourceCatalog: Sendable {
     }
 
     func measure(_ source: StoredSource) async throws -> Reading {
+        try await pool.withConnection { try await Self.measure(source, $0) }
+    }
+
+    /// Of each, in their order.
+    func measure(_ sources: [StoredSource]) async throws -> [Reading] {
         try await pool.withConnection { connection in
-            let (rates, stored, lags) = try await connection.run(
-                SourceRate(sourceID: source.id), StoredRate(sourceID: source.id), SourceLag(sourceID: source.id))
-            return Reading(rate: rates.first ?? (0, 0), stored: stored.first ?? 0, freshness: lags.first)
+            var readings: [Reading] = []
+            for source in sources { readings.append(try await Self.measure(source, connection)) }
+            return readings
         }
+    }
+
+    private static func measure(_ source: StoredSource, _ connection: PostgresConnection) async throws -> Reading {
+        let (rates, stored, lags) = try await connection.run(
+            SourceRate(sourceID: source.id), StoredRate(sourceID: source.id), SourceLag(sourceID: source.id))
+        return Reading(rate: rates.first ?? (0, 0), stored: stored.first ?? 0, freshness: lags.first)
     }
 }

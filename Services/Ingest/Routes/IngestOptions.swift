@@ -1,3 +1,4 @@
+import Catalog
 import HTTP
 import HTTPServer
 import Records
@@ -37,16 +38,13 @@ struct IngestOptions: Sendable {
         guard let type = MediaType(header), type.isUTF8 else {
             throw Problem(.unsupportedMediaType, "Content-Type \(header) is not UTF-8; send one of \(supported)")
         }
-        switch type.essence {
-        case MediaType.ndjson.essence, "application/ndjson", "application/jsonl": return .ndjson
-        case MediaType.json.essence: return .json
-        case MediaType.csv.essence: return .csv
-        case MediaType.plainText.essence: return .text
-        default: throw Problem(.unsupportedMediaType, "Content-Type \(type.essence) is not one of \(supported)")
+        guard let format = RecordFormat(type) else {
+            throw Problem(.unsupportedMediaType, "Content-Type \(type.essence) is not one of \(supported)")
         }
+        return format
     }
 
-    private static let supported = "application/x-ndjson, application/json, text/csv, text/plain"
+    private static let supported = RecordFormat.mediaTypes
 
     private static func coding(_ header: String?) throws(Problem) -> ContentCoding? {
         switch header?.lowercased() {

@@ -1,26 +1,11 @@
+import Catalog
 public import HTTP
 public import HTTPServer
 import JSON
 public import Records
 
 extension RecordsError: ProblemConvertible {
-    /// A body that cannot be taken in, with the place of the fault.
-    public var problem: Problem {
-        let code: ProblemCode =
-            switch code {
-            case .unsplittable: .malformedBody
-            case .limit, .expandedTooLarge: .payloadTooLarge
-            case .corruptCompression: .invalidEncoding
-            case .corruptFrame, .incompatibleFrames, .untypedColumn, .corruptCopy, .library: .internalError
-            }
-        let place = position.map { position in
-            [
-                ("line", JSONValue.number(position.line)), ("column", .number(position.column)),
-                ("byte", .number(position.byte)),
-            ]
-        }
-        return Problem(code, message, extensions: place ?? [])
-    }
+    public var problem: Problem { Problem(self) }
 }
 
 extension AdmissionState.Refusal: ProblemConvertible {

@@ -110,9 +110,15 @@ extension SourceRoutes {
         Route(
             .get, "/v1/sources", scope: "sources:read", reach: .handler,
             operation: Operation(
-                id: "listSources", summary: "The workspace's sources", tag: "ingest",
+                id: "listSources", summary: "The workspace's sources",
+                description: """
+                    With `rates=true` each has its `rates`, `lag_seconds` and `freshness`, as one that is asked for by \
+                    its name; at most \(SourceRoutes.measuredLimit) a page then.
+                    """,
+                tag: "ingest",
                 parameters: [
                     .limit(), .cursor,
+                    .init("rates", .query, "Say how each source does.", schema: Schema.boolean),
                 ],
                 answers: [
                     .init(

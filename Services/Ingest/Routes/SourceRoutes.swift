@@ -11,6 +11,9 @@ struct SourceRoutes: Sendable {
     /// What counts where a source's settings say nothing.
     let defaults: SourcePolicy
 
+    /// Sources of one page whose rates are asked for, too: each is measured.
+    static let measuredLimit = 100
+
     func put(_ request: Request) async throws -> Response {
         let principal = try request.principal()
         let name = try ResourceName(checking: request.parameter("source"))
@@ -50,14 +53,18 @@ struct SourceRoutes: Sendable {
     func list(_ request: Request) async throws -> Response {
         let principal = try request.principal()
         let query = try request.query()
-        let page = try PageRequest(query, list: "sources")
+        let isMeasured = query.bool("rates") ?? false
+        let page = try PageRequest(
+            query, list: "sources", maximum: isMeasured ? Self.measuredLimit : PageRequest.maximum)
         try query.finish()
         let statement = ListSources(
             workspaceID: principal.workspaceID, after: page.cursor?.values[0].string ?? "", limit: page.lookup,
             names: principal.scopes.likePatterns(of: "sources:read"))
         let sources = try await catalog.pool.withConnection { try await $0.query(statement) }
         let (items, next) = page.page(of: sources) { [.string($0.name)] }
-        return .list(items.map(\.json), nextCursor: next)
+        guard isMeasured else { return .list(items.map(\.json), nextCursor: next) }
+        let readings = try await catalog.measure(Array(items))
+        return .list(zip(items, readings).map { $0.json(measured: $1) }, nextCursor: next)
     }
 
     /// The tag is the settings', for `If-Match`: rates and lag change without a new version.

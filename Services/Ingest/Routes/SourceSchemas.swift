@@ -38,29 +38,35 @@ enum SourceSchemas {
         ("created_at", Schema.timestamp), ("updated_at", Schema.timestamp),
     ]
 
-    static let item = Schema.answer(head)
+    /// How a source does.
+    private static let reading: [(String, JSONValue)] = [
+        (
+            "rates",
+            Schema.answer([
+                ("records_per_second", Schema.number), ("bytes_per_second", Schema.number),
+                ("stored_per_second", Schema.number),
+            ])
+        ),
+        ("lag_seconds", Schema.number), ("freshness", Schema.nullable(Schema.number)),
+    ]
 
-    static let source = Schema.answer(
-        head + [
-            ("definition", ["type": "object"]),
-            (
-                "limits",
-                Schema.answer([
-                    ("max_lag", Schema.duration), ("max_body_bytes", Schema.count),
-                    ("landing_bytes", Schema.nullable(Schema.count)),
-                    ("records_per_second", Schema.nullable(Schema.count)),
-                    ("bytes_per_second", Schema.nullable(Schema.count)),
-                ])
-            ),
-            ("retention", Schema.answer([("raw", Schema.duration)])),
-            ("coalescing", Schema.answer([("max_bytes", Schema.count), ("linger", Schema.duration)])),
-            (
-                "rates",
-                Schema.answer([
-                    ("records_per_second", Schema.number), ("bytes_per_second", Schema.number),
-                    ("stored_per_second", Schema.number),
-                ])
-            ),
-            ("lag_seconds", Schema.number), ("freshness", Schema.nullable(Schema.number)),
-        ])
+    static let item = Schema.answer(head + reading, optional: reading.map(\.0))
+
+    /// What was declared, and what counts.
+    private static let effective: [(String, JSONValue)] = [
+        ("definition", ["type": "object"]),
+        (
+            "limits",
+            Schema.answer([
+                ("max_lag", Schema.duration), ("max_body_bytes", Schema.count),
+                ("landing_bytes", Schema.nullable(Schema.count)),
+                ("records_per_second", Schema.nullable(Schema.count)),
+                ("bytes_per_second", Schema.nullable(Schema.count)),
+            ])
+        ),
+        ("retention", Schema.answer([("raw", Schema.duration)])),
+        ("coalescing", Schema.answer([("max_bytes", Schema.count), ("linger", Schema.duration)])),
+    ]
+
+    static let source = Schema.answer(head + effective + reading)
 }

@@ -44,14 +44,16 @@ extension CatalogColumn {
 }
 
 extension StoredDataset {
-    /// An item of `GET /v1/datasets`.
-    func json(_ size: MeasureTables.Size) -> JSONValue {
-        [
-            "name": .string(name), "version": .number(version), "declared": .bool(isDeclared),
-            "created_at": .timestamp(createdAt), "updated_at": .timestamp(updatedAt),
-            "last_load_at": lastLoadAt.map(JSONValue.timestamp) ?? .null, "rows": .number(size.rows),
-            "rows_exact": false, "bytes": .number(size.total),
+    /// An item of `GET /v1/datasets`; with how many records are in quarantine where that was counted.
+    func json(_ size: MeasureTables.Size, quarantined: Int?) -> JSONValue {
+        var members: [(String, JSONValue)] = [
+            ("name", .string(name)), ("version", .number(version)), ("declared", .bool(isDeclared)),
+            ("created_at", .timestamp(createdAt)), ("updated_at", .timestamp(updatedAt)),
+            ("last_load_at", lastLoadAt.map(JSONValue.timestamp) ?? .null), ("rows", .number(size.rows)),
+            ("rows_exact", false), ("bytes", .number(size.total)),
         ]
+        if let quarantined { members.append(("quarantined", .number(quarantined))) }
+        return .object(JSONObject(members))
     }
 }
 

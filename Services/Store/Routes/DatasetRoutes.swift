@@ -9,6 +9,9 @@ import Postgres
 struct DatasetRoutes: Sendable {
     let catalog: DatasetCatalog
 
+    /// Datasets of one page whose quarantine is counted, too.
+    static let countedLimit = 100
+
     func put(_ request: Request) async throws -> Response {
         let principal = try request.principal()
         let name = try ResourceName(checking: request.parameter("name"))
@@ -46,17 +49,23 @@ struct DatasetRoutes: Sendable {
     func list(_ request: Request) async throws -> Response {
         let principal = try request.principal()
         let query = try request.query()
-        let page = try PageRequest(query, list: "datasets")
+        let isCounted = query.bool("quarantined") ?? false
+        let page = try PageRequest(
+            query, list: "datasets", maximum: isCounted ? Self.countedLimit : PageRequest.maximum)
         try query.finish()
         let statement = ListDatasets(
             workspaceID: principal.workspaceID, after: page.cursor?.values[0].string ?? "", limit: page.lookup,
             names: principal.scopes.likePatterns(of: "datasets:read"))
-        let (datasets, sizes) = try await catalog.pool.withConnection { connection in
+        let (datasets, sizes, counts) = try await catalog.pool.withConnection { connection in
             let datasets = try await connection.query(statement)
-            return (datasets, try await connection.query(MeasureTables(datasets: datasets)))
+            let sizes = try await connection.query(MeasureTables(datasets: datasets))
+            return (datasets, sizes, isCounted ? try await connection.query(CountQuarantined(datasets: datasets)) : [])
         }
         let (items, next) = page.page(of: datasets) { [.string($0.name)] }
-        return .list(zip(items, sizes).map { $0.json($1) }, nextCursor: next)
+        let answers = zip(items, sizes).enumerated().map { place, item in
+            item.0.json(item.1, quarantined: isCounted ? counts[place] : nil)
+        }
+        return .list(answers, nextCursor: next)
     }
 
     private func find(_ request: Request) async throws -> DatasetCatalog.Found {

@@ -34,6 +34,14 @@ enum DatasetSchemas {
         ("pipeline", ResourceName.schema), ("batches", Schema.array(of: Schema.id, count: 1...HealRoute.batchLimit)),
         ("codes", Schema.array(of: Schema.text, count: 1...HealRoute.codeLimit)),
         (
+            "reason",
+            Schema.request(
+                [
+                    ("code", Schema.text), ("step", Schema.text), ("column", Schema.text),
+                    ("stage", Schema.oneOf(RowRoutes.Stage.self)),
+                ], required: ["code"])
+        ),
+        (
             "max_parallel",
             [
                 "type": "integer", "minimum": .number(HealRoute.parallels.lowerBound),
@@ -56,7 +64,10 @@ enum DatasetSchemas {
     ]
 
     static let item = Schema.answer(
-        head + [("rows", Schema.count), ("rows_exact", Schema.boolean), ("bytes", Schema.count)])
+        head + [
+            ("rows", Schema.count), ("rows_exact", Schema.boolean), ("bytes", Schema.count),
+            ("quarantined", Schema.count),
+        ], optional: ["quarantined"])
 
     static let dataset = Schema.answer(
         head + [

@@ -82,11 +82,14 @@ struct HealRoute: Sendable {
         if let codes, !(1...codeLimit).contains(codes.count) || codes.contains(where: { $0.utf8.contains(0) }) {
             fields.fault("codes", "expected 1 to \(codeLimit) codes")
         }
+        let reason = fields.optionalObject("reason").map { HealReason($0) }
+        if codes != nil, reason != nil { fields.fault("reason", "does not go with codes") }
         let parallel = fields.optional("max_parallel", Int.self)
         if let parallel, !parallels.contains(parallel) { fields.fault("max_parallel", "must be 1 to 64") }
         try fields.finish()
         return HealRequest(
-            datasetID: datasetID, dataset: dataset, pipeline: pipeline, batches: ids, codes: codes,
+            datasetID: datasetID, dataset: dataset, pipeline: pipeline, batches: ids,
+            codes: reason.map { [$0.code] } ?? codes, reason: reason?.json.serialized(),
             parallel: parallel.map(Int32.init) ?? defaultParallel, isDry: isDry)
     }
 
@@ -103,6 +106,32 @@ struct HealRoute: Sendable {
             try await Task.sleep(for: min(pause, left))
             pause = min(pause * 2, Self.pauses.last)
         }
+    }
+}
+
+/// A reason of which `…/quarantine/reasons` counts the records: a step or a column that is null is none.
+struct HealReason: Sendable {
+    var code: String
+    var step: String?
+    var column: String?
+    var stage: RowRoutes.Stage?
+
+    init(_ fields: JSONFields) {
+        code = fields.required("code", String.self)
+        step = fields.optional("step", String.self)
+        column = fields.optional("column", String.self)
+        stage = fields.optional("stage", oneOf: RowRoutes.Stage.self)
+        for (name, text) in [("code", code), ("step", step), ("column", column)] {
+            if text?.utf8.contains(0) == true { fields.fault(name, "holds U+0000") }
+        }
+    }
+
+    var json: JSONValue {
+        [
+            "code": .string(code), "step": step.map(JSONValue.string) ?? .null,
+            "column": column.map(JSONValue.string) ?? .null,
+            "stage": stage.map { JSONValue.string($0.rawValue) } ?? .null,
+        ]
     }
 }
 

@@ -14,8 +14,11 @@ extension StoreRoutes {
                 id: "healDataset", summary: "Run quarantined records again through the pipelines as they are now",
                 description: """
                     Of all batches and pipelines, or those named; with `codes` only records that have an error with \
-                    one of these. Records that pass leave the quarantine, and their rows are stored; the others stay \
-                    with their new errors; counts and receipts follow, all at once for each batch. There is a run for \
+                    one of these; with `reason` only those with just this error, as \
+                    `/v1/datasets/{name}/quarantine/reasons` counts them: its code, its step and column, which are \
+                    null where it has none, and its stage. Records that pass leave the quarantine, and their rows are \
+                    stored; the others stay with their new errors; counts and receipts follow, all at once for each \
+                    batch. There is a run for \
                     each pipeline, `run` is the first. What a run from table to table has quarantined is healed into \
                     the dataset that it filled, where the rows join those of that run; of mode `replace` only the run \
                     that is there now has any. Left alone are records whose bytes were cut (replay their \

@@ -143,7 +143,15 @@ struct StoreRoutes: Sendable {
             .get, "/v1/datasets", scope: "datasets:read", reach: .handler,
             operation: Operation(
                 id: "listDatasets", summary: "The workspace's datasets",
-                description: "`rows` is an estimate here: nothing is counted.", tag: "datasets", parameters: Self.page,
+                description: """
+                    `rows` is an estimate here. With `quarantined=true` each has as `quarantined` how many records are \
+                    in its quarantine, \(CountQuarantined.counted) for that many or more; at most \
+                    \(DatasetRoutes.countedLimit) a page then.
+                    """,
+                tag: "datasets",
+                parameters: Self.page + [
+                    .init("quarantined", .query, "Count the records in quarantine.", schema: Schema.boolean)
+                ],
                 answers: [
                     .init(
                         .ok, "A page, by name.",

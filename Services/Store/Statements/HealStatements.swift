@@ -244,6 +244,8 @@ struct HealRequest: Sendable {
     var pipeline: String?
     var batches: [Int64]?
     var codes: [String]?
+    /// Of the records with one of the codes only those with just this error, as an object; nil for all of them.
+    var reason: [UInt8]?
     /// How many jobs of each run may be under way at a time in each queue.
     var parallel: Int32
     /// What would become of the records is found out, and nothing changes.
@@ -255,7 +257,8 @@ struct StartHeals: PostgresStatement {
     static let sql = """
         select run, overlap from millrace.start_heals($1, $2, $3, $4,
             jsonb_strip_nulls(jsonb_build_object('dataset', $5::text, 'pipeline', $2::text,
-                'batches', (select jsonb_agg(b::text) from unnest($3::int8[]) b), 'codes', to_jsonb($4::text[]))),
+                'batches', (select jsonb_agg(b::text) from unnest($3::int8[]) b), 'codes', to_jsonb($4::text[]),
+                'reason', $8::jsonb)),
             $6, $7)
         """
     var request: HealRequest
@@ -265,6 +268,7 @@ struct StartHeals: PostgresStatement {
             .int8(request.datasetID), .optional(request.pipeline) { .text($0) },
             .optional(request.batches) { .int8Array($0) }, .optional(request.codes) { .textArray($0) },
             .text(request.dataset), .int4(request.parallel), .bool(request.isDry),
+            .optional(request.reason) { .json($0) },
         ]
     }
 

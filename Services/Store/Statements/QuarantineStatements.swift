@@ -100,6 +100,23 @@ struct ListQuarantineReasons: PostgresStatement {
     }
 }
 
+/// How many records each dataset has in quarantine, in the order in which they are given; of one with more than
+/// `counted` that many.
+struct CountQuarantined: PostgresStatement {
+    static let counted = 10_000
+
+    static let sql = """
+        select (select count(*) from (
+            select from landing.quarantine q where q.dataset_id = d.id limit $2) counted)
+        from unnest($1::int8[]) with ordinality as d (id, place) order by d.place
+        """
+    var datasets: [StoredDataset]
+
+    var parameters: [PostgresValue] { [.int8Array(datasets.map(\.id)), .int(Self.counted)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int { try row.int(0) }
+}
+
 /// What one output of one pipeline made of a batch, with the request that a record came in. Times are µs since
 /// 2000-01-01 UTC.
 struct LineageEntry: Sendable {

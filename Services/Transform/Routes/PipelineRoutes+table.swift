@@ -152,35 +152,39 @@ struct PipelineRouteTable: Sendable {
         Route(
             .post, "/v1/pipelines/{name}/dry-run", scope: "pipelines:read", bodyLimit: DryRunRoute.bodyLimit,
             operation: Operation(
-                id: "dryRunPipeline", summary: "What a pipeline makes of records; nothing is stored",
+                id: "dryRunPipeline", summary: "What a pipeline would store of records; nothing is stored",
                 description: """
-                    `records` are JSON records, or strings: lines of text. With `definition` that one is run instead \
-                    of the stored one, which need not exist then. `rows` are the target's, `routed` those of the \
-                    branches of `route` steps. Datasets of `lookup` steps need `datasets:read` besides. `failed` says \
-                    which step would turn down the whole batch; there are no rows then.
+                    The records come as `raw`, a body whose `format` is one of those that `/v1/ingest/{source}` takes, \
+                    and is cut as there; or as `records`: JSON records, or strings, which are lines of text. With \
+                    `definition` that one is run instead of the stored one, which need not exist then; it needs \
+                    `datasets:read` for datasets it fills that `pipelines:read` does not reach. Datasets of `lookup` \
+                    steps need `datasets:read` besides.
+
+                    `rows` are those that the target's dataset would be given, with its columns and their types; what \
+                    finds no column is in `_extra`. `new_columns` would be added to it first. `deletes` are rows for \
+                    which `delete_when` holds. How rows meet those with their `primary_key` says `mode`; what is \
+                    stored already is not looked at. `routed` says the same of the branches of `route` steps. \
+                    `quarantined` are records that are none, that a step turns down, or that a dataset does not take. \
+                    `failed` says which step would turn down the whole batch; there are no rows then.
                     """,
-                tag: "pipelines", parameters: [Self.name],
+                tag: "pipelines",
+                parameters: [
+                    Self.name,
+                    .init(
+                        "numbers", .query, "`string` quotes numeric, and int8 beyond 2^53.",
+                        schema: Schema.oneOf(DryRunRoute.Numbers.self)),
+                ],
                 requestBody: [
                     .json(
                         schema: PipelineSchemas.dryRun,
                         example: ["records": ["127.0.0.1 - - [10/Oct/2000:13:55:36 +0000] \"GET / HTTP/1.1\" 200 5"]])
                 ],
                 answers: [
-                    .init(
-                        .ok, "The outcome.",
-                        [
-                            .json(
-                                schema: PipelineSchemas.outcome,
-                                example: [
-                                    "rows": [["status": 200]],
-                                    "routed": [["output": 1, "dataset": "web_errors", "rows": [["status": 503]]]],
-                                    "filtered": [], "duplicates": [], "quarantined": [], "failed": nil,
-                                ])
-                        ])
+                    .init(.ok, "The outcome.", [.json(schema: PipelineSchemas.outcome, example: PipelineSchemas.dry)])
                 ],
                 problems: [
-                    .notFound, .invalidName, .invalidPipeline, .invalidRequest, .invalidJSON, .emptyBody,
-                    .unsupportedMediaType, .payloadTooLarge, .databaseUnavailable,
+                    .notFound, .invalidName, .invalidPipeline, .invalidRequest, .invalidJSON, .invalidParameter,
+                    .emptyBody, .malformedBody, .unsupportedMediaType, .payloadTooLarge, .databaseUnavailable,
                 ]),
             handler: dryRun.handle)
     }

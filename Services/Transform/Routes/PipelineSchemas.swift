@@ -19,18 +19,32 @@ enum PipelineSchemas {
         ]
     ]
 
-    static let dryRun = Schema.request(
-        [
-            ("records", Schema.array(of: [:], count: 0...DryRunRoute.recordLimit)),
-            (
-                "definition",
-                definition(
-                    source: [
-                        "anyOf": [Schema.text, Schema.request([("dataset", Schema.text)], required: ["dataset"])]
-                    ],
-                    dataset: Schema.text, mode: Schema.oneOf(Definition.Mode.self))
-            ),
-        ], required: ["records"])
+    static let dryRun: JSONValue = [
+        "oneOf": [
+            Schema.request(
+                [
+                    ("records", Schema.array(of: [:], count: 0...DryRunRoute.recordLimit)),
+                    ("definition", dryDefinition),
+                ],
+                required: ["records"]),
+            Schema.request(
+                [
+                    ("raw", Schema.text),
+                    (
+                        "format",
+                        [
+                            "type": "string",
+                            "enum": ["application/x-ndjson", "application/json", "text/csv", "text/plain"],
+                        ]
+                    ),
+                    ("definition", dryDefinition),
+                ], required: ["raw", "format"]),
+        ]
+    ]
+
+    private static let dryDefinition = definition(
+        source: ["anyOf": [Schema.text, Schema.request([("dataset", Schema.text)], required: ["dataset"])]],
+        dataset: Schema.text, mode: Schema.oneOf(Definition.Mode.self))
 
     private static func definition(source: JSONValue, dataset: JSONValue, mode: JSONValue) -> JSONValue {
         Schema.request(
@@ -135,27 +149,46 @@ enum PipelineSchemas {
         ("version", Schema.count), ("definition", ["type": "object"]), ("created_at", Schema.timestamp),
     ])
 
-    static let outcome = Schema.answer([
-        ("rows", Schema.array(of: ["type": "object"])),
-        (
-            "routed",
-            Schema.array(
-                of: Schema.answer([
-                    ("output", Schema.count), ("dataset", Schema.text), ("rows", Schema.array(of: ["type": "object"])),
-                ]))
-        ),
-        ("filtered", Schema.array(of: [:])),
+    /// What an output's dataset would be given.
+    private static let given: [(String, JSONValue)] = [
+        ("dataset", Schema.text), ("mode", Schema.oneOf(Definition.Mode.self)),
+        ("primary_key", Schema.array(of: Schema.text)), ("rows", Schema.array(of: ["type": "object"])),
+        ("deletes", Schema.array(of: ["type": "object"])),
+        ("new_columns", Schema.array(of: Schema.answer([("name", Schema.text), ("type", Schema.text)]))),
+    ]
+
+    private static let routed = Schema.answer([("output", Schema.count)] + given)
+
+    /// What becomes of the records besides.
+    private static let rest: [(String, JSONValue)] = [
+        ("routed", Schema.array(of: routed)), ("filtered", Schema.array(of: [:])),
         ("duplicates", Schema.array(of: [:])),
         (
             "quarantined",
             Schema.array(
                 of: Schema.answer([
-                    ("row", Schema.count), ("raw", [:]), ("errors", Schema.array(of: ["type": "object"])),
+                    ("row", Schema.count), ("stage", ["type": "string", "enum": ["decode", "transform"]]),
+                    ("raw", [:]), ("errors", Schema.array(of: ["type": "object"])),
                 ]))
         ),
         (
             "failed",
             Schema.nullable(Schema.answer([("code", Schema.text), ("step", Schema.text), ("message", Schema.text)]))
         ),
-    ])
+    ]
+
+    static let outcome = Schema.answer(given + rest)
+
+    /// An outcome.
+    static let dry: JSONValue = [
+        "dataset": "web", "mode": "append", "primary_key": [], "rows": [["status": 200]], "deletes": [],
+        "new_columns": [["name": "status", "type": "int8"]],
+        "routed": [
+            [
+                "output": 1, "dataset": "web_errors", "mode": "append", "primary_key": [], "rows": [["status": 503]],
+                "deletes": [], "new_columns": [],
+            ]
+        ],
+        "filtered": [], "duplicates": [], "quarantined": [], "failed": nil,
+    ]
 }

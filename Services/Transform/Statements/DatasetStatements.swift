@@ -121,12 +121,15 @@ struct AgreedColumn: Sendable, Equatable {
     var type: ColumnType
     var nullable: Bool
     var state: State
+    /// It was put with the dataset's definition; others were inferred.
+    var declared = false
 }
 
 /// What has been agreed on so far. Locks nothing, so that nobody waits here while a table is changed.
 struct ListAgreedColumns: PostgresStatement {
     static let sql = """
-        select name, type, nullable, state from millrace.dataset_column where dataset_id = $1 order by ordinal
+        select name, type, nullable, state, declared from millrace.dataset_column where dataset_id = $1
+        order by ordinal
         """
     var datasetID: Int64
 
@@ -147,7 +150,7 @@ struct AgreeColumns: PostgresStatement {
     /// The most columns that inference adds to a dataset.
     static let inferredLimit: Int32 = 200
 
-    static let sql = "select name, type, nullable, state from millrace.agree_columns($1, $2, $3, $4)"
+    static let sql = "select name, type, nullable, state, declared from millrace.agree_columns($1, $2, $3, $4)"
     var datasetID: Int64
     /// Columns wanted.
     var names: [String]
@@ -165,6 +168,7 @@ extension AgreedColumn {
         guard let type = ColumnType(rawValue: try row.text(1)), let state = State(rawValue: try row.text(3)) else {
             throw PostgresError(.decode, "a column's type or state is not known here", doing: "agree on columns")
         }
-        self.init(name: try row.text(0), type: type, nullable: try row.bool(2), state: state)
+        self.init(
+            name: try row.text(0), type: type, nullable: try row.bool(2), state: state, declared: try row.bool(4))
     }
 }

@@ -8,7 +8,8 @@ struct FailedRecord: Sendable {
 }
 
 /// The records of a batch that a run of kind `heal` tries: those of its pipeline that are quarantined for its dataset,
-/// with one of its codes where it names any, and whose bytes are whole. By their ordinals.
+/// with one of its codes where it names any, for its reason where it names one, and whose bytes are whole. By their
+/// ordinals.
 struct FindFailedRecords: PostgresStatement {
     static let sql = """
         select distinct on (q.row) q.row, q.raw
@@ -20,6 +21,12 @@ struct FindFailedRecords: PostgresStatement {
         ) wanted
         where r.id = $1 and landing.is_whole(q.stage, q.errors, octet_length(q.raw))
             and landing.has_code(q.errors, wanted.codes)
+            and (r.request -> 'reason' is null
+                or coalesce(q.stage = r.request #>> '{reason,stage}', true)
+                    and exists (select from jsonb_array_elements(q.errors) e
+                        where e ->> 'code' = r.request #>> '{reason,code}'
+                            and e ->> 'step' is not distinct from r.request #>> '{reason,step}'
+                            and e ->> 'column' is not distinct from r.request #>> '{reason,column}'))
         order by q.row, q.output
         """
     var run: Int64

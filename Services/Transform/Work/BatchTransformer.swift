@@ -34,11 +34,14 @@ struct BatchTransformer: Sendable {
     let schemas: SchemaRegistry
     let lookups: Lookups
 
-    /// An output's rows as its dataset takes them.
-    private struct FittedOutput {
-        var schema: DatasetSchema
-        var batch: RecordBatch
-        var faults: [RowFault] = []
+    /// What becomes of fields that a dataset has no column for, where it is to get one.
+    enum NewColumns: Sendable {
+        /// A column is agreed on.
+        case agreed
+        /// None is: they come in `_extra`.
+        case extra
+        /// None is, but the rows are as they would be then.
+        case foreseen
     }
 
     func transform(
@@ -84,23 +87,15 @@ struct BatchTransformer: Sendable {
         var outcome = try await finish(&run, input)
         outcome.filtered += erased
         let shares = RecordShares(records: count, outputs: outcome.outputs, chosen: chosen)
-        var fitted: [FittedOutput] = []
-        for (number, target) in pipeline.outputs.enumerated() {
-            fitted.append(
-                try await fit(
-                    outcome.outputs[number], outcome.deletes[number], target.dataset, input.workspaceID,
-                    isDry: isDry))
-        }
-        let faults = StagedFaults(decode: decodeFaults, transform: outcome.faults + fitted.flatMap(\.faults))
-        if fitted.count > 1, !faults.isEmpty {
-            // A record is quarantined as a whole, in whichever output one of its rows was turned down.
-            for number in fitted.indices { fitted[number].batch.keep(faults.others(fitted[number].batch.rows)) }
-        }
+        let fitted = try await fit(
+            outcome, decodeFaults: decodeFaults, to: pipeline.outputs, input.workspaceID,
+            newColumns: isDry ? .extra : .agreed)
+        let faults = fitted.faults
         let turnedDown = shares.split(faults.rows)
         let filtered = shares.split(outcome.filtered)
         let duplicates = shares.split(outcome.duplicates)
-        let outputs = try fitted.indices.filter { !input.closed.contains(Int16($0)) }.map { number in
-            let output = fitted[number]
+        let outputs = try fitted.outputs.indices.filter { !input.closed.contains(Int16($0)) }.map { number in
+            let output = fitted.outputs[number]
             let chunk = try encode(
                 output.batch, input, output.schema, Int16(number), pipeline.outputs[number].mode)
             return TransformedOutput(
@@ -117,7 +112,7 @@ struct BatchTransformer: Sendable {
         }
         return TransformedBatch(
             outputs: outputs,
-            quarantined: faults.records(input, shares, datasets: fitted.map(\.schema.id), raw: raw),
+            quarantined: faults.records(input, shares, datasets: fitted.outputs.map(\.schema.id), raw: raw),
             isRepeated: input.isRepeated, standing: input.standing, chosen: chosen)
     }
 
@@ -133,23 +128,46 @@ struct BatchTransformer: Sendable {
         return run.output
     }
 
+    /// Fits what the steps made to the datasets of the outputs, by their numbers.
+    func fit(
+        _ outcome: PipelineOutput, decodeFaults: [RowFault], to targets: [PipelineDefinition.Target],
+        _ workspaceID: Int64, newColumns: NewColumns
+    ) async throws -> FittedBatch {
+        var outputs: [FittedBatch.Output] = []
+        for (number, target) in targets.enumerated() {
+            let schema = try await schemas.schema(
+                target.dataset, workspaceID: workspaceID, isDry: newColumns != .agreed)
+            outputs.append(
+                try await fit(
+                    outcome.outputs[number], outcome.deletes[number], to: schema, target.dataset, workspaceID,
+                    newColumns))
+        }
+        return FittedBatch(outcome, outputs, decodeFaults: decodeFaults)
+    }
+
     /// Fits rows to a dataset; none need no agreement.
     private func fit(
-        _ rows: RecordBatch, _ deletes: [UInt8]?, _ dataset: String, _ workspaceID: Int64, isDry: Bool
-    ) async throws -> FittedOutput {
-        let schema = try await schemas.schema(dataset, workspaceID: workspaceID, isDry: isDry)
-        guard rows.rowCount > 0 else { return FittedOutput(schema: schema, batch: rows) }
+        _ rows: RecordBatch, _ deletes: [UInt8]?, to schema: DatasetSchema, _ dataset: String, _ workspaceID: Int64,
+        _ newColumns: NewColumns
+    ) async throws -> FittedBatch.Output {
+        guard rows.rowCount > 0 else { return FittedBatch.Output(schema: schema, batch: rows) }
         var fitter = OutputFitter(rows, deletes: deletes, to: schema)
-        if isDry { fitter.schema.columns += fitter.plan().map(AgreedColumn.init(extra:)) }
-        for _ in 0..<(isDry ? 0 : Self.agreementRounds) {
+        for _ in 0..<Self.agreementRounds {
             let wanted = fitter.plan()
             if wanted.isEmpty { break }
             let before = fitter.schema
-            fitter.schema = try await schemas.agree(on: wanted, of: dataset, workspaceID: workspaceID, schema: before)
+            switch newColumns {
+            case .agreed:
+                fitter.schema = try await schemas.agree(
+                    on: wanted, of: dataset, workspaceID: workspaceID, schema: before)
+            case .extra: fitter.schema.columns += wanted.map(AgreedColumn.init(extra:))
+            case .foreseen: fitter.schema.foresee(wanted)
+            }
             if fitter.schema.columns == before.columns { break }
         }
         let fitted = fitter.fit()
-        return FittedOutput(schema: schema, batch: fitted.batch, faults: fitted.faults)
+        return FittedBatch.Output(
+            schema: schema, agreed: fitter.schema.columns, batch: fitted.batch, faults: fitted.faults)
     }
 
     private func encode(

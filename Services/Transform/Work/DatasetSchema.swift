@@ -37,6 +37,14 @@ struct DatasetSchema: Sendable {
     /// Whether there is a column of this name or of another spelling of it.
     func isTaken(_ name: String) -> Bool { places[name] != nil }
 
+    /// Gives it the columns that an agreement would add if nobody else added any.
+    mutating func foresee(_ wanted: [(name: String, type: ColumnType)]) {
+        let room = Int(AgreeColumns.inferredLimit) - columns.count(where: { !$0.declared })
+        columns += wanted.prefix(max(0, room)).map {
+            AgreedColumn(name: $0.name, type: $0.type, nullable: true, state: .agreed)
+        }
+    }
+
     private static func places(of columns: [AgreedColumn]) -> [String: Int] {
         Dictionary(columns.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
     }

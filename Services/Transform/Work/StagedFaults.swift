@@ -12,6 +12,11 @@ struct StagedFaults {
 
     var isEmpty: Bool { faults.isEmpty }
 
+    /// Each record with its faults, in the order of the records.
+    var records: [(row: Int32, stage: String, faults: [RowFault])] {
+        faults.sorted { $0.key < $1.key }.map { ($0.key, $0.value.stage, $0.value.faults) }
+    }
+
     /// Ordinals of the records that have any.
     var rows: [Int32] { faults.keys.sorted() }
 
