@@ -78,11 +78,13 @@ import Testing
         var tally = UnknownClients.Tally()
         let start = ContinuousClock.now
         let most = UnknownClients.Tally.most
-        #expect((0..<most + 5).count { _ in tally.admits(start) } == most)
-        #expect(tally.take() == 5 && tally.take() == 0)
-        #expect(!tally.admits(start + .seconds(9)))
-        #expect((0..<most + 1).count { _ in tally.admits(start + .seconds(10)) } == most)
-        #expect(tally.take() == 2)
+        let atOnce = (0..<most + 5).count { _ in tally.admits(start) }
+        let leftOut = [tally.take(), tally.take()]
+        let later = tally.admits(start + .seconds(9))
+        let next = (0..<most + 1).count { _ in tally.admits(start + .seconds(10)) }
+        #expect(atOnce == most && leftOut == [5, 0])
+        let leftOutLater = tally.take()
+        #expect(!later && next == most && leftOutLater == 2)
     }
 
     @Test func whatIsLeftIsSaidWhenTheProcessEnds() async throws {
