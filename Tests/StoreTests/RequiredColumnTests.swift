@@ -1,6 +1,7 @@
 import JSON
 import Observability
 import Partitions
+import HTTP
 import Postgres
 import TestSupport
 import Testing
