@@ -1,7 +1,7 @@
+import HTTP
 import JSON
 import Observability
 import Partitions
-import HTTP
 import Postgres
 import TestSupport
 import Testing
