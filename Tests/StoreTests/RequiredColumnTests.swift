@@ -104,21 +104,6 @@ struct RequiredColumnTests {
         }
     }
 
-    @Test("However many partitions others hold, readers wait for a PUT as if it were one")
-    func heldPartitions() async throws {
-        try await with(partitioned: true) { pool, client in
-            try await pool.handOver(
-                HandedOver(
-                    ids: [3, 4, 5, 6], names: ["c", "d", "e", "f"], times: (2..<6).map { today - $0 * Self.day }))
-            try await pool.wait(until: stored, is: 2)
-            let answer = try await pool.lettingGo(ofPartitionsOf: "ws_default.orders") {
-                try await client.put("/v1/datasets/orders", definition(nullable: false, partitioned: true))
-            }
-            #expect(answer.status == 200)
-            #expect(try await pool.int(checks) == 0)
-        }
-    }
-
     @Test("A row without a value is 409 with the path, also one that came in between, and leaves no check")
     func missing() async throws {
         try await with { pool, client in

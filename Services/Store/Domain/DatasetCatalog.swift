@@ -187,8 +187,8 @@ struct DatasetCatalog: Sendable {
     }
 
     /// The check stands in the way of rows that the dataset may have after all. Who cannot lock the table, because of
-    /// another PUT's scan maybe, leaves it to maintenance, as with any other trouble: what the client is to hear is what
-    /// became of the change.
+    /// another PUT's scan maybe, leaves it to maintenance, as with any other trouble: what the client is to hear is
+    /// what became of the change.
     private func dropCheck(_ required: RequiredColumns, waits: Bool) async {
         try? await pool.withTransaction { connection in
             try await RequiredColumns.limitWaits(isLast: waits, connection)

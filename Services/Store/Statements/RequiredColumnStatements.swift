@@ -56,13 +56,3 @@ struct ListRequiredChecks: PostgresStatement {
         RequiredColumns(schema: try row.text(0), table: try row.text(1), columns: [])
     }
 }
-
-/// How long the session waits for a lock; nil where it waits without end.
-struct LockTimeout: PostgresStatement {
-    static let sql = "select nullif(setting::int8, 0) from pg_catalog.pg_settings where name = 'lock_timeout'"
-    var parameters: [PostgresValue] { [] }
-
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> Duration? {
-        try row.optionalInt8(0).map { .milliseconds($0) }
-    }
-}

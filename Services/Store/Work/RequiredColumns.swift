@@ -46,7 +46,6 @@ struct RequiredColumns: Sendable {
     func isChecked(_ connection: PostgresConnection) async throws -> Bool {
         let found = try await connection.query(FindRequiredCheck(schema: schema, table: table)).first
         if let found, found.columns == columns { return found.isValid }
-        try await lock(connection)
         if found != nil { try await drop(connection) }
         let condition = columns.sorted().map { "\(PostgresQuery.quoted(identifier: $0)) is not null" }
         try await connection.query(
@@ -86,7 +85,6 @@ struct RequiredColumns: Sendable {
             columns.sorted().map { "alter column \(PostgresQuery.quoted(identifier: $0)) set not null" }
             + nullable.map { "alter column \(PostgresQuery.quoted(identifier: $0)) drop not null" }
         if !actions.isEmpty {
-            try await lock(connection)
             try await connection.query(
                 "alter table \(identifier: schema, table) \(unsafeText: actions.joined(separator: ", "))")
         }
@@ -96,21 +94,7 @@ struct RequiredColumns: Sendable {
     /// Locks the table only where there is a check.
     func dropIfThere(_ connection: PostgresConnection) async throws {
         if try await connection.query(FindRequiredCheck(schema: schema, table: table)).first != nil {
-            try await lock(connection)
             try await drop(connection)
-        }
-    }
-
-    /// Locks the table with its partitions. Each has a lock of its own: all are waited for no longer than the
-    /// transaction waits for one, and so are others behind it.
-    private func lock(_ connection: PostgresConnection) async throws {
-        let limit = try await connection.query(LockTimeout()).first ?? nil
-        let lock: PostgresQuery = "lock table \(identifier: schema, table) in access exclusive mode"
-        do {
-            try await connection.query(lock, timeout: limit)
-        } catch {
-            guard error.code == .timedOut else { throw error }
-            throw PostgresError(.server, error.message, doing: "lock a table", sqlstate: .lockNotAvailable)
         }
     }
 
