@@ -355,25 +355,6 @@ class Erasure(unittest.TestCase):
         self.assertEqual(self.everywhere(), [])
         self.assertEqual(self.sql("select count(*) from @_made"), "64")
 
-    def test_null_and_extra_of_rows_in_quarantine(self):
-        platform.must("PUT", f"/v1/datasets/{self.name}", json.dumps({"columns": COLUMNS, "on_new_column": "extra"}))
-        self.pipeline()
-        self.send([{"id": 1, "amount": 1, "mail": self.ada}, {"id": 2, "amount": 1, "customer": "eve", "mail": "e"},
-                   {"id": 3, "amount": 1, "customer": "bob"}, {"id": 4, "amount": 2, "customer": "bob"}])
-        platform.must("PUT", f"/v1/datasets/{self.name}", json.dumps(
-            {"columns": COLUMNS + [{"name": "mail", "type": "text"}], "on_new_column": "extra"}))
-        self.send([{"id": 5, "amount": 2, "mail": "a column by now"}])
-        # The records themselves are gone: what is in quarantine has to tell by itself.
-        platform.sql(f"""delete from landing.payload p using millrace.batch b
-            join millrace.source s on s.id = b.source_id where b.id = p.batch_id and s.name = '{self.name}'""")
-        self.copying({"expect": {"even": "amount % 2 = 0"}})
-        self.ended(platform.must("POST", f"/v1/pipelines/{self.name}_made/run", "")["run"])
-        self.assertEqual(self.quarantined(), 3)
-        self.assertEqual(self.erase(f"mail = '{self.ada}'"), [0, 1, 0, {}], "a column that was a field of `_extra`")
-        self.assertEqual(self.erase("_extra ->> 'mail' = 'e'"), [0, 1, 0, {self.name: 1}])
-        self.assertEqual(self.erase("mail is null and id > 2"), [0, 1, 0, {self.name: 2}])
-        self.assertEqual(self.quarantined(), 0)
-
     def test_an_erasure_waits_for_a_heal(self):
         self.copies()
         self.copying()
@@ -391,7 +372,7 @@ class Erasure(unittest.TestCase):
         self.assertEqual(self.sql("select count(*), count(distinct id), count(*) filter (where who like 'ada%') "
                                   "from @_made"), "32|32|0")
 
-    def test_store_is_killed_while_it_erases_what_is_quarantined(self):
+    def test_killed_while_it_erases_quarantine(self):
         self.copies(runs=12)
         platform.sql("""create function public.slow() returns trigger language plpgsql as
             $$ begin perform pg_sleep(0.05); return old; end $$;
