@@ -142,7 +142,7 @@ class Series(RollupCase):
             others = {name for name in row if "." in name and name.split(".")[0] in MEASURES} - set(names)
             self.assertFalse(others, path)
 
-    def combinations(self, records, grain, span, **more):
+    def combinations(self, records, grain, span, /, **more):
         asked = {"from": text(moment(span.start, grain)), "to": text(moment(span.stop, grain)), **more}
         for fill, average, rate, trend, threshold in itertools.product(
                 FILLS, (None, 2, 5, 45), (False, True), (False, True), (None, 0.8)):
