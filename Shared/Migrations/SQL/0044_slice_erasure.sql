@@ -48,6 +48,16 @@ begin
     insert into millrace.run_batch (run, ordinal, batch, state)
     select made, row_number() over (order by b.id) - 1, b.id, 'queued' from millrace.batch b
     where b.source_id = any(sources)
+        -- What other pipelines make of the same table's rows is not the dataset's.
+        and (b.format <> 'table'
+            or b.source_id in (select s.id from millrace.source s
+                where s.workspace_id = in_workspace and s.name = one.name and s.kind = 'dataset')
+            or exists (select from millrace.application a where a.batch_id = b.id and a.dataset_id = in_dataset)
+            or exists (select from landing.quarantine q where q.batch_id = b.id and q.dataset_id = in_dataset)
+            or b.id in (select w.batch from millrace.run_batch w join millrace.run r on r.id = w.run
+                join millrace.pipeline_version v on v.pipeline_id = r.pipeline_id and v.version = r.version
+                cross join lateral millrace.targets(v.definition) t
+                where r.kind = 'run' and t.dataset = one.name))
         and (exists (select from landing.payload p where p.batch_id = b.id)
             or exists (select from landing.quarantine q where q.batch_id = b.id)
             or b.id in (select w.batch from millrace.run r join millrace.run_batch w on w.run = r.id
