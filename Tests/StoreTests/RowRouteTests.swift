@@ -216,9 +216,9 @@ struct RowRouteTests {
             let reasons = found.items.map { "\($0["code"]?.string ?? "") \($0["column"]?.string ?? "-")" }
             try await pool.run("insert into millrace.dataset (workspace_id, name) values (1, 'clean')")
             let counted = try await client.get("/v1/datasets?quarantined=true").items
-            #expect(counted.map { $0["name"] } == ["clean", "orders"])
-            #expect(counted.map { $0["quarantined"] } == [0, 4])
-            #expect(try await client.get("/v1/datasets").items.map { $0["quarantined"] } == [nil, nil])
+            #expect(counted.map { $0["name"] } == ["clean", "kinds", "orders"])
+            #expect(counted.map { $0["quarantined"] } == [0, 0, 4])
+            #expect(try await client.get("/v1/datasets").items.map { $0["quarantined"] } == [nil, nil, nil])
             #expect(try await client.get("/v1/datasets?quarantined=true&limit=101").code == "invalid_parameter")
             #expect(reasons == ["invalid_cast total", "not_an_object -"], "\(found.text)")
             #expect(found.items.map { $0["records"] } == [3, 1])
