@@ -86,7 +86,7 @@ class EmptyPages(ConsoleCase):
             ])
             # What an empty page shows to be done can be done as it stands.
             browser.go("#/rollups", "Rollups")
-            text = browser.text("pre")
+            text = wait_for("the example", lambda: browser.text("pre"))
             self.assertIn(f"http://127.0.0.1:{platform.port}/v1/rollups/orders_by_hour", text)
             json.loads(text[text.index("-d '") + 4:text.rindex("'")])
         finally:
