@@ -94,6 +94,7 @@ FAULTS = {
         "there is no such batch of the source",
         "expected a batch's id",  # beyond 64 bits
         "where: at most 16384 bytes",  # a schema counts characters
+        "reason: does not go with codes",  # unless one of the two is null
     ],
 }
 
