@@ -33,3 +33,144 @@ BEGIN
     PERFORM queue.conclude(ARRAY[in_body.id], 'cancelled');
     RETURN CASE WHEN running THEN 'stopped' ELSE 'cancelled' END;
 END $$;
+
+-- MARK: Keys
+
+-- Takes a job that is blocked out of its key's row, whose lock is kept: who opens the key while this is not committed
+-- waits, and cannot pass the job over. Null, and without the lock, where the job has been let through meanwhile.
+CREATE FUNCTION queue.unblock(in_limit int8, in_job int8) RETURNS int2 LANGUAGE plpgsql SET enable_seqscan = off
+AS $$
+DECLARE
+    tried int2;
+BEGIN
+    PERFORM FROM queue.limit_key k WHERE k.id = in_limit FOR NO KEY UPDATE;
+    DELETE FROM queue.blocked b WHERE b.job = in_job AND b.limit_id = in_limit RETURNING b.attempt INTO tried;
+    IF tried IS NULL THEN
+        RAISE EXCEPTION 'job % is not blocked any more', in_job USING ERRCODE = 'MR003';
+    END IF;
+    RETURN tried;
+EXCEPTION WHEN SQLSTATE 'MR003' THEN
+    RETURN NULL;
+END $$;
+
+-- As in migration 0022; a blocked job is taken out under its key's lock.
+CREATE OR REPLACE FUNCTION queue.cancel(in_job int8) RETURNS text LANGUAGE plpgsql
+    SET enable_seqscan = off SET jit = off
+AS $$
+DECLARE
+    body queue.job;
+    held record;
+    tried int2;
+    at_key int8;
+    ran bool := false;
+BEGIN
+    SELECT * INTO body FROM queue.job j WHERE j.id = in_job;
+    IF NOT FOUND THEN
+        RETURN 'unknown';
+    ELSIF body.items IS NOT NULL THEN
+        RETURN queue.cancel_array(body);
+    END IF;
+    -- A job may move from one place to the next while it is looked for.
+    FOR round IN 1 .. 5 LOOP
+        IF EXISTS (SELECT FROM queue.outcome o WHERE o.job = in_job AND o.state IN ('succeeded', 'cancelled')) THEN
+            RETURN 'finished';
+        END IF;
+        DELETE FROM queue.dead d WHERE d.job = in_job RETURNING d.attempt + 1 INTO tried;
+        EXIT WHEN FOUND;
+        DELETE FROM queue.waiting w WHERE w.job = in_job RETURNING 1 INTO tried;
+        EXIT WHEN FOUND;
+        SELECT b.limit_id INTO at_key FROM queue.blocked b WHERE b.job = in_job;
+        IF FOUND THEN
+            tried := queue.unblock(at_key, in_job);
+            EXIT WHEN tried IS NOT NULL;
+        END IF;
+        DELETE FROM queue.ready r WHERE r.lane = body.queue * 2 AND r.priority = body.priority
+            AND r.position = in_job AND r.job = in_job RETURNING r.attempt INTO tried;
+        EXIT WHEN FOUND;
+        DELETE FROM queue.deferred d WHERE d.job = in_job RETURNING d.attempt INTO tried;
+        EXIT WHEN FOUND;
+        -- A lease names what it has ended, too, until all of it has: a redriven job may be under a later one besides.
+        SELECT l.id, t.attempt INTO held FROM queue.lease l, unnest(l.jobs, l.attempts) AS t(job, attempt)
+        WHERE in_job = ANY (l.jobs) AND t.job = in_job ORDER BY t.attempt DESC LIMIT 1;
+        IF FOUND THEN
+            -- The lock keeps rescue and its holder from giving the job away meanwhile.
+            PERFORM FROM queue.lease l WHERE l.id = held.id FOR KEY SHARE;
+            CONTINUE WHEN NOT FOUND;
+            INSERT INTO queue.outcome (job, lease, at, state, attempt)
+            VALUES (in_job, 0, clock_timestamp(), 'cancelled', held.attempt) ON CONFLICT DO NOTHING;
+            ran := FOUND;
+            EXIT WHEN ran;
+        END IF;
+        DELETE FROM queue.ready r WHERE r.job = in_job AND r.position <> r.job RETURNING r.attempt INTO tried;
+        EXIT WHEN FOUND;
+    END LOOP;
+    IF ran THEN
+        PERFORM queue.conclude(ARRAY[in_job], 'cancelled');
+        RETURN 'stopped';
+    ELSIF tried IS NULL THEN
+        RETURN 'running';
+    END IF;
+    INSERT INTO queue.outcome (job, lease, at, state, attempt)
+    VALUES (in_job, 0, clock_timestamp(), 'cancelled', tried);
+    DELETE FROM queue.dependency d WHERE d.child = in_job;
+    PERFORM queue.conclude(ARRAY[in_job], 'cancelled');
+    RETURN 'cancelled';
+END $$;
+
+-- As in migration 0008, but it skips nothing: who takes a blocked job out has locked the key's row, as this has.
+CREATE OR REPLACE FUNCTION queue.open(in_limit int8, in_released int4) RETURNS int4 LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+    SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+DECLARE
+    state queue.limit_key;
+    rule queue.limit_rule;
+    moment timestamptz := clock_timestamp();
+    room int4;
+    moved int4 := 0;
+    final int8;
+    more bool;
+BEGIN
+    SELECT * INTO state FROM queue.limit_key k WHERE k.id = in_limit FOR NO KEY UPDATE;
+    SELECT * INTO rule FROM queue.limit_rule l
+    WHERE l.queue = state.queue AND l.name = split_part(state.key, ':', 1);
+    state.held := greatest(state.held - in_released, 0);
+    room := coalesce(rule.concurrency - state.held, 1000000);
+    IF rule.rate IS NOT NULL THEN
+        -- A bucket of `rate` tokens that fills once a period. A clock that steps back adds nothing.
+        state.tokens := CASE WHEN state.refilled_at = '-infinity' THEN rule.rate ELSE least(rule.rate, state.tokens
+            + greatest(0, extract(epoch FROM moment - state.refilled_at)) * rule.rate / rule.period) END;
+        state.refilled_at := moment;
+        room := least(room, floor(state.tokens));
+    END IF;
+    IF room > 0 THEN
+        WITH gone AS (
+            DELETE FROM queue.blocked WHERE ctid = ANY (ARRAY(
+                SELECT b.ctid FROM queue.blocked b WHERE b.limit_id = in_limit AND b.position > state.mark
+                ORDER BY b.position LIMIT room FOR UPDATE))
+            RETURNING blocked.*
+        ), permitted AS (
+            INSERT INTO queue.permit (job, limit_id) SELECT job, in_limit FROM gone
+        ), placed AS (
+            INSERT INTO queue.ready (position, job, lane, priority, attempt, last, flow)
+            SELECT nextval('queue.position'), g.job, g.queue * 2, j.priority, g.attempt, g.last,
+                queue.flow_of((g.queue * 2)::int2, j.priority, j.workspace)
+            FROM gone g JOIN queue.job j ON j.id = g.job
+        )
+        SELECT count(*), max(position) INTO moved, final FROM gone;
+        state.mark := coalesce(final, state.mark);
+    END IF;
+    more := EXISTS (SELECT FROM queue.blocked b WHERE b.limit_id = in_limit AND b.position > state.mark);
+    state.tokens := state.tokens - CASE WHEN rule.rate IS NULL THEN 0 ELSE moved END;
+    UPDATE queue.limit_key k SET held = state.held + moved, mark = state.mark, tokens = state.tokens,
+        refilled_at = state.refilled_at,
+        due_at = CASE WHEN more AND rule.rate IS NOT NULL AND state.tokens < 1
+            THEN moment + make_interval(secs => (1 - state.tokens) * rule.period / rule.rate) END
+    WHERE k.id = in_limit;
+    RETURN moved;
+END $$;
+
+-- What has been passed over is looked at again, as soon as there is a leader.
+UPDATE queue.limit_key k SET mark = passed.first - 1, due_at = clock_timestamp()
+FROM (SELECT b.limit_id, min(b.position) AS first FROM queue.blocked b GROUP BY b.limit_id) passed
+WHERE passed.limit_id = k.id AND passed.first <= k.mark;
