@@ -174,3 +174,44 @@ END $$;
 UPDATE queue.limit_key k SET mark = passed.first - 1, due_at = clock_timestamp()
 FROM (SELECT b.limit_id, min(b.position) AS first FROM queue.blocked b GROUP BY b.limit_id) passed
 WHERE passed.limit_id = k.id AND passed.first <= k.mark;
+
+-- As in migration 0008, but for the keys: they are locked before any job is, so that queue.open_due, which forgets keys
+-- that nobody uses, cannot take one away in between. A job whose key was gone was lost.
+CREATE OR REPLACE FUNCTION queue.admit(in_queue int2, in_low int8, in_limit int4, OUT moved int4, OUT more bool)
+LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+    SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+DECLARE
+    taken queue.ready[];
+    keys text[];
+    locked int4;
+    at_key record;
+BEGIN
+    PERFORM pg_current_xact_id();
+    SELECT array_agg(t) INTO taken
+    FROM queue.take(queue.gate_of(in_queue), 0::int2, in_low, 9223372036854775807, in_limit) t;
+    moved := 0;
+    more := coalesce(cardinality(taken), 0) = in_limit;
+    IF taken IS NULL THEN
+        RETURN;
+    END IF;
+    keys := ARRAY(SELECT DISTINCT j.limit_key FROM unnest(taken) t JOIN queue.job j ON j.id = t.job ORDER BY 1);
+    LOOP
+        INSERT INTO queue.limit_key (queue, key) SELECT in_queue, k FROM unnest(keys) k
+        ON CONFLICT (queue, key) DO NOTHING;
+        PERFORM FROM queue.limit_key k WHERE k.queue = in_queue AND k.key = ANY (keys) ORDER BY k.id
+        FOR NO KEY UPDATE;
+        GET DIAGNOSTICS locked = ROW_COUNT;
+        EXIT WHEN locked = cardinality(keys);
+    END LOOP;
+    FOR at_key IN
+        SELECT k.id, array_agg(t ORDER BY t.position) AS jobs
+        FROM unnest(taken) t JOIN queue.job j ON j.id = t.job
+        JOIN queue.limit_key k ON k.queue = in_queue AND k.key = j.limit_key GROUP BY k.id ORDER BY k.id
+    LOOP
+        INSERT INTO queue.blocked (position, limit_id, job, queue, attempt, last)
+        SELECT nextval('queue.position'), at_key.id, t.job, in_queue, t.attempt, t.last FROM unnest(at_key.jobs) t;
+        moved := moved + queue.open(at_key.id, 0);
+    END LOOP;
+END $$;
