@@ -235,3 +235,96 @@ BEGIN
         PERFORM queue.open(named.id, 0);
     END LOOP;
 END $$;
+
+-- MARK: Redriving
+
+-- Makes dead letters of a queue ready again, all or those named, at most in_limit (slices of arrays count each): a
+-- fresh allowance of attempts. A unique key that is held until the job has finished is taken again; where another job
+-- has it by now (`holders`, beside `held`), the dead one stays dead, and the next ones are looked at instead. Of such
+-- at most 10,000 are passed in one call.
+-- Locks in the order of queue.ended: arrays by id, then keys; dead letters that somebody else has locked are skipped.
+CREATE FUNCTION queue.redrive_dead(
+    in_queue text, in_jobs int8[], in_limit int4, OUT redriven int8[], OUT held int8[], OUT holders int8[]
+) LANGUAGE plpgsql SET enable_seqscan = off SET jit = off
+AS $$
+DECLARE
+    letter record;
+    wanted int8[] := '{}';
+    firsts int4[] := '{}';
+    arrays int8[] := '{}';
+    keyed int8[] := '{}';
+    taken int8[] := '{}';
+    holder int8;
+BEGIN
+    PERFORM pg_current_xact_id();
+    held := '{}';
+    holders := '{}';
+    FOR letter IN
+        SELECT x.job, x.first, x.items, wants.key IS NOT NULL AS is_keyed, u.job AS holder
+        FROM queue.queue q JOIN queue.dead x ON x.queue = q.id JOIN queue.job j ON j.id = x.job
+        CROSS JOIN LATERAL (SELECT CASE WHEN coalesce(j.unique_until, 'finished') = 'finished' THEN j.unique_key END)
+            AS wants(key)
+        LEFT JOIN queue.unique_key u ON u.queue = j.queue AND u.key = wants.key AND u.job <> j.id
+            AND (u.expires_at IS NULL OR u.expires_at > clock_timestamp())
+        WHERE q.name = in_queue AND (in_jobs IS NULL OR x.job = ANY (in_jobs))
+        ORDER BY x.queue, x.job, x.first
+    LOOP
+        EXIT WHEN cardinality(wanted) >= in_limit OR cardinality(held) >= 10000;
+        IF letter.holder IS NOT NULL THEN
+            held := held || letter.job;
+            holders := holders || letter.holder;
+            CONTINUE;
+        END IF;
+        wanted := wanted || letter.job;
+        firsts := firsts || letter.first;
+        IF letter.items > 0 THEN
+            arrays := arrays || letter.job;
+        END IF;
+        IF letter.is_keyed THEN
+            keyed := keyed || letter.job;
+        END IF;
+    END LOOP;
+    PERFORM FROM queue.array a WHERE a.job = ANY (arrays) ORDER BY a.job FOR NO KEY UPDATE;
+    FOR letter IN
+        SELECT DISTINCT j.queue, j.unique_key AS key, j.id FROM queue.job j WHERE j.id = ANY (keyed) ORDER BY 1, 2, 3
+    LOOP
+        -- An array of which other slices are not over has its key still.
+        CONTINUE WHEN EXISTS (SELECT FROM queue.unique_key u WHERE u.job = letter.id AND u.expires_at IS NULL);
+        holder := queue.take_key(letter.queue, letter.key, letter.id, NULL);
+        IF holder = letter.id THEN
+            taken := taken || letter.id;
+        ELSE
+            held := held || letter.id;
+            holders := holders || holder;
+        END IF;
+    END LOOP;
+    WITH chosen AS (
+        SELECT w.job, w.first FROM unnest(wanted, firsts) AS w(job, first)
+        WHERE NOT EXISTS (SELECT FROM unnest(held) AS h(job) WHERE h.job = w.job)
+    ), gone AS (
+        DELETE FROM queue.dead d WHERE d.ctid = ANY (ARRAY(
+            SELECT x.ctid FROM chosen c JOIN queue.dead x ON x.job = c.job AND x.first = c.first
+            ORDER BY x.job, x.first FOR UPDATE OF x SKIP LOCKED))
+        RETURNING d.*
+    ), placed AS (
+        INSERT INTO queue.ready (position, job, lane, priority, attempt, last, flow, first, items)
+        SELECT nextval('queue.position'), g.job, l.lane, CASE WHEN l.lane < 0 THEN 0 ELSE g.priority END,
+            g.attempt + 1, least(g.attempt + j.max_attempts, 32000),
+            queue.flow_of(l.lane, g.priority, j.workspace), g.first, g.items
+        FROM gone g JOIN queue.job j ON j.id = g.job
+        CROSS JOIN LATERAL (SELECT
+            CASE WHEN j.limit_key IS NULL THEN g.queue * 2 ELSE queue.gate_of(g.queue) END::int2) AS l(lane)
+    ), counted AS (
+        UPDATE queue.array a SET remaining = a.remaining + n.items, failed = a.failed - n.items
+        FROM (SELECT g.job, sum(g.items)::int4 AS items FROM gone g WHERE g.items > 0 GROUP BY g.job) n
+        WHERE a.job = n.job
+    )
+    SELECT coalesce(array_agg(DISTINCT g.job ORDER BY g.job), '{}') INTO redriven FROM gone g;
+    -- Somebody else has these in hands: they are being cancelled or redriven.
+    DELETE FROM queue.unique_key u
+    WHERE u.job = ANY (taken) AND u.expires_at IS NULL AND NOT (u.job = ANY (redriven));
+END $$;
+
+-- The jobs that queue.redrive_dead made ready.
+CREATE OR REPLACE FUNCTION queue.redrive(in_queue text, in_jobs int8[], in_limit int4) RETURNS int8[]
+LANGUAGE sql AS $$ SELECT d.redriven FROM queue.redrive_dead(in_queue, in_jobs, in_limit) d $$;
