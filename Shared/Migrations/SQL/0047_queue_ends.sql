@@ -328,3 +328,33 @@ END $$;
 -- The jobs that queue.redrive_dead made ready.
 CREATE OR REPLACE FUNCTION queue.redrive(in_queue text, in_jobs int8[], in_limit int4) RETURNS int8[]
 LANGUAGE sql AS $$ SELECT d.redriven FROM queue.redrive_dead(in_queue, in_jobs, in_limit) d $$;
+
+-- MARK: Waiting for an array
+
+-- As in migration 0008; but an array is dead only once nothing of it is left but dead letters, and one that was
+-- cancelled has no outcome that says so.
+CREATE OR REPLACE FUNCTION queue.must_wait(in_parent int8, in_anyway bool) RETURNS bool LANGUAGE plpgsql AS $$
+DECLARE
+    known bool;
+BEGIN
+    PERFORM FROM queue.joinable WHERE job = in_parent FOR KEY SHARE;
+    IF FOUND THEN
+        -- A dead letter may be redriven: only who runs anyway need not wait for that.
+        RETURN NOT (in_anyway AND coalesce(
+            (SELECT a.remaining = 0 FROM queue.array a WHERE a.job = in_parent),
+            EXISTS (SELECT FROM queue.dead d WHERE d.job = in_parent)));
+    END IF;
+    SELECT joinable INTO known FROM queue.job WHERE id = in_parent;
+    IF known IS NULL THEN
+        RAISE EXCEPTION 'no job can wait for job %: it is unknown or was not enqueued as joinable', in_parent
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF NOT in_anyway AND (
+        EXISTS (SELECT FROM queue.outcome o WHERE o.job = in_parent AND o.state = 'cancelled')
+        OR EXISTS (SELECT FROM queue.array a WHERE a.job = in_parent AND a.cancelled))
+    THEN
+        RAISE EXCEPTION 'job % was cancelled: no job can wait for it', in_parent
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    RETURN false;
+END $$;
