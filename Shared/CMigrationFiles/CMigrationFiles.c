@@ -153,6 +153,10 @@ static const uint8_t stand_in_0046[] = {
 #embed "../Migrations/SQL/0046_stand_in.sql"
 };
 
+static const uint8_t queue_ends_0047[] = {
+#embed "../Migrations/SQL/0047_queue_ends.sql"
+};
+
 static const uint8_t rollup_metrics_0048[] = {
 #embed "../Migrations/SQL/0048_rollup_metrics.sql"
 };
@@ -196,6 +200,7 @@ static const struct millrace_migration_file files[] = {
     {"0043_rollup_pace.sql", rollup_pace_0043, sizeof rollup_pace_0043},
     {"0044_slice_erasure.sql", slice_erasure_0044, sizeof slice_erasure_0044},
     {"0046_stand_in.sql", stand_in_0046, sizeof stand_in_0046},
+    {"0047_queue_ends.sql", queue_ends_0047, sizeof queue_ends_0047},
     {"0048_rollup_metrics.sql", rollup_metrics_0048, sizeof rollup_metrics_0048},
 };
 

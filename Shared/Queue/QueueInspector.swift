@@ -5,6 +5,8 @@ public struct QueueInspector: Sendable {
     /// Jobs that one page of a list looks at.
     static let scanLimit = 5_000
 
+    static let resultBytes = 1 << 20
+
     private let pool: PostgresPool
 
     public init(pool: PostgresPool) {
@@ -38,10 +40,11 @@ public struct QueueInspector: Sendable {
     }
 
     /// Makes dead letters ready again with a fresh allowance of attempts: those named, or the oldest `limit`; of an
-    /// array each dead slice counts. Returns the jobs' ids. The caller notifies the queue.
-    public func redrive(_ queue: String, jobs: [Int64]? = nil, limit: Int = 1000) async throws -> [Int64] {
+    /// array each dead slice counts. Those whose unique key another job has by now stay dead. The caller notifies the
+    /// queue.
+    public func redrive(_ queue: String, jobs: [Int64]? = nil, limit: Int = 1000) async throws -> Redrive {
         let statement = RedriveStatement(queue: queue, jobs: jobs, limit: limit)
-        return try await pool.withConnection { try await $0.query(statement) }
+        return try await pool.withConnection { try await $0.query(statement).first } ?? Redrive(jobs: [], held: [:])
     }
 
     /// Cancels a job that has not ended. One that runs cannot commit any more (`.stopped`): the caller says so by
@@ -58,6 +61,19 @@ public struct QueueInspector: Sendable {
     /// How a job's attempts ended, first to last; of more than `limit` the last ones.
     public func outcomes(of job: Int64, limit: Int = 100) async throws -> [JobOutcome] {
         try await pool.withConnection { try await $0.query(OutcomesStatement(job: job, limit: limit)) }.reversed()
+    }
+
+    /// The attempts of a job that are under way, the oldest `limit`: several where it is an array.
+    public func attempts(of job: Int64, limit: Int = 100) async throws -> [JobAttempt] {
+        try await pool.withConnection { try await $0.query(AttemptsStatement(job: job, limit: limit)) }
+    }
+
+    /// What the slices of an array left behind: the first `limit`, 1 MiB of JSON at most; and how many there are, of
+    /// 10,000 at most.
+    public func results(of array: Int64, limit: Int = 100) async throws -> (count: Int64, first: [SliceResult]) {
+        let statement = SliceResultsStatement(job: array, limit: limit, bytes: Self.resultBytes)
+        let rows = try await pool.withConnection { try await $0.query(statement) }
+        return (rows.first?.count ?? 0, rows.map(\.result))
     }
 
     /// Stops (or resumes) the claiming of a queue's jobs; what runs goes on. False for an unknown queue. The caller

@@ -70,6 +70,14 @@ public enum CancelResult: String, Sendable {
     case finished, unknown
 }
 
+/// What became of a request to redrive dead letters.
+public struct Redrive: Sendable, Hashable {
+    /// The jobs that are ready again.
+    public let jobs: [Int64]
+    /// Those that stay dead, each with the job that has its unique key; at most 10,000 are looked at.
+    public let held: [Int64: Int64]
+}
+
 /// A job's body and where it stands.
 public struct JobReport: Sendable {
     /// A job array as a whole.
@@ -125,4 +133,24 @@ public struct JobOutcome: Sendable {
     /// Of which items of an array; none for a job that is no array.
     public let first: Int32
     public let items: Int32
+}
+
+/// An attempt that is under way.
+public struct JobAttempt: Sendable {
+    public let attempt: Int16
+    /// The name of the worker that has claimed it; empty where the worker is gone and the job not yet given to others.
+    public let worker: String
+    /// Microseconds since 2000-01-01 UTC. A worker claims a little ahead of what it handles.
+    public let claimedAt: Int64
+    /// Of which items of an array; none for a job that is no array.
+    public let first: Int32
+    public let items: Int32
+}
+
+/// What a slice of an array left behind.
+public struct SliceResult: Sendable {
+    public let first: Int32
+    public let items: Int32
+    /// JSON in UTF-8.
+    public let result: [UInt8]
 }

@@ -96,7 +96,7 @@ struct ArrayTests {
                 #expect(try await inspector.job(id)?.state == .dead)
                 #expect(try await inspector.job(id)?.array?.failed == 1)
                 isMended.add(true)
-                #expect(try await inspector.redrive("transform") == [id])
+                #expect(try await inspector.redrive("transform").jobs == [id])
                 try await pool.wait(until: "SELECT count(*) FROM effect", is: 64)
                 try await pool.wait(until: "SELECT remaining + failed FROM queue.array", is: 0)
             }
@@ -161,6 +161,95 @@ struct ArrayTests {
             #expect(try await pool.int("SELECT count(*) FROM effect") == 0)
             #expect(try await inspector.job(ids[0])?.state == .cancelled)
             #expect(try await inspector.job(ids[1])?.state == .cancelled)
+        }
+    }
+
+    /// An array of four items that dies, with a child that waits for it.
+    private func dead(_ pool: PostgresPool) async throws -> (array: Int64, child: Int64) {
+        var child = JobRequest(queue: "transform", kind: "child", arguments: Array("{}".utf8), workspace: 1)
+        child.after = [.request(0)]
+        let ids = try await pool.enqueue([array(4, slice: 2), child]).map(\.id)
+        let handler = ClosureHandler { jobs, lease in
+            await lease.fail(jobs, JobFailure(code: "bad", message: "", isPermanent: true))
+        }
+        try await pool.withWorker(handler) {
+            try await pool.wait(until: "SELECT remaining FROM queue.array WHERE job = \(.int8(ids[0]))", is: 0)
+        }
+        return (ids[0], ids[1])
+    }
+
+    @Test("A dead array is cancelled: it cannot be redriven any more, and its child is cancelled")
+    func cancelsDead() async throws {
+        try await withPool { pool in
+            let (array, child) = try await dead(pool)
+            let inspector = QueueInspector(pool: pool)
+            #expect(try await inspector.job(array)?.state == .dead)
+            #expect(try await inspector.job(child)?.state == .waiting)
+            #expect(try await inspector.cancel(array) == .cancelled)
+            #expect(try await inspector.cancel(array) == .finished)
+            #expect(try await inspector.job(array)?.state == .cancelled)
+            #expect(try await inspector.job(child)?.state == .cancelled)
+            #expect(try await inspector.redrive("transform").jobs.isEmpty)
+            #expect(try await pool.int("SELECT count(*) FROM queue.dead") == 0)
+        }
+    }
+
+    @Test("A workspace's jobs are stopped also where one is an array that is dead, or came back when it was cancelled")
+    func stopsDead() async throws {
+        try await withPool { pool in
+            _ = try await dead(pool)
+            let stop: PostgresQuery = "SELECT held * 1000 + jobs FROM millrace.stop_jobs(1, 100)"
+            #expect(try await pool.int(stop) == 2)
+            #expect(try await pool.int(stop) == 0)
+            // As a holder gives slices back that it had begun to give back before.
+            let id = try await pool.enqueue([array(4)])[0].id
+            #expect(try await QueueInspector(pool: pool).cancel(id) == .cancelled)
+            try await pool.run(
+                """
+                INSERT INTO queue.ready (position, job, lane, priority, attempt, last, flow, items)
+                SELECT nextval('queue.position'), \(.int8(id)), 0, 0, 1, 20, queue.flow_of(0::int2, 0::int2, 1), 4
+                """)
+            #expect(try await pool.int(stop) == 1001)
+            #expect(try await pool.int(stop) == 0)
+        }
+    }
+
+    @Test("Who runs anyway waits for an array until all of it has ended; for a cancelled one nobody can wait")
+    func waitsForArray() async throws {
+        try await withPool { pool in
+            var request = array(4, slice: 2)
+            request.isJoinable = true
+            let parent = try await pool.enqueue([request])[0].id
+            var child = JobRequest(queue: "transform", kind: "child", arguments: Array("{}".utf8), workspace: 1)
+            child.after = [.job(parent)]
+            var anyway = child
+            anyway.runsAnyway = true
+            let inspector = QueueInspector(pool: pool)
+            let (isHalfDead, goOn) = (ShutdownSignal(), ShutdownSignal())
+            let handler = ClosureHandler { jobs, lease in
+                guard let first = jobs.first?.items?.lowerBound else { return try await lease.settle(jobs) }
+                if first == 0 {
+                    await lease.fail(jobs, JobFailure(code: "bad", message: "", isPermanent: true))
+                    isHalfDead.request()
+                } else {
+                    await goOn.requested()
+                    try await lease.settle(jobs)
+                }
+            }
+            try await pool.withWorker(handler, .quick(slots: 2, maxClaim: 2)) {
+                await isHalfDead.requested()
+                let early = try await pool.enqueue([anyway])[0].id
+                #expect(try await inspector.job(early)?.state == .waiting)
+                goOn.request()
+                try await pool.wait(until: "SELECT remaining FROM queue.array", is: 0)
+                let late = try await pool.enqueue([anyway])[0].id
+                for id in [early, late] {
+                    try await pool.wait(until: "SELECT count(*) FROM queue.outcome WHERE job = \(.int8(id))", is: 1)
+                }
+            }
+            #expect(try await inspector.cancel(parent) == .cancelled)
+            await #expect(throws: PostgresError.self) { try await pool.enqueue([child]) }
+            #expect(try await inspector.job(try await pool.enqueue([anyway])[0].id)?.state == .ready)
         }
     }
 }

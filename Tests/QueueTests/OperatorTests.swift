@@ -59,7 +59,7 @@ struct OperatorTests {
             }
             try await pool.withWorker(handler) {
                 await buried.requested()
-                #expect(try await inspector.redrive("transform") == [ids[0]])
+                #expect(try await inspector.redrive("transform").jobs == [ids[0]])
                 try await pool.wait(until: "SELECT count(*) FROM queue.lease", is: 2)
                 #expect(try await inspector.job(ids[0])?.state == .running)
                 #expect(try await inspector.cancel(ids[0]) == .stopped)
@@ -87,7 +87,7 @@ struct OperatorTests {
             try await pool.withWorker(handler) {
                 await buried.requested()
                 #expect(try await inspector.setPaused("transform", true))
-                #expect(try await inspector.redrive("transform") == [ids[0]])
+                #expect(try await inspector.redrive("transform").jobs == [ids[0]])
                 #expect(try await inspector.job(ids[0])?.state == .ready)
                 #expect(try await inspector.cancel(ids[0]) == .cancelled)
                 over.request()
@@ -264,8 +264,8 @@ struct OperatorTests {
                 """)
             isMended.add(true)
             let inspector = QueueInspector(pool: pool)
-            #expect(try await inspector.redrive("transform", limit: 4_000).count == 4_000)
-            #expect(try await inspector.redrive("transform", limit: 10_000).count == 6_000)
+            #expect(try await inspector.redrive("transform", limit: 4_000).jobs.count == 4_000)
+            #expect(try await inspector.redrive("transform", limit: 10_000).jobs.count == 6_000)
             try await pool.withWorker(handler, .quick(slots: 4, maxClaim: 500)) {
                 try await pool.wait(until: succeeded, is: ids.count)
             }

@@ -59,7 +59,9 @@ async function list(root, { session, signal, query }) {
   async function redrive(item) {
     if (!await confirmDanger(`Redrive ${item.name}?`,
       `${plural(item.dead, "dead job")} of the queue are tried again.`, "Redrive")) return;
-    announce(`${plural((await post(path`/v1/queues/${item.name}/redrive`)).redriven, "job")} redriven`);
+    const found = await post(path`/v1/queues/${item.name}/redrive`);
+    announce(`${plural(found.redriven, "job")} redriven`
+      + (found.key_taken ? `, ${found.key_taken} left: another job has the unique key` : ""));
   }
 
   const states = ["ready", "deferred", "waiting", "blocked", "running", "succeeded", "dead", "cancelled"];
@@ -124,6 +126,7 @@ async function job(root, { signal }, id) {
       ["Enqueued", time(item.enqueued_at)], ["Runs at", time(item.run_at)],
       ["Attempts", `${item.attempts.length} of ${item.max_attempts}`], ["Waits for", item.waits_for.join(", ")
         || "nothing"],
+      ["Run by", item.running.map((one) => `${one.worker}, since ${time(one.claimed_at)}`).join("; ") || "nobody"],
     ];
     const attempts = liveTable("Attempts", [
       { title: "Attempt", isName: true, numeric: true, text: (one) => one.attempt },

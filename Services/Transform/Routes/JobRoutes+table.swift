@@ -9,6 +9,8 @@ extension JobRoutes {
         "id": "12", "queue": "store", "kind": "load", "state": "dead", "priority": 0, "max_attempts": 20,
         "arguments": ["chunk": 3], "enqueued_at": "2026-01-01T00:00:00Z", "run_at": nil, "trace": nil,
         "limit_key": nil, "unique_key": nil, "waits_for": [], "array": nil, "progress": nil, "result": nil,
+        "results": nil,
+        "running": [],
         "attempts": [
             [
                 "attempt": 1, "state": "failed", "error": "raw_expired", "at": "2026-01-01T00:00:01Z", "items": nil,
@@ -49,7 +51,12 @@ extension JobRoutes {
             Route(
                 .get, "/v1/jobs/{id}", scope: "pipelines:read",
                 operation: Operation(
-                    id: "getJob", summary: "A job and its attempts", tag: "queues", parameters: [Self.id],
+                    id: "getJob", summary: "A job and its attempts",
+                    description:
+                        "`attempts` have ended, `running` are under way: whose worker claimed them, and "
+                        + "when. Of an array, `results` are what its slices left behind: the first "
+                        + "\(Self.historyLimit), 1 MiB at most, and how many there are, counted up to 10,000.",
+                    tag: "queues", parameters: [Self.id],
                     answers: [.init(.ok, "The job.", [.json(schema: QueueSchemas.job, example: Self.job)])],
                     problems: [.notFound, .databaseUnavailable]),
                 handler: get),

@@ -11,7 +11,7 @@ struct JobRoutes: Sendable {
     let inspector: QueueInspector
     let wakeup: Wakeup
 
-    /// Attempts that a job's history shows: the last ones.
+    /// Attempts that a job's history shows: the last ones. As many that run, and results of an array's slices.
     static let historyLimit = 100
 
     func list(_ request: Request) async throws -> Response {
@@ -36,7 +36,14 @@ struct JobRoutes: Sendable {
     func get(_ request: Request) async throws -> Response {
         let report = try await find(request)
         let outcomes = try await inspector.outcomes(of: report.id, limit: Self.historyLimit)
-        return .json(.ok, report.json(outcomes))
+        let running =
+            report.state == .running ? try await inspector.attempts(of: report.id, limit: Self.historyLimit) : []
+        var results: JSONValue = .null
+        if report.array != nil {
+            let found = try await inspector.results(of: report.id, limit: Self.historyLimit)
+            results = ["count": .number(found.count), "items": .array(found.first.map(\.json))]
+        }
+        return .json(.ok, report.json(outcomes, running, results))
     }
 
     func cancel(_ request: Request) async throws -> Response {
@@ -53,9 +60,15 @@ struct JobRoutes: Sendable {
 
     func retry(_ request: Request) async throws -> Response {
         let report = try await find(request)
-        let redriven = try await inspector.redrive(
+        let redrive = try await inspector.redrive(
             report.queue, jobs: [report.id], limit: QueueRoutes.redriveLimit)
-        guard redriven.contains(report.id) else {
+        if let holder = redrive.held[report.id] {
+            throw Problem(
+                .conflict,
+                "job \(holder) has the job's unique key \(report.uniqueKey ?? ""): once it has ended, this one can be "
+                    + "tried again")
+        }
+        guard redrive.jobs.contains(report.id) else {
             throw Problem(.conflict, "the job is \(report.state.rawValue); only a dead one can be tried again")
         }
         wakeup.notify(report.queue)
@@ -82,10 +95,10 @@ extension JobSummary {
 }
 
 extension JobReport {
-    fileprivate func json(_ outcomes: [JobOutcome]) -> JSONValue {
+    fileprivate func json(_ outcomes: [JobOutcome], _ running: [JobAttempt], _ results: JSONValue) -> JSONValue {
         [
             "id": .string(String(id)), "queue": .string(queue), "kind": .string(kind), "state": .string(state.rawValue),
-            "priority": .number(priority), "max_attempts": .number(maxAttempts), "arguments": Self.value(arguments),
+            "priority": .number(priority), "max_attempts": .number(maxAttempts), "arguments": .stored(arguments),
             "enqueued_at": .timestamp(enqueuedAt), "run_at": runAt.map { .timestamp($0) } ?? .null,
             "trace": .optional(trace), "limit_key": .optional(limitKey), "unique_key": .optional(uniqueKey),
             "waits_for": .array(waitsFor.map { .string(String($0)) }),
@@ -95,18 +108,39 @@ extension JobReport {
             "progress": progress.map {
                 ["fraction": .number($0.fraction), "note": .optional($0.note), "at": .timestamp($0.at)]
             } ?? .null,
-            "result": result.map(Self.value) ?? .null, "attempts": .array(outcomes.map(\.json)),
+            "result": result.map { .stored($0) } ?? .null, "results": results,
+            "running": .array(running.map(\.json)), "attempts": .array(outcomes.map(\.json)),
         ]
     }
+}
 
-    private static func value(_ json: [UInt8]) -> JSONValue { (try? JSONValue.parse(json)) ?? .null }
+extension JSONValue {
+    fileprivate static func stored(_ json: [UInt8]) -> JSONValue { (try? parse(json)) ?? .null }
+
+    /// The items of a slice; null for a job that is no array.
+    fileprivate static func slice(_ first: Int32, _ items: Int32) -> JSONValue {
+        items == 0 ? .null : ["first": .number(first), "count": .number(items)]
+    }
+}
+
+extension SliceResult {
+    fileprivate var json: JSONValue { ["items": .slice(first, items), "result": .stored(result)] }
+}
+
+extension JobAttempt {
+    fileprivate var json: JSONValue {
+        [
+            "attempt": .number(attempt), "worker": .string(worker), "claimed_at": .timestamp(claimedAt),
+            "items": .slice(first, items),
+        ]
+    }
 }
 
 extension JobOutcome {
     fileprivate var json: JSONValue {
         [
             "attempt": .number(attempt), "state": .string(state), "error": .optional(error), "at": .timestamp(at),
-            "items": items == 0 ? .null : ["first": .number(first), "count": .number(items)],
+            "items": .slice(first, items),
         ]
     }
 }

@@ -42,10 +42,15 @@ extension QueueRoutes {
                 .post, "/v1/queues/{name}/redrive", scope: "admin",
                 operation: Operation(
                     id: "redriveQueue", summary: "Try the queue's dead letters again",
-                    description: "At most \(Self.redriveLimit) at a call, the oldest first.", tag: "queues",
+                    description:
+                        "At most \(Self.redriveLimit) at a call, the oldest first. Where another job has a dead one's "
+                        + "unique key by now, the dead one stays: `key_taken` of them were passed over.",
+                    tag: "queues",
                     parameters: [Self.name],
                     answers: [
-                        .init(.ok, "How many.", [.json(schema: QueueSchemas.redriven, example: ["redriven": 3])])
+                        .init(
+                            .ok, "How many.",
+                            [.json(schema: QueueSchemas.redriven, example: ["redriven": 3, "key_taken": 0])])
                     ],
                     problems: [.notFound, .databaseUnavailable]),
                 handler: redrive),

@@ -39,9 +39,9 @@ struct QueueRoutes: Sendable {
         try Self.requireAdministrator(request)
         let name = request.parameter("name")
         guard try await inspector.status(of: name) != nil else { throw Self.noQueue(name) }
-        let jobs = try await inspector.redrive(name, limit: Self.redriveLimit)
+        let redrive = try await inspector.redrive(name, limit: Self.redriveLimit)
         wakeup.notify(name)
-        return .json(.ok, ["redriven": .number(jobs.count)])
+        return .json(.ok, ["redriven": .number(redrive.jobs.count), "key_taken": .number(redrive.held.count)])
     }
 
     private func setPaused(_ request: Request, _ paused: Bool) async throws -> Response {

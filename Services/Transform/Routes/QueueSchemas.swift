@@ -14,12 +14,14 @@ enum QueueSchemas {
         ),
     ])
 
-    static let redriven = Schema.answer([("redriven", Schema.count)])
+    static let redriven = Schema.answer([("redriven", Schema.count), ("key_taken", Schema.count)])
 
     static let jobSummary = Schema.answer([
         ("id", Schema.id), ("queue", Schema.string), ("kind", Schema.string), ("state", Schema.oneOf(JobState.self)),
         ("priority", ["type": "integer"]), ("enqueued_at", Schema.timestamp), ("error", Schema.nullable(Schema.string)),
     ])
+
+    private static let slice = Schema.nullable(Schema.answer([("first", Schema.count), ("count", Schema.count)]))
 
     static let job = Schema.answer([
         ("id", Schema.id), ("queue", Schema.string), ("kind", Schema.string), ("state", Schema.oneOf(JobState.self)),
@@ -41,15 +43,27 @@ enum QueueSchemas {
         ),
         ("result", [:]),
         (
+            "results",
+            Schema.nullable(
+                Schema.answer([
+                    ("count", Schema.count),
+                    ("items", Schema.array(of: Schema.answer([("items", slice), ("result", [:])]))),
+                ]))
+        ),
+        (
+            "running",
+            Schema.array(
+                of: Schema.answer([
+                    ("attempt", Schema.count), ("worker", Schema.string), ("claimed_at", Schema.timestamp),
+                    ("items", slice),
+                ]))
+        ),
+        (
             "attempts",
             Schema.array(
                 of: Schema.answer([
                     ("attempt", Schema.count), ("state", Schema.string), ("error", Schema.nullable(Schema.string)),
-                    ("at", Schema.timestamp),
-                    (
-                        "items",
-                        Schema.nullable(Schema.answer([("first", Schema.count), ("count", Schema.count)]))
-                    ),
+                    ("at", Schema.timestamp), ("items", slice),
                 ]))
         ),
     ])

@@ -69,13 +69,14 @@ struct RedriveStatement: PostgresStatement {
     let jobs: [Int64]?
     let limit: Int
 
-    static let sql = "SELECT unnest(queue.redrive($1, $2::int8[], $3))"
+    static let sql = "SELECT redriven, held, holders FROM queue.redrive_dead($1, $2::int8[], $3)"
     var parameters: [PostgresValue] {
         [.text(queue), .optional(jobs) { .int8Array($0) }, .int4(Int32(clamping: limit))]
     }
 
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 {
-        try row.int8(0)
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Redrive {
+        let pairs = zip(try row.int8Array(1), try row.int8Array(2))
+        return Redrive(jobs: try row.int8Array(0), held: Dictionary(pairs) { first, _ in first })
     }
 }
 
@@ -139,6 +140,59 @@ struct OutcomesStatement: PostgresStatement {
         JobOutcome(
             attempt: try row.int2(0), state: try row.text(1), error: try row.optionalText(2),
             at: try row.timestamp(3), first: try row.int4(4), items: try row.int4(5))
+    }
+}
+
+/// The attempts of a job that are under way, by the leases that name it; see `JobAttempt`.
+struct AttemptsStatement: PostgresStatement {
+    let job: Int64
+    let limit: Int
+
+    static let sql = """
+        SELECT t.attempt, coalesce(w.name, ''), l.claimed_at, coalesce(t.first, 0), coalesce(t.items, 0)
+        FROM queue.lease l CROSS JOIN unnest(l.jobs, l.attempts, l.firsts, l.items) AS t(job, attempt, first, items)
+        LEFT JOIN queue.worker w ON w.id = l.worker
+        WHERE $1 = ANY (l.jobs) AND t.job = $1 AND NOT EXISTS (SELECT FROM queue.outcome o
+            WHERE o.job = t.job AND o.attempt = t.attempt AND o.first = coalesce(t.first, 0))
+        ORDER BY l.claimed_at, 4 LIMIT $2
+        """
+    var parameters: [PostgresValue] { [.int8(job), .int(limit)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> JobAttempt {
+        JobAttempt(
+            attempt: try row.int2(0), worker: try row.text(1), claimedAt: try row.timestamp(2),
+            first: try row.int4(3), items: try row.int4(4))
+    }
+}
+
+/// What the slices of an array left behind, in the order of items: at most `limit`, and no more than `bytes` of JSON
+/// but for the first. Each row says how many there are besides, of 10,000 at most.
+struct SliceResultsStatement: PostgresStatement {
+    let job: Int64
+    let limit: Int
+    let bytes: Int
+
+    static let sql = """
+        WITH page AS MATERIALIZED (
+            SELECT r.first, r.result, row_number() OVER place AS number,
+                sum(octet_length(r.result::text)) OVER place AS bytes
+            FROM (SELECT first, result FROM queue.result WHERE job = $1 ORDER BY first LIMIT $2) r
+            WINDOW place AS (ORDER BY r.first)
+        ), slice AS MATERIALIZED (
+            SELECT o.first, o.items FROM queue.outcome o
+            WHERE o.job = $1 AND o.state = 'succeeded' AND o.first <= (SELECT max(first) FROM page)
+        )
+        SELECT (SELECT count(*) FROM (SELECT FROM queue.result WHERE job = $1 LIMIT 10000) c), p.first,
+            coalesce(s.items, 0), p.result
+        FROM page p LEFT JOIN slice s USING (first) WHERE p.number = 1 OR p.bytes <= $3 ORDER BY p.first
+        """
+    var parameters: [PostgresValue] { [.int8(job), .int(limit), .int(bytes)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> (count: Int64, result: SliceResult) {
+        (
+            try row.int8(0),
+            SliceResult(first: try row.int4(1), items: try row.int4(2), result: try row.json(3))
+        )
     }
 }
 
