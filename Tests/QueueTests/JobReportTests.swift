@@ -25,7 +25,8 @@ struct JobReportTests {
     func running() async throws {
         try await withPool { pool in
             let inspector = QueueInspector(pool: pool)
-            let before = try await pool.int("SELECT (extract(epoch FROM now() - timestamptz '2000-01-01Z') * 1e6)::int8")
+            let before = try await pool.int(
+                "SELECT (extract(epoch FROM now() - timestamptz '2000-01-01Z') * 1e6)::int8")
             let ids = try await pool.enqueue(2)
             #expect(try await inspector.attempts(of: ids[0]).isEmpty)
             let handler = ClosureHandler { jobs, lease in

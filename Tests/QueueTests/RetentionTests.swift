@@ -238,7 +238,7 @@ struct RetentionTests {
             #expect(enqueued > 1000)
             #expect(load.longest.all.allSatisfy { $0 < Self.lockTimeout * 5 }, "\(load.longest.all)")
             // What lived on does so.
-            #expect(try await QueueInspector(pool: pool).redrive("transform").count == 1)
+            #expect(try await QueueInspector(pool: pool).redrive("transform").jobs.count == 1)
             #expect(try await pool.int("SELECT count(*) FROM queue.deferred") == 1)
             #expect(try await pool.int("SELECT count(*) FROM queue.ready r JOIN queue.job j ON j.id = r.job") == 2)
         }

@@ -68,8 +68,6 @@ struct OpenTransaction {
         case enqueue
         case claim(SimulatedWorker, lease: Int64?, jobs: [Job], solo: Bool)
         case end(SimulatedWorker, lease: Int64, jobs: [Job], finish: Bool)
-        /// An operator's, with the lease that it has locked and the slices that it has taken out of where they stood.
-        case cancel(lease: Int64?, removed: Set<Int64>)
     }
 
     let connection: PostgresConnection
@@ -83,19 +81,10 @@ struct OpenTransaction {
 
     /// The leases that it has locked.
     var leases: [Int64] {
-        switch work {
-        case .end(_, let lease, _, _): [lease]
-        case .cancel(let lease, _): lease.map { [$0] } ?? []
-        case .enqueue, .claim: done
-        }
+        if case .end(_, let lease, _, _) = work { [lease] } else { done }
     }
 
-    /// The slices that stand where they stood for others, and are locked there.
-    var locked: Set<Int64> {
-        switch work {
-        case .claim(_, _, let jobs, _): Set(jobs.map(\.slice))
-        case .cancel(_, let removed): removed
-        case .enqueue, .end: []
-        }
+    var claimed: [Job] {
+        if case .claim(_, _, let jobs, _) = work { jobs } else { [] }
     }
 }
