@@ -145,6 +145,10 @@ static const uint8_t rollup_pace_0043[] = {
 #embed "../Migrations/SQL/0043_rollup_pace.sql"
 };
 
+static const uint8_t routed_rebuilds_0045[] = {
+#embed "../Migrations/SQL/0045_routed_rebuilds.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -182,6 +186,7 @@ static const struct millrace_migration_file files[] = {
     {"0040_erasure_gaps.sql", erasure_gaps_0040, sizeof erasure_gaps_0040},
     {"0041_slice_heals.sql", slice_heals_0041, sizeof slice_heals_0041},
     {"0043_rollup_pace.sql", rollup_pace_0043, sizeof rollup_pace_0043},
+    {"0045_routed_rebuilds.sql", routed_rebuilds_0045, sizeof routed_rebuilds_0045},
 };
 
 size_t millrace_migration_count(void) {

@@ -52,3 +52,18 @@ struct NoteTable: PostgresStatement {
 
     var parameters: [PostgresValue] { [.int8(datasetID)] }
 }
+
+/// Locks the rollups of datasets against their steps until the transaction ends.
+struct LockRollups: PostgresStatement {
+    static let sql = """
+        with held as materialized (
+            select id from millrace.rollup where dataset_id = any($1) order by id for no key update
+        )
+        select count(*) from held
+        """
+    var datasetIDs: [Int64]
+
+    var parameters: [PostgresValue] { [.int8Array(datasetIDs)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
+}
