@@ -25,10 +25,11 @@ public struct IngestService: Sendable {
             channels: [Wakeup.channel], configuration: platform.database, loop: platform.loops.next(),
             logger: platform.logger)
         let waiters = ReceiptWaiters(pool: platform.pool, listener: listener, logger: platform.logger)
-        let routes = IngestService.routes(configuration, platform, coalescer, waiters, metrics)
+        let abandoned = AbandonedUploads(pool: platform.pool, logger: platform.logger)
+        let routes = IngestService.routes(configuration, platform, coalescer, abandoned, waiters, metrics)
         let freshness = FreshnessMetric(pool: platform.pool, metrics: platform.metrics, logger: platform.logger)
         server = platform.server(routes: routes) { await freshness.refresh() }
-        services = [listener, platform.bounded(coalescer), waiters, platform.bounded(server)]
+        services = [listener, abandoned, platform.bounded(coalescer), waiters, platform.bounded(server)]
     }
 
     /// Runs until a signal asks it to stop.
@@ -37,14 +38,14 @@ public struct IngestService: Sendable {
     }
 
     private static func routes(
-        _ configuration: IngestConfiguration, _ platform: Platform, _ coalescer: Coalescer, _ waiters: ReceiptWaiters,
-        _ metrics: IngestMetrics
+        _ configuration: IngestConfiguration, _ platform: Platform, _ coalescer: Coalescer,
+        _ abandoned: AbandonedUploads, _ waiters: ReceiptWaiters, _ metrics: IngestMetrics
     ) -> [Route] {
         let pool = platform.pool
         let intake = Intake(
             coalescer: coalescer,
             memory: MemoryShare(budget: configuration.uploadMemory, maxRequests: configuration.maxUploads), pool: pool,
-            wakeup: platform.wakeup, metrics: metrics)
+            abandoned: abandoned, wakeup: platform.wakeup, metrics: metrics)
         let limits = AdmissionState.Limits(landingBytes: Int64(configuration.landingMaxBytes))
         let policy = SourcePolicy(configuration)
         let sources = SourceDirectory(pool: pool, defaults: policy)

@@ -12,7 +12,7 @@ from collections import Counter
 from platform_under_test import wait_for
 
 NDJSON = "application/x-ndjson"
-SEED = int(os.environ.get("ROLLUP_SEED", "0")) or random.randrange(1 << 32)
+SEED = int(os.environ.get("MILLRACE_TEST_SEED") or random.randrange(1 << 32))
 ALWAYS = {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
 ENDED = ("succeeded", "failed", "cancelled", "timed_out")
 MEASURES = {"hits": "count()", "known": "count(ms)", "total": "sum(ms)", "bytes": "sum(n)", "least": "min(ms)",

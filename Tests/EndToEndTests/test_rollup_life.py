@@ -19,7 +19,7 @@ NOW = datetime.now(timezone.utc)
 
 def setUpModule():
     global platform
-    print(f"ROLLUP_SEED={SEED}", flush=True)
+    print(f"MILLRACE_TEST_SEED={SEED}", flush=True)
     RollupLife.platform = platform = Platform(port=first_port(__file__)).__enter__()
     platform.wait_until_ready()
 

@@ -18,7 +18,7 @@ from platform_under_test import Platform, wait_for  # noqa: E402
 from ports import first_port  # noqa: E402
 
 NDJSON = "application/x-ndjson"
-SEED = int(os.environ.get("ROLLUP_SEED", "0")) or random.randrange(1 << 32)
+SEED = int(os.environ.get("MILLRACE_TEST_SEED") or random.randrange(1 << 32))
 PORT = first_port(__file__)
 COLUMNS = [{"name": "id", "type": "int8"}, {"name": "ts", "type": "timestamptz"}, {"name": "who", "type": "text"},
            {"name": "n", "type": "int8"}]
@@ -26,7 +26,7 @@ COLUMNS = [{"name": "id", "type": "int8"}, {"name": "ts", "type": "timestamptz"}
 
 def setUpModule():
     global platform
-    print(f"ROLLUP_SEED={SEED}", flush=True)
+    print(f"MILLRACE_TEST_SEED={SEED}", flush=True)
     platform = Platform(port=PORT).__enter__()
     platform.wait_until_ready()
 

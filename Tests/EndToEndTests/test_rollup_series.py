@@ -25,7 +25,7 @@ MEASURES = ("hits", "total", "mean")
 
 def setUpModule():
     global platform
-    print(f"ROLLUP_SEED={SEED}", flush=True)
+    print(f"MILLRACE_TEST_SEED={SEED}", flush=True)
     Series.platform = platform = Platform(port=first_port(__file__)).__enter__()
     platform.wait_until_ready()
 
@@ -91,11 +91,12 @@ def options(shown, before, average, times, threshold):
         if place > 0 and value is not None and shown[place - 1][1] is not None:
             rate = (value - shown[place - 1][1]) / (times(bucket) - times(shown[place - 1][0]))
         score = (value - mean) / spread if spread and value is not None else None
+        # After "~" of a figure: by how much its digits may differ.
         added.append({
-            "moving_average": math.fsum(window) / len(window) if window else None, "rate": rate, "zscore": score,
-            "slope": slope, "_slope": exact,
+            "moving_average": math.fsum(window) / len(window) if window else None, "zscore": score,
+            "rate": rate, "rate~": 1e-14, "slope": slope, "slope~": exact,
             "trend": None if slope is None else mean + slope * (times(bucket) - middle),
-            "anomaly": score is not None and abs(score) >= threshold})
+            "trend~": 1e-9 + 1e-12 * largest, "anomaly": score is not None and abs(score) >= threshold})
     return added
 
 
@@ -134,8 +135,7 @@ class Series(RollupCase):
                 if theirs is None or isinstance(theirs, bool):
                     self.assertEqual(mine, theirs, (SEED, path, key, name))
                 else:
-                    measure, _, column = name.partition(".")
-                    tolerance = {"slope": row.get(f"{measure}._slope"), "rate": 1e-14}.get(column, 1e-9)
+                    tolerance = row.get(f"{name}~", 1e-9)
                     self.assertTrue(mine is not None and math.isclose(mine, theirs, rel_tol=1e-9, abs_tol=tolerance),
                                     (SEED, path, key, name, mine, theirs))
         for row in answer["items"]:

@@ -16,7 +16,7 @@ from rollup_case import SEED, RollupCase  # noqa: E402
 
 def setUpModule():
     global platform
-    print(f"ROLLUP_SEED={SEED}", flush=True)
+    print(f"MILLRACE_TEST_SEED={SEED}", flush=True)
     Rollups.platform = platform = Platform(port=first_port(__file__)).__enter__()
     platform.wait_until_ready()
 

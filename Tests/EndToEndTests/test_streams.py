@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus  # noqa: 
 from websockets.sync.client import connect  # noqa: E402
 from wsproto.events import Ping, Pong, TextMessage  # noqa: E402
 
-SEED = int(os.environ.get("STREAM_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
+SEED = int(os.environ.get("MILLRACE_TEST_SEED") or random.randrange(1, 1 << 30))
 
 
 def setUpModule():

@@ -14,6 +14,7 @@ struct IngestFixture: Sendable {
     let pool: PostgresPool
     let source: Source
     let coalescer: Coalescer
+    let abandoned: AbandonedUploads
     let wakeup: Wakeup
     let metrics: IngestMetrics
 
@@ -40,9 +41,13 @@ struct IngestFixture: Sendable {
             let wakeup = Wakeup(configuration, loop: loop, logger: .silent)
             let coalescer = Coalescer(
                 loop: loop, pool: pool, wakeup: wakeup, limits: .init(), metrics: metrics, tracer: tracer)
+            let abandoned = AbandonedUploads(pool: pool, logger: .silent)
             let fixture = IngestFixture(
-                pool: pool, source: source, coalescer: coalescer, wakeup: wakeup, metrics: metrics)
-            try await withRunningService(coalescer) { try await body(fixture) }
+                pool: pool, source: source, coalescer: coalescer, abandoned: abandoned, wakeup: wakeup,
+                metrics: metrics)
+            try await withRunningService(coalescer) {
+                try await withRunningService(abandoned) { try await body(fixture) }
+            }
         }
     }
 
@@ -67,10 +72,30 @@ struct IngestFixture: Sendable {
             keyed: key.map { KeyedBody(key: $0, fingerprint: Array("\(records)".utf8)) })
     }
 
+    /// Begins an upload; nil where its key is held.
+    func begin(key: String) async throws -> Upload? {
+        try await Upload.begin(
+            request(key: key), pool: pool, abandoned: abandoned, wakeup: wakeup, metrics: metrics)
+    }
+
+    /// Whether nobody holds the key, within 10 s.
+    func isFree(_ key: String) async throws -> Bool {
+        let find = FindIdempotencyKey(sourceID: source.id, key: key)
+        for _ in 0..<200 {
+            if try await pool.withConnection({ try await $0.query(find) }).isEmpty { return true }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        return false
+    }
+
+    func run(_ sql: String) async throws {
+        try await pool.withConnection { _ = try await $0.query(PostgresQuery(unsafeText: sql)) }
+    }
+
     func intake(budget: Int = 1 << 20) -> Intake {
         Intake(
-            coalescer: coalescer, memory: MemoryShare(budget: budget, maxRequests: 4), pool: pool, wakeup: wakeup,
-            metrics: metrics)
+            coalescer: coalescer, memory: MemoryShare(budget: budget, maxRequests: 4), pool: pool,
+            abandoned: abandoned, wakeup: wakeup, metrics: metrics)
     }
 
     /// Every record that is accepted, from the payloads of batches that have jobs.

@@ -115,13 +115,41 @@ struct LandingTests {
         }
     }
 
+    @Test("An upload given up while the database cannot be asked has its key freed as soon as it can")
+    func givenUpWhileAway() async throws {
+        try await IngestFixture.run { fixture in
+            let first = try #require(try await fixture.begin(key: "k"))
+            try await first.land(fixture.frame(["first"]))
+            try await fixture.run("alter table millrace.upload rename to away")
+            await first.abandon()
+            try await fixture.run("alter table millrace.away rename to upload")
+            #expect(try await fixture.isFree("k"), "without another try it would be a minute")
+            let retry = try #require(try await fixture.begin(key: "k"))
+            try await retry.land(fixture.frame(["retry"]))
+            _ = try await retry.accept(fingerprint: [1])
+            let accepted = try await fixture.accepted()
+            #expect(accepted == ["retry"])
+        }
+    }
+
+    @Test("An upload whose client has left is given up though its task is cancelled")
+    func clientLeft() async throws {
+        try await IngestFixture.run { fixture in
+            let first = try #require(try await fixture.begin(key: "k"))
+            let leaving = Task {
+                try? await Task.sleep(for: .seconds(60))
+                await first.abandon()
+            }
+            leaving.cancel()
+            await leaving.value
+            #expect(try await fixture.isFree("k"))
+        }
+    }
+
     @Test("An upload that stood still loses its key to a retry, and cannot be accepted any more")
     func takenOver() async throws {
         try await IngestFixture.run { fixture in
-            func begin() async throws -> Upload? {
-                try await Upload.begin(
-                    fixture.request(key: "k"), pool: fixture.pool, wakeup: fixture.wakeup, metrics: fixture.metrics)
-            }
+            func begin() async throws -> Upload? { try await fixture.begin(key: "k") }
             let slow = try #require(try await begin())
             try await slow.land(fixture.frame(["slow"]))
             let refused = try await begin()

@@ -107,8 +107,8 @@ def killed(kills=None):
         slowest = 0.0
         for victim in plan:
             server.kill() if victim == "postgres" else site.kill(victim)
-            # A worker that has died is missed after 30 s; those who only send notice ingest and the server.
-            slowest = max(slowest, load.wait_working(60))
+            # A worker that has died is missed after 30 s; the key of an upload that died with ingest is free after 60.
+            slowest = max(slowest, load.wait_working(75))
             time.sleep(generator.uniform(0.2, 1.5))
         load.finish()
         caught_up = site.wait_stored("promise")

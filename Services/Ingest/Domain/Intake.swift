@@ -16,6 +16,7 @@ struct Intake: Sendable {
     let coalescer: Coalescer
     let memory: MemoryShare
     let pool: PostgresPool
+    let abandoned: AbandonedUploads
     let wakeup: Wakeup
     let metrics: IngestMetrics
 
@@ -94,7 +95,8 @@ struct Intake: Sendable {
         _ request: IncomingRequest, _ state: inout Progress
     ) async throws -> Bool {
         if state.upload == nil {
-            state.upload = try await Upload.begin(request, pool: pool, wakeup: wakeup, metrics: metrics)
+            state.upload = try await Upload.begin(
+                request, pool: pool, abandoned: abandoned, wakeup: wakeup, metrics: metrics)
         }
         guard let upload = state.upload else { return false }
         if let frame = state.body.takeFrame() { try await upload.land(frame) }

@@ -14,19 +14,27 @@ struct Upload: Sendable {
     let id: Int64
     let request: IncomingRequest
     let pool: PostgresPool
+    let abandoned: AbandonedUploads
     let wakeup: Wakeup
     let metrics: IngestMetrics
 
     /// Begins an upload. Nil when another upload holds the key and still moves, or the key is taken for good.
     static func begin(
-        _ request: IncomingRequest, pool: PostgresPool, wakeup: Wakeup, metrics: IngestMetrics
+        _ request: IncomingRequest, pool: PostgresPool, abandoned: AbandonedUploads, wakeup: Wakeup,
+        metrics: IngestMetrics
     ) async throws -> Upload? {
+        guard let id = try await pool.withConnection({ try await $0.query(NextUploadID()).first }) else { return nil }
+        let upload = Upload(
+            id: id, request: request, pool: pool, abandoned: abandoned, wakeup: wakeup, metrics: metrics)
         let statement = BeginUpload(
-            sourceID: request.sourceID, requestID: request.requestID, key: request.idempotencyKey)
-        let begun = try await pool.withConnection { try await $0.query(statement).first }
-        guard let begun else { return nil }
-        let upload = Upload(id: begun.id, request: request, pool: pool, wakeup: wakeup, metrics: metrics)
-        if begun.holdsKey { return upload }
+            uploadID: id, sourceID: request.sourceID, requestID: request.requestID, key: request.idempotencyKey)
+        do {
+            if try await pool.withConnection({ try await $0.query(statement).first }) == true { return upload }
+        } catch {
+            // It may have begun all the same, its answer lost.
+            await upload.abandon()
+            throw error
+        }
         await upload.abandon()
         return nil
     }
@@ -58,8 +66,8 @@ struct Upload: Sendable {
         return receipt
     }
 
-    /// Gives the upload up, so that its key is free at once. What fails here is left to the sweep.
+    /// Gives the upload up, so that its key is free at once.
     func abandon() async {
-        _ = try? await pool.withConnection { try await $0.query(AbandonUpload(uploadID: id)) }
+        await abandoned.add(id)
     }
 }

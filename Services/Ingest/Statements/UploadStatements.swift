@@ -1,11 +1,19 @@
 import Postgres
 
-/// Begins an upload; with a key, takes it, or takes it over from an upload that no longer moves. No row: the key is
-/// held.
+/// The id of an upload to come: known before it begins, it can be given up though the answer to its beginning is lost.
+struct NextUploadID: PostgresStatement {
+    static let sql = "select nextval(pg_get_serial_sequence('millrace.upload', 'id'))"
+    var parameters: [PostgresValue] { [] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
+}
+
+/// Begins an upload; with a key, takes it, or takes it over from an upload that no longer moves.
 struct BeginUpload: PostgresStatement {
     static let sql = """
         with upload as (
-            insert into millrace.upload (source_id, request_id) values ($1, $2) returning id
+            insert into millrace.upload (id, source_id, request_id) overriding system value values ($4, $1, $2)
+            returning id
         ), claim as (
             insert into millrace.idempotency as i (source_id, key, upload_id)
             select $1, $3::text, id from upload where $3::text is not null
@@ -15,20 +23,19 @@ struct BeginUpload: PostgresStatement {
                     and u.touched_at > now() - interval '60 seconds')
             returning upload_id
         )
-        select upload.id, ($3::text is null or exists (select 1 from claim)) from upload
+        select $3::text is null or exists (select 1 from claim) from upload
         """
+    var uploadID: Int64
     var sourceID: Int64
     var requestID: String
     var key: String?
 
     var parameters: [PostgresValue] {
-        [.int8(sourceID), .text(requestID), key.map { .text($0) } ?? .null]
+        [.int8(sourceID), .text(requestID), key.map { .text($0) } ?? .null, .int8(uploadID)]
     }
 
-    /// The upload, and whether it holds the key.
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> (id: Int64, holdsKey: Bool) {
-        (try row.int8(0), try row.bool(1))
-    }
+    /// Whether it holds the key.
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Bool { try row.bool(0) }
 }
 
 /// Lands one batch of an upload, which nobody sees yet.
@@ -114,15 +121,15 @@ struct AcceptUpload: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
 }
 
-/// Abandons an upload: its batches will be swept, its key is free again.
-struct AbandonUpload: PostgresStatement {
+/// Abandons uploads: their batches will be swept, their keys are free again.
+struct AbandonUploads: PostgresStatement {
     static let sql = """
         with abandoned as (
-            update millrace.upload set state = 'abandoned' where id = $1 and state = 'receiving' returning id
+            update millrace.upload set state = 'abandoned' where id = any($1) and state = 'receiving' returning id
         )
         delete from millrace.idempotency i using abandoned a where i.upload_id = a.id and i.receipt is null
         """
-    var uploadID: Int64
+    var uploads: [Int64]
 
-    var parameters: [PostgresValue] { [.int8(uploadID)] }
+    var parameters: [PostgresValue] { [.int8Array(uploads)] }
 }

@@ -291,8 +291,9 @@ extension RollupStatement {
             derived.append(("rate", rate, "float8"))
         }
         if options.trend {
-            // Of seconds since 1970 the squares would lose digits.
-            let x = "extract(epoch from time - timestamptz '2020-01-01 00:00:00+00')::float8"
+            // Of seconds since 1970 the squares would lose digits: these are whole and count from near the buckets.
+            let origin = (query.from ?? query.to).map { $0 / 1_000_000 } ?? 20 * 365 * 86400
+            let x = "(extract(epoch from time - timestamptz '2000-01-01 00:00:00+00')::float8 - \(origin))"
             derived.append(("slope", "regr_slope(\(value), \(x)) \(all)", "float8"))
             derived.append(
                 (
