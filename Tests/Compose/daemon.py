@@ -51,7 +51,7 @@ class Daemon:
         self.log.close()
         Traces.left_since(self.before, kind="process")
         # Where the machine's mounts are private it binds its data to itself, and stays so.
-        if self.data.is_mount():
+        if f"mount {self.data}" in Traces().found:
             subprocess.run(["umount", "--lazy", self.data], check=True)
         shutil.rmtree(self.run, ignore_errors=True)
         shutil.rmtree(self.data, ignore_errors=True)
