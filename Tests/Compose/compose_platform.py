@@ -77,8 +77,8 @@ class ComposePlatform(Platform):
 
     def sql(self, text, database="millrace", quiet=False):
         done = self.daemon.docker(
-            "exec", self.container("postgres"), "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database,
-            "-c", text, check=False)
+            "exec", self.container("postgres"), "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres",
+            "-d", database, "-c", text, check=False)
         if done.returncode != 0:
             raise subprocess.CalledProcessError(done.returncode, "psql", done.stdout)
         return done.stdout.strip()

@@ -1,5 +1,5 @@
-"""compose.yaml for real: images built without a registry, brought up by Debian's docker-compose and by Compose v2, a job
-and a load through the gateway while every container is restarted and killed, brought down, and nothing left. See
+"""compose.yaml for real: images built without a registry, brought up by Debian's docker-compose and by Compose v2, a
+job and a load through the gateway while every container is restarted and killed, brought down, and nothing left. See
 test-compose.
 """
 
