@@ -17,12 +17,15 @@ HEALTHY = (*SERVICES, "postgres", "gateway")
 
 
 class ComposePlatform(Platform):
-    """Brought up on entering, down on leaving; then nothing of it may be left."""
+    """Brought up on entering, down on leaving; then nothing of it may be left. `program`: a docker-compose, of
+    whichever version."""
 
-    def __init__(self, daemon, port):
+    def __init__(self, daemon, port, program):
         # Nothing is started on this machine itself, so nothing of the launcher's is made ready.
         self.port = port
         self.daemon = daemon
+        self.program = program
+        self.containers = {}
         self.environment = {**daemon.environment, "MILLRACE_PORT": str(port), "COMPOSE_PROJECT_NAME": PROJECT}
         # The clients' logs.
         self.folder = Path(tempfile.mkdtemp(prefix="clients-", dir=REPOSITORY / ".build/compose"))
@@ -36,25 +39,31 @@ class ComposePlatform(Platform):
 
     def __exit__(self, *_):
         (REPOSITORY / ".build/compose/containers.log").write_text(self.compose("logs", "--no-color", check=False))
-        self.compose("down", "--volumes", "--timeout", "30")
+        self.compose("--profile", "demo", "down", "--volumes", "--timeout", "30")
         shutil.rmtree(self.folder)
 
     def compose(self, *arguments, check=True):
-        """Debian's docker-compose, 1.29, on the repository's compose.yaml; what it said."""
-        done = subprocess.run(["/usr/bin/docker-compose", *arguments], cwd=REPOSITORY, env=self.environment, text=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        """docker-compose on the repository's compose.yaml; what it printed."""
+        done = subprocess.run([self.program, *arguments], cwd=REPOSITORY, env=self.environment, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         if check and done.returncode != 0:
-            raise AssertionError(f"docker-compose {' '.join(arguments)}: {done.stdout[-3000:]}")
+            raise AssertionError(f"docker-compose {' '.join(arguments)}: {(done.stdout + done.stderr)[-3000:]}")
         return done.stdout
 
-    def state(self, service):
-        """A container's state as Docker tells it."""
-        name = f"{PROJECT}_{service}_1"
-        return json.loads(self.daemon.docker("inspect", "-f", "{{json .State}}", name).stdout)
+    def container(self, service):
+        """The id of a service's container; it keeps it when it is restarted."""
+        if service not in self.containers:
+            labels = {"project": PROJECT, "service": service}
+            filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
+            [self.containers[service]] = self.daemon.docker("ps", "-aq", *filters).stdout.split()
+        return self.containers[service]
 
-    def host_config(self, service):
-        return json.loads(
-            self.daemon.docker("inspect", "-f", "{{json .HostConfig}}", f"{PROJECT}_{service}_1").stdout)
+    def inspect(self, service, what):
+        """What Docker knows of a service's container: `State`, `HostConfig`, `Config`."""
+        return json.loads(self.daemon.docker("inspect", "-f", f"{{{{json .{what}}}}}", self.container(service)).stdout)
+
+    def state(self, service):
+        return self.inspect(service, "State")
 
     def is_healthy(self, service):
         state = self.state(service)
@@ -68,8 +77,8 @@ class ComposePlatform(Platform):
 
     def sql(self, text, database="millrace", quiet=False):
         done = self.daemon.docker(
-            "exec", f"{PROJECT}_postgres_1", "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database,
-            "-c", text, check=False)
+            "exec", self.container("postgres"), "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres",
+            "-d", database, "-c", text, check=False)
         if done.returncode != 0:
             raise subprocess.CalledProcessError(done.returncode, "psql", done.stdout)
         return done.stdout.strip()

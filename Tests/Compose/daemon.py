@@ -10,7 +10,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # What the daemon makes outside of its own folders, and leaves there.
-ELSEWHERE = [Path(name) for name in ("/etc/docker", "/opt/containerd", "/run/containerd", "/run/docker", "/run/runc")]
+ELSEWHERE = [Path(name) for name in ("/etc/docker", "/etc/docker/key.json", "/opt/containerd", "/run/containerd",
+                                     "/run/docker", "/run/runc")]
 
 
 class Daemon:
@@ -49,11 +50,14 @@ class Daemon:
         self.process.wait(120)
         self.log.close()
         Traces.left_since(self.before, kind="process")
+        # Where the machine's mounts are private it binds its data to itself, and stays so.
+        if f"mount {self.data}" in Traces().found:
+            subprocess.run(["umount", "--lazy", self.data], check=True)
         shutil.rmtree(self.run, ignore_errors=True)
         shutil.rmtree(self.data, ignore_errors=True)
         for path in ELSEWHERE:
-            if f"folder {path}" not in self.before.found:
-                shutil.rmtree(path, ignore_errors=True)
+            if f"path {path}" not in self.before.found:
+                path.unlink(missing_ok=True) if path.is_file() else shutil.rmtree(path, ignore_errors=True)
         for path in Traces.control_groups():
             if f"group {path}" not in self.before.found:
                 for inner in sorted(path.rglob("*/"), reverse=True):
@@ -90,8 +94,8 @@ class Traces:
                 continue
             if name.startswith(("dockerd", "containerd", "docker-proxy", "runc")):
                 self.found.add(f"process {path.parent.name} {name}")
-        self.found.update(f"folder {path}" for path in Path("/run").glob("millrace-compose-*"))
-        self.found.update(f"folder {path}" for path in ELSEWHERE if path.exists())
+        self.found.update(f"path {path}" for path in Path("/run").glob("millrace-compose-*"))
+        self.found.update(f"path {path}" for path in ELSEWHERE if path.exists())
         self.found.update(f"group {path}" for path in self.control_groups())
         for table in ("filter", "nat"):
             done = subprocess.run(["/usr/sbin/iptables-save", "-t", table], stdout=subprocess.PIPE,

@@ -184,25 +184,30 @@ class ComposeTests(unittest.TestCase):
 
     def test_images_that_compose_builds_have_the_labels_of_the_others(self):
         prefix = "org.opencontainers.image."
-        given = {"MILLRACE_REVISION": "0123abc", "MILLRACE_CREATED": "2026-01-02T03:04:05+00:00",
-                 "MILLRACE_URL": "https://one.example", "MILLRACE_SOURCE": "https://two.example",
-                 "MILLRACE_DOCUMENTATION": "https://three.example"}
-        for environment in ({}, given):
+        built = {"MILLRACE_REVISION": "0123abc", "MILLRACE_CREATED": "2026-01-02T03:04:05+00:00"}
+        places = {"MILLRACE_URL": "https://one.example", "MILLRACE_SOURCE": "https://two.example",
+                  "MILLRACE_DOCUMENTATION": "https://three.example"}
+        known = {prefix + name for name in ("version", "revision", "created", "base.name")}
+        for given in ({}, built, built | places):
+            environment = {"PATH": os.environ["PATH"], **given}
             done = subprocess.run([DEPLOY / "images/labels", "debian:bookworm-slim"], check=True, text=True,
-                                  stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"], **environment})
+                                  stdout=subprocess.PIPE, env=environment)
             labels = dict(line.split("=", 1) for line in done.stdout.splitlines())
-            self.assertEqual(labels.keys(), {prefix + name for name in (
-                "version", "revision", "created", "base.name", "url", "source", "documentation")})
+            # Where the project is to be found is said by whoever knows, or not at all.
+            found = {prefix + name.removeprefix("MILLRACE_").lower() for name in places.keys() & given.keys()}
+            self.assertEqual(labels.keys(), known | found)
+            self.assertFalse([value for value in labels.values() if "millrace.example" in value])
             done = subprocess.run([DEPLOY / "images/labels", "--environment"], check=True, text=True,
-                                  stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"], **environment})
+                                  stdout=subprocess.PIPE, env=environment)
             variables = dict(line.split("=", 1) for line in done.stdout.splitlines())
-            self.assertEqual(variables.keys(), given.keys())
+            self.assertEqual(variables.keys(), built.keys())
+            variables |= given
             for name, service in self.compose["services"].items():
                 if "build" not in service:
                     continue
-                made = {label: re.sub(r"\$\{(\w+):-[^}]*\}", lambda found: variables[found[1]], value)
+                made = {label: re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: variables.get(found[1], found[2]), value)
                         for label, value in service["build"]["labels"].items()}
-                self.assertEqual(made, labels, name)
+                self.assertEqual({label: value for label, value in made.items() if value}, labels, name)
         # A stage says what it is, and both container files whose it is.
         for path in ("Containerfile", "postgres/Containerfile"):
             text = (DEPLOY / path).read_text()
@@ -367,7 +372,13 @@ class KubernetesTests(unittest.TestCase):
                 self.assertIs(context["allowPrivilegeEscalation"], False, name)
                 self.assertIs(context["readOnlyRootFilesystem"], True, name)
                 self.assertEqual(context["capabilities"], {"drop": ["ALL"]}, name)
-                self.assertLessEqual({"cpu", "memory"}, set(container["resources"]["limits"]), name)
+                for bound in ("requests", "limits"):
+                    self.assertLessEqual({"cpu", "memory"}, set(container["resources"][bound]), name)
+
+    def test_the_namespace_admits_only_restricted_pods(self):
+        labels = self.resources["Namespace", "millrace"]["metadata"]["labels"]
+        for what in ("enforce", "warn", "audit"):
+            self.assertEqual(labels[f"pod-security.kubernetes.io/{what}"], "restricted", what)
 
     def test_the_network_is_closed_by_default(self):
         policy = self.resources["NetworkPolicy", "default-deny"]["spec"]
@@ -403,9 +414,14 @@ class KubernetesTests(unittest.TestCase):
                              {f"{name}-worker" for name in WORKERS}, kind)
         # Nobody asks a worker, everybody may scrape it and a collector hear of it.
         self.assertEqual({name for kind, name in self.resources if kind == "Service" and "worker" in name}, set())
-        for policy, others in (("metrics", set()), ("traces", set()), ("database", {"migrate"})):
-            selector = self.resources["NetworkPolicy", policy]["spec"]["podSelector"]["matchExpressions"][0]
-            self.assertEqual(set(selector["values"]), {*SERVICES, *(f"{name}-worker" for name in WORKERS), *others})
+        issuer = yaml.safe_load((DEPLOY / "kubernetes/examples/token-issuer.yaml").read_text())
+        policies = {name: self.resources["NetworkPolicy", name] for name in ("metrics", "traces", "database")}
+        # Workers fetch an issuer's keys too: one that cannot sets off an alert.
+        for name, policy in (policies | {"token-issuer": issuer}).items():
+            selector = policy["spec"]["podSelector"]["matchExpressions"][0]
+            others = {"migrate"} if name == "database" else set()
+            self.assertEqual(set(selector["values"]), {*SERVICES, *(f"{name}-worker" for name in WORKERS), *others},
+                             name)
 
     def test_workers_are_scaled_by_one_of_two(self):
         for worker, least in ((f"{name}-worker", least) for name, least in WORKERS.items()):

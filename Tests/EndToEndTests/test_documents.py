@@ -1,5 +1,5 @@
-"""Runs what the documents in deploy/docs show, and holds it to the answers they print; and looks that what they name is
-there: files, make targets, promises, settings, test suites."""
+"""Runs what the README and the documents in deploy/docs show, and holds it to what they say comes of it; and looks that
+what they name is there: files, make targets, promises, settings, test suites."""
 
 import json
 import os
@@ -70,6 +70,56 @@ class Examples(unittest.TestCase):
                                   stderr=subprocess.PIPE, text=True, timeout=240, check=False)
         self.assertEqual(done.returncode, 0, f"{done.stdout[-3000:]}\n{done.stderr}")
         return done.stdout.split("\n@@@\n")
+
+
+class Walk(unittest.TestCase):
+    """The README from its first request to its last, in its order, on a fresh platform."""
+
+    # Notes the status of each request. A stream that goes on is left after a moment; a rollup that is being prepared,
+    # which takes less time than reading on, is asked again.
+    CURL = """curl() {
+        local seconds=60 status=409
+        [[ " $* " != *" -N "* ]] || seconds=3
+        for _ in {1..200}; do
+            status=$(command curl --silent --show-error --max-time $seconds --output answer \\
+                --write-out '%{http_code}' "$@")
+            [[ $status == 409 && $* == */v1/rollups/* ]] || break
+            sleep 0.05
+        done
+        cat answer
+        echo
+        echo "@@@$status" >&2
+    }
+    """
+
+    def test_each_request_is_answered_as_it_says(self):
+        text = (REPOSITORY / "README.md").read_text()
+        walk = text[text.index("## A first walk"):text.index("## How a record flows")]
+        blocks = [(language, block) for language, block in FENCE.findall(walk)
+                  if language in ("sh", "python") and "make run" not in block]
+        with Platform(port=first_port(__file__)) as platform, tempfile.TemporaryDirectory() as folder:
+            platform.wait_until_ready()
+            Path(folder, ".millrace").mkdir()
+            Path(folder, ".millrace/admin-key").write_text(platform.key)
+            script = self.CURL
+            for language, block in blocks:
+                block = block.replace("127.0.0.1:8080", f"127.0.0.1:{platform.port}")
+                script += block if language == "sh" else f"{sys.executable} - <<'END OF PYTHON'\n{block}END OF PYTHON\n"
+                script += "[ $? = 0 ] || echo @@@failed >&2\n" if language == "python" else ""
+            done = subprocess.run(["bash", "-c", script], cwd=folder, env={"PATH": os.environ["PATH"]}, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300, check=False)
+        requests = [request for language, block in blocks if language == "sh"
+                    for request in re.findall(r"^curl .*?(?=^curl |\Z)", block, re.M | re.S)]
+        self.assertGreater(len(requests), 60)
+        self.assertNotIn("@@@failed", done.stderr)
+        statuses = re.findall(r"@@@(\d+)$", done.stderr, re.M)
+        self.assertEqual(len(statuses), len(requests), done.stderr)
+        for request, status in zip(requests, statuses):
+            # A comment that begins with a refusal says what comes, one further on what may.
+            expected = re.findall(r"  # (4\d\d)", request)
+            possible = ["200", "201", "202", "204", *re.findall(r"  # .*\b(4\d\d)\b", request)]
+            with self.subTest(request):
+                self.assertIn(status, expected or possible)
 
 
 class Names(unittest.TestCase):

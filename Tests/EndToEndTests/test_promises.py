@@ -15,7 +15,7 @@ import upgrades  # noqa: E402
 from load import Judgement, Load  # noqa: E402
 from ports import first_port  # noqa: E402
 
-SHORT = ("lost_answers", "away", "pooled")
+SHORT = ("lost_answers", "away", "pooled", "dump")
 
 
 class ShortForm(unittest.TestCase):

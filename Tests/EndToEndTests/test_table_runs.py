@@ -238,6 +238,13 @@ class TableRuns(unittest.TestCase):
         self.assertEqual(self.wait_ended(self.start())["state"], "succeeded")
         self.assertEqual(self.difference(), "0")
 
+    def test_an_expression_means_what_the_columns_types_say(self):
+        """Which minus is meant could not be said of a field whose type is not known."""
+        self.put(steps=[{"derive": {"owed": "-id"}}], mode="replace")
+        self.assertEqual(self.wait_ended(self.start())["state"], "succeeded")
+        self.assertEqual(platform.sql(f"select sum(owed + id), pg_typeof(min(owed)) from ws_default.{self.name}"),
+                         "0|bigint")
+
     def test_what_does_not_fit_is_refused(self):
         cases = [
             ({"source": {"dataset": "none"}, "target": {"dataset": "x"}}, "source.dataset"),

@@ -1,6 +1,7 @@
 """Backups that are taken while the platform works, and what it is after they were restored."""
 
 import re
+import shlex
 import shutil
 import time
 
@@ -22,9 +23,8 @@ def dump(seconds=None):
             load.wait_working(30)
             time.sleep(seconds / 2)
             begun = time.time()
-            at = ["-h", server.folder, "-p", server.port, "-U", "postgres"]
-            roles.write_text(server.run([BINARIES / "pg_dumpall", *at, "--roles-only", "--no-role-passwords"]))
-            server.run([BINARIES / "pg_dump", *at, "-Fc", "-d", "millrace", "-f", file])
+            roles.write_text(server.run([*documented_command("pg_dumpall", server), "--no-role-passwords"]))
+            server.run([file if word == "millrace.dump" else word for word in documented_command("pg_dump", server)])
             ended = time.time()
             load.wait_working(30)
             time.sleep(seconds / 2)
@@ -43,11 +43,19 @@ def dump(seconds=None):
 
 
 def restore(other, file, roles):
-    """What deploy/docs/operations.md says."""
-    at = ["-h", other.folder, "-p", other.port, "-U", "postgres"]
+    """What deploy/docs/operations.md says, after prepare.sql."""
     # Those that are there already, prepare.sql made.
-    other.run([BINARIES / "psql", "-Xq", *at, "-d", "postgres", "-f", roles])
-    other.run([BINARIES / "pg_restore", *at, "-d", "millrace", "--exit-on-error", file])
+    other.run([BINARIES / "psql", "-Xq", "-h", other.folder, "-p", other.port, "-U", "postgres", "-d", "postgres", "-f",
+               roles])
+    other.run([file if word == "millrace.dump" else word for word in documented_command("pg_restore", other)])
+
+
+def documented_command(program, server):
+    """The words of a command in deploy/docs/operations.md, for a server here instead of the document's."""
+    text = (REPOSITORY / "deploy/docs/operations.md").read_text()
+    words = shlex.split(re.search(rf"^{program} ([^>#\n]+)", text, re.M)[1])
+    words[words.index("-h") + 1] = server.folder
+    return [BINARIES / program, "-p", server.port, *words]
 
 
 def documented(*names):

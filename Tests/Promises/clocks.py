@@ -5,7 +5,7 @@ import time
 from judging import check, judged
 from load import Load
 from outages import SHORT
-from server import SERVER, Server
+from server import ALLOCATOR, SERVER, Server
 from site_under_test import SERVICES, Site
 
 LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
@@ -20,8 +20,8 @@ class Clock:
     @property
     def command(self):
         """What runs a program by this clock, but for what it does with monotonic ones."""
-        return ["env", f"LD_PRELOAD={LIBRARY}", f"FAKETIME_TIMESTAMP_FILE={self.file}", "FAKETIME_NO_CACHE=1",
-                "FAKETIME_DONT_FAKE_MONOTONIC=1"]
+        return ["env", f"LD_PRELOAD={ALLOCATOR}:{LIBRARY}", f"FAKETIME_TIMESTAMP_FILE={self.file}",
+                "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"]
 
     def set(self, days):
         new = self.file.with_suffix(".new")

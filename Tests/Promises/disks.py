@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from judging import Failed, check, judged
 from load import Load
 from outages import GROWTH_MB, SHORT
-from server import BINARIES, SERVER, USER, Server, as_user
+from server import ALLOCATOR, BINARIES, SERVER, USER, Server, as_user
 from site_under_test import SERVICES, Memory, Site
 
 from platform_under_test import say
@@ -162,7 +162,7 @@ def fiu(*points):
     words = ["fiu-run", "-x", "-f", ""]
     for point, probability, number in points:
         words += ["-c", f"enable_random name={point},probability={probability},failinfo={number}"]
-    return words
+    return [*words, "sh", "-c", f'LD_PRELOAD="{ALLOCATOR} $LD_PRELOAD" exec "$0"']
 
 
 ECONNRESET, ECONNREFUSED = 104, 111

@@ -14,6 +14,10 @@ BINARIES = Path("/usr/lib/postgresql/15/bin")
 # The first of 24 ports of 127.0.0.1: two platforms have five each, and a server, another one and a pooler one each.
 PORT = int(os.environ.get("PROMISES_PORT", "18900"))
 OTHER_SITE, SERVER, OTHER_SERVER, POOLER = PORT + 10, PORT + 20, PORT + 21, PORT + 22
+# glibc's allocator, loaded before jemalloc, with which the services are linked: libfiu and libfaketime ask for memory
+# in the calls that they stand in for, and jemalloc makes such calls to get it. By the one services crashed as they
+# started, by the other they hung.
+ALLOCATOR = "libc_malloc_debug.so.0"
 # Whom the launcher runs the services as: the server is theirs, too.
 USER = "millrace" if os.geteuid() == 0 else None
 

@@ -21,6 +21,20 @@ enum PipelineProblems {
         }
     }
 
+    /// Decodes the body of a PUT, and compiles what reads a source. What reads a dataset is compiled by whoever stores
+    /// it: only with the types of the dataset's columns is it known what an expression means.
+    static func definition(
+        _ body: JSONValue, _ lookups: Lookups, workspaceID: Int64
+    ) async throws -> PipelineDefinition {
+        do throws(FieldFaults) {
+            let definition = try PipelineDefinition.decode(body)
+            if case .dataset = definition.source { return definition }
+        } catch {
+            throw problem(error.faults)
+        }
+        return try await compile(body, lookups, workspaceID: workspaceID).definition
+    }
+
     static func problem(_ faults: [FieldFault]) -> Problem {
         let first = faults.first?.description ?? "the definition is not valid"
         let more = faults.count > 1 ? " (and \(faults.count - 1) more)" : ""

@@ -14,8 +14,7 @@ struct PipelineRoutes: Sendable {
         let principal = try request.principal()
         let name = try ResourceName(checking: request.parameter("name"))
         let body = try await request.json()
-        let compiled = try await PipelineProblems.compile(body, lookups, workspaceID: principal.workspaceID)
-        let definition = compiled.definition
+        let definition = try await PipelineProblems.definition(body, lookups, workspaceID: principal.workspaceID)
         try Self.check(definition)
         // What a pipeline may do is not more than its key may: it reads and fills what the key's names stand for.
         for used in definition.resources { try principal.require("pipelines:write", on: used) }
