@@ -89,6 +89,8 @@ async function signOut() {
     announce(fault(error));
     return;
   }
+  // Whoever signs in next in this tab may be somebody else; a session that only ends keeps what was being written.
+  sessionStorage.clear();
   showSignIn();
   announce("Signed out");
 }

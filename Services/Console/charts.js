@@ -22,12 +22,18 @@ export const KINDS = [["line", "Line"], ["bar", "Bar"], ["area", "Area"], ["pie"
   ["table", "Table"]];
 const NUMBERS = new Set(["int2", "int4", "int8", "float4", "float8", "numeric", "oid"]);
 
-/** Columns and rows as a query answers them, of items as endpoints and rollups answer them. */
-export function tableOf(items) {
+const QUOTED = /^-?\d+(\.\d+)?$/;
+
+/**
+ * Columns and rows as a query answers them, of items as endpoints and rollups answer them; `areQuoted`: with numbers in
+ * quotes, so that a text may be one.
+ */
+export function tableOf(items, areQuoted = false) {
+  const isNumber = (one) => typeof one === "number" || (areQuoted && typeof one === "string" && QUOTED.test(one));
   const names = [...new Set(items.flatMap((item) => Object.keys(item)))];
   const columns = names.map((name) => {
     const known = items.map((item) => item[name]).filter((one) => one !== null && one !== undefined);
-    return { name, type: known.length && known.every((one) => typeof one === "number") ? "float8" : "text" };
+    return { name, type: known.length && known.every(isNumber) ? "float8" : "text" };
   });
   return { columns, rows: items.map((item) => names.map((name) => item[name] ?? null)) };
 }
@@ -149,7 +155,7 @@ export async function draw(root, kind, found, chart = {}, title = "Chart") {
       labels: shown.map((row) => label(row[place[x]])),
       datasets: series.map((name, index) => dataset(kind, name, shown.map((row) => number(row[place[name]])), index)),
     },
-    options: options(kind, series.length),
+    options: options(kind, series.length, shown.length),
   });
 }
 
@@ -170,7 +176,10 @@ function dataset(kind, name, data, index) {
   };
 }
 
-function options(kind, series) {
+/** Bars that each have a label, aslant where they would touch. */
+const LABELLED = 20;
+
+function options(kind, series, labels = Infinity) {
   const ink = colour("--muted");
   const shared = {
     responsive: true, maintainAspectRatio: false, animation: false, normalized: true,
@@ -179,10 +188,12 @@ function options(kind, series) {
   };
   if (kind === "pie") return shared;
   const grid = { color: colour("--line"), drawBorder: false };
+  const isLabelled = kind === "bar" && labels <= LABELLED;
   return {
     ...shared,
     scales: {
-      x: { grid: { display: false, drawBorder: false }, ticks: { color: ink, maxRotation: 0, autoSkipPadding: 16 } },
+      x: { grid: { display: false, drawBorder: false }, ticks: { color: ink, maxRotation: isLabelled ? 60 : 0,
+        autoSkip: !isLabelled, autoSkipPadding: 16 } },
       y: { beginAtZero: true, grid, ticks: { color: ink, callback: (tick) => short(tick) } },
     },
   };

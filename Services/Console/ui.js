@@ -87,27 +87,39 @@ export function progress(done, total, label) {
 }
 
 /**
- * Work of which nobody knows how long it takes: for how long it has been going on, and a button that stops it. Until
- * `end()`, or until the signal aborts.
+ * Shows in `place`, from a moment on, for how long work has been going on of which nobody knows how long it takes, and
+ * a button that stops it. Until `end()`; `signal` of the answer aborts by the button, by `stop()`, or with the page's.
  */
-export function working(text, signal, stop) {
+export function working(place, text, signal) {
+  const mine = new AbortController();
+  const stop = () => mine.abort();
+  signal.addEventListener("abort", stop, { signal: mine.signal });
   const began = performance.now();
   const clock = h("span", { role: "timer", class: "about" }, "0 s");
-  const ticking = setInterval(() => say(clock, duration(Math.floor((performance.now() - began) / 1000))), 250);
-  const place = h("div", { class: "working" }, h("span", { role: "status" }, text), clock,
+  const bar = h("div", { class: "working", hidden: true }, h("span", { role: "status" }, text), clock,
     h("progress", { "aria-label": text }), h("button", { type: "button", class: "small", onclick: stop }, "Stop"));
-  place.end = () => {
+  const ticking = setInterval(() => {
+    bar.hidden = false;
+    say(clock, duration(Math.floor((performance.now() - began) / 1000)));
+  }, 250);
+  const end = () => {
     clearInterval(ticking);
-    place.remove();
+    bar.remove();
   };
-  signal.addEventListener("abort", place.end, { once: true });
-  return place;
+  mine.signal.addEventListener("abort", end, { once: true });
+  put(place, bar);
+  return { signal: mine.signal, stop, end };
+}
+
+function classes({ numeric, mono, isWhole }) {
+  return [numeric && "number", mono && "mono", isWhole && "whole"].filter(Boolean).join(" ") || null;
 }
 
 /**
  * A table whose rows stay where they are while it is filled again: `update(items)` changes only cells that differ, so
  * that focus, selection and scrolling are kept. A column is `{title, text(item)}` or `{title, node(item), key(item)}`,
- * whose node is made anew when the key differs; `numeric` aligns it. Where the items are not all, it says so.
+ * whose node is made anew when the key differs; `numeric` aligns it, `isWhole` keeps it on one line. Where the items
+ * are not all, it says so.
  */
 export function liveTable(caption, columns, keyOf) {
   const body = h("tbody");
@@ -141,7 +153,7 @@ export function liveTable(caption, columns, keyOf) {
       let row = rows.get(key);
       if (!row) {
         const cells = columns.map((column, index) => h(index === 0 && column.isName ? "th" : "td", {
-          class: [column.numeric ? "number" : "", column.mono ? "mono" : ""].join(" ").trim() || null,
+          class: classes(column),
           scope: index === 0 && column.isName ? "row" : null,
         }));
         row = { cells, keys: [], element: h("tr", {}, cells) };

@@ -1,6 +1,9 @@
 import JSON
+import Postgres
 import TestSupport
 import Testing
+
+@testable import Analytics
 
 extension QueryServiceTests {
     /// What users' SQL must not do, through the real server.
@@ -159,6 +162,27 @@ extension QueryServiceTests {
                     "select count(*) from pg_stat_activity where usename = 'millrace_ws_default' "
                         + "and datname = current_database()")
                 #expect(kept == "1")
+            }
+        }
+
+        /// A session that has served a query knows nothing of it: neither of its transaction nor beyond that.
+        @Test func whatASessionWasGivenIsDiscarded() async throws {
+            // The next one is let in when the session has been made clean.
+            try await QueryServer.run(settings: ["MILLRACE_QUERY_SLOTS": "1"]) { server in
+                let sessions = try #require(server.service.services.compactMap { $0 as? QuerySessions }.first)
+                let id = try await server.database.administer(
+                    "select id from millrace.workspace where name = 'default'")
+                let workspace = QueryWorkspace(
+                    id: try #require(Int64(id)), name: "default", schema: "ws_default", role: "millrace_ws_default")
+                func serve(_ script: String) async throws -> Int32 {
+                    let lease = try await sessions.begin(workspace, timeout: .seconds(10))
+                    try await lease.connection.execute(script: script)
+                    return await lease.connection.backendPID
+                }
+                let process = try await serve("prepare kept as select 1; execute kept")
+                await #expect(throws: PostgresError.self) { try await serve("execute kept") }
+                // It is the same session.
+                #expect(try await serve("select 1") == process)
             }
         }
     }

@@ -5,6 +5,9 @@ import unittest
 from pathlib import Path
 
 import axe_core_python
+from browser import Browser
+from platform_under_test import Platform
+from ports import first_port
 
 # Would run, or break out of its place, wherever data was put into a page as anything but text.
 HOSTILE = '"><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>{{7*7}}'
@@ -12,6 +15,30 @@ AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text()
 # What a page may log: the API refuses what the test has it refuse.
 REFUSED = "Failed to load resource: the server responded with a status of"
 WIDE, NARROW = (1280, 900), (390, 800)
+
+
+def start(module):
+    """A platform that is ready and a browser that shows its sign-in, for `setUpModule`; they end with the module."""
+    ConsoleCase.platform = platform = Platform(port=first_port(module)).__enter__()
+    unittest.addModuleCleanup(platform.__exit__)
+    platform.wait_until_ready()
+    ConsoleCase.browser = browser = Browser()
+    unittest.addModuleCleanup(browser.close)
+    browser.open(home())
+    return platform, browser
+
+
+def home():
+    return f"http://127.0.0.1:{ConsoleCase.platform.port}/"
+
+
+def sign_in(key=None):
+    """With the first workspace's key, or another one; the sign-in is shown, or on its way."""
+    browser = ConsoleCase.browser
+    browser.wait("document.activeElement?.id === 'key'")
+    browser.type(key or ConsoleCase.platform.key)
+    browser.press("Enter")
+    browser.wait("document.querySelector('nav a[aria-current=page]')")
 
 
 class ConsoleCase(unittest.TestCase):
@@ -61,6 +88,12 @@ class ConsoleCase(unittest.TestCase):
                 return
             self.browser.press("Tab")
         self.fail(f"Tab does not lead to where {condition}")
+
+    def run_query(self, sql):
+        """Writes a statement on the query page and runs it."""
+        self.browser.wait("document.querySelector('.CodeMirror')")
+        self.browser.run(f"document.querySelector('.CodeMirror').CodeMirror.setValue({json.dumps(sql)})")
+        self.browser.click("button", "Run")
 
     def count(self, selector):
         return self.browser.run(f"document.querySelectorAll({json.dumps(selector)}).length")

@@ -1,5 +1,7 @@
 """The console as people use it: headless Chromium on the whole platform, with real records and hostile ones."""
 
+import csv
+import io
 import json
 import os
 import sys
@@ -8,10 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
-from browser import Browser  # noqa: E402
-from console_case import HOSTILE, ConsoleCase  # noqa: E402
-from platform_under_test import Platform, wait_for  # noqa: E402
-from ports import first_port  # noqa: E402
+from console_case import HOSTILE, ConsoleCase, home, sign_in, start  # noqa: E402
+from platform_under_test import wait_for  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 
@@ -41,37 +41,12 @@ def seed():
 
 def setUpModule():
     global platform, browser, receipt
-    ConsoleCase.platform = platform = Platform(port=first_port(__file__)).__enter__()
-    browser = None
-    try:
-        platform.wait_until_ready()
-        ConsoleCase.browser = browser = Browser()
-        browser.open(home())
-        # Before there is anything: what to do first, with this server's own address.
-        sign_in()
-        browser.wait_text(f"http://127.0.0.1:{platform.port}/v1/ingest/orders?wait=stored")
-        receipt = seed()
-        browser.wait_text("Records in / s")
-    except BaseException:
-        tearDownModule()
-        raise
-
-
-def tearDownModule():
-    if browser:
-        browser.close()
-    platform.__exit__()
-
-
-def home():
-    return f"http://127.0.0.1:{platform.port}/"
-
-
-def sign_in():
-    browser.wait("document.activeElement?.id === 'key'")
-    browser.type(platform.key)
-    browser.press("Enter")
-    browser.wait("document.querySelector('nav a[aria-current=page]')")
+    platform, browser = start(__file__)
+    # Before there is anything: what to do first, with this server's own address.
+    sign_in()
+    browser.wait_text(f"http://127.0.0.1:{platform.port}/v1/ingest/orders?wait=stored")
+    receipt = seed()
+    browser.wait_text("Records in / s")
 
 
 class ConsoleTests(ConsoleCase):
@@ -186,6 +161,11 @@ class ConsoleTests(ConsoleCase):
         browser.fill("Where", "customer = 'ada' and total > 140")
         browser.click("button", "Show")
         browser.wait("document.querySelectorAll('.result tbody tr').length < 10")
+        exported = browser.run("""fetch([...document.querySelectorAll('a[download]')].find((one) =>
+            one.download === 'sales.csv').href).then((answer) => answer.text())""")
+        rows = list(csv.DictReader(io.StringIO(exported)))
+        self.assertEqual(len(rows), self.count(".result tbody tr"))
+        self.assertEqual({row["customer"] for row in rows}, {"ada"})
         browser.click("button", "Trace")
         browser.wait_text("Raw record")
         raw = json.loads(browser.text("[aria-label=Lineage] pre"))
@@ -209,14 +189,11 @@ class ConsoleTests(ConsoleCase):
 
     def test_a_query_its_error_its_chart_and_what_becomes_of_it(self):
         browser.go("#/query?dataset=sales", "Query")
-        browser.wait("document.querySelector('.CodeMirror')")
-        browser.run("document.querySelector('.CodeMirror').CodeMirror.setValue('select 1,\\n  nowhere')")
-        browser.click("button", "Run")
+        self.run_query("select 1,\n  nowhere")
         browser.wait_text("Line 2, column 3: ", "[role=alert]")
         self.assertEqual(browser.run("document.querySelector('.cm-fault').textContent"), "nowhere")
         sql = "select customer, count(*) as orders, sum(total) as total from sales group by 1 order by 1"
-        browser.run(f"document.querySelector('.CodeMirror').CodeMirror.setValue({json.dumps(sql)})")
-        browser.click("button", "Run")
+        self.run_query(sql)
         browser.wait_text("3 rows in")
         self.assertIn(HOSTILE, browser.text(".result"))
         browser.click("button", "Chart")
@@ -399,6 +376,9 @@ class ConsoleTests(ConsoleCase):
         browser.wait_text("1 job redriven", "#announcer")
         browser.go("#/overview", "Overview")
         browser.wait("[...document.querySelectorAll('.tile.bad')].some((one) => /Failures\\s*1/.test(one.innerText))")
+        browser.click("a.tile", "Failures")
+        browser.wait_text(str(job), "section:last-of-type tbody")
+        self.assertEqual(browser.run("document.querySelector('select').value"), "dead")
 
     def test_keys_are_made_shown_once_rotated_and_revoked(self):
         browser.go("#/keys", "Keys")

@@ -2,17 +2,15 @@
 
 import json
 import os
-import subprocess
 import sys
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
-from browser import Browser  # noqa: E402
-from console_case import ConsoleCase  # noqa: E402
-from platform_under_test import PSQL, Platform, wait_for  # noqa: E402
-from ports import first_port  # noqa: E402
+from console_case import ConsoleCase, sign_in, start  # noqa: E402
+from platform_under_test import wait_for  # noqa: E402
+from table_locks import held  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 
@@ -40,30 +38,9 @@ def put_pipeline(steps):
 
 def setUpModule():
     global platform, browser
-    ConsoleCase.platform = platform = Platform(port=first_port(__file__)).__enter__()
-    browser = None
-    try:
-        platform.wait_until_ready()
-        seed()
-        ConsoleCase.browser = browser = Browser()
-        sign_in(platform.key)
-    except BaseException:
-        tearDownModule()
-        raise
-
-
-def tearDownModule():
-    if browser:
-        browser.close()
-    platform.__exit__()
-
-
-def sign_in(key):
-    browser.open(f"http://127.0.0.1:{platform.port}/")
-    browser.wait("document.activeElement?.id === 'key'")
-    browser.type(key)
-    browser.press("Enter")
-    browser.wait("document.querySelector('nav a[aria-current=page]')")
+    platform, browser = start(__file__)
+    seed()
+    sign_in()
 
 
 def tile(name):
@@ -73,8 +50,10 @@ def tile(name):
 class EmptyPages(ConsoleCase):
     def test_every_page_says_what_to_do_first(self):
         key = platform.must("POST", "/v1/keys", json.dumps({"name": "t", "scopes": ["admin"], "workspace": "blank"}))
+        browser.run("sessionStorage['millrace-query'] = 'select * from zz_busy'")
         browser.click("button", "Sign out")
         sign_in(key["key"])
+        self.assertEqual(browser.run("({ ...sessionStorage })"), {})
         try:
             self.check_pages([
                 ("#/overview", "Overview", "Send a first record"), ("#/sources", "Sources", "Send a first record"),
@@ -91,7 +70,7 @@ class EmptyPages(ConsoleCase):
             json.loads(text[text.index("-d '") + 4:text.rindex("'")])
         finally:
             browser.click("button", "Sign out")
-            sign_in(platform.key)
+            sign_in()
 
 
 class LongLists(ConsoleCase):
@@ -240,6 +219,8 @@ class Progress(ConsoleCase):
         browser.click("a", "sold_by_day")
         browser.wait_text("100 %")
         browser.wait_text("9007199254740993", ".result")
+        numbers = browser.run("[...document.querySelectorAll('.result td.number')].map((one) => one.textContent)")
+        self.assertEqual(numbers, ["9007199254740993"], "it stands as a number does, with every digit")
         self.check_accessible("a rollup")
         browser.click("button", "Delete")
         browser.fill("Type sold_by_day to confirm", "sold_by_day")
@@ -248,10 +229,7 @@ class Progress(ConsoleCase):
 
     def test_a_query_tells_for_how_long_and_is_stopped(self):
         browser.go("#/query", "Query")
-        browser.wait("document.querySelector('.CodeMirror')")
-        sql = "select count(*) from generate_series(1, 123456) a, generate_series(1, 123456) b"
-        browser.run(f"document.querySelector('.CodeMirror').CodeMirror.setValue({json.dumps(sql)})")
-        browser.click("button", "Run")
+        self.run_query("select count(*) from generate_series(1, 123456) a, generate_series(1, 123456) b")
         browser.wait("document.querySelector('[role=timer]')?.textContent === '1 s'")
         self.assertIn("Running …", browser.text(".working [role=status]"))
         self.check_accessible("a query that runs")
@@ -266,20 +244,46 @@ class Progress(ConsoleCase):
     def test_a_profile_tells_for_how_long_and_is_stopped(self):
         browser.go("#/datasets/zz_busy", "zz_busy")
         browser.wait_text("Trace")
-        holder = subprocess.Popen([PSQL, "-XAtq", "-h", platform.socket, "-U", "postgres", "-d", "millrace"],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
-            holder.stdin.write("begin; lock table ws_default.zz_busy in access exclusive mode; select 'held';\n")
-            holder.stdin.flush()
-            self.assertEqual(holder.stdout.readline().strip(), "held")
+        with held(platform, "ws_default.zz_busy", "access exclusive"):
             browser.click("button", "Profile")
-            browser.wait("document.querySelector('[role=timer]')?.textContent === '1 s'")
-            browser.click("button", "Stop")
-            browser.wait_text("Stopped.")
-        finally:
-            holder.communicate("rollback;\n")
+            self.stop_after_a_second()
         browser.click("button", "Look again")
         browser.wait_text("Most frequent")
+
+    def test_reading_rows_tells_for_how_long_and_is_stopped(self):
+        browser.go("#/datasets/zz_busy", "zz_busy")
+        browser.wait_text("Trace")
+        with held(platform, "ws_default.zz_busy", "access exclusive"):
+            browser.fill("Where", "n >= 0")
+            browser.click("button", "Show")
+            self.stop_after_a_second()
+        browser.click("button", "Show")
+        browser.wait_text("100 rows shown.")
+        # Pressed twice: the page comes once.
+        browser.run("""(() => {
+            const more = [...document.querySelectorAll("button")].find((one) => one.textContent === "Show more rows");
+            more.click();
+            more.click();
+        })()""")
+        browser.wait_text("rows shown, that is all")
+        rows = browser.run("[...document.querySelectorAll('td button')].map((one) => one.textContent)")
+        self.assertEqual(len(rows), len(set(rows)))
+        self.assertGreater(len(rows), 100)
+
+    def test_calling_an_endpoint_tells_for_how_long_and_is_stopped(self):
+        platform.must("PUT", "/v1/endpoints/slow", json.dumps({
+            "sql": "select count(*) from generate_series(1, {{n:int8=123457}}) a, generate_series(1, 123457) b"}))
+        browser.go("#/endpoints/slow", "slow")
+        browser.click("button", "Call")
+        self.stop_after_a_second()
+        browser.fill("n", "0")
+        browser.click("button", "Call")
+        browser.wait_text("1 row", "[aria-live=polite] h2")
+
+    def stop_after_a_second(self):
+        browser.wait("document.querySelector('[role=timer]')?.textContent === '1 s'")
+        browser.click("button", "Stop")
+        browser.wait_text("Stopped.")
 
 
 class Charts(ConsoleCase):
@@ -304,18 +308,19 @@ class Charts(ConsoleCase):
         self.chart("whole", type="line", query="select n::text as x, n from generate_series(1, 50) n")
         self.assertEqual(self.count(".cut"), 0)
 
+    def test_each_bar_has_its_label(self):
+        who = "select 'somebody with a long name ' || n as who, n from generate_series(1, 12) n"
+        self.chart("named", type="bar", query=who, width=4)
+        self.assertEqual(browser.run("document.querySelector('.chart').chart.scales.x.ticks.length"), 12)
+
     def test_a_long_answers_chart(self):
         browser.go("#/query", "Query")
-        browser.wait("document.querySelector('.CodeMirror')")
-        sql = "select n::text as x, n from generate_series(1, 2500) n"
-        browser.run(f"document.querySelector('.CodeMirror').CodeMirror.setValue({json.dumps(sql)})")
-        browser.click("button", "Run")
+        self.run_query("select n::text as x, n from generate_series(1, 2500) n")
         browser.wait_text("2,500 rows in")
         browser.click("button", "Chart")
         browser.wait_text("Only the first 2,000 of 2,500 rows are drawn.")
         many = ", ".join(f"{n} as c{n}" for n in range(20))
-        browser.run(f"document.querySelector('.CodeMirror').CodeMirror.setValue(\"select 'a' as x, {many}\")")
-        browser.click("button", "Run")
+        self.run_query(f"select 'a' as x, {many}")
         browser.wait_text("1 row in")
         browser.click("button", "Chart")
         browser.wait_text("Only the first 16 of 20 series are drawn.")

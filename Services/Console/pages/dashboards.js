@@ -24,7 +24,7 @@ async function list(root, { signal }) {
     { title: "Title", text: (item) => item.title ?? "" }, { title: "Charts", numeric: true,
       text: (item) => item.charts },
     { title: "Version", numeric: true, text: (item) => item.version },
-      { title: "Changed", text: (item) => time(item.updated_at) },
+      { title: "Changed", isWhole: true, text: (item) => time(item.updated_at) },
   ], (item) => item.name);
   put(root, pageHead("Dashboards", "Charts that a workspace looks at together.",
     h("button", { type: "button", class: "primary", onclick: create }, "New dashboard…")), problem, place);
@@ -205,6 +205,7 @@ async function dashboard(root, { signal }, name) {
     put(grid, places.map((one) => one.panel));
     const { signal: end } = drawn;
     const drawThose = (those) => Promise.all(those.map(async ({ chart, label, place }) => {
+      if (!place.firstChild) put(place, h("p", { class: "about" }, "Loading …"));
       try {
         await draw(place, chart.type, await rowsOf(chart, end), chart, label);
       } catch (error) {

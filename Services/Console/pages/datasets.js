@@ -24,7 +24,7 @@ async function list(root, { signal }) {
     { title: "Rows, about", numeric: true, text: (item) => count(item.rows) },
     { title: "Size", numeric: true, text: (item) => bytes(item.bytes) },
     { title: "Last load", text: (item) => ago(item.last_load_at) },
-    { title: "Made", text: (item) => time(item.created_at) },
+    { title: "Made", isWhole: true, text: (item) => time(item.created_at) },
   ], (item) => item.name);
   put(root, pageHead("Datasets", "Typed tables, filled by pipelines."), problem, place);
   repeat(async () => {
@@ -96,21 +96,37 @@ function rows(item, signal) {
   const more = h("button", { type: "button", hidden: true, onclick: () => load(false) }, "Show more rows");
   const about = h("p", { class: "about", role: "status" });
   const lineage = h("div", { role: "region", "aria-label": "Lineage" });
+  const progress = h("div", {});
+  let reading = null;
   let cursor = null;
   let shown = 0;
   const numbers = new Set(item.columns.filter((column) => ["int8", "float8", "numeric"].includes(column.type)).map(
     (column) => column.name));
   const isNumber = (key) => numbers.has(key);
 
+  const downloads = [["csv", "CSV"], ["ndjson", "NDJSON"]].map(([format, title]) => [format, h("a",
+    { class: "button", download: `${item.name}.${format}` }, title,
+    h("span", { class: "unseen" }, ` of all rows that meet the condition`))]);
+
   async function load(isNew) {
     if (isNew) {
       cursor = null;
       shown = 0;
+      more.hidden = true;
       put(body);
+      for (const [format, link] of downloads) {
+        link.href = path`/v1/datasets/${item.name}/export?`
+          + new URLSearchParams({ format, ...(where.value && { where: where.value }) });
+      }
     }
+    // What was asked for before is not wanted any more, or it is this very page.
+    reading?.stop();
+    const mine = working(progress, "Reading rows …", signal);
+    reading = mine;
+    problem.show(null);
     try {
       const page = await get(path`/v1/datasets/${item.name}/rows`,
-        { limit: 100, cursor, where: where.value || null, order: order.value || null, numbers: "string" }, signal);
+        { limit: 100, cursor, where: where.value || null, order: order.value || null, numbers: "string" }, mine.signal);
       cursor = page.next_cursor;
       shown += page.items.length;
       const names = page.items.length ? Object.keys(page.items[0]).filter((key) => !["_batch", "_row",
@@ -120,9 +136,11 @@ function rows(item, signal) {
       for (const row of page.items) body.append(line(row, names));
       put(about, shown ? `${count(shown)} rows shown${cursor ? "" : ", that is all"}.` : "No rows.");
       more.hidden = !cursor;
-      problem.show(null);
     } catch (error) {
-      if (error.name !== "AbortError") problem.show(error);
+      if (!mine.signal.aborted) problem.show(error);
+      else if (reading === mine) put(about, "Stopped.");
+    } finally {
+      mine.end();
     }
   }
 
@@ -150,10 +168,11 @@ function rows(item, signal) {
     field("Where", where, "A condition, as total > 10"), field("Order", order, "Columns, as at.desc"),
     h("button", { type: "submit" }, "Show"));
   load(true);
-  return h("div", { class: "tabpanel" }, section("Rows", form, problem,
+  return h("div", { class: "tabpanel" }, section("Rows", form, problem, progress,
     h("div", { class: "scroll result", tabindex: "0", role: "group", "aria-label": `Rows of ${item.name}` },
       h("table", {}, h("caption", { class: "unseen" }, `Rows of ${item.name}`), h("thead", {}, head), body)),
-    about, h("div", { class: "more" }, more)), lineage);
+    h("div", { class: "actions" }, about, h("span", { class: "about" }, "Download all:"),
+      downloads.map(([, link]) => link)), h("div", { class: "more" }, more)), lineage);
 }
 
 function origin(items, row) {
@@ -179,10 +198,7 @@ function profile(name, signal) {
   const place = h("div", { class: "tabpanel" });
 
   async function look() {
-    const mine = new AbortController();
-    signal.addEventListener("abort", () => mine.abort(), { signal: mine.signal });
-    const going = working("Looking at the rows …", mine.signal, () => mine.abort());
-    put(place, going);
+    const mine = working(place, "Looking at the rows …", signal);
     try {
       put(place, profileTable(await get(path`/v1/profiles/${name}`, {}, mine.signal)));
     } catch (error) {
@@ -191,7 +207,7 @@ function profile(name, signal) {
       put(place, problem, h("div", { class: "actions" }, h("button", { type: "button", onclick: look }, "Look again"),
         mine.signal.aborted ? h("span", { role: "status", class: "about" }, "Stopped.") : null));
     } finally {
-      going.end();
+      mine.end();
     }
   }
 
@@ -206,13 +222,13 @@ function profileTable(found) {
     { title: "Nulls", numeric: true, text: (column) => count(column.nulls) },
     { title: "Distinct", numeric: true, text: (column) => (column.distinct.exact ? "" : "about ")
       + count(column.distinct.count) },
-    { title: "Least", text: (column) => figure(column.min) }, { title: "Greatest", text: (column) =>
-      figure(column.max) },
+    { title: "Distribution", key: (column) => column.name, node: (column) => histogram(column) },
+    { title: "Most frequent", key: (column) => column.name, node: (column) => frequent(column.top) },
+    { title: "Least", isWhole: true, text: (column) => figure(column.min) },
+    { title: "Greatest", isWhole: true, text: (column) => figure(column.max) },
     { title: "Mean", numeric: true, text: (column) => figure(column.mean) },
     { title: "Deviation", numeric: true, text: (column) => figure(column.stddev) },
     { title: "Quantiles", key: (column) => column.name, node: (column) => quantiles(column.quantiles) },
-    { title: "Distribution", key: (column) => column.name, node: (column) => histogram(column) },
-    { title: "Most frequent", key: (column) => column.name, node: (column) => frequent(column.top) },
   ], (column) => column.name);
   table.update(found.columns);
   const all = `${found.rows_estimated ? "about " : ""}${count(found.rows)}`;

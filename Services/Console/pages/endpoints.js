@@ -5,7 +5,7 @@ import { all, get, path, send } from "/console/api.js";
 import { count, plural, time } from "/console/format.js";
 import { repeat } from "/console/live.js";
 import { command, confirmDanger, empty, errorPlace, factList, field, liveTable, pageHead,
-  section } from "/console/ui.js";
+  section, working } from "/console/ui.js";
 import { resultTable, tableOf } from "/console/charts.js";
 
 export async function render(root, context) {
@@ -22,7 +22,7 @@ async function list(root, { signal }) {
     { title: "Parameters", text: (item) => item.parameters.map((one) => one.name).join(", ") },
     { title: "Cache", text: (item) => item.cache_ttl }, { title: "Version", numeric: true,
       text: (item) => item.version },
-    { title: "Changed", text: (item) => time(item.updated_at) },
+    { title: "Changed", isWhole: true, text: (item) => time(item.updated_at) },
   ], (item) => item.name);
   put(root, pageHead("Endpoints", "Queries published under a path.", h("a", { class: "button", href: "#/query" },
     "New query")), problem, place);
@@ -39,6 +39,8 @@ async function endpoint(root, { signal }, name) {
   const item = await get(path`/v1/endpoints/${name}`, {}, signal);
   const problem = errorPlace();
   const outcome = h("div", { "aria-live": "polite" });
+  const progress = h("div", {});
+  let calling = null;
   const inputs = item.parameters.map((one) => [one, h("input", {
     type: "text", required: one.required, autocomplete: "off", spellcheck: "false",
     placeholder: one.required ? "" : String(one.default ?? "null"),
@@ -47,14 +49,20 @@ async function endpoint(root, { signal }, name) {
   async function call(event) {
     event.preventDefault();
     problem.show(null);
+    calling?.stop();
+    const mine = working(progress, "Calling …", signal);
+    calling = mine;
     try {
       const query = Object.fromEntries(inputs.map(([one, input]) => [one.name, input.value || null]));
-      const found = await get(path`/v1/endpoints/${name}/data`, { numbers: "string", ...query }, signal);
+      const found = await get(path`/v1/endpoints/${name}/data`, { numbers: "string", ...query }, mine.signal);
       put(outcome, section(`${plural(found.row_count, "row")}${found.truncated ? ", and there are more" : ""}`,
-        found.items.length ? resultTable("Answer", tableOf(found.items.slice(0, 1000))) : h("p", { class: "about" },
-          "No rows.")));
+        found.items.length ? resultTable("Answer", tableOf(found.items.slice(0, 1000), true))
+          : h("p", { class: "about" }, "No rows.")));
     } catch (error) {
-      if (error.name !== "AbortError") problem.show(error);
+      if (!mine.signal.aborted) problem.show(error);
+      else if (calling === mine) put(outcome, h("p", { class: "about" }, "Stopped."));
+    } finally {
+      mine.end();
     }
   }
 
@@ -77,7 +85,7 @@ async function endpoint(root, { signal }, name) {
       h("button", { type: "button", class: "danger", onclick: remove }, "Delete…")), problem,
     section("Call it", command(`curl -H "Authorization: Bearer $KEY" \\\n     "${target}${given && `?${given}`}"`),
       h("form", { class: "fields", onsubmit: call }, inputs.map(([one, input]) => field(one.name, input, one.type)),
-        h("button", { type: "submit", class: "primary" }, "Call"))),
+        h("button", { type: "submit", class: "primary" }, "Call")), progress),
     outcome,
     section("Definition",
       factList([["Cache", item.cache_ttl], ["Timeout", item.timeout],

@@ -24,8 +24,9 @@ export async function render(root, { signal }) {
     { title: "Limits", text: (item) => LIMITS.filter(([name]) => item.limits[name])
       .map(([name, label]) => `${count(item.limits[name])} ${label.toLowerCase()}`).join(", ") || "none" },
     { title: "State", key: (item) => item.state, node: (item) => badge(item.state) },
-    { title: "Last used", text: (item) => (item.last_used_at ? time(item.last_used_at).slice(0, 13) + "h" : "never") },
-    { title: "Expires", text: (item) => (item.expires_at ? time(item.expires_at) : "never") },
+    { title: "Last used", isWhole: true,
+      text: (item) => (item.last_used_at ? time(item.last_used_at).slice(0, 13) + "h" : "never") },
+    { title: "Expires", isWhole: true, text: (item) => (item.expires_at ? time(item.expires_at) : "never") },
     { title: "", key: (item) => item.state + item.version, node: (item) => actions(item) },
   ], (item) => item.id);
   put(root, pageHead("Keys", "Each key does what its scopes allow, in this workspace.", state,

@@ -38,7 +38,7 @@ export async function render(root, { session, signal }) {
   const tiles = {
     in: tile("Records in / s", "#/sources", true), stored: tile("Rows stored / s", "#/datasets", true),
     lag: tile("Longest lag", "#/sources", true), queue: isPlatform ? tile("Jobs that wait", "#/queues", true) : null,
-    quarantine: tile("In quarantine", "#/quarantine"), errors: tile("Failures", "#/queues"),
+    quarantine: tile("In quarantine", "#/quarantine"), errors: tile("Failures", "#/queues?state=dead"),
   };
   const rates = h("div", {});
   const sources = liveTable("Sources", [
@@ -107,7 +107,8 @@ export async function render(root, { session, signal }) {
         signal)]);
     const number = dead.items.length + failed.items.length;
     tiles.errors.set(`${count(number)}${dead.next_cursor || failed.next_cursor ? "+" : ""}`, 0,
-      `${count(dead.items.length)} jobs, ${count(failed.items.length)} runs`, number ? "bad" : "");
+      `${plural(dead.items.length, "job")}, ${plural(failed.items.length, "run")}`, number ? "bad" : "");
+    tiles.errors.href = dead.items.length || !failed.items.length ? "#/queues?state=dead" : "#/runs?state=failed";
   };
   repeat(faults, 15000, signal, problem.show);
 }

@@ -35,7 +35,7 @@ async function list(root, { signal }) {
     { title: "Fills", text: (item) => item.definition.target?.dataset ?? "" },
     { title: "Steps", numeric: true, text: (item) => (item.definition.steps || []).length },
     { title: "Version", numeric: true, text: (item) => (item.implicit ? "implicit" : item.version) },
-    { title: "Changed", text: (item) => time(item.updated_at) },
+    { title: "Changed", isWhole: true, text: (item) => time(item.updated_at) },
   ], (item) => item.name);
   put(root, pageHead("Pipelines", "Ordered steps that turn records into rows."), problem, place);
   repeat(async () => {

@@ -43,15 +43,12 @@ export async function render(root, { query, signal }) {
   learn(editor.text());
 
   async function run() {
-    running?.abort();
-    const mine = new AbortController();
+    running?.stop();
+    const mine = working(progress, "Running …", signal);
     running = mine;
-    signal.addEventListener("abort", () => mine.abort(), { signal: mine.signal });
     runButton.disabled = true;
     problem.show(null);
     status.textContent = "";
-    const going = working("Running …", mine.signal, () => mine.abort());
-    put(progress, going);
     const sql = editor.text();
     try {
       const found = (await send("POST", "/v1/query", {
@@ -62,8 +59,9 @@ export async function render(root, { query, signal }) {
       status.textContent = said;
       put(result, show(found, sql));
     } catch (error) {
-      if (mine.signal.aborted) status.textContent = "Stopped.";
-      else {
+      if (mine.signal.aborted) {
+        if (running === mine) status.textContent = "Stopped.";
+      } else {
         status.textContent = "It failed.";
         const at = error instanceof Problem && error.position ? editor.fault(error.position) : null;
         const where = at ? `Line ${at.line}, column ${at.column}: ` : "";
@@ -72,7 +70,7 @@ export async function render(root, { query, signal }) {
         editor.focus();
       }
     } finally {
-      going.end();
+      mine.end();
       if (running === mine) runButton.disabled = false;
     }
   }

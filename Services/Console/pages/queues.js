@@ -72,7 +72,8 @@ async function list(root, { session, signal, query }) {
       item.id) },
     { title: "Queue", text: (item) => item.queue }, { title: "Kind", text: (item) => item.kind },
     { title: "State", key: (item) => item.state, node: (item) => badge(item.state) },
-    { title: "Enqueued", text: (item) => time(item.enqueued_at) }, { title: "Error", text: (item) => item.error ?? "" },
+    { title: "Enqueued", isWhole: true, text: (item) => time(item.enqueued_at) },
+    { title: "Error", text: (item) => item.error ?? "" },
     { title: "", key: (item) => item.state, node: (item) => h("div", { class: "actions" }, jobActions(item, act)) },
   ], (item) => item.id);
   const list = growing("/v1/jobs", () => ({ state: state.value || null }), signal, () => refreshJobs());
@@ -131,7 +132,7 @@ async function job(root, { signal }, id) {
     const attempts = liveTable("Attempts", [
       { title: "Attempt", isName: true, numeric: true, text: (one) => one.attempt },
       { title: "State", key: (one) => one.state, node: (one) => badge(one.state) },
-      { title: "At", text: (one) => time(one.at) }, { title: "Error", text: (one) => one.error ?? "" },
+      { title: "At", isWhole: true, text: (one) => time(one.at) }, { title: "Error", text: (one) => one.error ?? "" },
     ], (one) => `${one.attempt} ${one.at} ${one.items?.first ?? ""}`);
     attempts.update(item.attempts);
     put(body, section("Job", factList(facts)),

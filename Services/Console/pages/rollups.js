@@ -86,7 +86,7 @@ async function rollup(root, { signal }, name) {
     if (item.state === "ready" && item.applied_at !== shown) {
       const query = { order: "time.desc", limit: 100, numbers: "string" };
       const found = await get(path`/v1/rollups/${name}/data`, query, signal);
-      put(rows, section("Latest", found.items.length ? resultTable(`Latest of ${name}`, tableOf(found.items))
+      put(rows, section("Latest", found.items.length ? resultTable(`Latest of ${name}`, tableOf(found.items, true))
         : h("p", { class: "about" }, "Nothing has been counted yet."),
       found.truncated ? h("p", { class: "about" }, `The latest ${plural(found.row_count, "row")}.`) : null));
       shown = item.applied_at;

@@ -11,11 +11,12 @@ export async function render(root, context) {
   return context.rest[0] ? run(root, context, context.rest[0]) : list(root, context);
 }
 
-async function list(root, { signal }) {
+async function list(root, { signal, query }) {
   const problem = errorPlace();
   const place = h("div", { class: "panel" });
   const states = ["queued", "running", "succeeded", "failed", "cancelled", "timed_out"];
-  const state = select([["", "All states"], ...states.map((one) => [one, one.replaceAll("_", " ")])], "",
+  const state = select([["", "All states"], ...states.map((one) => [one, one.replaceAll("_", " ")])],
+    query.get("state") || "",
     { "aria-label": "State", onchange: () => refresh() });
   const table = liveTable("Runs, newest first", [
     { title: "Run", isName: true, key: (item) => item.id, node: (item) => h("a", { href: `#/runs/${item.id}` },
@@ -27,7 +28,7 @@ async function list(root, { signal }) {
       node: (item) => progress(item.progress.done, item.progress.total, `Progress of run ${item.id}`) },
     { title: "Stored", numeric: true, text: (item) => count(item.records.stored) },
     { title: "Quarantined", numeric: true, text: (item) => count(item.records.quarantined) },
-    { title: "Made", text: (item) => time(item.created_at) },
+    { title: "Made", isWhole: true, text: (item) => time(item.created_at) },
   ], (item) => item.id);
   put(root, pageHead("Runs", "Replays, heals, and pipelines over datasets.", state), problem, place);
   const list = growing("/v1/runs", () => ({ state: state.value || null }), signal, () => refresh());

@@ -35,7 +35,7 @@ async function list(root, { signal }) {
       node: (item) => h("a", { href: `#/sources/${encodeURIComponent(item.name)}` }, item.name) },
     { title: "Settings", text: (item) => (item.declared ? `declared, version ${item.version}`
       : "made by its first record") },
-    { title: "Made", text: (item) => time(item.created_at) },
+    { title: "Made", isWhole: true, text: (item) => time(item.created_at) },
   ], (item) => item.name);
   put(root, pageHead("Sources", "Named streams that records are sent to.", receiptSearch()), problem, place);
   repeat(async () => {
@@ -67,7 +67,7 @@ async function source(root, { signal }, name) {
     { title: "Records", numeric: true, text: (item) => count(item.records) },
     { title: "Bytes", numeric: true, text: (item) => bytes(item.raw_bytes) },
     { title: "Requests", numeric: true, text: (item) => count(item.requests) },
-    { title: "Received", text: (item) => time(item.received_at) },
+    { title: "Received", isWhole: true, text: (item) => time(item.received_at) },
     { title: "Raw", key: (item) => item.raw_available, node: (item) => (item.raw_available
       ? h("a", { href: path`/v1/batches/${item.id}/raw`, target: "_blank", rel: "noopener" }, "open",
         h("span", { class: "unseen" }, ` the raw records of batch ${item.id} in a new tab`))

@@ -49,6 +49,8 @@ struct ExportRoute: Sendable {
 
     private static func format(_ query: QueryFields, _ head: HTTPRequestHead) throws(Problem) -> DatasetExport.Format {
         if let format = query.value("format", oneOf: DatasetExport.Format.self) { return format }
+        // What there is instead of an unknown one is said with whatever else is wrong with the query.
+        if query.string("format") != nil { return .csv }
         switch MediaType.choose(head["accept"], from: [MediaType.csv, .ndjson])?.essence {
         case "text/csv": return .csv
         case "application/x-ndjson": return .ndjson

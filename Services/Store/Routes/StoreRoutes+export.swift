@@ -5,7 +5,8 @@ import JSON
 extension StoreRoutes {
     var exportRows: Route {
         let format = Operation.Parameter(
-            "format", .query, "Instead of `Accept`.", schema: Schema.oneOf(DatasetExport.Format.self), example: "csv")
+            "format", .query, "Instead of `Accept`. There is no Parquet.",
+            schema: Schema.oneOf(DatasetExport.Format.self), example: "csv")
         return Route(
             .get, "/v1/datasets/{name}/export", scope: "datasets:read",
             operation: Operation(
