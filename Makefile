@@ -7,7 +7,7 @@ SECONDS ?= 60
 export SWIFT MILLRACE_HOME
 
 .PHONY: help demo run stop build images test test-thread-sanitizer test-compose contract lint lint-kubernetes \
-	bench oracle drain-proof promises soak fuzz-http garden clean
+	bench oracle drain-proof promises soak simulate fuzz-http garden clean
 
 help: ## say what each of these does
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ promises: ## hold load while PostgreSQL, disks, clocks and services fail; a tabl
 
 soak: ## the long forms of the queue's ten tests: snapshots, restarts, storms, a pooler and stalls, for minutes
 	@Tests/Soak/soak
+
+simulate: ## 10,000 random histories of the queue against its model; says the first seed, so that they can be repeated
+	@Tests/Soak/soak histories
 
 garden: ## what h11, httptools, nginx and HAProxy make of the HTTP corpus; each difference is explained
 	@Tests/HTTPGarden/garden

@@ -23,6 +23,11 @@ struct QueueCrasher {
         settings.beatInterval = .milliseconds(200)
         settings.pollInterval = .milliseconds(500)
         settings.backoff = Backoff(base: .milliseconds(10), cap: .milliseconds(100))
+        if mode == .hold {
+            // A job a claim; and what it is told, it is told by a notification, not by a poll.
+            settings.maxClaim = 1
+            settings.pollInterval = .seconds(30)
+        }
         // The leader is the test's own worker, or, where the process restarts, this one.
         settings.leads = mode == .poison
         settings.leader.term = .seconds(1)
@@ -49,6 +54,8 @@ struct CrasherHandler: JobHandler {
         case work
         /// Does the jobs; one of the kind `test.poison` ends the process.
         case poison
+        /// Stands still with each job until it is cancelled or the gate is open.
+        case hold
     }
 
     let mode: Mode
@@ -75,6 +82,10 @@ struct CrasherHandler: JobHandler {
             case .poison:
                 if jobs.contains(where: { $0.kind == "test.poison" }) { kill(getpid(), SIGKILL) }
                 try await work(jobs, lease)
+            case .hold:
+                try await note("held \(jobs[0].id)")
+                try await untilOpen()
+                try await work(jobs, lease)
             }
             try await note("settled")
         } catch {
@@ -99,10 +110,14 @@ struct CrasherHandler: JobHandler {
             for job in jobs { try await writer.write(Array("\(job.id)\n".utf8)) }
             try await note("copy")
             // The test stops the process here and lets it go on later.
-            try await pool.withConnection { other in
-                while try await other.query("SELECT FROM gate WHERE open").rowCount == 0 {
-                    try await Task.sleep(for: .milliseconds(20))
-                }
+            try await untilOpen()
+        }
+    }
+
+    private func untilOpen() async throws {
+        try await pool.withConnection { connection in
+            while try await connection.query("SELECT FROM gate WHERE open").rowCount == 0 {
+                try await Task.sleep(for: .milliseconds(20))
             }
         }
     }

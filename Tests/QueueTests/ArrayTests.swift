@@ -215,6 +215,33 @@ struct ArrayTests {
         }
     }
 
+    @Test("A claim is full although slices of a cancelled array stand before what it takes", arguments: [false, true])
+    func claimsBehindCancelled(isSwept: Bool) async throws {
+        try await withPool { pool in
+            let id = try await pool.enqueue([array(6)])[0].id
+            #expect(try await QueueInspector(pool: pool).cancel(id) == .cancelled)
+            // As holders give slices back that they had begun to give back before.
+            try await pool.run(
+                """
+                INSERT INTO queue.ready (position, job, lane, priority, attempt, last, flow, first, items)
+                SELECT nextval('queue.position'), \(.int8(id)), 0, 0, 1, 20, queue.flow_of(0::int2, 0::int2, 1),
+                    2 * n, 2 FROM generate_series(0, 2) n
+                """)
+            let behind = try await pool.enqueue(3) + pool.enqueue([array(9)]).map(\.id) + pool.enqueue(1)
+            let registration = RegisterWorkerStatement(queue: "transform", name: "test")
+            let rows = try await pool.withConnection { connection in
+                let worker = try #require(try await connection.query(registration).first)
+                return try await connection.query(
+                    ClaimStatement(
+                        worker: worker.worker, queue: worker.queue, solo: false, limit: 4, marks: .zero,
+                        soloLow: Marks.Bounds.zero.low, gateLow: 0, sweep: isSwept, done: [], flows: []))
+            }
+            let jobs = rows.compactMap { if case .job(let job) = $0 { job } else { nil } }
+            #expect(jobs.map(\.id) == Array(behind[..<4]))
+            #expect(try await pool.int("SELECT sum(items) FROM queue.ready") + (jobs.last?.items?.count ?? 0) == 9)
+        }
+    }
+
     @Test("Who runs anyway waits for an array until all of it has ended; for a cancelled one nobody can wait")
     func waitsForArray() async throws {
         try await withPool { pool in

@@ -1,6 +1,7 @@
 """See the first lines of `soak`. Each test has a server of its own: the last one's wounds are not the next one's."""
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 
 from freezing_proxy import FreezingProxy
 from platform_under_test import figure, say
-from queue_cluster import Cluster, Process, as_server, merged, quantile_ms
+from queue_cluster import REPOSITORY, Cluster, Process, as_server, merged, quantile_ms
 from queue_load import Holder, Ours, intervals, watch
 
 SECONDS = int(os.environ.get("SOAK_SECONDS", "600"))
@@ -257,20 +258,41 @@ def pooler():
         return result
 
 
+def block(cluster, ours, batches, key):
+    """So many times 10,000 jobs with a limit key that lets one start a day: all stand blocked but the first, which is
+    cancelled."""
+    cluster.sql(f"select queue.set_limit('transform', '{key}', 1, 1, 86400)", ours.database)
+    limit = f"""'{{"limit": "{key}"}}'::jsonb"""
+    columns = ("'transform'::text", "'a'::text", "1::int8", "'{}'::jsonb", "0::int2", "0::float8", "20::int2",
+               "null::text", limit)
+    arrays = ", ".join(f"array_fill({column}, array[10000])" for column in columns)
+    for _ in range(batches):
+        cluster.sql(f"select count(*) from queue.enqueue_linked({arrays})", ours.database)
+    cluster.sql("select queue.admit(id, 0, 1000000) from queue.queue where name = 'transform'", ours.database)
+    cluster.sql("select queue.cancel(job) from queue.permit", ours.database)
+    blocked = count(cluster, ours, "queue.blocked")
+    check(blocked == batches * 10_000 - 1, f"{blocked} jobs are blocked")
+    return blocked
+
+
 def ahead():
-    """7: 100,000 future jobs ahead of ready ones: the time from enqueueing to the start is what it was."""
+    """7: 100,000 future jobs ahead of ready ones, then as many besides that are blocked by their key: the time from
+    enqueueing to the start is what it was."""
     with Cluster() as cluster:
         ours = Ours(cluster)
         ours.prepare()
         options = {"count": max(100, SHORT * 4)}
-        before = ours.process("pickup", **options).finish(600)
+        lines = {"before": ours.process("pickup", **options).finish(600)}
         for _ in range(10):
             cluster.sql("select cardinality(queue.enqueue('transform', 'a', 1, array_fill('{}'::jsonb, array[10000]), "
                         "in_delay => 3600))", ours.database)
-        after = ours.process("pickup", **options).finish(600)
-        result = {f"{name}_{when}": line[name] for when, line in (("before", before), ("after", after))
-                  for name in ("median_ms", "p99_ms")}
-        check(after["median_ms"] < before["median_ms"] * 1.5 + 1, f"slower: {result}")
+        lines["after"] = ours.process("pickup", **options).finish(600)
+        blocked = block(cluster, ours, 10, "slow")
+        lines["blocked"] = ours.process("pickup", **options).finish(600)
+        result = {f"{name}_{when}": line[name] for when, line in lines.items() for name in ("median_ms", "p99_ms")}
+        for when in ("after", "blocked"):
+            check(lines[when]["median_ms"] < lines["before"]["median_ms"] * 1.5 + 1, f"slower: {result}")
+        check(count(cluster, ours, "queue.blocked") == blocked, "blocked jobs went on")
         return result
 
 
@@ -312,7 +334,29 @@ def stall():
         return result
 
 
-TESTS = {test.__name__: test for test in (snapshot, restarts, storm, pooler, ahead, stall)}
+def histories():
+    """The simulation, Tests/QueueTests/SimulationTests.swift: random histories of the queue against its model. The
+    first seed is said at once: with it in SIMULATION_START the same ones are played again."""
+    number = int(os.environ.get("SIMULATION_HISTORIES", "10000"))
+    start = int(os.environ.get("SIMULATION_START", secrets.randbits(32) << 20))
+    say(f"  {number} histories from SIMULATION_START={start}")
+    environment = {**os.environ, "SIMULATION_HISTORIES": str(number), "SIMULATION_START": str(start),
+                   "SWIFT_BACKTRACE": "enable=no"}
+    environment.pop("SIMULATION_SEED", None)
+    run = subprocess.run([os.environ.get("SWIFT", "swift"), "test", "--filter", "SimulationTests.histories"],
+                         cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    violations = [line.strip() for line in run.stdout.splitlines() if "replay: SIMULATION_SEED" in line]
+    for line in violations:
+        say(f"  {line}")
+    if run.returncode and not violations:
+        say(run.stdout[-4000:])
+    check(run.returncode == 0, f"{len(violations)} histories failed, of {number} from {start}")
+    # A filter that finds nothing passes, too.
+    check("Test run with 1 test" in run.stdout, "the simulation was not run")
+    return {"histories": number, "start": str(start)}
+
+
+TESTS = {test.__name__: test for test in (snapshot, restarts, storm, pooler, ahead, stall, histories)}
 
 
 def main():

@@ -6,8 +6,9 @@ import Postgres
 final class SimulatedWorker {
     struct Held {
         let jobs: [Job]
-        let isSolo: Bool
         var state: LeaseState
+        /// Leases are numbered at random; by this they have an order that a seed repeats.
+        let number: Int
     }
 
     /// An attempt to close jobs whose answer was lost.
@@ -26,6 +27,7 @@ final class SimulatedWorker {
     let isPooled: Bool
     var marks = Marks(now: .now)
     var leases: [Int64: Held] = [:]
+    private var held = 0
     var done: [Int64] = []
     var unresolved: [Unresolved] = []
     /// A claim's answer was lost.
@@ -40,10 +42,19 @@ final class SimulatedWorker {
 
     /// Leases with jobs that nothing is under way for.
     var open: [(lease: Int64, jobs: [Job])] {
-        leases.sorted { $0.key < $1.key }.compactMap { lease, held in
-            let jobs = held.state.isLost ? [] : held.jobs.filter { held.state.isOpen($0.key) }
+        inOrder.compactMap { lease in
+            guard let held = leases[lease], !held.state.isLost else { return nil }
+            let jobs = held.jobs.filter { held.state.isOpen($0.key) }
             return jobs.isEmpty ? nil : (lease, jobs)
         }
+    }
+
+    /// Its leases, from the first on.
+    var inOrder: [Int64] { leases.sorted { $0.value.number < $1.value.number }.map(\.key) }
+
+    func hold(_ lease: Int64, _ jobs: [Job]) {
+        held += 1
+        leases[lease] = Held(jobs: jobs, state: LeaseState(jobs: jobs.map(\.key)), number: held)
     }
 
     func lose() {
@@ -66,8 +77,10 @@ final class SimulatedWorker {
 struct OpenTransaction {
     enum Work {
         case enqueue
-        case claim(SimulatedWorker, lease: Int64?, jobs: [Job], solo: Bool)
+        case claim(SimulatedWorker, lease: Int64?, jobs: [Job])
         case end(SimulatedWorker, lease: Int64, jobs: [Job], finish: Bool)
+        /// An operator's, with the lease that it has locked and the slices that it has taken out of where they stood.
+        case cancel(lease: Int64?, removed: Set<Int64>)
     }
 
     let connection: PostgresConnection
@@ -81,10 +94,19 @@ struct OpenTransaction {
 
     /// The leases that it has locked.
     var leases: [Int64] {
-        if case .end(_, let lease, _, _) = work { [lease] } else { done }
+        switch work {
+        case .end(_, let lease, _, _): [lease]
+        case .cancel(let lease, _): lease.map { [$0] } ?? []
+        case .enqueue, .claim: done
+        }
     }
 
-    var claimed: [Job] {
-        if case .claim(_, _, let jobs, _) = work { jobs } else { [] }
+    /// The slices that stand where they stood for others, and are locked there.
+    var locked: Set<Int64> {
+        switch work {
+        case .claim(_, _, let jobs): Set(jobs.map(\.slice))
+        case .cancel(_, let removed): removed
+        case .enqueue, .end: []
+        }
     }
 }

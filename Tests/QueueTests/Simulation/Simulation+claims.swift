@@ -6,8 +6,9 @@ import Postgres
 extension Simulation {
     func claim() async throws {
         guard let worker = random.pick(workers) else { return }
-        let hasSolo = model.jobs.values.contains { $0.place == .ready(solo: true) }
+        let hasSolo = model.jobs.values.contains { $0.place == .ready(.solo) }
         let isSolo = random.chance(hasSolo ? 60 : 5)
+        if !isSolo, random.chance(20) { return try await claimByFlows(worker) }
         _ = try await claim(worker, solo: isSolo, losesAnswer: random.chance(10))
     }
 
@@ -20,16 +21,18 @@ extension Simulation {
         }
     }
 
-    private func statement(_ worker: SimulatedWorker, solo: Bool, limit: Int) -> ClaimStatement {
+    func statement(
+        _ worker: SimulatedWorker, solo: Bool, limit: Int, flows: [Marks.Flow] = []
+    ) -> ClaimStatement {
         // The library gives its done leases up for lost with the answer; they come back here.
         ClaimStatement(
             worker: worker.id, queue: worker.queue, solo: solo, limit: limit,
             marks: worker.marks.bounds(solo: solo, at: .now), soloLow: worker.marks.solo.low,
             gateLow: worker.marks.gateLow,
-            sweep: solo || random.chance(70), done: worker.done, flows: [])
+            sweep: flows.isEmpty && (solo || random.chance(70)), done: worker.done, flows: flows)
     }
 
-    private func claimed(
+    func claimed(
         _ worker: SimulatedWorker, _ statement: ClaimStatement, losesAnswer: Bool,
         _ send: (PostgresConnection) async throws -> [ClaimStatement.Row]
     ) async throws -> Int {
@@ -41,6 +44,7 @@ extension Simulation {
             return refused(worker)
         }
         let (lease, jobs) = take(rows)
+        checkShares(statement, jobs)
         apply(worker, statement, lease, jobs)
         if losesAnswer {
             worker.isUncertain = true
@@ -57,6 +61,9 @@ extension Simulation {
             // One that was under way meanwhile is another matter: `claimSlowly`.
             if model.workers[worker.id] != false { model.refute("lost worker \(worker.id) has claimed") }
             if model.isPaused { model.refute("a paused queue was claimed from") }
+            for job in jobs where model.isInCancelledArray(job.slice) {
+                model.refute("\(job.slice) was claimed of a cancelled array")
+            }
             model.claimed(lease, worker.id, solo: statement.solo, jobs.map(SimulationModel.Claimed.init))
         }
         checkNoneOverlooked(statement, jobs)
@@ -64,10 +71,15 @@ extension Simulation {
 
     private func answered(_ worker: SimulatedWorker, _ statement: ClaimStatement, _ lease: Int64?, _ jobs: [Job]) {
         worker.done.removeAll { statement.done.contains($0) }
+        if !statement.flows.isEmpty {
+            worker.marks.claimedByFlows(jobs.count, swept: false, began: .now, ended: .now)
+            if let lease { worker.hold(lease, jobs) }
+            return
+        }
         worker.marks.claimed(
             jobs, limit: statement.limit, from: statement.marks, solo: statement.solo, swept: statement.sweep,
             began: .now, ended: .now)
-        if let lease { hold(worker, lease, jobs, statement.solo) }
+        if let lease { worker.hold(lease, jobs) }
     }
 
     private func take(_ rows: [ClaimStatement.Row]) -> (Int64?, [Job]) {
@@ -88,14 +100,18 @@ extension Simulation {
     /// A sweep that has taken less than it might has left nothing of its lane but what others have locked.
     private func checkNoneOverlooked(_ statement: ClaimStatement, _ jobs: [Job]) {
         guard statement.sweep, jobs.count < statement.limit, !model.isPaused else { return }
-        let locked = Set(transactions.flatMap { $0.claimed.map(\.slice) })
+        let locked = lockedSlices
         // The rest of an array that was cut stands at the end of its lane.
         let cut = Set(jobs.map(\.id))
-        for (id, job) in model.jobs where job.place == .ready(solo: statement.solo) && !locked.contains(id) {
-            if cut.contains(id / SimulationModel.width) { continue }
+        let lane: SimulationModel.Lane = statement.solo ? .solo : .ordinary
+        for (id, job) in model.jobs where job.place == .ready(lane) && !locked.contains(id) {
+            if cut.contains(id / SimulationModel.width) || model.isInCancelledArray(id) { continue }
             model.refute("a sweep has overlooked job \(id): \(model.describe(id))")
         }
     }
+
+    /// What open transactions have taken out of where others find it still.
+    var lockedSlices: Set<Int64> { transactions.reduce(into: []) { $0.formUnion($1.locked) } }
 
     func claimSideBySide() async throws {
         guard workers.count > 1 else { return }
@@ -170,7 +186,7 @@ extension Simulation {
                 model.claimed(lease, id, solo: solo, jobs.map(SimulationModel.Claimed.init))
             }
             worker.done.removeAll { statement.done.contains($0) }
-            let work = OpenTransaction.Work.claim(worker, lease: lease, jobs: jobs, solo: solo)
+            let work = OpenTransaction.Work.claim(worker, lease: lease, jobs: jobs)
             var open = OpenTransaction(connection: connection, work: work, change: change)
             open.done = statement.done
             transactions.append(open)
@@ -190,7 +206,7 @@ extension Simulation {
 extension SimulatedWorker {
     func isClaiming(in transactions: [OpenTransaction]) -> Bool {
         transactions.contains { open in
-            if case .claim(let worker, _, _, _) = open.work { worker === self } else { false }
+            if case .claim(let worker, _, _) = open.work { worker === self } else { false }
         }
     }
 }

@@ -2,7 +2,7 @@ import Postgres
 
 @testable import Queue
 
-/// What the leader, the marks and an operator do.
+/// What the leader and the marks do, and a queue's pause.
 extension Simulation {
     func rescue() async throws {
         note("rescue")
@@ -85,31 +85,6 @@ extension Simulation {
         let queue = workers.first?.queue ?? 0
         guard let row = try await lane.control.query(AdvanceStatement(queue: queue)).first else { return }
         random.pick(workers)?.marks.advanced(row)
-    }
-
-    func cancel() async throws {
-        let plain = model.jobs.filter { $0.value.items == 0 }
-        guard let (id, job) = random.pick(plain.sorted { $0.key < $1.key }) else { return }
-        let statement = CancelStatement(job: id / SimulationModel.width)
-        guard let answer = try await unlessLocked({ try await lane.control.query(statement).first }) else { return }
-        note("cancel \(id): \(answer?.rawValue ?? "")")
-        switch (answer, job.place) {
-        case (.cancelled, .ready), (.cancelled, .deferred): model.cancelled(id)
-        case (.stopped, .leased), (.cancelled, .dead): model.cancelled(id)
-        case (.finished, .succeeded), (.finished, .cancelled): break
-        default: model.refute("cancel \(id): \(answer?.rawValue ?? "nothing"), but \(model.describe(id))")
-        }
-    }
-
-    func redrive() async throws {
-        let statement = RedriveStatement(queue: "transform", jobs: nil, limit: random.number(1...3))
-        guard let redriven = try await unlessLocked({ try await lane.control.query(statement) }) else { return }
-        let ids = redriven.flatMap(\.jobs)
-        // The slices of an array count each.
-        let dead = model.jobs.filter { $0.value.place == .dead }.keys.sorted().prefix(statement.limit)
-        note("redrive \(ids)")
-        if Set(ids) != Set(dead.map { $0 / SimulationModel.width }) { model.refute("not \(ids) but \(dead) were dead") }
-        for id in dead { model.redriven(id) }
     }
 
     func pause() async throws {

@@ -61,7 +61,9 @@ extension Simulation {
     func stepClock(_ seconds: Int) async throws {
         note("the clock steps \(seconds) s")
         let step = PostgresValue.float8(Double(seconds))
-        try await lane.control.query("UPDATE queue.deferred SET run_at = run_at - make_interval(secs => \(step))")
+        _ = try await unlessLocked {
+            try await lane.control.query("UPDATE queue.deferred SET run_at = run_at - make_interval(secs => \(step))")
+        }
         _ = try await unlessLocked {
             try await lane.control.query("UPDATE queue.worker SET seen_at = seen_at - make_interval(secs => \(step))")
         }

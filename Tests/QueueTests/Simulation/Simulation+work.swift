@@ -14,9 +14,10 @@ extension Simulation {
         // One whose attempts are used up can only be buried, by itself.
         let doomed = chosen.first(where: \.isDoomed)
         let isLast = doomed ?? chosen.first { $0.attempt >= $0.lastAttempt }
-        let dies = doomed != nil || (isLast != nil && random.chance(30))
+        let dies = doomed != nil || (isLast != nil && random.chance(mood.deaths))
         let jobs = dies ? [isLast ?? chosen[0]] : chosen
         let fails = !dies && isLast == nil && random.chance(25)
+        guard try await start(jobs.filter { $0.traits.contains(.freesKey) && !$0.isDoomed }) else { return }
         guard let finish = try worker.leases[lease]?.state.begin(jobs.map(\.key), byHandler: true) else { return }
         guard let connection = try await connection(for: worker) else { return worker.reopen(lease, jobs) }
         note("\(worker.id) \(dies ? "buries" : fails ? "retries" : "settles") \(jobs.map(\.slice)) under \(lease)")
@@ -34,12 +35,16 @@ extension Simulation {
                 let delay = Duration.milliseconds(random.number(0...20_000))
                 try await connection.execute(
                     RetryStatement(lease: lease, jobs: jobs.map { ($0, failure, delay) }, finish: finish))
-                change = { $0.retried(ids, lease, finish: finish) }
+                let dropped = Set(ids.filter(model.isInCancelledArray))
+                change = { $0.retried(ids, lease, finish: finish, dropped: dropped) }
             } else {
                 let items = PostgresValue.int8Array(jobs.flatMap(\.effects))
                 _ = try await connection.query("INSERT INTO effect SELECT unnest(\(items))")
-                try await settle(lease, jobs, finish, connection)
-                change = { $0.settled(ids, lease, finish: finish) }
+                let leaving = random.chance(20) ? random.some(jobs) : []
+                let results = leaving.map { ($0, "\(random.number(0...9))") }
+                try await settle(lease, jobs, finish, results, connection)
+                let found = Dictionary(uniqueKeysWithValues: results.map { ($0.slice, $1) })
+                change = { $0.settled(ids, lease, finish: finish, results: found) }
             }
             let work = OpenTransaction.Work.end(worker, lease: lease, jobs: jobs, finish: finish)
             let open = OpenTransaction(connection: connection, work: work, change: change)
@@ -58,10 +63,11 @@ extension Simulation {
 
     /// As the library does: more is to be done where a job asks for it.
     private func settle(
-        _ lease: Int64, _ jobs: [Job], _ finish: Bool, _ connection: PostgresConnection
+        _ lease: Int64, _ jobs: [Job], _ finish: Bool, _ results: [(Job, String)], _ connection: PostgresConnection
     ) async throws(PostgresError) {
-        if jobs.contains(where: { $0.traits.contains(.concludes) }) {
-            try await connection.execute(SettleAllStatement(lease: lease, jobs: jobs, results: [:], finish: finish))
+        if !results.isEmpty || jobs.contains(where: { $0.traits.contains(.concludes) }) {
+            let texts = Dictionary(uniqueKeysWithValues: results.map { ($0.key, Array($1.utf8)) })
+            try await connection.execute(SettleAllStatement(lease: lease, jobs: jobs, results: texts, finish: finish))
         } else if jobs[0].id % 2 == 0 {
             // By the statement for several leases, which raises nothing.
             let group = Settler.Group(lease: lease, jobs: jobs, finish: finish) { _ in }
@@ -85,6 +91,10 @@ extension Simulation {
             // An outcome is there: they were cancelled meanwhile.
             let cancelled = jobs.filter { model.jobs[$0.slice]?.place == .cancelled }
             if cancelled.isEmpty { model.refute("jobs \(jobs.map(\.slice)) had ended before: \(error.message)") }
+            worker.close(lease, cancelled, finish: false)
+        case LeaseFence.arrayCancelled:
+            let cancelled = jobs.filter { model.isInCancelledArray($0.slice) }
+            if cancelled.isEmpty { model.refute("arrays of \(jobs.map(\.slice)) had been cancelled: \(error.message)") }
             worker.close(lease, cancelled, finish: false)
         default: throw error
         }
@@ -124,8 +134,40 @@ extension Simulation {
         }
     }
 
+    /// Before the handler begins. False where somebody has locked a key.
+    private func start(_ jobs: [Job]) async throws -> Bool {
+        if jobs.isEmpty { return true }
+        note("\(jobs.map(\.id)) start")
+        let statement = StartedStatement(jobs: jobs)
+        guard try await unlessLocked({ try await lane.control.execute(statement) }) != nil else { return false }
+        model.started(jobs.map(\.id))
+        return true
+    }
+
+    /// Jobs that did nothing wrong. Where the answer is lost the worker asks once more.
+    func giveBackSome() async throws {
+        guard let worker = random.pick(workers), let (lease, open) = random.pick(worker.open) else { return }
+        let jobs = random.some(open)
+        guard let finish = try worker.leases[lease]?.state.begin(jobs.map(\.key), byHandler: false) else { return }
+        note("\(worker.id) gives \(jobs.map(\.slice)) of \(lease) back")
+        let statement = GiveBackSomeStatement(lease: lease, jobs: jobs, finish: finish)
+        do {
+            guard try await unlessLocked({ try await lane.control.execute(statement) }) != nil else {
+                return worker.reopen(lease, jobs)
+            }
+            model.gaveBackSome(jobs.map(\.slice), lease, finish: finish)
+            if random.chance(30) { try await lane.control.execute(statement) }
+            worker.close(lease, jobs, finish: finish)
+        } catch let error as PostgresError where error.sqlstate == Self.lost {
+            note("refused")
+            worker.reopen(lease, jobs)
+            if model.leases[lease] != nil { model.refute("lease \(lease) was refused, and is not lost") }
+            worker.leases[lease]?.state.lose()
+        }
+    }
+
     func giveBack() async throws {
-        guard let worker = random.pick(workers), let lease = random.pick(worker.leases.keys.sorted()) else { return }
+        guard let worker = random.pick(workers), let lease = random.pick(worker.inOrder) else { return }
         note("\(worker.id) gives \(lease) back")
         let statement = GiveBackStatement(lease: lease)
         guard let answer = try await unlessLocked({ try await lane.control.query(statement).first ?? nil }) else {

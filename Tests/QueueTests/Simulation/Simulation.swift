@@ -12,6 +12,7 @@ final class Simulation {
     let lane: SimulationLane
     let seed: UInt64
     var random: SimulationRandom
+    let mood: SimulationMood
     var model = SimulationModel()
     var workers: [SimulatedWorker] = []
     /// Stopped processes that may go on.
@@ -20,15 +21,20 @@ final class Simulation {
     private(set) var steps: [String] = []
     private var first: Int64 = 0
 
-    init(_ lane: SimulationLane, seed: UInt64) {
+    /// `mood`: nil for what the seed says.
+    init(_ lane: SimulationLane, seed: UInt64, mood: SimulationMood? = nil) {
         self.lane = lane
         self.seed = seed
         random = SimulationRandom(seed: seed)
+        let drawn = random.pick(SimulationMood.all) ?? .ordinary
+        self.mood = mood ?? drawn
     }
 
     /// Gives what was violated, or nil.
     func run() async throws -> String? {
         first = try await lane.reset()
+        try await limit(to: random.number(1...2))
+        for _ in 0..<random.number(0...2) { try await register() }
         for step in 1...random.number(20...70) {
             try await self.step()
             if step % 3 == 0 { try await check() }
@@ -67,7 +73,7 @@ final class Simulation {
     }
 
     private func step() async throws {
-        switch random.number(1...100) {
+        switch random.number(1...95 + mood.operations) {
         case ...12: try await enqueue()
         case ...24: try await claim()
         case ...26: try await claimSideBySide()
@@ -87,8 +93,18 @@ final class Simulation {
         case ...91: try await advance()
         case ...93: try await skipPositions()
         case ...95: try await overlap()
-        case ...98: try await cancel()
-        case 99: try await redrive()
+        default: try await operate()
+        }
+    }
+
+    /// What the gate, and operators, do besides.
+    private func operate() async throws {
+        switch random.number(1...22) {
+        case ...6: try await admit(limit: random.number(1...4))
+        case ...12: try await cancel()
+        case ...16: try await redrive()
+        case ...20: try await giveBackSome()
+        case 21: try await limit(to: random.pick([1, 1, 2, 3, nil]) ?? nil)
         default: try await pause()
         }
     }
@@ -107,8 +123,10 @@ final class Simulation {
             try await rescue()
             try await moveDue(limit: 1000)
             try await register()
+            try await admit(limit: 1000)
             for isSolo in [false, true] { try await work(solo: isSolo) }
-            if model.violation != nil || (model.leases.isEmpty && model.jobs.values.allSatisfy(\.isEnded)) { return }
+            if model.violation != nil { return }
+            if model.leases.isEmpty, model.jobs.allSatisfy({ model.isOver($0.key, $0.value) }) { return }
         }
     }
 
@@ -126,8 +144,4 @@ final class Simulation {
         for connection in worker.idle { await connection.close() }
         worker.idle = []
     }
-}
-
-extension SimulationModel.Job {
-    var isEnded: Bool { [.succeeded, .cancelled, .dead].contains(place) }
 }

@@ -24,7 +24,14 @@ final class SimulationLane {
         }
         self.database = database
         // The owner's, so that functions can be replaced.
-        try await database.administer("SET ROLE millrace; CREATE TABLE effect (job int8); CREATE INDEX ON effect (job)")
+        try await database.administer(
+            """
+            SET ROLE millrace; CREATE TABLE effect (job int8); CREATE INDEX ON effect (job);
+            CREATE FUNCTION lane_name(lane int2) RETURNS text LANGUAGE sql IMMUTABLE
+            RETURN CASE WHEN lane < 0 THEN 'gate' WHEN lane % 2 = 1 THEN 'solo' ELSE 'ordinary' END;
+            CREATE FUNCTION bool_name(value bool) RETURNS text LANGUAGE sql IMMUTABLE
+            RETURN CASE WHEN value THEN 'true' ELSE 'false' END;
+            """)
         // A vacuum that cuts a table's end off would hold it for longer than the lock timeout.
         try await database.administer(
             """
@@ -63,11 +70,14 @@ final class SimulationLane {
         }
     }
 
-    /// Forgets what a history has left; gives an id below all that will follow.
+    /// Forgets what a history has left: dead letters, who waits for them, and what came back of cancelled arrays. Gives
+    /// an id below all that will follow.
     func reset() async throws -> Int64 {
         try await control.execute(
             script: """
                 DELETE FROM queue.dead; DELETE FROM queue.worker; DELETE FROM queue.backend;
+                DELETE FROM queue.waiting; DELETE FROM queue.dependency; DELETE FROM queue.joinable;
+                DELETE FROM queue.unique_key; DELETE FROM queue.ready; DELETE FROM queue.deferred;
                 UPDATE queue.queue SET paused = false WHERE paused;
                 """)
         return Int64(try await control.query("SELECT nextval('queue.position')")[0].int(0)) + 1
