@@ -161,6 +161,18 @@ class RoutedRebuild(unittest.TestCase):
         self.assertEqual(status, 202, answer)
         return answer["run"]
 
+    def start_meanwhile(self):
+        """While records come in: as long as an output of a batch is there and another is on its way, it is refused."""
+        deadline = time.monotonic() + 60
+        while True:
+            status, answer = self.replay()
+            if status == 202:
+                return answer["run"]
+            self.assertEqual((status, answer["code"]), (409, "conflict"), answer)
+            self.assertIn("repeat the request", answer["detail"])
+            self.assertLess(time.monotonic(), deadline, answer)
+            time.sleep(0.05)
+
     def ended(self, run, seconds=120):
         deadline = time.monotonic() + seconds
         while (found := platform.must("GET", f"/v1/runs/{run}"))["state"] not in ENDED:
@@ -339,7 +351,7 @@ class RoutedRebuild(unittest.TestCase):
         hits = 0
         try:
             for services in (("store",), ("transform",), ("store", "transform")):
-                run = self.start()
+                run = self.start_meanwhile()
                 part = f"select count(*) from millrace.rebuild_output where run = {run}"
                 while platform.sql(part) == "0" and platform.must("GET", f"/v1/runs/{run}")["state"] not in ENDED:
                     time.sleep(0.005)
@@ -349,7 +361,7 @@ class RoutedRebuild(unittest.TestCase):
                 self.succeeded(run)
             # In the middle of the exchange, when all but the change of the tables is done.
             with self.holding("eu", "seen"):
-                run = self.start()
+                run = self.start_meanwhile()
                 self.wait_exchanging(run)
                 self.kill("store")
                 platform.wait_until_ready()
