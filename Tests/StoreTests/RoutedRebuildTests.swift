@@ -47,7 +47,11 @@ extension PostgresPool {
                 _row int4 not null, _out int4 not null)
             """)
         try await run("update millrace.dataset set table_created = true where name = 'log'")
-        try await run("update millrace.dataset_column set state = 'applied'")
+        try await run(
+            """
+            update millrace.dataset_column set state = 'applied'
+            where dataset_id = (select id from millrace.dataset where name = 'log')
+            """)
         try await run(
             """
             insert into ws_default.log select k, 1, 'old', null, \(.int8(batch)), k - 1, 1 from generate_series(5, 6) k
@@ -63,8 +67,11 @@ extension PostgresPool {
     }
 
     /// A run that makes the batch anew, its chunks handed over. `main` and `eu` are filled beside their tables.
+    ///
+    /// - Parameter kept: the outputs that are made anew under version 1; nil: all, under version 2.
     @discardableResult
-    fileprivate func rebuild(_ batch: Int64, _ outputs: [RoutedRows]) async throws -> Int64 {
+    fileprivate func rebuild(_ batch: Int64, _ outputs: [RoutedRows], kept: [Int16]? = nil) async throws -> Int64 {
+        let version: Int32 = kept == nil ? 2 : 1
         let made = try await makeRun([batch])
         try await run(
             "insert into millrace.run_batch (run, ordinal, batch, state) values (\(.int8(made)), 1, 0, 'queued')")
@@ -75,8 +82,9 @@ extension PostgresPool {
             """)
         try await run(
             """
-            insert into millrace.rebuild_part (run, ordinal, batch_id, pipeline_id, version)
-            select id, 0, \(.int8(batch)), pipeline_id, 2 from millrace.run where id = \(.int8(made))
+            insert into millrace.rebuild_part (run, ordinal, batch_id, pipeline_id, version, outputs)
+            select id, 0, \(.int8(batch)), pipeline_id, \(.int4(version)), \(.optional(kept) { .int2Array($0) })::int2[]
+            from millrace.run where id = \(.int8(made))
             """)
         var chunks: [Int64] = []
         var first: Int32 = 0
@@ -92,7 +100,7 @@ extension PostgresPool {
                         insert into landing.chunk (id, batch_id, pipeline_id, version, output, dataset_id, columns,
                             types, rows, raw_bytes, body, mode, run, ordinal, received, filtered, quarantined,
                             receipt_received, fault_rows, fault_stages, fault_errors, fault_raws)
-                        select nextval('landing.chunk_id'), \(.int8(batch)), r.pipeline_id, 2,
+                        select nextval('landing.chunk_id'), \(.int8(batch)), r.pipeline_id, \(.int4(version)),
                             \(.int2(Int16(number))), d.id, '{k,v,name}', '{int8,int8,text}', \(.int4(rows)),
                             \(.int4(Int32(encoded.count))), \(.bytes(try Zstd.compress(encoded))),
                             \(.optional(mode) { .text($0) }), r.id, 0, \(.int4(rows)), 0, 0,
@@ -177,10 +185,30 @@ struct RoutedRebuildTests {
                 ])
             let quarantine = try await pool.texts(
                 """
-                select concat_ws(' ', row, output, version, stage, errors -> 0 ->> 'code', receipt_counts::text)
+                select concat_ws(' ', q.row, q.output, q.version, q.stage, q.errors -> 0 ->> 'code',
+                    a.receipt_counts::text)
                 from landing.quarantine q join millrace.application a using (batch_id, pipeline_id, output)
                 """)
             #expect(quarantine == ["4 2 2 store duplicate_key {0,0,0,0,1,0}"])
+        }
+    }
+
+    @Test("Of a batch that is stored in part nothing else changes, nor is whoever stores the rest kept waiting")
+    func storedInPart() async throws {
+        try await StoreDatabase.make().withPool(size: 6) { pool in
+            let batch = try await pool.storeRouted()
+            try await pool.run("update millrace.application set state = 'transformed' where output = 1")
+            try await pool.rebuild(batch, [RoutedRows("main", keys: 1...2, name: "new")], kept: [0])
+            try await LoadWorker().run(pool) {
+                try await pool.withTransaction { storing in
+                    try await storing.query("select from millrace.application where output = 1 for update")
+                    try await pool.wait(until: "select count(*) from millrace.run where state = 'succeeded'", is: 1)
+                }
+            }
+            #expect(try await pool.runs() == ["succeeded 2 0 2 0 0"])
+            #expect(try await pool.content("main") == "1new0 2new0")
+            #expect(try await pool.content("log") == "5old1 6old1")
+            #expect(try await pool.outputs() == ["0 main stored 1 2 2 0", "1 log transformed 1 2 2 0"])
         }
     }
 

@@ -15,13 +15,14 @@ struct LockRebuild: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Rebuild { try Rebuild(row) }
 }
 
-/// Locks all outputs that there are of a rebuild's parts.
+/// Locks the outputs that there are of a rebuild's parts and are made anew; nobody waits who stores another one.
 struct LockPartOutputs: PostgresStatement {
     static let sql = """
         with held as materialized (
             select a.output from millrace.application a
-            where (a.batch_id, a.pipeline_id) in (
-                select p.batch_id, p.pipeline_id from millrace.rebuild_part p where p.run = $1)
+            where exists (select from millrace.rebuild_part p
+                where p.run = $1 and p.batch_id = a.batch_id and p.pipeline_id = a.pipeline_id
+                    and (p.outputs is null or a.output = any(p.outputs)))
             order by a.batch_id, a.pipeline_id, a.output for no key update of a
         )
         select count(*) from held
@@ -88,7 +89,8 @@ struct FindPartChunks: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> ChunkHead { try FindReplacements.decode(row) }
 }
 
-/// Where rows of a range of the replayed pipeline's batches are, beside the datasets that are filled anew.
+/// Where rows of a range of the batches are that the replayed pipeline makes anew with all outputs, beside the datasets
+/// that are filled anew.
 struct FindPartPlaces: PostgresStatement {
     static let sql = """
         select a.batch_id, a.pipeline_id, a.output, false, w.schema_name, d.name
@@ -96,7 +98,8 @@ struct FindPartPlaces: PostgresStatement {
         join millrace.application a on a.batch_id = p.batch_id and a.pipeline_id = p.pipeline_id
         join millrace.dataset d on d.id = a.dataset_id and d.table_created
         join millrace.workspace w on w.id = d.workspace_id
-        where p.run = $1 and p.ordinal >= $2 and p.ordinal < $3 and d.id <> all($4) order by d.id, a.output
+        where p.run = $1 and p.ordinal >= $2 and p.ordinal < $3 and p.outputs is null and d.id <> all($4)
+        order by d.id, a.output
         """
     var run: Int64
     var ordinals: Range<Int32>
@@ -117,7 +120,7 @@ struct FindSharedPart: PostgresStatement {
         join millrace.application a on a.batch_id = p.batch_id and a.pipeline_id = p.pipeline_id
         join millrace.application o on o.batch_id = a.batch_id and o.pipeline_id <> a.pipeline_id
             and o.output = a.output and o.dataset_id = a.dataset_id and (o.stored > 0 or o.state <> 'stored')
-        where p.run = $1 and a.dataset_id <> all($2) limit 1
+        where p.run = $1 and p.outputs is null and a.dataset_id <> all($2) limit 1
         """
     var run: Int64
     var datasetIDs: [Int64]

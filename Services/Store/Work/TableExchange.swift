@@ -6,7 +6,8 @@ import Queue
 /// Readers wait for a moment, those who read already are waited for. Who reads several of the datasets locks them in an
 /// order of its own: one that has a later table and waits for an earlier one that is held here would be ended as part
 /// of a deadlock once it has waited for PostgreSQL's `deadlock_timeout`, a second. So from the first lock to the last
-/// no more than ``span`` goes by; what cannot be had in that time is let go, and tried for again.
+/// no more than ``span`` goes by; what cannot be had in that time is let go, and tried for again. Each partition has a
+/// lock of its own: all of a table are waited for no longer than one.
 struct TableExchange: Sendable {
     /// Longer than a second, after which an autovacuum gives way.
     static let lockTimeout = Duration.seconds(2)
@@ -16,7 +17,8 @@ struct TableExchange: Sendable {
     /// Ascending.
     let datasetIDs: [Int64]
 
-    /// - Throws: ``JobFailure/rebuildOutdated`` where a dataset was removed; `lock_not_available`.
+    /// - Throws: ``JobFailure/rebuildOutdated`` where a dataset was removed; `lock_not_available`, or a time-out, where
+    ///   a lock cannot be had.
     func run(_ connection: PostgresConnection) async throws {
         var pause = Duration.milliseconds(100)
         for attempt in 1... {
@@ -25,7 +27,7 @@ struct TableExchange: Sendable {
                 try await exchange(connection)
                 return
             } catch let error as PostgresError
-                where error.sqlstate == .lockNotAvailable && attempt < Self.tries
+                where (error.sqlstate == .lockNotAvailable || error.code == .timedOut) && attempt < Self.tries
             {
                 try await connection.execute(script: "rollback to savepoint exchange; release savepoint exchange")
             }
@@ -52,9 +54,10 @@ struct TableExchange: Sendable {
         }
         var end: ContinuousClock.Instant?
         for shape in shapes {
-            if let end { try await wait(max(.milliseconds(1), end - .now), connection) }
+            let patience = end.map { max(.milliseconds(1), $0 - .now) } ?? Self.lockTimeout
+            try await wait(patience, connection)
             try await connection.query(
-                "lock table \(identifier: shape.schema, shape.name) in access exclusive mode")
+                "lock table \(identifier: shape.schema, shape.name) in access exclusive mode", timeout: patience)
             if end == nil { end = .now + Self.span }
         }
         for shape in shapes {

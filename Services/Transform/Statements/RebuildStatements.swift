@@ -73,37 +73,45 @@ struct RebuiltSet: Sendable {
     }
 }
 
-/// Notes down what a rebuilding run works on: the batches of the replayed pipeline's source that were asked for, unless
-/// an output of them is on its way or has failed, and whatever other pipelines have stored in the datasets, with the
-/// outputs that are there; records that were healed under the version that healed them.
+/// Notes down what a rebuilding run works on: the batches of the replayed pipeline's source that were asked for, with
+/// all outputs; and what else is stored in the datasets, by other pipelines, and by this one of batches of which an
+/// output is on its way or has failed. Of that the outputs that are there are made anew, under the version that made
+/// them, and records that were healed under the one that healed them.
+///
+/// Gives a batch of the replayed pipeline that is in one of the datasets and was not asked for: by the same look, since
+/// outputs that have no rows become `stored` though the tables are locked.
 struct ChooseRebuildParts: PostgresStatement {
     static let sql = """
-        with other as materialized (
-            select a.batch_id, a.pipeline_id, min(a.version) as version,
-                array_agg(a.output order by a.output) as outputs
-            from millrace.application a
-            where a.dataset_id = any($2) and a.pipeline_id <> $3 and a.state = 'stored'
-            group by a.batch_id, a.pipeline_id
-        ), healed as materialized (
-            select h.*, o.outputs from millrace.healed h
-            join other o on o.batch_id = h.batch_id and o.pipeline_id = h.pipeline_id
-            where cardinality(h.rows) > 0
-        ), part as (
-            select b.id as batch_id, $3::int8 as pipeline_id, $4::int4 as version, null::int4[] as records,
-                null::int2[] as outputs
+        with asked as materialized (
+            select b.id, exists (select from millrace.application a
+                where a.batch_id = b.id and a.pipeline_id = $3 and a.state <> 'stored') as is_open
             from millrace.batch b
             left join millrace.upload u on u.id = b.upload_id
             where b.source_id = $5 and (u.id is null or u.state = 'accepted')
-                and not exists (select from millrace.application a
-                    where a.batch_id = b.id and a.pipeline_id = $3 and a.state <> 'stored')
                 and case when $6::int8[] is null then b.received_at >= $7 and b.received_at < $8
                     else b.id = any($6) end
+        ), there as materialized (
+            select a.batch_id, a.pipeline_id, a.output, a.version, q.id is null as is_left_out
+            from millrace.application a left join asked q on q.id = a.batch_id
+            where a.dataset_id = any($2) and a.state = 'stored'
+                and (a.pipeline_id <> $3 or coalesce(q.is_open, true))
+        ), kept as materialized (
+            select batch_id, pipeline_id, min(version) as version, array_agg(output order by output) as outputs
+            from there group by batch_id, pipeline_id
+        ), healed as materialized (
+            select h.*, k.outputs from millrace.healed h
+            join kept k on k.batch_id = h.batch_id and k.pipeline_id = h.pipeline_id
+            where cardinality(h.rows) > 0
+        ), part as (
+            select id as batch_id, $3::int8 as pipeline_id, $4::int4 as version, null::int4[] as records,
+                null::int2[] as outputs
+            from asked where not is_open
             union all
-            select o.batch_id, o.pipeline_id, o.version, case when exists (select from healed h
-                    where h.batch_id = o.batch_id and h.pipeline_id = o.pipeline_id) then array(
+            select k.batch_id, k.pipeline_id, k.version, case when exists (select from healed h
+                    where h.batch_id = k.batch_id and h.pipeline_id = k.pipeline_id) then array(
                         select generate_series(0, b.records - 1) except select unnest(h.rows) from healed h
-                        where h.batch_id = o.batch_id and h.pipeline_id = o.pipeline_id order by 1) end, o.outputs
-            from other o join millrace.batch b on b.id = o.batch_id
+                        where h.batch_id = k.batch_id and h.pipeline_id = k.pipeline_id order by 1) end, k.outputs
+            from kept k join millrace.batch b on b.id = k.batch_id
             union all
             select batch_id, pipeline_id, version, rows, outputs from healed
         ), noted as (
@@ -112,8 +120,11 @@ struct ChooseRebuildParts: PostgresStatement {
                 records, outputs
             from part
             returning ordinal, batch_id
+        ), entered as (
+            insert into millrace.run_batch (run, ordinal, batch, state)
+            select $1, ordinal, batch_id, 'queued' from noted
         )
-        insert into millrace.run_batch (run, ordinal, batch, state) select $1, ordinal, batch_id, 'queued' from noted
+        select min(batch_id) from there where pipeline_id = $3 and is_left_out
         """
     var run: Int64
     var datasetIDs: [Int64]
@@ -134,6 +145,8 @@ struct ChooseRebuildParts: PostgresStatement {
             .timestamp(microsSince2000: span.upperBound),
         ]
     }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64? { try row.optionalInt8(0) }
 }
 
 /// What is in the way of a rebuild whose parts are noted down.
@@ -142,15 +155,11 @@ struct RebuildCheck: Sendable {
     var expired: Int64
     /// The first hundred of those whose raw bytes have expired.
     var firstExpired: [Int64]
-    /// A batch of the replayed pipeline that is in one of the datasets and not among the parts.
-    var leftOut: Int64?
-    /// Why it is not: another of its outputs is not stored.
-    var leftOutState: String?
     /// A batch of which the replayed pipeline has merged rows in a dataset that is not rebuilt.
     var elsewhere: Int64?
-    /// Another pipeline whose version does not fill one of the datasets in the same mode.
+    /// A pipeline whose version, which stays, does not fill one of the datasets in the same mode.
     var otherMode: (name: String, mode: String)?
-    /// Another pipeline that looks rows up, and some of whose outputs are not in the datasets.
+    /// A pipeline whose version, which stays, looks rows up, and some of whose outputs of a batch are not made anew.
     var lookedUp: String?
     /// A run that is going on over one of the parts.
     var overlap: Int64?
@@ -172,7 +181,6 @@ struct CheckRebuild: PostgresStatement {
             select distinct p.pipeline_id, p.version, a.dataset_id
             from part p join millrace.application a on a.batch_id = p.batch_id and a.pipeline_id = p.pipeline_id
                 and a.output = any(p.outputs)
-            where p.pipeline_id <> $4
         ), other as (
             select o.name, m.mode
             from filled f join rebuilt d on d.id = f.dataset_id
@@ -181,18 +189,11 @@ struct CheckRebuild: PostgresStatement {
             cross join lateral (select coalesce((select t.mode from millrace.targets(v.definition) t
                 where t.dataset = d.name limit 1), 'append')) m (mode)
             where m.mode <> d.mode limit 1
-        ), left_out as (
-            select a.batch_id, (select o.state from millrace.application o where o.batch_id = a.batch_id
-                    and o.pipeline_id = a.pipeline_id and o.state <> 'stored' limit 1) as state
-            from millrace.application a
-            where a.dataset_id = any($2) and a.pipeline_id = $4 and a.state = 'stored' and not exists (
-                select from part p where p.batch_id = a.batch_id and p.pipeline_id = a.pipeline_id)
-            order by a.batch_id limit 1
         ), taken as (
             -- What of the replayed pipeline lies in datasets that are not rebuilt: it is taken out of them.
             select a.* from part p join millrace.application a on a.batch_id = p.batch_id
                 and a.pipeline_id = p.pipeline_id
-            where p.pipeline_id = $4 and a.dataset_id <> all($2)
+            where p.outputs is null and a.dataset_id <> all($2)
         ), shared as (
             select a.batch_id, d.name as dataset, p.name as pipeline
             from taken a join millrace.application o on o.batch_id = a.batch_id and o.pipeline_id <> a.pipeline_id
@@ -202,7 +203,6 @@ struct CheckRebuild: PostgresStatement {
         )
         select count(*), count(*) filter (where expired),
             coalesce((array_agg(batch_id order by batch_id) filter (where expired))[1:100], '{}'),
-            (select batch_id from left_out), (select state from left_out),
             (select a.batch_id from taken a join millrace.dataset d on d.id = a.dataset_id
                 join millrace.pipeline_version v on v.pipeline_id = a.pipeline_id and v.version = a.version
                 cross join millrace.targets(v.definition) t
@@ -210,7 +210,7 @@ struct CheckRebuild: PostgresStatement {
             (select name from other), (select mode from other),
             (select o.name from part p join millrace.pipeline o on o.id = p.pipeline_id
                 join millrace.pipeline_version v on v.pipeline_id = p.pipeline_id and v.version = p.version
-                where p.pipeline_id <> $4 and jsonb_path_exists(v.definition::jsonb, '$.steps[*].lookup')
+                where p.outputs is not null and jsonb_path_exists(v.definition::jsonb, '$.steps[*].lookup')
                     and exists (select from millrace.application a where a.batch_id = p.batch_id
                         and a.pipeline_id = p.pipeline_id and a.output <> all(p.outputs)) limit 1),
             (select r.id from millrace.run r
@@ -224,18 +224,16 @@ struct CheckRebuild: PostgresStatement {
         """
     var run: Int64
     var rebuilt: RebuiltSet
-    var pipelineID: Int64
 
-    var parameters: [PostgresValue] { [.int8(run)] + rebuilt.parameters + [.int8(pipelineID)] }
+    var parameters: [PostgresValue] { [.int8(run)] + rebuilt.parameters }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> RebuildCheck {
         var check = RebuildCheck(
             parts: try row.int8(0), expired: try row.int8(1), firstExpired: try row.int8Array(2),
-            leftOut: try row.optionalInt8(3), leftOutState: try row.optionalText(4),
-            elsewhere: try row.optionalInt8(5), lookedUp: try row.optionalText(8), overlap: try row.optionalInt8(9))
-        if let name = try row.optionalText(6), let mode = try row.optionalText(7) { check.otherMode = (name, mode) }
-        if let batch = try row.optionalInt8(10) {
-            check.shared = SharedRows(batch: batch, dataset: try row.text(11), pipeline: try row.text(12))
+            elsewhere: try row.optionalInt8(3), lookedUp: try row.optionalText(6), overlap: try row.optionalInt8(7))
+        if let name = try row.optionalText(4), let mode = try row.optionalText(5) { check.otherMode = (name, mode) }
+        if let batch = try row.optionalInt8(8) {
+            check.shared = SharedRows(batch: batch, dataset: try row.text(9), pipeline: try row.text(10))
         }
         return check
     }

@@ -4,7 +4,8 @@ import Postgres
 extension RunStarter {
     /// Makes a run that fills tables of datasets anew, beside those that are there: of all into which the pipeline
     /// merges rows. It reads all batches of all pipelines that have rows in them, those of the replayed one at its
-    /// current version, with all of their outputs.
+    /// current version, with all of their outputs; but for those of which an output is on its way or has failed, which
+    /// keep the version that they are bound to.
     ///
     /// Who merges rows into the datasets has ended when their tables' locks are had; who comes later sees the rebuild,
     /// and writes into both tables. So each output that is stored now is the run's, and no later one is. Datasets, and
@@ -25,14 +26,14 @@ extension RunStarter {
         if !request.isDry {
             for dataset in rebuilt.datasets where dataset.hasTable { try await hold(dataset, connection) }
         }
-        try await connection.execute(
-            ChooseRebuildParts(
-                run: run, datasetIDs: ids, pipelineID: pipeline.id, version: pipeline.version,
-                sourceID: pipeline.sourceID, batches: request.batches))
-        let check = CheckRebuild(run: run, rebuilt: rebuilt, pipelineID: pipeline.id)
+        let choose = ChooseRebuildParts(
+            run: run, datasetIDs: ids, pipelineID: pipeline.id, version: pipeline.version,
+            sourceID: pipeline.sourceID, batches: request.batches)
+        let leftOut = try await connection.query(choose)[0]
+        let check = CheckRebuild(run: run, rebuilt: rebuilt)
         guard let chosen = try await connection.query(check).first else { throw RunRefusal.noPipeline }
         if !request.isDry, let other = chosen.overlap { throw RunRefusal.overlap(run: other) }
-        try Self.check(chosen, rebuilt)
+        try Self.check(chosen, rebuilt, pipeline, leftOut: leftOut)
         try await enter(request, run, pipeline, rebuilt, parts: chosen.parts, connection)
     }
 
@@ -96,17 +97,15 @@ extension RunStarter {
         }
     }
 
-    private static func check(_ chosen: RebuildCheck, _ rebuilt: RebuiltSet) throws {
+    /// - Parameter leftOut: a batch that was not asked for.
+    private static func check(
+        _ chosen: RebuildCheck, _ rebuilt: RebuiltSet, _ pipeline: StoredPipeline, leftOut: Int64?
+    ) throws {
         guard chosen.parts <= batchLimit else { throw RunRefusal.tooMany }
         guard chosen.expired == 0 else {
             throw RunRefusal.rawExpired(chosen.firstExpired, count: chosen.expired)
         }
-        if let batch = chosen.leftOut {
-            if let state = chosen.leftOutState {
-                throw RunRefusal.notRebuilt(
-                    "batch \(batch) is stored in part, and an output of it is \(state): repeat the request once it is "
-                        + "stored")
-            }
+        if let batch = leftOut {
             let modes = Set(rebuilt.modes.values.map(\.rawValue)).sorted().joined(separator: " or ")
             throw RunRefusal.notRebuilt(
                 """
@@ -117,6 +116,13 @@ extension RunStarter {
         if let batch = chosen.elsewhere {
             throw RunRefusal.notRebuilt(
                 "the pipeline has merged rows of batch \(batch) into another dataset, where they would stay")
+        }
+        if chosen.lookedUp == pipeline.name {
+            throw RunRefusal.notRebuilt(
+                """
+                the pipeline looks up what it routes, and of a batch some outputs are stored and others are not: \
+                records might go elsewhere the second time; repeat the request once all are stored
+                """)
         }
         if let name = chosen.lookedUp {
             throw RunRefusal.notRebuilt(

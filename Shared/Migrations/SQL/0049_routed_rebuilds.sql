@@ -1,8 +1,9 @@
 -- A rebuild is of a set of datasets: all of those that a pipeline merges rows into, with what it appends to others.
 -- Services/README.md, "Rebuilding", says the rules.
 -- Locks: new objects; columns are added to millrace.rebuild and rebuild_part, and taken from rebuild_part, exclusively
--- for a moment and without a rewrite. A store of an earlier release fails at jobs of rebuilds from then on, and leaves
--- them to those that know the set: it could not tell a part of it from the whole.
+-- for a moment and without a rewrite. A store of an earlier release fails at jobs of rebuilds from then on, which those
+-- that know the set then do: it could not tell a part of it from the whole. Where it is given a batch with an output
+-- that is appended, the run ends `rebuild_outdated`, nothing having changed, and is to be started again.
 
 -- A run has a row for each dataset of its set.
 alter table millrace.rebuild drop constraint rebuild_run_key;
