@@ -356,8 +356,8 @@ class RoutedRebuild(unittest.TestCase):
             while not over.is_set():
                 number += 1
                 self.send(self.records(20, **({"late": number} if number > 20 else {})))
-                # A rebuild stands behind what comes in.
-                over.wait(0.03)
+                # A rebuild stands behind what comes in, and each reads all that came before.
+                over.wait(0.2)
 
         sender = threading.Thread(target=send)
         sender.start()
