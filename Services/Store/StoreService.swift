@@ -74,7 +74,8 @@ public struct StoreService: Sendable {
             "run.load": handler(SliceLedger()),
             "erase": EraseHandler(pool: pool, wakeup: wakeup, logger: logger),
             WorkspaceStore.jobKind: WorkspaceRemoval(pool: pool, wakeup: wakeup, logger: logger),
-            "swap": SwapHandler(pool: pool, tables: tables, wakeup: wakeup, logger: logger),
+            "swap": SwapHandler(
+                pool: pool, tables: tables, wakeup: wakeup, groupBytes: groupBytes, metrics: metrics, logger: logger),
             "run.replace": TableReplacement(
                 pool: pool, tables: tables, wakeup: wakeup, groupBytes: groupBytes, metrics: metrics, logger: logger),
         ])

@@ -161,6 +161,10 @@ static const uint8_t rollup_metrics_0048[] = {
 #embed "../Migrations/SQL/0048_rollup_metrics.sql"
 };
 
+static const uint8_t routed_rebuilds_0049[] = {
+#embed "../Migrations/SQL/0049_routed_rebuilds.sql"
+};
+
 static const uint8_t queue_locks_0051[] = {
 #embed "../Migrations/SQL/0051_queue_locks.sql"
 };
@@ -214,6 +218,7 @@ static const struct millrace_migration_file files[] = {
     {"0046_stand_in.sql", stand_in_0046, sizeof stand_in_0046},
     {"0047_queue_ends.sql", queue_ends_0047, sizeof queue_ends_0047},
     {"0048_rollup_metrics.sql", rollup_metrics_0048, sizeof rollup_metrics_0048},
+    {"0049_routed_rebuilds.sql", routed_rebuilds_0049, sizeof routed_rebuilds_0049},
     {"0051_queue_locks.sql", queue_locks_0051, sizeof queue_locks_0051},
     {"0052_batch_indexes.sql", batch_indexes_0052, sizeof batch_indexes_0052},
     {"0054_lease_storage.sql", lease_storage_0054, sizeof lease_storage_0054},

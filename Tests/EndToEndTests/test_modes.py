@@ -269,7 +269,7 @@ class Modes(unittest.TestCase):
             for services in (("store",), ("store", "transform")):
                 run = self.start()
                 # In the middle: some of the parts are there, and the tables have not changed places.
-                part = "select count(*) from millrace.rebuild_part where stored is not null"
+                part = f"select count(*) from millrace.rebuild_output where run = {run}"
                 while platform.sql(part) == "0" and platform.must("GET", f"/v1/runs/{run}")["state"] not in ENDED:
                     time.sleep(0.005)
                 self.kill(*services)

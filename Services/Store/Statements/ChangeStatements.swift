@@ -53,10 +53,10 @@ struct NoteTable: PostgresStatement {
     var parameters: [PostgresValue] { [.int8(datasetID)] }
 }
 
-/// Locks a dataset's rollups against their steps, in the order of their ids, as `millrace.note_table` does.
+/// Locks datasets' rollups against their steps, in the order of their ids, as `millrace.note_table` does.
 struct LockRollups: PostgresStatement {
-    static let sql = "select from millrace.rollup where dataset_id = $1 order by id for no key update"
-    var datasetID: Int64
+    static let sql = "select from millrace.rollup where dataset_id = any($1) order by id for no key update"
+    var datasetIDs: [Int64]
 
-    var parameters: [PostgresValue] { [.int8(datasetID)] }
+    var parameters: [PostgresValue] { [.int8Array(datasetIDs)] }
 }

@@ -24,13 +24,24 @@ struct FindRebuildChunks: PostgresStatement {
 }
 
 /// Notes down what the ledger is to say of chunks, all their rows counted as stored, and as duplicates those that a
-/// step has left out.
+/// step has left out. Rows that are appended wait in their chunks. Of a part that makes some outputs anew, only those
+/// are taken. Affects fewer rows than there are chunks where one is of another output.
 struct FillParts: PostgresStatement {
     static let sql = """
-        update millrace.rebuild_part p set stored = c.rows, filtered = c.filtered, quarantined = c.quarantined,
-            duplicates = coalesce(c.duplicates, 0), receipt_counts = c.receipt_counts, fault_rows = c.fault_rows,
-            fault_stages = c.fault_stages, fault_errors = c.fault_errors, fault_raws = c.fault_raws
-        from landing.chunk c where c.id = any($1) and p.run = c.run and p.ordinal = c.ordinal
+        insert into millrace.rebuild_output (run, ordinal, output, dataset_id, chunk, received, stored, filtered,
+            quarantined, duplicates, receipt_received, receipt_counts, fault_rows, fault_stages, fault_errors,
+            fault_raws)
+        select c.run, c.ordinal, c.output, c.dataset_id, case when c.mode is null and c.rows > 0 then c.id end,
+            c.received, c.rows, coalesce(c.filtered, 0), coalesce(c.quarantined, 0), coalesce(c.duplicates, 0),
+            c.receipt_received, c.receipt_counts, c.fault_rows, c.fault_stages, c.fault_errors, c.fault_raws
+        from landing.chunk c join millrace.rebuild_part p on p.run = c.run and p.ordinal = c.ordinal
+        where c.id = any($1) and (p.outputs is null or c.output = any(p.outputs))
+        on conflict (run, ordinal, output) do update set dataset_id = excluded.dataset_id, chunk = excluded.chunk,
+            received = excluded.received, stored = excluded.stored, filtered = excluded.filtered,
+            quarantined = excluded.quarantined, duplicates = excluded.duplicates,
+            receipt_received = excluded.receipt_received, receipt_counts = excluded.receipt_counts,
+            fault_rows = excluded.fault_rows, fault_stages = excluded.fault_stages,
+            fault_errors = excluded.fault_errors, fault_raws = excluded.fault_raws
         """
     var chunks: [ChunkHead]
 
@@ -40,18 +51,18 @@ struct FillParts: PostgresStatement {
 /// Adds records that the table refused to those that are to be quarantined.
 struct AddPartFaults: PostgresStatement {
     static let sql = """
-        update millrace.rebuild_part set fault_rows = fault_rows || $3::int4[],
-            fault_stages = fault_stages || array_fill('store'::text, array[cardinality($3::int4[])]),
-            fault_errors = fault_errors || $4::jsonb[], fault_raws = fault_raws || $5::bytea[]
-        where run = $1 and ordinal = $2
+        update millrace.rebuild_output set fault_rows = fault_rows || $4::int4[],
+            fault_stages = fault_stages || array_fill('store'::text, array[cardinality($4::int4[])]),
+            fault_errors = fault_errors || $5::jsonb[], fault_raws = fault_raws || $6::bytea[]
+        where run = $1 and ordinal = $2 and output = $3
         """
     var chunk: ChunkHead
     var records: [RefusedRecord]
 
     var parameters: [PostgresValue] {
         [
-            .int8(chunk.runPlace?.run ?? 0), .int4(chunk.runPlace?.ordinal ?? 0), .int4Array(records.map(\.row)),
-            .jsonArray(records.map(\.errors)), .byteaArray(records.map(\.raw)),
+            .int8(chunk.runPlace?.run ?? 0), .int4(chunk.runPlace?.ordinal ?? 0), .int2(chunk.output),
+            .int4Array(records.map(\.row)), .jsonArray(records.map(\.errors)), .byteaArray(records.map(\.raw)),
         ]
     }
 }
@@ -59,14 +70,15 @@ struct AddPartFaults: PostgresStatement {
 /// As `FindReceiptCounts`, of what waits to be counted.
 struct FindPartReceiptCounts: PostgresStatement {
     static let sql = """
-        select c.place, b.receipt_ends, coalesce(p.receipt_counts, '{}')
-        from unnest($1::int8[], $2::int4[]) with ordinality as c (run, ordinal, place)
+        select c.place, b.receipt_ends, coalesce(o.receipt_counts, '{}')
+        from unnest($1::int8[], $2::int4[], $3::int2[]) with ordinality as c (run, ordinal, output, place)
+        join millrace.rebuild_output o on o.run = c.run and o.ordinal = c.ordinal and o.output = c.output
         join millrace.rebuild_part p on p.run = c.run and p.ordinal = c.ordinal
         join millrace.batch b on b.id = p.batch_id
         """
     var chunks: [ChunkHead]
 
-    var parameters: [PostgresValue] { chunks.runPlaceParameters }
+    var parameters: [PostgresValue] { chunks.runOutputParameters }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> ReceiptCounts.Found {
         try ReceiptCounts.Found(row)
@@ -76,18 +88,18 @@ struct FindPartReceiptCounts: PostgresStatement {
 /// As `CountLost`, of what waits to be counted.
 struct CountLostOfParts: PostgresStatement {
     static let sql = """
-        update millrace.rebuild_part p set stored = p.stored - c.rows, quarantined = p.quarantined + c.quarantined,
-            duplicates = p.duplicates + c.duplicates, filtered = p.filtered + c.filtered,
-            receipt_counts = coalesce(c.receipt_counts::int4[], p.receipt_counts)
-        from unnest($1::int8[], $2::int4[], $3::int4[], $4::int4[], $5::int4[], $6::int4[],
-                $7::text[])
-            as c (run, ordinal, rows, quarantined, duplicates, filtered, receipt_counts)
-        where p.run = c.run and p.ordinal = c.ordinal
+        update millrace.rebuild_output o set stored = o.stored - c.rows, quarantined = o.quarantined + c.quarantined,
+            duplicates = o.duplicates + c.duplicates, filtered = o.filtered + c.filtered,
+            receipt_counts = coalesce(c.receipt_counts::int4[], o.receipt_counts)
+        from unnest($1::int8[], $2::int4[], $3::int2[], $4::int4[], $5::int4[], $6::int4[], $7::int4[],
+                $8::text[])
+            as c (run, ordinal, output, rows, quarantined, duplicates, filtered, receipt_counts)
+        where o.run = c.run and o.ordinal = c.ordinal and o.output = c.output
         """
     var updates: [LostRows.Update]
 
     var parameters: [PostgresValue] {
-        updates.map(\.chunk).runPlaceParameters + [
+        updates.map(\.chunk).runOutputParameters + [
             .int4Array(updates.map(\.rows)), .int4Array(updates.map(\.quarantined)),
             .int4Array(updates.map(\.duplicates)), .int4Array(updates.map(\.filtered)),
             .textArray(
@@ -98,21 +110,26 @@ struct CountLostOfParts: PostgresStatement {
     }
 }
 
-/// Writes into the runs' batches what was counted of them.
+/// Writes into the runs' batches what was counted of their outputs.
 struct CountRunParts: PostgresStatement {
     static let sql = """
         update millrace.run_batch b set stored = p.stored, filtered = p.filtered, quarantined = p.quarantined,
             duplicates = p.duplicates
-        from unnest($1::int8[], $2::int4[]) as c (run, ordinal)
-        join millrace.rebuild_part p on p.run = c.run and p.ordinal = c.ordinal
-        where b.run = c.run and b.ordinal = c.ordinal
+        from (
+            select o.run, o.ordinal, sum(o.stored) as stored, sum(o.filtered) as filtered,
+                sum(o.quarantined) as quarantined, sum(o.duplicates) as duplicates
+            from (select distinct * from unnest($1::int8[], $2::int4[]) as c (run, ordinal)) c
+            join millrace.rebuild_output o on o.run = c.run and o.ordinal = c.ordinal
+            group by o.run, o.ordinal
+        ) p
+        where b.run = p.run and b.ordinal = p.ordinal
         """
     var chunks: [ChunkHead]
 
-    var parameters: [PostgresValue] { chunks.runPlaceParameters }
+    var parameters: [PostgresValue] { [.int8Array(chunks.runs), .int4Array(chunks.ordinals)] }
 }
 
-/// What is rebuilding a dataset.
+/// What is rebuilding a dataset: one of those that a run fills anew.
 struct Rebuild: Sendable {
     var run: Int64
     var datasetID: Int64
@@ -120,10 +137,12 @@ struct Rebuild: Sendable {
     /// The tables are there.
     var isMade: Bool
     var isGoingOn: Bool
+    /// How many datasets the run fills.
+    var targets: Int32
 
     static let columns = """
         x.run, x.dataset_id, x.mode, x.made,
-        r.state in ('queued', 'running') and millrace.is_going_on(r.state, r.deadline)
+        r.state in ('queued', 'running') and millrace.is_going_on(r.state, r.deadline), x.targets
         """
 
     init(_ row: PostgresRow) throws(PostgresError) {
@@ -135,6 +154,7 @@ struct Rebuild: Sendable {
         self.mode = mode
         isMade = try row.bool(3)
         isGoingOn = try row.bool(4)
+        targets = try row.int4(5)
     }
 }
 
@@ -150,27 +170,16 @@ struct FindRebuild: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Rebuild { try Rebuild(row) }
 }
 
-/// The rebuild that a run is, locked. No row: rows went into the dataset's table only since it ended.
-struct LockRebuild: PostgresStatement {
-    static let sql = """
-        select \(Rebuild.columns) from millrace.rebuild x join millrace.run r on r.id = x.run
-        where x.run = $1 for update of x
-        """
-    var run: Int64
-
-    var parameters: [PostgresValue] { [.int8(run)] }
-
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> Rebuild { try Rebuild(row) }
-}
-
 struct MarkShadowMade: PostgresStatement {
-    static let sql = "update millrace.rebuild set made = true where run = $1"
+    static let sql = "update millrace.rebuild set made = true where run = $1 and dataset_id = $2"
     var run: Int64
+    var datasetID: Int64
 
-    var parameters: [PostgresValue] { [.int8(run)] }
+    var parameters: [PostgresValue] { [.int8(run), .int8(datasetID)] }
 }
 
-/// Ends the rebuilds of a dataset: what is filled beside its table does not have its rows any more.
+/// Ends the rebuild of a dataset: what is filled beside its table does not have its rows any more. What else the run
+/// fills does not take its place either.
 struct EndRebuild: PostgresStatement {
     static let sql = "delete from millrace.rebuild where dataset_id = $1"
     var datasetID: Int64
@@ -191,123 +200,35 @@ struct EndRebuilds: PostgresStatement {
     var parameters: [PostgresValue] { batches.batchParameters }
 }
 
-/// Enters outputs of a rebuild that there have not been.
-struct EnsurePartOutputs: PostgresStatement {
+/// Holds the rebuilds that have a batch among their parts: their tables do not change places until the transaction
+/// ends. Gives false where some are about to.
+struct HoldRebuilds: PostgresStatement {
     static let sql = """
-        insert into millrace.application (batch_id, pipeline_id, output, source_id, state, received)
-        select p.batch_id, p.pipeline_id, 0, b.source_id, 'stored', b.records
-        from millrace.rebuild_part p join millrace.batch b on b.id = p.batch_id
-        where p.run = $1
-        on conflict do nothing
-        """
-    var run: Int64
-
-    var parameters: [PostgresValue] { [.int8(run)] }
-}
-
-/// Writes what a rebuild has counted into the ledger. Affects fewer rows than there are outputs when one of them has
-/// not been loaded, or is a later version's by now.
-struct ReplacePartOutputs: PostgresStatement {
-    static let sql = """
-        update millrace.application a set state = 'stored', version = p.version, dataset_id = $2, stored = p.stored,
-            filtered = p.filtered, quarantined = p.quarantined, duplicates = p.duplicates,
-            receipt_counts = p.receipt_counts, error = null, transformed_at = now(), stored_at = now(), run_id = $1
-        from (
-            select p.batch_id, p.pipeline_id, min(p.version) as version, sum(p.stored) as stored,
-                sum(p.filtered) as filtered, sum(p.quarantined) as quarantined, sum(p.duplicates) as duplicates,
-                case when count(*) = 1 then min(p.receipt_counts) else (
-                    select array_agg(n.total order by n.place) from (
-                        select c.place, sum(c.count)::int4 as total from millrace.rebuild_part o
-                        cross join unnest(o.receipt_counts) with ordinality as c (count, place)
-                        where o.run = $1 and o.batch_id = p.batch_id and o.pipeline_id = p.pipeline_id group by c.place
-                    ) n
-                ) end as receipt_counts
-            from millrace.rebuild_part p where p.run = $1
-            group by p.batch_id, p.pipeline_id having bool_and(p.stored is not null)
-        ) p
-        where a.batch_id = p.batch_id and a.pipeline_id = p.pipeline_id
-            and a.output = 0 and a.state = 'stored' and coalesce(a.version <= p.version, true)
-        """
-    var run: Int64
-    var datasetID: Int64
-
-    var parameters: [PostgresValue] { [.int8(run), .int8(datasetID)] }
-}
-
-/// How many outputs a rebuild makes anew.
-struct CountPartOutputs: PostgresStatement {
-    static let sql = "select count(distinct (batch_id, pipeline_id)) from millrace.rebuild_part where run = $1"
-    var run: Int64
-
-    var parameters: [PostgresValue] { [.int8(run)] }
-
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64 { try row.int8(0) }
-}
-
-/// Takes what is quarantined of a rebuild's outputs, and out of the records that were healed those that are not any
-/// more.
-struct DeletePartQuarantine: PostgresStatement {
-    static let sql = """
-        with forgotten as (
-            delete from millrace.healed h using millrace.rebuild_part p
-            where p.run = $1 and p.records is null and h.batch_id = p.batch_id and h.pipeline_id = p.pipeline_id
-        ), failed as (
-            update millrace.healed h set rows = array(
-                select unnest(h.rows) except select unnest(p.fault_rows) order by 1)
-            from millrace.rebuild_part p
-            where p.run = $1 and p.records is not null and h.batch_id = p.batch_id and h.pipeline_id = p.pipeline_id
-                and h.version = p.version and cardinality(p.fault_rows) > 0
+        with about as materialized (
+            select x.dataset_id from millrace.rebuild x
+            where exists (select from millrace.rebuild_part p where p.run = x.run and p.batch_id = $1)
+        ), held as materialized (
+            select x.dataset_id from millrace.rebuild x where x.dataset_id in (select dataset_id from about)
+            order by x.dataset_id for update of x skip locked
         )
-        delete from landing.quarantine q using millrace.rebuild_part p
-        where p.run = $1 and q.batch_id = p.batch_id and q.pipeline_id = p.pipeline_id and q.output = 0
+        select (select count(*) from held) = (select count(*) from about)
         """
-    var run: Int64
+    var batch: Int64
 
-    var parameters: [PostgresValue] { [.int8(run)] }
+    var parameters: [PostgresValue] { [.int8(batch)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Bool { try row.bool(0) }
 }
 
-struct MovePartQuarantine: PostgresStatement {
+/// Ends the rebuilds that have a batch among their parts: they have read what is no more.
+struct EndRebuildsOfBatch: PostgresStatement {
     static let sql = """
-        insert into landing.quarantine (batch_id, row, pipeline_id, output, version, dataset_id, stage, errors, raw)
-        select p.batch_id, f.row, p.pipeline_id, 0, p.version, $2, f.stage, f.errors, f.raw
-        from millrace.rebuild_part p
-        cross join unnest(p.fault_rows, p.fault_stages, p.fault_errors, p.fault_raws) as f (row, stage, errors, raw)
-        where p.run = $1
+        delete from millrace.rebuild x
+        where exists (select from millrace.rebuild_part p where p.run = x.run and p.batch_id = $1)
         """
-    var run: Int64
-    var datasetID: Int64
+    var batch: Int64
 
-    var parameters: [PostgresValue] { [.int8(run), .int8(datasetID)] }
-}
-
-/// The exchange of a run's tables is done, or given up.
-struct EndExchange: PostgresStatement {
-    static let sql = """
-        update millrace.run_batch set state = $2, error = left($3, 2000), dead_letter = $4
-        where run = $1 and batch = 0 and state in ('transformed', 'dead')
-        """
-    var run: Int64
-    var error: String?
-    var job: Int64?
-
-    var parameters: [PostgresValue] {
-        [
-            .int8(run), .text(error == nil ? "stored" : "dead"), .optional(error) { .text($0) },
-            .optional(job) { .int8($0) },
-        ]
-    }
-}
-
-struct ForgetParts: PostgresStatement {
-    static let sql = """
-        with gone as (
-            delete from millrace.rebuild where run = $1
-        )
-        delete from millrace.rebuild_part where run = $1
-        """
-    var run: Int64
-
-    var parameters: [PostgresValue] { [.int8(run)] }
+    var parameters: [PostgresValue] { [.int8(batch)] }
 }
 
 /// Datasets with a table that was to take their own's place, and will not.
@@ -333,8 +254,8 @@ struct ForgetEndedParts: PostgresStatement {
 }
 
 extension [ChunkHead] {
-    /// Runs and ordinals.
-    fileprivate var runPlaceParameters: [PostgresValue] {
-        [.int8Array(map { $0.runPlace?.run ?? 0 }), .int4Array(map { $0.runPlace?.ordinal ?? 0 })]
+    /// Runs, ordinals and outputs.
+    fileprivate var runOutputParameters: [PostgresValue] {
+        [.int8Array(runs), .int4Array(ordinals), .int2Array(map(\.output))]
     }
 }

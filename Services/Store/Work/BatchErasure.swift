@@ -17,7 +17,11 @@ struct BatchErasure: Sendable {
     func run(_ one: FindErasureBatches.Batch, _ connection: PostgresConnection) async throws -> ErasedCounts? {
         let batch = one.id
         let names = names.names(of: one.source)
-        if !erasure.isDry { _ = try await connection.query(HoldBatch(batch: batch)) }
+        if !erasure.isDry {
+            _ = try await connection.query(HoldBatch(batch: batch))
+            // What a table that takes another's place has of the batch is seen before, or after.
+            guard try await connection.query(HoldRebuilds(batch: batch)).first ?? true else { return nil }
+        }
         let use = FindBatchUse(batch: batch, run: erasure.run)
         if try await connection.query(use).first ?? false { return nil }
         if !erasure.isDry { _ = try await connection.query(LockQuarantine(batch: batch)) }
@@ -73,6 +77,7 @@ struct BatchErasure: Sendable {
             counts.quarantined = try await connection.query(quarantined).first ?? 0
             return
         }
+        try await connection.execute(EndRebuildsOfBatch(batch: batch))
         let beside = EraseBeside(batch: batch, rows: rows, run: erasure.run)
         counts.quarantined = try await connection.query(beside).first ?? 0
         if let frame, counts.records > 0 {

@@ -13,7 +13,7 @@ extension DatasetTables {
             else { throw JobFailure.rebuildOutdated }
             if !rebuild.isMade {
                 try await self.makeShadow(shape, connection)
-                try await connection.execute(MarkShadowMade(run: rebuild.run))
+                try await connection.execute(MarkShadowMade(run: rebuild.run, datasetID: table.datasetID))
             }
             return table.shadow
         }

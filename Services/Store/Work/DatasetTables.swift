@@ -154,7 +154,10 @@ final class DatasetTables: Sendable {
     private func change(
         _ datasetID: Int64, for wanted: Set<String>, _ keepingDeletions: Bool, _ connection: PostgresConnection
     ) async throws -> DatasetTable? {
-        guard var shape = try await connection.query(LockDatasetShape(datasetID: datasetID)).first else { return nil }
+        // Who has waited for the row does not see a table that was made beside the dataset's meanwhile: the next look
+        // does.
+        _ = try await connection.query(LockDatasetShape(datasetID: datasetID))
+        guard var shape = try await connection.query(FindDatasetShape(datasetID: datasetID)).first else { return nil }
         let columns = try await connection.query(ListColumns(datasetID: datasetID))
         var missing = columns.filter { $0.state == .agreed }
         if shape.hasTable, !missing.contains(where: { wanted.contains($0.name) }) { missing = [] }

@@ -126,7 +126,11 @@ struct LoadHandler: JobHandler {
                 for single in group.singles { await load(single, lease) }
                 return
             }
-            if ledger.fillsShadow { table = try await tables.shadow(of: table, run: key.run) }
+            if ledger.fillsShadow {
+                // What is appended waits until the tables change places, and finds its columns then.
+                if key.mode == .append { continue }
+                table = try await tables.shadow(of: table, run: key.run)
+            }
             let rows = try await given.placed(in: tables, attempt: group.attempt)
             parts.append(GroupLoader.Part(table: table, key: key, chunks: part.chunks, rows: rows))
         }
@@ -146,7 +150,7 @@ struct LoadHandler: JobHandler {
     }
 
     /// The table is not what it was remembered as: it, a column, a partition or its schema is missing.
-    private static func isStaleTable(_ error: any Error) -> Bool {
+    static func isStaleTable(_ error: any Error) -> Bool {
         if error is DeletionsForgotten { return true }
         return ["42P01", "42703", "3F000", "23514"].contains((error as? PostgresError)?.sqlstate?.code ?? "")
     }

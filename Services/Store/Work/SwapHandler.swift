@@ -3,23 +3,33 @@ import Observability
 import Postgres
 import Queue
 
-/// Does the jobs of kind `swap`: `{"run": id}`. What a run has filled takes the place of a dataset's table, with the
-/// ledger and the quarantine of all that it has read again, in one transaction. Readers wait for a moment, those who
-/// read already are waited for, no longer than `lockTimeout` at a time.
+/// Does the jobs of kind `swap`: `{"run": id}`. What a run has filled takes the place of datasets' tables, what it
+/// appends to others that of their rows, with the ledger and the quarantine of all that it has read again, in one
+/// transaction.
+///
+/// Locks in this order: the rebuild, outputs, the datasets' rows, their tables, the run. Whatever breaks it off leaves
+/// all as it was.
 struct SwapHandler: JobHandler {
-    static let lockTimeout = Duration.seconds(2)
     static let tries = 5
 
     let pool: PostgresPool
     let tables: DatasetTables
     let wakeup: Wakeup
+    let groupBytes: Int
+    let metrics: LoadMetrics
     let logger: Logger
-    private let runs = RebuildLedger()
 
-    init(pool: PostgresPool, tables: DatasetTables, wakeup: Wakeup, logger: Logger) {
+    private let runs = RebuildLedger(fillsShadow: false)
+
+    init(
+        pool: PostgresPool, tables: DatasetTables, wakeup: Wakeup, groupBytes: Int, metrics: LoadMetrics,
+        logger: Logger
+    ) {
         self.pool = pool
         self.tables = tables
         self.wakeup = wakeup
+        self.groupBytes = groupBytes
+        self.metrics = metrics
         self.logger = logger
     }
 
@@ -29,7 +39,6 @@ struct SwapHandler: JobHandler {
                 guard let run = Self.run(job) else {
                     throw JobFailure(code: "invalid_arguments", message: "no run is named", isPermanent: true)
                 }
-                try await prepare(run, job)
                 try await swap(run, job, lease)
                 wakeup.notify("stored")
                 wakeup.notify(DatasetChanges.queue)
@@ -55,77 +64,72 @@ struct SwapHandler: JobHandler {
         (try? JSONValue.parse(job.arguments))?["run"]?.int.map(Int64.init)
     }
 
-    /// Where there was nothing to load, nobody has made the table yet.
+    /// Where there was nothing to load into a dataset, nobody has made the table yet.
     private func prepare(_ run: Int64, _ job: Job) async throws {
-        let found = try await pool.withTransaction { try await $0.query(LockRebuild(run: run)).first }
-        guard let rebuild = found, !rebuild.isMade else { return }
-        let answer = try await tables.table(
-            rebuild.datasetID, columns: [], types: [], attempt: Int(job.attempt))
-        switch answer {
-        case .table(let table): _ = try await tables.shadow(of: table, run: run)
-        case .locked(let pause): throw JobFailure.tableLocked(pause)
-        case .unfit, .gone: break
+        for rebuild in try await pool.withTransaction({ try await $0.query(LockRebuild(run: run)) })
+        where !rebuild.isMade {
+            let answer = try await tables.table(rebuild.datasetID, columns: [], types: [], attempt: Int(job.attempt))
+            switch answer {
+            case .table(let table): _ = try await tables.shadow(of: table, run: run)
+            case .locked(let pause): throw JobFailure.tableLocked(pause)
+            case .unfit, .gone: break
+            }
         }
     }
 
     private func swap(_ run: Int64, _ job: Job, _ lease: Lease) async throws {
-        var pause = Duration.milliseconds(200)
+        try await prepare(run, job)
         for attempt in 1... {
+            let appended = try await AppendedParts(run: run, job: job, pool: pool, tables, limit: groupBytes)
             do {
-                return try await lease.transaction(settling: [job]) { try await self.swap(run, $0) }
+                let outcome = try await lease.transaction(settling: [job]) { connection in
+                    try await self.swap(run, appended, job, lease, connection)
+                }
+                if outcome.chunks > 0 {
+                    metrics.loaded(outcome.loaded, chunks: outcome.chunks, bytes: outcome.bytes)
+                }
+                return
             } catch let error as PostgresError
-                where error.sqlstate == .lockNotAvailable || error.sqlstate?.classCode == "40"
+                where LoadHandler.isStaleTable(error) || error.sqlstate?.classCode == "40"
             {
                 if attempt >= Self.tries { throw error }
+                for dataset in appended.datasetIDs { tables.forget(dataset) }
             }
-            try await Task.sleep(for: pause)
-            pause *= 2
         }
     }
 
-    private func swap(_ run: Int64, _ connection: PostgresConnection) async throws {
-        guard let rebuild = try await connection.query(LockRebuild(run: run)).first, rebuild.isMade else {
+    private func swap(
+        _ run: Int64, _ appended: AppendedParts, _ job: Job, _ lease: Lease, _ connection: PostgresConnection
+    ) async throws -> AppendedParts.Outcome {
+        let rebuilds = try await connection.query(LockRebuild(run: run))
+        let datasets = rebuilds.map(\.datasetID)
+        guard let first = rebuilds.first, Int(first.targets) == rebuilds.count, rebuilds.allSatisfy(\.isMade) else {
             throw JobFailure.rebuildOutdated
         }
-        let outputs = try await connection.query(CountPartOutputs(run: run)).first ?? 0
+        _ = try await connection.query(LockPartOutputs(run: run))
         try await connection.execute(EnsurePartOutputs(run: run))
-        let replace = ReplacePartOutputs(run: run, datasetID: rebuild.datasetID)
-        guard try await connection.execute(replace) == Int(outputs) else { throw JobFailure.rebuildOutdated }
-        try await connection.execute(DeletePartQuarantine(run: run))
-        try await connection.execute(MovePartQuarantine(run: run, datasetID: rebuild.datasetID))
-        try await connection.query("set local lock_timeout = \(literal: "\(Self.lockTimeout.milliseconds)ms")")
-        guard let shape = try await connection.query(LockDatasetShape(datasetID: rebuild.datasetID)).first else {
+        let count = CountPartOutputs(run: run, datasetIDs: datasets)
+        guard let (outputs, areAllThere) = try await connection.query(count).first, areAllThere else {
             throw JobFailure.rebuildOutdated
         }
-        // A step of one holds it, and then needs the table.
-        try await connection.execute(LockRollups(datasetID: rebuild.datasetID))
-        try await exchange(shape, connection)
-        try await DatasetChanges(datasetID: rebuild.datasetID).tableMade(connection)
+        try await appended.takeOut(beside: datasets, connection)
+        let replace = ReplacePartOutputs(run: run)
+        guard try await connection.execute(replace) == Int(outputs) else { throw JobFailure.rebuildOutdated }
+        try await connection.execute(DropPartOutputs(run: run))
+        let outcome = try await appended.append(connection) { await lease.report($0, of: job) }
+        if outcome.hasLost { try await connection.execute(replace) }
+        try await connection.execute(DeletePartQuarantine(run: run))
+        try await connection.execute(MovePartQuarantine(run: run))
+        try await TableExchange(datasetIDs: datasets).run(connection)
+        for dataset in datasets {
+            try await connection.execute(TouchDataset(datasetID: dataset, endsRebuild: false))
+        }
+        for dataset in outcome.datasets.sorted() {
+            try await connection.execute(TouchDataset(datasetID: dataset, endsRebuild: true))
+        }
         try await connection.execute(EndExchange(run: run, error: nil, job: nil))
         try await connection.execute(ForgetParts(run: run))
-        try await connection.execute(TouchDataset(datasetID: rebuild.datasetID, endsRebuild: false))
         try await runs.advance([run], connection)
-    }
-
-    private func exchange(_ shape: DatasetShape, _ connection: PostgresConnection) async throws {
-        try await connection.query(
-            "lock table \(identifier: shape.schema, shape.name) in access exclusive mode")
-        let names = [(shape.name, shape.shadow.name, ["key", "batch"])]
-        let deleted = [
-            (DatasetTable.deletedName(shape.name), DatasetTable.deletedName(shape.shadow.name), ["key", "at"])
-        ]
-        try await connection.query(TableDefinition.grant(shape.shadow))
-        for (old, new, indexes) in names + (shape.keepsDeletions ? deleted : []) {
-            try await connection.query("drop table \(identifier: shape.schema, old)")
-            try await connection.query("alter table \(identifier: shape.schema, new) rename to \(identifier: old)")
-            for index in indexes {
-                try await connection.query(
-                    """
-                    alter index \(identifier: shape.schema, "\(new).\(index)")
-                    rename to \(identifier: "\(old).\(index)")
-                    """)
-            }
-            try await TimePartitions.rename(in: shape.schema, of: old, from: new, connection)
-        }
+        return outcome
     }
 }

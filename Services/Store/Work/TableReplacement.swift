@@ -189,7 +189,7 @@ struct TableReplacement: JobHandler {
                     throw Self.changed
                 }
                 guard found.takes(rowsFor: target) else { throw DefinitionMoved() }
-                try await connection.execute(LockRollups(datasetID: found.shape.id))
+                try await connection.execute(LockRollups(datasetIDs: [found.shape.id]))
                 if found.shape.hasTable {
                     // Each partition has a lock of its own: all are waited for no longer than one.
                     try await connection.query(

@@ -34,7 +34,9 @@ struct TimePartitions: Sendable {
     private func makeSome(_ wanted: [Int32], of datasetID: Int64, lockTimeout: Duration) async throws -> Made? {
         try await pool.withTransaction { connection in
             try await connection.query("set local lock_timeout = \(literal: "\(lockTimeout.milliseconds)ms")")
-            guard let shape = try await connection.query(LockDatasetShape(datasetID: datasetID)).first,
+            // Who has waited for the row does not see a table that was made beside the dataset's meanwhile.
+            _ = try await connection.query(LockDatasetShape(datasetID: datasetID))
+            guard let shape = try await connection.query(FindDatasetShape(datasetID: datasetID)).first,
                 let rule = shape.partitioning, shape.hasTable
             else { return nil }
             var made = try await Self.make(wanted, of: shape, rule, atMost: Self.step, connection)

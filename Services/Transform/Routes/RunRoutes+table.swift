@@ -82,11 +82,12 @@ extension RunRoutes {
                     current version makes of it, all at once, batch by batch. A receipt stays `stored` meanwhile, and \
                     shows the old version and counts until its batch is replaced. 409 `raw_expired` names batches that \
                     cannot be read again; 409 `conflict` a run of the pipeline that is going on over some of them. \
-                    Where the pipeline's mode is `upsert` or `ignore` the dataset is filled anew as a whole, from all \
-                    batches of all pipelines that are in it, beside the one that is there, and the two are exchanged \
-                    at once at the end; 409 `conflict` says what of the dataset would be lost. With `dry_run=true` the \
-                    run finds out what it would change, and changes nothing: see `changes` of the run. At most \
-                    `max_parallel` of the run's jobs are under way at a time, behind all that comes in.
+                    Datasets into which the pipeline merges rows, by mode `upsert` or `ignore`, are filled anew as a \
+                    whole, from all batches of all pipelines that are in them, beside those that are there, and all \
+                    outputs are exchanged at once at the end; 409 `conflict` says what of a dataset would be lost. \
+                    With `dry_run=true` the run finds out what it would change, and changes nothing: see `changes` \
+                    of the run. At most `max_parallel` of the run's jobs are under way at a time, behind all that \
+                    comes in.
                     """,
                 tag: "runs",
                 parameters: [

@@ -10,6 +10,8 @@ struct ReplayInput: Sendable {
     var rebuilds: Bool
     /// Ordinals of the records that are read under this version, ascending; nil: all.
     var records: [Int32]?
+    /// The outputs that are made anew; nil: all.
+    var outputs: [Int16]?
     /// What would change is found out, and nothing does.
     var isDry: Bool
 }
@@ -37,7 +39,7 @@ enum RunKind: String, Sendable {
 struct FindReplayInputs: PostgresStatement {
     static let sql = """
         select n.ordinal, b.id, p.id, p.name, p.workspace_id, s.name, v.version, v.definition, b.receipt_ends,
-            b.raw_bytes, b.received_at, r.state <> 'running', x.run is not null, x.records, r.dry_run
+            b.raw_bytes, b.received_at, r.state <> 'running', x.run is not null, x.records, r.dry_run, x.outputs::int4[]
         from millrace.run r
         join millrace.run_batch n on n.run = r.id
         left join millrace.rebuild_part x on x.run = n.run and x.ordinal = n.ordinal
@@ -63,7 +65,8 @@ struct FindReplayInputs: PostgresStatement {
                 definition: try row.json(7), receiptEnds: try row.int4Array(8), rawBytes: try row.int8(9),
                 receivedAt: try row.timestamp(10), isOpen: true),
             isFirst: try row.bool(11), rebuilds: try row.bool(12),
-            records: row.isNull(13) ? nil : try row.int4Array(13), isDry: try row.bool(14))
+            records: row.isNull(13) ? nil : try row.int4Array(13),
+            outputs: row.isNull(15) ? nil : try row.int4Array(15).map(Int16.init), isDry: try row.bool(14))
     }
 }
 

@@ -13,6 +13,12 @@ struct TransformedBatch: Sendable {
     var standing: StandingOutput?
     /// Ordinals of the records that were run; nil where all were.
     var chosen: [Int32]?
+
+    /// Leaves all but some of the outputs as they are.
+    mutating func keep(_ numbers: [Int16]) {
+        outputs.removeAll { !numbers.contains($0.application.output) }
+        quarantined.removeAll { !numbers.contains($0.output) }
+    }
 }
 
 /// What one output of a batch became.

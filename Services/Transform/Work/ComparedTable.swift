@@ -118,7 +118,8 @@ struct ComparedTable: Sendable {
         let stays =
             run.map {
                 """
-                not exists (select from millrace.rebuild_part p where p.run = \($0) and p.batch_id = t._batch)
+                not exists (select from millrace.rebuild_part p where p.run = \($0) and p.batch_id = t._batch
+                    and (p.outputs is null or t._out = any(p.outputs)))
                 """
             } ?? touched
         let lineage = "t._batch, t._row, t._out"

@@ -9,6 +9,8 @@ struct ReplayedBatch: Sendable {
     var batch: TransformedBatch
     /// The pipeline's, by their numbers.
     var outputs: [PipelineDefinition.Target]
+    /// It is made anew with all of its outputs.
+    var isWhole: Bool
 }
 
 /// What a dry run says of a batch.
@@ -37,7 +39,7 @@ struct DryReplay {
     let workspaceID: Int64
     let pipelineID: Int64
 
-    /// Of one pipeline. Throws `overtaken` when one of the batches was moved meanwhile.
+    /// The whole ones are the pipeline's. Throws `overtaken` when one of the batches was moved meanwhile.
     func compare(_ batches: [ReplayedBatch], emptyBody: [UInt8], _ connection: PostgresConnection) async throws {
         var compared = batches.map { counted($0) }
         for place in batches.indices {
@@ -112,7 +114,8 @@ struct DryReplay {
         _ batches: [ReplayedBatch], _ connection: PostgresConnection
     ) async throws -> [String: Part] {
         var parts: [String: Part] = [:]
-        guard batches.contains(where: { $0.outputs.contains { !$0.mode.merges } }) else { return [:] }
+        let batches = batches.filter(\.isWhole)
+        guard !batches.isEmpty else { return [:] }
         let merging = Set(batches.flatMap(\.outputs).filter(\.mode.merges).map(\.dataset))
         for given in batches {
             for output in given.batch.outputs {

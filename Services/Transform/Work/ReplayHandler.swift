@@ -94,15 +94,19 @@ struct ReplayHandler: JobHandler {
         for item in group {
             guard let given = records[item.ordinal] else { continue }
             let pipeline = try await pipeline(of: item.input, given)
-            let batch = try await transformer.transform(item.input, pipeline, given, isDry: item.isDry)
+            var batch = try await transformer.transform(item.input, pipeline, given, isDry: item.isDry)
+            if let outputs = item.outputs { batch.keep(outputs) }
             transformed.append(
                 ReplayedBatch(
-                    ordinal: item.ordinal, batchID: item.input.batchID, batch: batch, outputs: pipeline.outputs))
+                    ordinal: item.ordinal, batchID: item.input.batchID, batch: batch, outputs: pipeline.outputs,
+                    isWhole: item.outputs == nil))
         }
         let (batches, isFirst) = (transformed, group.contains(where: \.isFirst))
         let left = group.filter { records[$0.ordinal] == nil }.map(\.ordinal)
         let job = kind.storeJob(rebuilds: group[0].rebuilds)
-        let (nothing, input, isDry) = (try Zstd.compress([]), group[0].input, group[0].isDry)
+        let (nothing, isDry) = (try Zstd.compress([]), group[0].isDry)
+        // Others read again what of them lies beside the replayed pipeline's rows.
+        let input = (group.first { $0.outputs == nil } ?? group[0]).input
         try await lease.transaction(settling: []) { connection in
             if !left.isEmpty { try await connection.execute(LeaveBatches(run: run, ordinals: left)) }
             if isDry {

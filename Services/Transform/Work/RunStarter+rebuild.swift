@@ -2,58 +2,72 @@ import JSON
 import Postgres
 
 extension RunStarter {
-    /// Makes a run that fills a dataset's table anew, beside the one that is there: all batches of all pipelines that
-    /// have rows in it, those of the replayed one at its current version.
+    /// Makes a run that fills tables of datasets anew, beside those that are there: of all into which the pipeline
+    /// merges rows. It reads all batches of all pipelines that have rows in them, those of the replayed one at its
+    /// current version, with all of their outputs; but for those of which an output is on its way or has failed, which
+    /// keep the version that they are bound to.
     ///
-    /// Who merges rows into the dataset has ended when its table's lock is had; who comes later sees the rebuild, and
-    /// writes into both tables. So each output that is stored now is the run's, and no later one is.
+    /// Who merges rows into the datasets has ended when their tables' locks are had; who comes later sees the rebuild,
+    /// and writes into both tables. So each output that is stored now is the run's, and no later one is. Datasets, and
+    /// then tables, are locked in the order of the datasets' ids.
     func rebuild(
-        _ request: ReplayRequest, _ run: Int64, _ pipeline: StoredPipeline, _ target: PipelineDefinition.Target,
+        _ request: ReplayRequest, _ run: Int64, _ pipeline: StoredPipeline, _ definition: PipelineDefinition,
         _ connection: PostgresConnection
     ) async throws {
-        let find = LockRebuiltDataset(pipelineID: pipeline.id, name: target.dataset)
-        guard let dataset = try await connection.query(find).first else {
-            throw RunRefusal.notRebuilt("the dataset \(target.dataset) is not there")
-        }
+        let rebuilt = try await lock(definition, pipeline, connection)
+        let ids = rebuilt.datasets.map(\.id)
         if !request.isDry {
-            if let other = dataset.rebuiltBy { throw RunRefusal.overlap(run: other) }
-            try await connection.execute(ForgetRebuild(datasetID: dataset.id))
+            if let other = try await connection.query(FindOtherRebuild(datasetIDs: ids)).first {
+                throw RunRefusal.overlap(run: other)
+            }
+            try await connection.execute(ForgetRebuilds(datasetIDs: ids))
         }
-        if dataset.hasTable {
-            try await refuseStrangers(dataset, connection)
-            if !request.isDry { try await hold(dataset, connection) }
+        for dataset in rebuilt.datasets where dataset.hasTable { try await refuseStrangers(dataset, connection) }
+        if !request.isDry {
+            for dataset in rebuilt.datasets where dataset.hasTable { try await hold(dataset, connection) }
         }
-        let parts = ChooseRebuildParts(
-            run: run, datasetID: dataset.id, pipelineID: pipeline.id, version: pipeline.version,
+        let choose = ChooseRebuildParts(
+            run: run, datasetIDs: ids, pipelineID: pipeline.id, version: pipeline.version,
             sourceID: pipeline.sourceID, batches: request.batches)
-        try await connection.execute(parts)
-        guard
-            let chosen = try await connection.query(
-                CheckRebuild(run: run, datasetID: dataset.id, pipelineID: pipeline.id)
-            ).first
-        else {
-            throw RunRefusal.noPipeline
-        }
+        let leftOut = try await connection.query(choose)[0]
+        let check = CheckRebuild(run: run, rebuilt: rebuilt)
+        guard let chosen = try await connection.query(check).first else { throw RunRefusal.noPipeline }
         if !request.isDry, let other = chosen.overlap { throw RunRefusal.overlap(run: other) }
-        try Self.check(chosen, pipeline, target)
-        let job: Int64? =
-            chosen.parts > 0
-            ? try await connection.query(
-                EnqueueReplay(
-                    run: run, pipelineID: pipeline.id, batches: Int32(chosen.parts), parallel: request.parallel)
-            ).first : nil
+        try Self.check(chosen, rebuilt, pipeline, leftOut: leftOut)
+        try await enter(request, run, pipeline, rebuilt, parts: chosen.parts, connection)
+    }
+
+    /// The datasets that the pipeline merges rows into.
+    private func lock(
+        _ definition: PipelineDefinition, _ pipeline: StoredPipeline, _ connection: PostgresConnection
+    ) async throws -> RebuiltSet {
+        let merged = definition.outputs.filter(\.mode.merges)
+        let modes = Dictionary(merged.map { ($0.dataset, $0.mode) }, uniquingKeysWith: { first, _ in first })
+        let find = LockRebuiltDatasets(pipelineID: pipeline.id, names: modes.keys.sorted())
+        let datasets = try await connection.query(find)
+        if let missing = modes.keys.sorted().first(where: { name in !datasets.contains { $0.name == name } }) {
+            throw RunRefusal.notRebuilt("the dataset \(missing) is not there")
+        }
+        return RebuiltSet(datasets: datasets, modes: modes)
+    }
+
+    private func enter(
+        _ request: ReplayRequest, _ run: Int64, _ pipeline: StoredPipeline, _ rebuilt: RebuiltSet, parts: Int64,
+        _ connection: PostgresConnection
+    ) async throws {
+        let last = Int32(parts)
+        let work = EnqueueReplay(run: run, pipelineID: pipeline.id, batches: last, parallel: request.parallel)
+        let job: Int64? = parts > 0 ? try await connection.query(work).first : nil
         try await connection.execute(
             InsertRun(
                 id: run, pipelineID: pipeline.id, version: pipeline.version, request: request.json.serialized(),
-                schedule: request.schedule?.serialized(), batches: Int32(chosen.parts + 1), skipped: 0, job: job,
+                schedule: request.schedule?.serialized(), batches: last + 1, skipped: 0, job: job,
                 timeout: request.timeout?.wholeSeconds, parallel: request.parallel,
                 isDry: request.isDry, compares: request.isDry))
-        let last = Int32(chosen.parts)
         if request.isDry {
             try await connection.execute(InsertComparison(run: run, ordinal: last))
         } else {
-            try await connection.execute(
-                InsertRebuild(run: run, datasetID: dataset.id, mode: target.mode.rawValue, ordinal: last))
+            try await connection.execute(InsertRebuild(run: run, rebuilt: rebuilt, ordinal: last))
         }
     }
 
@@ -67,7 +81,8 @@ extension RunStarter {
         guard found.rowCount == 0 else {
             let batch = try found[0].int8(0)
             throw RunRefusal.notRebuilt(
-                "the dataset has rows of batch \(batch), of which the ledger does not know: they would be lost")
+                "the dataset \(dataset.name) has rows of batch \(batch), of which the ledger does not know: they "
+                    + "would be lost")
         }
     }
 
@@ -77,35 +92,49 @@ extension RunStarter {
             try await connection.query("lock table \(identifier: dataset.schema, dataset.name) in share mode")
         } catch {
             guard error.sqlstate == .lockNotAvailable else { throw error }
-            throw RunRefusal.notRebuilt("rows are being loaded into the dataset; repeat the request")
+            throw RunRefusal.notRebuilt(
+                "rows are being loaded into the dataset \(dataset.name); repeat the request")
         }
     }
 
+    /// - Parameter leftOut: a batch that was not asked for.
     private static func check(
-        _ chosen: RebuildCheck, _ pipeline: StoredPipeline, _ target: PipelineDefinition.Target
+        _ chosen: RebuildCheck, _ rebuilt: RebuiltSet, _ pipeline: StoredPipeline, leftOut: Int64?
     ) throws {
         guard chosen.parts <= batchLimit else { throw RunRefusal.tooMany }
         guard chosen.expired == 0 else {
             throw RunRefusal.rawExpired(chosen.firstExpired, count: chosen.expired)
         }
-        if let batch = chosen.leftOut {
+        if let batch = leftOut {
+            let modes = Set(rebuilt.modes.values.map(\.rawValue)).sorted().joined(separator: " or ")
             throw RunRefusal.notRebuilt(
                 """
-                a dataset that is filled by \(target.mode.rawValue) is rebuilt as a whole, and batch \(batch) of the \
-                pipeline is not among those that were asked for
+                a dataset that is filled by \(modes) is rebuilt as a whole, and batch \(batch) of the pipeline is not \
+                among those that were asked for
                 """)
         }
         if let batch = chosen.elsewhere {
             throw RunRefusal.notRebuilt(
-                "the pipeline's rows of batch \(batch) are in another dataset, where they would stay")
+                "the pipeline has merged rows of batch \(batch) into another dataset, where they would stay")
         }
-        if let batch = chosen.split {
+        if chosen.lookedUp == pipeline.name {
             throw RunRefusal.notRebuilt(
-                "a pipeline has routed rows of batch \(batch), and not all of its outputs are in the dataset")
+                """
+                the pipeline looks up what it routes, and of a batch some outputs are stored and others are not: \
+                records might go elsewhere the second time; repeat the request once all are stored
+                """)
+        }
+        if let name = chosen.lookedUp {
+            throw RunRefusal.notRebuilt(
+                """
+                the pipeline \(name) looks up what it routes, and not all of its outputs are rebuilt: records might go \
+                elsewhere the second time
+                """)
         }
         if let other = chosen.otherMode {
             throw RunRefusal.notRebuilt(
                 "the pipeline \(other.name) stored rows with target.mode \(other.mode), which cannot be done again")
         }
+        if let shared = chosen.shared { throw RunRefusal.sharedRows(shared) }
     }
 }

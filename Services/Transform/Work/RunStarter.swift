@@ -64,12 +64,11 @@ struct RunStarter: Sendable {
         let definition = try PipelineDefinition.decode(JSONValue.parse(pipeline.definition))
         guard let run = try await connection.query(NextRunID()).first else { throw RunRefusal.noPipeline }
         // Rows of other modes cannot be replaced batch by batch: a winner that is removed would have to be put back.
-        if let other = definition.outputs.first(where: { $0.mode != .append }) {
-            guard other.mode.merges else { throw RunRefusal.mode(other.mode) }
-            guard definition.outputs.count == 1 else {
-                throw RunRefusal.notRebuilt("a pipeline that routes rows and merges some by a key is not replayed yet")
-            }
-            try await rebuild(request, run, pipeline, definition.target, connection)
+        if let other = definition.outputs.first(where: { $0.mode != .append && !$0.mode.merges }) {
+            throw RunRefusal.mode(other.mode)
+        }
+        if definition.outputs.contains(where: \.mode.merges) {
+            try await rebuild(request, run, pipeline, definition, connection)
             return run
         }
         let chosen = try await choose(request, run, pipeline, connection)
