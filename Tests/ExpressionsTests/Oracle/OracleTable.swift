@@ -88,8 +88,12 @@ struct OracleTable {
         // A text to read and a format for it mostly belong together.
         var readings: [(String, String)] = []
         for _ in 0..<rows {
-            let pair = random.pick(ValuePool.readings)
-            readings.append((pair.0, random.chance(85) ? pair.1 : random.pick(ValuePool.readings).1))
+            if random.chance(50) {
+                let pair = random.pick(ValuePool.readings)
+                readings.append((pair.0, random.chance(85) ? pair.1 : random.pick(ValuePool.readings).1))
+            } else {
+                readings.append(ReadingSource.pair(&random))
+            }
         }
         values = Self.columns.map { column in
             switch column.name {

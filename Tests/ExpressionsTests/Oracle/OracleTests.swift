@@ -53,6 +53,22 @@ import Testing
         Self.say("\(compared) comparisons of random expressions, seed \(seed)")
     }
 
+    /// The many ways in which a text may follow a format, or not quite.
+    @Test func timesAreReadAsPostgreSQLReadsThem() async throws {
+        let seed = TestSeed.next()
+        var random = RandomSource(seed: seed)
+        let rows = Int(Self.setting("ROWS") ?? 200) * 10
+        let table = OracleTable(rows: rows, &random)
+        let expressions = ["to_timestamp(stamp, mask)", "to_date(stamp, mask)"]
+        var comparison = Comparison(table, try await Self.ask(table, expressions), shown: 20)
+        for expression in expressions {
+            // Half of the texts fit their formats well enough to be read.
+            #expect(comparison.compare([expression], of: "").values > rows / 4)
+        }
+        comparison.report(seed)
+        Self.say("\(comparison.compared) readings of times, seed \(seed)")
+    }
+
     /// A condition that is sent to PostgreSQL, as `where` of rows is, means there what is computed here.
     @Test func conditionsWrittenAsSQLMeanTheSame() async throws {
         let seed = TestSeed.next()
@@ -89,13 +105,15 @@ private struct Comparison {
     private let table: OracleTable
     private let batch: RecordBatch
     private let theirs: [String]
+    /// Of an expression so many rows that differ are told.
+    private let shown: Int
     private(set) var compared = 0
     /// The place among PostgreSQL's answers.
     private var index = 0
     private var differences: [String] = []
 
-    init(_ table: OracleTable, _ theirs: [String]) {
-        (self.table, self.theirs) = (table, theirs)
+    init(_ table: OracleTable, _ theirs: [String], shown: Int = 1) {
+        (self.table, self.theirs, self.shown) = (table, theirs, shown)
         batch = table.batch
     }
 
@@ -105,16 +123,15 @@ private struct Comparison {
         var values = 0
         for expression in expressions {
             let ours = table.answers(expression, over: batch)
-            var isNoted = false
+            var noted = 0
             for row in ours.indices {
                 let wanted = theirs[index]
                 index += 1
                 if OracleTable.isExcluded(ours[row]) { continue }
                 compared += 1
                 if wanted.hasPrefix("=") { values += 1 }
-                guard !OracleTable.agree(wanted, ours[row]), !isNoted else { continue }
-                // One row of an expression says enough.
-                isNoted = true
+                guard !OracleTable.agree(wanted, ours[row]), noted < shown else { continue }
+                noted += 1
                 let words = Set(expression.split { !$0.isLetter && !$0.isNumber }.map(String.init))
                 let inputs = zip(OracleTable.columns, table.values)
                     .filter { words.contains($0.0.name) }.map { "\($0.0.name)=\($0.1[row] ?? "null")" }
