@@ -1,6 +1,6 @@
 public import Records
 
-/// SQL scalar expressions with PostgreSQL's meaning, in time zone UTC and collation "C".
+/// SQL scalar expressions with PostgreSQL's meaning, in time zone UTC and the collations of ``ExpressionSchema``.
 ///
 /// What differs from PostgreSQL is listed in the module's README; above all, all integers are bigint, patterns of
 /// regular expressions are literals, functions that depend on the moment or the session do not exist, and constant

@@ -1,9 +1,12 @@
+import Records
+
 /// A condition in this language as a condition of a PostgreSQL statement: for rows that lie in a table.
 ///
 /// Nothing of the user's text becomes SQL: what was parsed and checked is written anew, names quoted, functions and
 /// operators from the language's own list, and quoted literals left out as parameters without a type, which take theirs
-/// from the context as the literals do. In a session whose time zone is UTC and over text of collation "C" it means
-/// what ``CompiledExpression`` computes.
+/// from the context as the literals do. Where the collation counts and no column has said it, "C" is written down: what
+/// the database's own is makes no difference. In a session whose time zone is UTC it means what ``CompiledExpression``
+/// computes.
 public struct SQLCondition: Sendable {
     /// What stands for the parameters, in order.
     public let literals: [String]
@@ -39,6 +42,30 @@ public struct SQLCondition: Sendable {
     }
 }
 
+extension SQLWriter {
+    /// What is written behind the first of two operands, whose order, case or pattern is asked for.
+    fileprivate func collation(forced symbol: String, _ left: SyntaxNode, _ right: SyntaxNode) -> String? {
+        switch symbol {
+        case "<", "<=", ">", ">=", "~~*", "!~~*": collation(of: [left, right], isBytes: false)
+        case "~", "~*", "!~", "!~*": collation(of: [left], isBytes: true)
+        default: nil
+        }
+    }
+
+    /// What is written behind the first of these, so that PostgreSQL goes by the collation that an operation over them
+    /// has here; nil where it does so anyway, or they are no text.
+    /// - Parameter isBytes: the operation goes by "C" whatever its operands have.
+    fileprivate func collation(of operands: ArraySlice<SyntaxNode>, isBytes: Bool) -> String? {
+        var checker = Checker(schema: schema)
+        guard let first = operands.first, let plans = try? operands.map({ try checker.check($0) }),
+            plans.allSatisfy({ $0.type == .text || $0.type == .unknown })
+        else { return nil }
+        let collation = try? checker.collation(of: plans, at: first.position)
+        guard collation == nil || isBytes && collation == .unicode else { return nil }
+        return (first.isString ? "::text" : "") + " collate \"C\""
+    }
+}
+
 /// Writes a checked expression as SQL. Every operation is in parentheses, so that precedence plays no part.
 private struct SQLWriter {
     let schema: ExpressionSchema
@@ -60,7 +87,8 @@ private struct SQLWriter {
                 try writer.write(operand)
                 writer.put(writer.cast(operand, to: type))
             }
-        case .call(let name, let arguments): try call(name, arguments, at: node.position)
+        case .call(let name, let arguments):
+            if !bind(constant: node) { try call(name, arguments, at: node.position) }
         case .conditional(let operand, let branches, let otherwise):
             try conditional(operand, branches, otherwise)
         default: try enclose { (writer) throws(ExpressionError) in try writer.operation(node) }
@@ -75,7 +103,9 @@ private struct SQLWriter {
         case .infix(let symbol, let left, let right):
             let narrow = narrow(symbol, left, right)
             try write(left)
-            if narrow.contains(0) {
+            if let collation = collation(forced: symbol, left, right) {
+                put(collation)
+            } else if narrow.contains(0) {
                 put("::int4")
             } else if left.isIntegerConstant, right.isIntegerConstant {
                 // All integers are int8 here: 86400 * 365 * 1000 must not overflow.
@@ -96,16 +126,21 @@ private struct SQLWriter {
         case .distinct(let left, let right, let negated):
             try join(left, negated ? " is not distinct from " : " is distinct from ", right)
         case .between(let value, let low, let high, let symmetric, let negated):
-            try join(value, (negated ? " not between " : " between ") + (symmetric ? "symmetric " : ""), low)
-            put(" and ")
+            try write(value)
+            put((negated ? " not between " : " between ") + (symmetric ? "symmetric (" : "("))
+            try write(low)
+            put((collation(forced: "<", low, value) ?? "") + ") and (")
             try write(high)
+            put((collation(forced: "<", high, value) ?? "") + ")")
         case .inList(let value, let items, let negated):
             try write(value)
             put(negated ? " not in (" : " in (")
             try list(items)
             put(")")
         case .like(let text, let pattern, let escape, let insensitive, let negated):
-            try join(text, (negated ? " not" : "") + (insensitive ? " ilike " : " like "), pattern)
+            try write(text)
+            put(insensitive ? collation(forced: "~~*", text, pattern) ?? "" : "")
+            try join((negated ? " not" : "") + (insensitive ? " ilike " : " like "), pattern)
             if let escape {
                 put(" escape ")
                 try write(escape)
@@ -180,7 +215,14 @@ private struct SQLWriter {
         let known = (OperatorCatalog.functions[name] ?? []).filter { $0.arguments.count == arguments.count }
         let narrow = known.first { !$0.narrow.isEmpty }?.narrow ?? []
         let isNarrow = { place in narrow.contains(place) && !arguments[place].isString }
-        try list(arguments, casts: arguments.indices.map { isNarrow($0) ? "int4" : nil })
+        var collated: String?
+        switch name {
+        case "lower", "upper", "initcap": collated = collation(of: arguments[...], isBytes: false)
+        // By a pattern; numbers are no text.
+        case "substring" where arguments.count == 2: collated = collation(of: arguments.prefix(1), isBytes: true)
+        default: break
+        }
+        try list(arguments, casts: arguments.indices.map { isNarrow($0) ? "int4" : nil }, collated: collated)
         put(")")
     }
 
@@ -188,9 +230,13 @@ private struct SQLWriter {
         let name = call.rawValue
         let texts = arguments.map { $0.isString ? "text" : nil }
         switch call {
-        case .coalesce, .nullif, .greatest, .least:
+        case .coalesce, .nullif:
             put("\(name)(")
             try list(arguments)
+            put(")")
+        case .greatest, .least:
+            put("\(name)(")
+            try list(arguments, collated: collation(of: arguments[...], isBytes: false))
             put(")")
         case .array:
             put("(array[")
@@ -198,7 +244,9 @@ private struct SQLWriter {
             put("]::text[])")
         case .similar:
             put("(")
-            try join(arguments[0], " similar to ", arguments[1])
+            try write(arguments[0])
+            put(collation(of: arguments.prefix(1), isBytes: true) ?? "")
+            try join(" similar to ", arguments[1])
             if arguments.count > 2 {
                 put(" escape ")
                 try write(arguments[2])
@@ -207,7 +255,9 @@ private struct SQLWriter {
         case .regexpReplace, .regexpLike, .regexpCount, .regexpInstr, .regexpSubstr:
             put("pg_catalog.\(name)(")
             let isNarrow = { place in call.narrow.contains(place) && !arguments[place].isString }
-            try list(arguments, casts: arguments.indices.map { isNarrow($0) ? "int4" : nil })
+            try list(
+                arguments, casts: arguments.indices.map { isNarrow($0) ? "int4" : nil },
+                collated: collation(of: arguments.prefix(1), isBytes: true))
             put(")")
         case .concat, .concatWithSeparator, .countNulls, .countNonNulls, .jsonbExtractPath, .jsonbExtractPathText,
             .jsonbBuildArray, .jsonbBuildObject, .toJSONB:
@@ -219,16 +269,24 @@ private struct SQLWriter {
         }
     }
 
-    private mutating func list(_ items: [SyntaxNode], casts: [String?] = []) throws(ExpressionError) {
+    /// - Parameter collated: what is written behind the first.
+    private mutating func list(
+        _ items: [SyntaxNode], casts: [String?] = [], collated: String? = nil
+    ) throws(ExpressionError) {
         for (place, item) in items.enumerated() {
             if place > 0 { put(", ") }
             try write(item)
             if let cast = place < casts.count ? casts[place] : nil { put("::\(cast)") }
+            if place == 0, let collated { put(collated) }
         }
     }
 
     private mutating func join(_ left: SyntaxNode, _ word: String, _ right: SyntaxNode) throws(ExpressionError) {
         try write(left)
+        try join(word, right)
+    }
+
+    private mutating func join(_ word: String, _ right: SyntaxNode) throws(ExpressionError) {
         put(word)
         try write(right)
     }
@@ -243,6 +301,18 @@ private struct SQLWriter {
 
     private mutating func put(_ text: String) {
         pieces[pieces.count - 1] += text
+    }
+
+    /// Binds a call that gives the same text for all rows, which would bring a collation of its own where a literal has
+    /// none.
+    private mutating func bind(constant node: SyntaxNode) -> Bool {
+        var checker = Checker(schema: schema)
+        guard case .constant(let vector)? = try? checker.check(node), vector.type == .text,
+            case .bytes(let value) = vector.values
+        else { return false }
+        if vector.valid[0] == 0 { put("null") } else { bind(value.string(0)) }
+        put("::text")
+        return true
     }
 
     private mutating func bind(_ literal: String) {

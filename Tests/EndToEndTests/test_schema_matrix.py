@@ -1,5 +1,6 @@
 """What becomes of records that do not fit their dataset: each kind of misfit under every setting of `on_new_column` and
-`on_type_mismatch`, for rows that are appended, upserted and ignored; what is expected is said cell by cell."""
+`on_type_mismatch`, for records that come in and for rows of another dataset, in every mode; what is expected is said
+cell by cell."""
 
 import concurrent.futures
 import json
@@ -10,18 +11,25 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 os.environ.setdefault("BENCH_BINARIES", str(Path(__file__).resolve().parents[2] / ".build/debug"))
-from platform_under_test import Platform  # noqa: E402
+from platform_under_test import Platform, wait_for  # noqa: E402
 from ports import first_port  # noqa: E402
 
 NDJSON = "application/x-ndjson"
 NEW = ("add", "extra", "quarantine")
 MISMATCH = ("quarantine", "null", "variant")
-MODES = ("append", "upsert", "ignore")
+# Of records that come in, and of runs from table to table.
+MODES = ("append", "upsert", "ignore", "run append", "run upsert", "run ignore", "run replace")
 COLUMNS = [{"name": "id", "type": "int8", "nullable": False}, {"name": "a", "type": "int8"},
            {"name": "m", "type": "int8", "nullable": False}]
 DECLARED = {"id": "int8", "a": "int8", "m": "int8"}
 BEFORE = {"id": 2, "a": 9, "m": 9}
 KEYS = {f"k{n:03}": n for n in range(500)}
+# Columns that were agreed on for records that then did not come to bring them a value.
+UNUSED = {**{("null_in_new_column", "add", mismatch): {"b": "int8"} for mismatch in MISMATCH},
+          ("both", "add", "quarantine"): {"b": "int8"}, ("both", "quarantine", "variant"): {"a__text": "text"}}
+UNNAMEABLE = ("_b", "c" * 64, "ctid")
+ENDED = ("succeeded", "failed", "cancelled", "timed_out")
+COUNTS = ("read", "stored", "filtered", "quarantined", "duplicates")
 
 # Events: the record, and its outcomes by name: what is stored of it beside its id, which columns come to be, or which
 # faults it has. Then the cells: a line for each on_new_column, in it a word for each on_type_mismatch.
@@ -117,47 +125,93 @@ def columns(dataset):
 
 
 def rows(dataset):
-    text = platform.sql(f"select json_agg(jsonb_strip_nulls(to_jsonb(t) - '{{_batch,_row,_out}}'::text[]) "
-                        f"order by t._batch, t._row) from ws_default.{dataset} t where t.id = 2")
+    text = platform.sql(f"select coalesce(json_agg(jsonb_strip_nulls(to_jsonb(t) - '{{_batch,_row,_out}}'::text[]) "
+                        f"order by t._batch, t._row), '[]') from ws_default.{dataset} t where t.id = 2")
     return json.loads(text)
 
 
 def meet(event, new, mismatch, mode):
     """What comes of a cell's record, or why that cannot be said: other cells go on."""
     try:
-        return sent(event, new, mismatch, mode)
+        return gone(event, new, mismatch, mode)
     except (Exception, SystemExit) as error:
         return repr(error)
 
 
-def sent(event, new, mismatch, mode):
-    """Sends the event's record into a dataset of its own."""
-    name = f"{event}_{new[:2]}_{mismatch[:2]}_{mode}"
-    key = {} if mode == "append" else {"primary_key": ["id"]}
+def gone(event, new, mismatch, mode):
+    """Brings the event's record into a dataset of its own, where another one is before it."""
+    name = f"{event}_{new[:2]}_{mismatch[:2]}_{mode.replace(' ', '_')}"
+    key = {"primary_key": ["id"]} if mode.endswith(("upsert", "ignore")) else {}
     platform.must("PUT", f"/v1/datasets/{name}", json.dumps(
         {"columns": COLUMNS, "on_new_column": new, "on_type_mismatch": mismatch, **key}))
-    platform.must("PUT", f"/v1/pipelines/{name}", json.dumps(
-        {"source": name, "target": {"dataset": name, "mode": mode}}))
-    before = send(name, BEFORE)
     record = {"id": 2, **EVENTS[event][0]}
-    counts = send(name, record)
+    if mode.startswith("run "):
+        hold(f"{name}_from", record)
+        before = run(name, mode, [{"select": ["id"]}, {"derive": {"a": "9", "m": "9"}}])
+        counts = run(name, mode, [])
+    else:
+        platform.must("PUT", f"/v1/pipelines/{name}", json.dumps(
+            {"source": name, "target": {"dataset": name, "mode": mode}}))
+        before = send(name, BEFORE)
+        counts = send(name, record)
     quarantine = [([(error["code"], error["column"]) for error in item["errors"]], json.loads(item["raw"]))
                   for item in platform.must("GET", f"/v1/datasets/{name}/quarantine")["items"]]
     return {"before": before, "counts": counts, "rows": rows(name), "columns": columns(name), "quarantine": quarantine}
 
 
+def hold(dataset, record):
+    """Makes a dataset of one row, the record. What no column can be called is in its `_extra`."""
+    kinds = {int: "int8", float: "float8", str: "text", type(None): "int8"}
+    listed = [{"name": name, "type": kinds[type(value)]} for name, value in record.items() if name not in UNNAMEABLE]
+    platform.must("PUT", f"/v1/datasets/{dataset}", json.dumps({"columns": listed, "on_new_column": "extra"}))
+    if send(dataset, record) != ["stored", 1, 1, 0, 0, 0]:
+        raise ValueError(f"{dataset} does not hold the record")
+
+
+def run(name, mode, steps):
+    """Runs a pipeline from the dataset that holds the record."""
+    platform.must("PUT", f"/v1/pipelines/{name}", json.dumps(
+        {"source": {"dataset": f"{name}_from"}, "steps": steps,
+         "target": {"dataset": name, "mode": mode.removeprefix("run ")}}))
+    number = platform.must("POST", f"/v1/pipelines/{name}/run")["run"]
+    ended = wait_for(f"run {number}", lambda: (found := platform.must("GET", f"/v1/runs/{number}"))["state"] in ENDED
+                     and found)
+    return [ended["state"]] + [ended["records"][count] for count in COUNTS]
+
+
+def outcome_of(event, new, mismatch, mode):
+    """What becomes of the record, and columns that its dataset has besides."""
+    _, outcomes, cells = EVENTS[event]
+    outcome = outcomes[cells.strip().splitlines()[NEW.index(new)].split()[MISMATCH.index(mismatch)]]
+    # Values of a type are converted as `insert … select` converts them.
+    if mode.startswith("run ") and event == "becomes_float":
+        outcome = ({"a": 2, "m": 5}, {})
+    # A table that is made anew has all columns that were agreed on, whether anybody brings them a value or not.
+    unused = UNUSED.get((event, new, mismatch), {}) if mode == "run replace" else {}
+    return outcome, unused
+
+
+def quarantined(event, faults, mode):
+    record = {"id": 2, **EVENTS[event][0]}
+    extra = {name: record.pop(name) for name in UNNAMEABLE if name in record} if mode.startswith("run ") else {}
+    # In a row's `_extra` the members are ordered as jsonb orders them.
+    return [(sorted(faults, key=lambda fault: (len(fault[1]), fault[1])), {**record, "_extra": extra})
+            if extra else (faults, record)]
+
+
 def expected(event, new, mismatch, mode):
-    record, outcomes, cells = EVENTS[event]
-    word = cells.strip().splitlines()[NEW.index(new)].split()[MISMATCH.index(mismatch)]
-    outcome = outcomes[word]
-    before = ["stored", 1, 1, 0, 0, 0]
+    outcome, unused = outcome_of(event, new, mismatch, mode)
+    state = "succeeded" if mode.startswith("run ") else "stored"
+    before = [state, 1, 1, 0, 0, 0]
     if isinstance(outcome, list):
-        return {"before": before, "counts": ["stored", 1, 0, 0, 1, 0], "rows": [BEFORE],
-                "columns": DECLARED, "quarantine": [(outcome, {"id": 2, **record})]}
+        return {"before": before, "counts": [state, 1, 0, 0, 1, 0], "rows": [] if mode == "run replace" else [BEFORE],
+                "columns": {**DECLARED, **unused}, "quarantine": quarantined(event, outcome, mode)}
+    mode = mode.removeprefix("run ")
     row, added = outcome
+    added = {**added, **unused}
     row = {"id": 2, **row}
-    return {"before": before, "counts": ["stored", 1, 0, 0, 0, 1] if mode == "ignore" else ["stored", 1, 1, 0, 0, 0],
-            "rows": {"append": [BEFORE, row], "upsert": [row], "ignore": [BEFORE]}[mode],
+    return {"before": before, "counts": [state, 1, 0, 0, 0, 1] if mode == "ignore" else [state, 1, 1, 0, 0, 0],
+            "rows": {"append": [BEFORE, row], "upsert": [row], "ignore": [BEFORE], "replace": [row]}[mode],
             "columns": {**DECLARED, **added}, "quarantine": []}
 
 
@@ -172,7 +226,7 @@ class SchemaMatrix(unittest.TestCase):
         for cell, came in zip(cells, found):
             with self.subTest("cell", event=cell[0], on_new_column=cell[1], on_type_mismatch=cell[2], mode=cell[3]):
                 self.assertEqual(came, expected(*cell))
-        self.assertEqual(len(found), len(EVENTS) * 27)
+        self.assertEqual(len(found), len(EVENTS) * 63)
 
     def test_what_is_inferred_takes_what_comes(self):
         """A dataset that nobody declared: new columns are added, values of another type go to columns of their own."""

@@ -448,6 +448,32 @@ class TableRuns(unittest.TestCase):
         status, answer = platform.call("POST", f"/v1/pipelines/{name}_web/replay", replay)
         self.assertEqual((status, answer["code"]), (409, "raw_expired"), answer)
 
+    def test_text_goes_by_the_collation_of_its_column(self):
+        platform.must("PUT", f"/v1/datasets/{self.name}_from", json.dumps({"columns": [
+            {"name": "id", "type": "int8"}, {"name": "u", "type": "text", "collation": "und-x-icu"},
+            {"name": "c", "type": "text", "collation": "C"}, {"name": "d", "type": "text"}]}))
+        words = ("Ärger", "ärger", "zoo", "Zoo", "STRAẞE", "ΑΣ", "ǆ")
+        self.ingest(f"{self.name}_from", [{"id": n, "u": word, "c": word, "d": word} for n, word in enumerate(words)])
+        derived = {f"{column}_{name}": expression.format(column=column) for column in ("u", "c", "d")
+                   for name, expression in (("lower", "lower({column})"), ("title", "initcap({column})"),
+                                            ("first", "{column} < 'b'"), ("like", "{column} ilike 'ä%'"))}
+        platform.must("PUT", f"/v1/pipelines/{self.name}", json.dumps({
+            "source": {"dataset": f"{self.name}_from"},
+            # A column that is renamed is the same; one that is made has "C".
+            "steps": [{"derive": derived}, {"rename": {"u": "r"}}, {"derive": {"m": "r || ''", "n": "upper(r)"}},
+                      {"derive": {"m": "upper(m)"}}],
+            "target": {"dataset": self.name, "mode": "append"}}))
+        self.assertEqual(self.wait_ended(self.start())["state"], "succeeded")
+        theirs = {**derived, "m": "upper(u collate \"C\")", "n": "upper(u)"}
+        found = platform.sql(f"select id, {', '.join(theirs)} from ws_default.{self.name} order by id")
+        self.assertEqual(found, platform.sql(
+            f"select id, {', '.join(theirs.values())} from ws_default.{self.name}_from order by id"))
+        # Where two collations meet PostgreSQL knows none either.
+        status, answer = platform.call("PUT", f"/v1/pipelines/{self.name}", json.dumps({
+            "source": {"dataset": f"{self.name}_from"}, "steps": [{"filter": "u = c"}],
+            "target": {"dataset": self.name, "mode": "append"}}))
+        self.assertEqual((status, answer["code"]), (422, "invalid_pipeline"), answer)
+
     def ask(self, key, query=""):
         """Asks for a run under a key: status, answer, whether it is said to be an earlier one's."""
         connection = platform.connect()

@@ -8,10 +8,11 @@ import Testing
 struct ErasureConditionTests {
     private static let columns = [
         column("id", .int8), column("who", .text), column("more", .jsonb), column("due", .timestamptz),
+        column("name", .text, collation: "und-x-icu"),
     ]
 
-    private static func column(_ name: String, _ type: ColumnType) -> CatalogColumn {
-        CatalogColumn(name: name, type: type, isNullable: true, collation: nil, isDeclared: true, state: .applied)
+    private static func column(_ name: String, _ type: ColumnType, collation: String? = nil) -> CatalogColumn {
+        CatalogColumn(name: name, type: type, isNullable: true, collation: collation, isDeclared: true, state: .applied)
     }
 
     private static func frame(_ records: String...) -> BatchFrame {
@@ -48,6 +49,22 @@ struct ErasureConditionTests {
         #expect(try met("_extra ->> 'customer' = 'ada'") == [2, 6])
         #expect(try met("_extra ->> 'customer' = 'ada' and id < 5") == [2])
         #expect(try met("_batch = 1 and id = 1") == [])
+    }
+
+    @Test("By a column's own collation, as in the dataset's table")
+    func collations() throws {
+        let rows = Self.frame(
+            #"{"id":1,"name":"ÄRGER"}"#, #"{"id":2,"name":"Ärger"}"#, #"{"id":3,"who":"ÄRGER"}"#,
+            #"{"id":4,"name":"Zorn"}"#, #"{"id":5,"who":"ärger"}"#)
+        for (condition, met) in [
+            ("lower(name) = 'ärger'", [0, 1]), ("name ilike 'ä%'", [0, 1]), ("name < 'b'", [0, 1]),
+            ("lower(who) = 'ärger'", [4]), ("who > 'z'", [2, 4]),
+        ] as [(String, [Int32])] {
+            let compiled = try ErasureCondition(condition, of: Self.columns)
+            #expect(try compiled.rows(of: rows, names: [[:]], areOwn: false).met.sorted() == met, "\(condition)")
+            #expect(try compiled.records(of: rows, names: [[:]]).met.sorted() == met, "\(condition)")
+        }
+        #expect(throws: (any Error).self) { try ErasureCondition("name = who", of: Self.columns) }
     }
 
     @Test("What the dataset's own rows lack is NULL; of others, which have none of the fields, nobody can say")

@@ -99,9 +99,11 @@ public final class TemporaryPostgres: Sendable {
     }
 
     /// A database that nobody else uses, owned by `role`. With `template` it is a copy of a database that `prepare` has
-    /// filled once for the whole process, given its URL.
+    /// filled once for the whole process, given its URL. Its own collation is "C"; with `icuLocale`, which takes no
+    /// template, that of ICU's locale.
     public func database(
-        template: String? = nil, prepare: @escaping @Sendable (_ url: String) async throws -> Void = { _ in }
+        template: String? = nil, icuLocale: String? = nil,
+        prepare: @escaping @Sendable (_ url: String) async throws -> Void = { _ in }
     ) async throws -> TestDatabase {
         var source = "template0"
         if let template {
@@ -113,7 +115,7 @@ public final class TemporaryPostgres: Sendable {
             }
         }
         let name = "t_\(UniqueName.next())"
-        try await create(name, from: source)
+        try await create(name, from: source, icuLocale: icuLocale)
         return TestDatabase(name: name, cluster: self, url: url(of: name), superuserURL: url(of: name, as: "postgres"))
     }
 
@@ -148,9 +150,10 @@ public final class TemporaryPostgres: Sendable {
                 + ["-f", file])
     }
 
-    private func create(_ name: String, from template: String) async throws {
+    private func create(_ name: String, from template: String, icuLocale: String? = nil) async throws {
+        let collation = icuLocale.map { " LOCALE_PROVIDER icu ICU_LOCALE '\($0)'" } ?? ""
         try await administer(
-            "CREATE DATABASE \(name) TEMPLATE \(template) OWNER \(Self.role)", database: "postgres")
+            "CREATE DATABASE \(name) TEMPLATE \(template) OWNER \(Self.role)\(collation)", database: "postgres")
     }
 
     /// Makes sure that what answers on the socket is this cluster.

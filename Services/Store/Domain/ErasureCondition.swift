@@ -12,7 +12,7 @@ struct ErasureCondition: Sendable {
 
         /// Nil where it reads others.
         init?(_ text: String, _ columns: [CatalogColumn]) {
-            let schema = ExpressionSchema(columns.map { ($0.name, .typed($0.type)) })
+            let schema = ExpressionSchema(columns)
             guard let compiled = try? Expression.compileCondition(text, schema: schema, purpose: "WHERE")
             else { return nil }
             expression = compiled
@@ -38,8 +38,7 @@ struct ErasureCondition: Sendable {
     /// Throws the first mistake.
     init(_ text: String, of columns: [CatalogColumn]) throws(ExpressionError) {
         let all = columns + [RowsQuery.extra] + RowsQuery.lineage
-        rows = try SQLCondition(
-            text, schema: ExpressionSchema(all.map { ($0.name, .typed($0.type)) }), purpose: "WHERE")
+        rows = try SQLCondition(text, schema: ExpressionSchema(all), purpose: "WHERE")
         records = Reader(text, columns).flatMap { $0.columns.isEmpty ? nil : $0 }
         tableRows = Reader(text, columns + [RowsQuery.extra])
     }

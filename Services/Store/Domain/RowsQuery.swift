@@ -87,8 +87,7 @@ struct RowsQuery: Sendable {
 
     private static func condition(_ text: String, _ columns: [CatalogColumn]) throws(Problem) -> SQLCondition {
         do {
-            let schema = ExpressionSchema(columns.map { ($0.name, .typed($0.type)) })
-            return try SQLCondition(text, schema: schema, purpose: "WHERE")
+            return try SQLCondition(text, schema: ExpressionSchema(columns), purpose: "WHERE")
         } catch {
             throw Problem(
                 .invalidExpression, "where: \(error.message)", extensions: [("position", .number(error.position))])
@@ -163,5 +162,14 @@ struct RowsQuery: Sendable {
         let rest = following(values.dropFirst(), order.dropFirst(), &parameters)
         let beyond = first.isDescending ? "\(name) < \(place)" : "\(name) > \(place) or \(name) is null"
         return "\(beyond) or (\(name) = \(place) and (\(rest)))"
+    }
+}
+
+extension ExpressionSchema {
+    /// A dataset's columns, and no others.
+    init(_ columns: [CatalogColumn]) {
+        self.init(
+            columns.map { ($0.name, .typed($0.type)) },
+            collations: Dictionary(columns.compactMap { column in column.collation.map { (column.name, $0) } }) { $1 })
     }
 }

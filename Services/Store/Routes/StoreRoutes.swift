@@ -81,6 +81,10 @@ struct StoreRoutes: Sendable {
                     Where they are left out it is `add` and `quarantine`; in datasets that nobody declared `add` and \
                     `variant`. What finds no column is kept in `_extra`.
 
+                    `collation` of text is `C`, by bytes, or `und-x-icu`, which orders by language and knows the case \
+                    of all letters: in `order`, and in the expressions of `where`, of erasures and of pipelines that \
+                    read the dataset. What the database's own collation is plays no part.
+
                     `partition` cuts the table by `time_column`, a day or a month each, in UTC. Then the column must \
                     have a value, and be in the primary key, if there is one. Partitions are made ahead and as rows \
                     need them, from 1970-01-01 to 366 days (by month: ten years) from now, 500 at most: a record \

@@ -209,7 +209,9 @@ extension StepExample {
         StepExample(
             text: """
                 Of the rows of a batch that have the same key keeps the `first` or the `last`; the others are counted \
-                as duplicates. Rows with a NULL in the key are kept.
+                as duplicates. Rows with a NULL in the key are kept. Against the rows that a dataset holds already \
+                there is a mode: with `"target": {"dataset": "orders", "mode": "ignore"}` the first record of a key of \
+                `orders` stays, and those that come later, in whatever batch, are the duplicates.
                 """,
             step: ["dedupe": ["by": ["id"], "keep": "last"]],
             records: [["id": 1, "n": 1], ["id": 1, "n": 2], ["n": 3]],

@@ -118,7 +118,8 @@ extension Checker {
                 coerced.append(try coerce(plan, to: type, node))
             }
             try checkLiterals(signature, coerced, arguments)
-            return folded(signature.kernel, coerced, signature.result)
+            let kernel = try collated(name, coerced, at: position) ?? signature.kernel
+            return folded(kernel, coerced, signature.result)
         case .none: throw ExpressionError("function \(name)(\(types)) does not exist", position: position)
         case .ambiguous:
             throw ExpressionError(
@@ -141,10 +142,12 @@ extension Checker {
     ) throws(ExpressionError) -> Plan {
         let purpose = name.uppercased()
         let (plans, type) = try common(try checked(name, arguments, at: position), arguments, of: purpose)
-        guard let less = OperatorCatalog.lessThan(type) else {
+        guard let plain = OperatorCatalog.lessThan(type) else {
             throw ExpressionError("could not identify a comparison function for type \(type.name)", position: position)
         }
-        return folded(Composition.extreme(type, greatest: name == "greatest", less), plans, type)
+        let less = try type == .text ? collated(.less, plans, at: position) ?? plain : plain
+        let kernel = Composition.extreme(type, greatest: name == "greatest", less)
+        return folded(type == .text ? kernel.making(.ofOperandsOrBytes) : kernel, plans, type)
     }
 
     private mutating func nullIf(_ arguments: [SyntaxNode], at position: Int) throws(ExpressionError) -> Plan {

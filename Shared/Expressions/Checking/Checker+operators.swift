@@ -52,6 +52,11 @@ extension Checker {
                 try coerce(left.plan, to: signature.arguments[0], left.node),
                 try coerce(right.plan, to: signature.arguments[1], right.node),
             ]
+            if signature.arguments == [.text, .text], let comparison = Comparison(rawValue: symbol),
+                let kernel = try collated(comparison, plans, at: position)
+            {
+                return (Signature(.text, .text, result: .bool, kernel), plans)
+            }
             return (signature, plans)
         case .none: throw ExpressionError("operator does not exist: \(types)", position: position)
         case .ambiguous:
@@ -149,8 +154,17 @@ extension Checker {
     ) throws(ExpressionError) -> Plan {
         let symbol = (negated ? "!" : "") + "~~" + (ignoresCase ? "*" : "")
         var plans = try texts(symbol, text, pattern, at: position)
-        if let escape { plans.append(try coerce(try check(escape), to: .text, escape)) }
-        return folded(LikePattern.kernel(ignoresCase: ignoresCase, negated: negated), plans, .bool)
+        guard ignoresCase, try collation(of: plans, at: position) == .unicode else {
+            if let escape { plans.append(try coerce(try check(escape), to: .text, escape)) }
+            return folded(LikePattern.kernel(ignoresCase: ignoresCase, negated: negated), plans, .bool)
+        }
+        if let escape {
+            throw ExpressionError(
+                "ILIKE over text of collation \"und-x-icu\" takes no ESCAPE", position: escape.start)
+        }
+        // As PostgreSQL has it: both in lower case, and then as they are.
+        let lowered = plans.map { folded(TextFunctions.recased(.lower), [$0], .text) }
+        return folded(LikePattern.kernel(ignoresCase: false, negated: negated), lowered, .bool)
     }
 
     /// Both operands as text, which they must be.
@@ -162,7 +176,9 @@ extension Checker {
             throw ExpressionError(
                 "operator does not exist: \(first.type.name) \(symbol) \(second.type.name)", position: position)
         }
-        return [try coerce(first, to: .text, left), try coerce(second, to: .text, right)]
+        let plans = [try coerce(first, to: .text, left), try coerce(second, to: .text, right)]
+        _ = try collation(of: plans, at: position)
+        return plans
     }
 
     // MARK: CASE

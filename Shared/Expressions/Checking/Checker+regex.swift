@@ -34,7 +34,7 @@ extension Checker {
         let text = try subject("substring", arguments, at: position)
         let pattern = try self.pattern(arguments[1], ignoresCase: false)
         try refuseDoubtfulGroups(pattern, at: arguments[1].position)
-        return folded(RegexFunctions.firstGroup(pattern), [text], .text)
+        return folded(RegexFunctions.firstGroup(pattern).making(.bytes), [text], .text)
     }
 
     /// `x SIMILAR TO pattern [ESCAPE e]`.
@@ -59,7 +59,9 @@ extension Checker {
         guard plan.type == .text || plan.type == .unknown else {
             throw ExpressionError("function \(name)(\(plan.type.name), unknown) does not exist", position: position)
         }
-        return try text(plan, arguments[0])
+        let subject = try text(plan, arguments[0])
+        _ = try collation(of: [subject], at: position)
+        return subject
     }
 
     /// The functions whose names begin with `regexp_`. Behind text and pattern (and replacement) come numbers and
@@ -101,13 +103,14 @@ extension Checker {
         case .regexpLike: return folded(RegexFunctions.matches(pattern, negated: false), plans, .bool)
         case .regexpCount: return folded(RegexFunctions.count(pattern), plans, .int8)
         case .regexpInstr: return folded(RegexFunctions.place(pattern), plans, .int8)
-        case .regexpSubstr: return folded(RegexFunctions.part(pattern), plans, .text)
+        case .regexpSubstr: return folded(RegexFunctions.part(pattern).making(.bytes), plans, .text)
         default:
             let pieces = RegexFunctions.pieces(try literal(arguments[2], "the replacement"))
             let usesGroups = pieces.contains { if case .group(let number) = $0 { number > 0 } else { false } }
             if usesGroups { try refuseDoubtfulGroups(pattern, at: arguments[1].position) }
             // A number of matches that is given overrules the flag.
-            return folded(RegexFunctions.replace(pattern, pieces, global: flags.contains("g")), plans, .text)
+            let kernel = RegexFunctions.replace(pattern, pieces, global: flags.contains("g"))
+            return folded(kernel.making(.bytes), plans, .text)
         }
     }
 

@@ -1,4 +1,5 @@
-/// Functions of text. Positions and lengths count characters; case is that of collation "C": ASCII letters only.
+/// Functions of text. Positions and lengths count characters; case is that of collation "C", ASCII letters only, but
+/// where `recased` is given a form.
 enum TextFunctions {
     static let all: [String: [Signature]] = lengths.merging(cases) { a, _ in a }.merging(parts) {
         a, _ in a
@@ -35,7 +36,7 @@ enum TextFunctions {
                         output.append(isLetter ? (inWord ? byte | 0x20 : byte & ~0x20) : byte)
                         inWord = isLetter || byte &- 0x30 < 10
                     }
-                })
+                }.making(.ofOperandsOrBytes))
         ],
     ]
 
@@ -100,6 +101,16 @@ enum TextFunctions {
             let start = output.count
             output.append(contentsOf: text)
             for index in start..<output.count { output[index] = change(output[index]) }
+        }.making(.ofOperandsOrBytes)
+    }
+
+    /// `lower`, `upper` or `initcap` of text of collation `und-x-icu`.
+    static func recased(_ form: UnicodeText.Form) -> Kernel {
+        Kernel(canFault: true) { arguments, frame, evaluation in
+            let texts = BytesBuffer(arguments[0].values)
+            return Lift.build(.text, arguments, frame, &evaluation) { (index, output) throws(Fault) in
+                try UnicodeText.append(texts[index & arguments[0].mask], as: form, to: &output)
+            }
         }
     }
 

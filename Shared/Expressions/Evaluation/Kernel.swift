@@ -7,11 +7,27 @@ struct Kernel: Sendable {
     /// Whether a row may fail in it. What cannot fail may be computed for rows that do not need it.
     let canFault: Bool
     let body: Body
+    private(set) var collation = ResultCollation.ofOperands
 
     init(canFault: Bool, _ body: @escaping Body) {
         self.canFault = canFault
         self.body = body
     }
+
+    func making(_ collation: ResultCollation) -> Kernel {
+        var kernel = self
+        kernel.collation = collation
+        return kernel
+    }
+}
+
+/// What collation the text has that a function makes.
+enum ResultCollation: Sendable {
+    case ofOperands
+    /// Theirs, if they have one, and "C" if not: it has gone by "C".
+    case ofOperandsOrBytes
+    /// "C" in any case.
+    case bytes
 }
 
 /// Makes kernels of functions over single values. A NULL argument gives NULL, as a STRICT function does; so does nil.

@@ -12,6 +12,8 @@ struct DateFields {
     var secondsOfDay: Int64 = 0
     var milliseconds: Int64 = 0
     var microseconds: Int64 = 0
+    /// The digits of the fraction that the moment is rounded to.
+    var precision = 6
     /// Whether hours count to 12.
     var isHalfDay = false
     var afternoon: Int64 = 0
@@ -32,18 +34,26 @@ struct DateFields {
             guard year != 0 || beforeChrist == 1 else {
                 throw Fault("invalid_cast", "cannot calculate day of year without year information")
             }
-            let date = Calendar.date(Calendar.days(year: year, month: 1, day: 1) + dayOfYear - 1)
-            let isInYear = dayOfYear > 0 && date.year == year
-            guard isInYear else { throw Self.invalid }
+            let date = Self.date(dayOfYear, of: year)
             if month <= 1 { month = date.month }
             if day <= 1 { day = date.day }
         }
-        guard (1...12).contains(month), day >= 1, day <= Calendar.length(year: year, month: month) else {
-            throw Self.invalid
-        }
+        guard (1...12).contains(month), (1...31).contains(day) else { throw Self.invalid }
+        // Without a year, as with a part of a date, no month is known to be short: February the 30th is in March.
+        guard self.year == 0 || day <= Calendar.length(year: year, month: month) else { throw Self.invalid }
         let days = Calendar.days(year: year, month: month, day: day)
         guard Calendar.dateDays.contains(days) else { throw .dateRange }
         return days
+    }
+
+    /// The month and day of a day of the year. Of one that is in no month the nearest, and the days from its first.
+    private static func date(_ dayOfYear: Int64, of year: Int64) -> (month: Int64, day: Int64) {
+        var (month, day) = (Int64(1), dayOfYear)
+        while month <= 12, day > Calendar.length(year: year, month: month) {
+            day -= Calendar.length(year: year, month: month)
+            month += 1
+        }
+        return (month, day)
     }
 
     /// Microseconds of the day.
@@ -62,7 +72,7 @@ struct DateFields {
         }
         let fraction = milliseconds * 1000 + microseconds
         guard (0..<24).contains(hour), (0..<60).contains(minute), (0..<60).contains(second),
-            (0..<1_000_000).contains(fraction)
+            (0..<1_000_000).contains(fraction), (0...15).contains(zoneHour), (0..<60).contains(zoneMinute)
         else { throw Self.invalid }
         return ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction
     }
@@ -71,8 +81,15 @@ struct DateFields {
     func timestamp() throws(Fault) -> Int64 {
         let days = try days()
         guard Calendar.timestampDays.contains(days) else { throw .timestampRange }
-        guard (0...15).contains(zoneHour), (0..<60).contains(zoneMinute) else { throw Self.invalid }
         let offset = zoneSign * (zoneHour * 3600 + zoneMinute * 60)
-        return try Calendar.timestamp(days: days, time: try time() - offset * 1_000_000)
+        return rounded(try Calendar.timestamp(days: days, time: try time() - offset * 1_000_000))
+    }
+
+    /// Half a step is rounded away from 2000-01-01.
+    private func rounded(_ moment: Int64) -> Int64 {
+        var step: Int64 = 1
+        for _ in precision..<6 { step *= 10 }
+        let half = moment < 0 ? -step / 2 : step / 2
+        return (moment + half) / step * step
     }
 }

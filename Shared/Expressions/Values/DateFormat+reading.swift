@@ -23,7 +23,7 @@ extension DateFormat {
                 reader.skipBlanks()
                 let isFollowed = style.ordinal != nil || isDelimited(place + 1)
                 try reader.read(field, isWhole: !style.isFilled || isFollowed)
-                if style.ordinal != nil, field.isNumber { reader.skipOrdinal() }
+                if style.ordinal != nil, field.isNumber, field != .zoneMinute { reader.skipOrdinal() }
                 reader.restartCounting()
             case .separator, .blank:
                 if place == 0 { reader.skipBlanks() }
@@ -105,12 +105,13 @@ private struct DateReader {
         case .minute: try set(\.minute, try number(field, 2, isWhole).value, field)
         case .second: try set(\.second, try number(field, 2, isWhole).value, field)
         case .millisecond: try fraction(field, 3, isWhole, \.milliseconds)
-        case .tenths: try fraction(field, 1, isWhole, \.microseconds)
-        case .hundredths: try fraction(field, 2, isWhole, \.microseconds)
-        case .thousandths: try fraction(field, 3, isWhole, \.microseconds)
-        case .fourDigits: try fraction(field, 4, isWhole, \.microseconds)
-        case .fiveDigits: try fraction(field, 5, isWhole, \.microseconds)
-        case .sixDigits, .microsecond: try fraction(field, 6, isWhole, \.microseconds)
+        case .microsecond: try fraction(field, 6, isWhole, \.microseconds)
+        case .tenths: try rounded(field, 1, isWhole)
+        case .hundredths: try rounded(field, 2, isWhole)
+        case .thousandths: try rounded(field, 3, isWhole)
+        case .fourDigits: try rounded(field, 4, isWhole)
+        case .fiveDigits: try rounded(field, 5, isWhole)
+        case .sixDigits: try rounded(field, 6, isWhole)
         case .secondsOfDay, .secondsOfDayLong:
             try set(\.secondsOfDay, try number(field, field.rawValue.count, isWhole).value, field)
         case .dottedAM, .dottedPM:
@@ -125,8 +126,8 @@ private struct DateReader {
         case .month: try set(\.month, try word(DateFormat.monthNames, field) + 1, field)
         case .shortMonth:
             try set(\.month, try word(DateFormat.shortMonthNames, field) + 1, field)
-        case .day: try set(\.weekday, try word(DateFormat.dayNames, field) + 1, field)
-        case .shortDay: try set(\.weekday, try word(DateFormat.shortDayNames, field) + 1, field)
+        case .day: try weekday(DateFormat.dayNames, field)
+        case .shortDay: try weekday(DateFormat.shortDayNames, field)
         case .dayOfYear: try set(\.dayOfYear, try number(field, 3, isWhole).value, field)
         case .dayOfMonth: try set(\.day, try number(field, 2, isWhole).value, field)
         case .quarter: _ = try number(field, 1, isWhole)
@@ -142,7 +143,8 @@ private struct DateReader {
 
     private mutating func year(_ field: DateFormat.Field, _ isWhole: Bool) throws(Fault) {
         let (value, length) = try number(field, field.rawValue.count, isWhole)
-        try set(\.year, field == .year || length >= 4 ? value : Self.near2020(value), field)
+        try set(\.year, value, field)
+        if field != .year, length < 4 { fields.year = Self.near2020(value) }
     }
 
     /// A year of up to three digits is the one next to 2020.
@@ -167,17 +169,30 @@ private struct DateReader {
         }
     }
 
+    private mutating func weekday(_ names: [String], _ field: DateFormat.Field) throws(Fault) {
+        try set(\.weekday, try word(names, field), field)
+        fields.weekday += 1
+    }
+
+    /// `FF3`: as many digits as any other number would take, in the place of microseconds; what they make with all the
+    /// rest is rounded in the end.
+    private mutating func rounded(_ field: DateFormat.Field, _ width: Int, _ isWhole: Bool) throws(Fault) {
+        fields.precision = width
+        try fraction(field, width, isWhole, \.microseconds)
+    }
+
     /// Digits after the point: `5` is five tenths.
     private mutating func fraction(
         _ field: DateFormat.Field, _ width: Int, _ isWhole: Bool, _ path: WritableKeyPath<DateFields, Int64>
     ) throws(Fault) {
         let (value, length) = try number(field, width, isWhole)
         let digits = path == \DateFields.milliseconds ? 3 : 6
-        var scaled = value
-        for _ in min(length, digits)..<digits { scaled = scaled &* 10 }
-        try set(path, scaled, field)
+        try set(path, value, field)
+        for _ in min(length, digits)..<digits { fields[keyPath: path] *= 10 }
     }
 
+    /// A field that was read before must be the same. What came before is compared as it is kept, with all its digits,
+    /// and the new one as it was read: `24` does not repeat a `24` that became 2024.
     private mutating func set(
         _ path: WritableKeyPath<DateFields, Int64>, _ value: Int64, _ field: DateFormat.Field
     ) throws(Fault) {

@@ -8,9 +8,15 @@ struct OracleTable {
         let name: String
         let type: ColumnType
         var pool: [String]?
+        /// Of text.
+        let collation: String
 
-        init(_ name: String, _ type: ColumnType, _ pool: [String]? = nil) {
-            (self.name, self.type, self.pool) = (name, type, pool)
+        init(_ name: String, _ type: ColumnType, _ pool: [String]? = nil, collation: String = "C") {
+            (self.name, self.type, self.pool, self.collation) = (name, type, pool, collation)
+        }
+
+        var definition: String {
+            type == .text ? "\(name) text collate \"\(collation)\"" : "\(name) \(type.rawValue)"
         }
     }
 
@@ -34,6 +40,8 @@ struct OracleTable {
             Source("zone", .text, ValuePool.zones),
             Source("form", .text, ["hex", "base64", "escape", "HEX", "rot13"]), Source("coded", .text, ValuePool.coded),
             Source("picture", .text, ValuePool.pictures), Source("stamp", .text), Source("mask", .text),
+            Source("g1", .text, ValuePool.words, collation: "und-x-icu"),
+            Source("g2", .text, ValuePool.words, collation: "und-x-icu"),
         ]
 
     static let units = [
@@ -46,7 +54,7 @@ struct OracleTable {
     /// All rows at once; one by one where any of them fails.
     static let preparation = """
         create table oracle_row (id int primary key, \
-        \(columns.map { "\($0.name) \($0.type.rawValue)" }.joined(separator: ", ")));
+        \(columns.map(\.definition).joined(separator: ", ")));
         create function oracle(expression text) returns text[] language plpgsql as $$
         declare
             answers text[];
@@ -88,8 +96,12 @@ struct OracleTable {
         // A text to read and a format for it mostly belong together.
         var readings: [(String, String)] = []
         for _ in 0..<rows {
-            let pair = random.pick(ValuePool.readings)
-            readings.append((pair.0, random.chance(85) ? pair.1 : random.pick(ValuePool.readings).1))
+            if random.chance(50) {
+                let pair = random.pick(ValuePool.readings)
+                readings.append((pair.0, random.chance(85) ? pair.1 : random.pick(ValuePool.readings).1))
+            } else {
+                readings.append(ReadingSource.pair(&random))
+            }
         }
         values = Self.columns.map { column in
             switch column.name {
@@ -123,7 +135,9 @@ struct OracleTable {
         return RecordBatch(rows: rows, columns: columns)
     }
 
-    private static var schema: ExpressionSchema { ExpressionSchema(columns.map { ($0.name, .typed($0.type)) }) }
+    private static let schema = ExpressionSchema(
+        columns.map { ($0.name, .typed($0.type)) },
+        collations: Dictionary(columns.map { ($0.name, $0.collation) }) { first, _ in first })
 
     /// A condition as it is written for PostgreSQL, its parameters put in as quoted literals; nil if it is refused.
     func condition(_ text: String) -> String? {

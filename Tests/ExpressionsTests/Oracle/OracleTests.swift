@@ -53,15 +53,52 @@ import Testing
         Self.say("\(compared) comparisons of random expressions, seed \(seed)")
     }
 
-    /// A condition that is sent to PostgreSQL, as `where` of rows is, means there what is computed here.
-    @Test func conditionsWrittenAsSQLMeanTheSame() async throws {
+    /// The many ways in which a text may follow a format, or not quite.
+    @Test func timesAreReadAsPostgreSQLReadsThem() async throws {
+        let seed = TestSeed.next()
+        var random = RandomSource(seed: seed)
+        let rows = Int(Self.setting("ROWS") ?? 200) * 10
+        let table = OracleTable(rows: rows, &random)
+        let expressions = ["to_timestamp(stamp, mask)", "to_date(stamp, mask)"]
+        var comparison = Comparison(table, try await Self.ask(table, expressions), shown: 20)
+        for expression in expressions {
+            // Half of the texts fit their formats well enough to be read.
+            #expect(comparison.compare([expression], of: "").values > rows / 4)
+        }
+        comparison.report(seed)
+        Self.say("\(comparison.compared) readings of times, seed \(seed)")
+    }
+
+    /// What the database's collation would decide if a condition did not say it, and what goes by "C" in any case.
+    private static let collated = [
+        "(upper(j1 ->> 'a') = 'é')", "(j1 ->> 'a' < 'É')", "('ä' < i1::text)", "(i1::text > 'Ä')", "('ä' > 'Z')",
+        "(greatest(j1 ->> 'a', 'z') = 'é')", "(least('ä', i1::text, 'Z') = 'Z')", "(j1 ->> 'a' between 'É' and 'z')",
+        "(i1::text || 'ä' not between symmetric 'É' and 'z')", "((j1 ->> 'a') ilike 'É')", "(u1::text || 'ä' ~~* '%Ä')",
+        "((j1 ->> 'a') ~* 'É')", "((j1 ->> 'a') !~ '\\w')", "(upper('ä') = 'ä')",
+        "(initcap(concat(i1, ' ä')) like '%ä')",
+        "(regexp_replace(i1 || 'ä', '[[:alpha:]]', '-') like '%-')", "(regexp_like('É', 'é', 'i'))",
+        "(substring(i1 || 'ä' from '\\w+$') is null)", "(i1 || 'ä' similar to '%\\w')", "(g1 ~* '^ä')", "(g1 ~ '\\W')",
+        "(g1 similar to '[[:upper:]]%')", "(regexp_count(g1, 'ä', 1, 'i') = 1)", "(lower(g1) = 'ärger')", "(g1 < 'b')",
+        "(g1 < upper('b'))", "(upper(g1) = upper('ä' || 'rger'))", "(upper(g1 || '!') > lower('B'))",
+        "(greatest(g1, upper('é')) ilike 'É')", "(g1 || i1::text ilike 'ä%')", "(coalesce(lower(null), g1) < 'b')",
+        "(j1 ->> 'a' in ('É', 'é'))", "(nullif(j1 ->> 'a', 'É') = 'é')",
+    ]
+
+    /// A condition that is sent to PostgreSQL, as `where` of rows is, means there what is computed here; also in a
+    /// database whose own order and case are others.
+    @Test(arguments: [nil, "en-US"]) func conditionsWrittenAsSQLMeanTheSame(_ locale: String?) async throws {
         let seed = TestSeed.next()
         var random = RandomSource(seed: seed)
         let table = OracleTable(rows: 24, &random)
-        let conditions = CoverageMatrix.entries.flatMap(\.expressions).map { "((\($0)) is null)" }
+        // The digest makes a condition of any value: of different ones it differs in one bit of two.
+        let conditions =
+            CoverageMatrix.entries.flatMap(\.expressions).map { "(md5((\($0))::text) < '8')" } + Self.collated
         let written = conditions.map { table.condition($0) }
+        for (condition, sql) in zip(Self.collated, written.suffix(Self.collated.count)) {
+            #expect(sql != nil, "\(condition) is refused")
+        }
         let both = zip(conditions, written).compactMap { condition, sql in sql.map { (condition, $0) } }
-        var comparison = Comparison(table, try await Self.ask(table, both.map(\.1)))
+        var comparison = Comparison(table, try await Self.ask(table, both.map(\.1), icuLocale: locale))
         for (condition, sql) in both { _ = comparison.compare([condition], of: sql) }
         #expect(both.count > 500)
         comparison.report(seed)
@@ -69,8 +106,10 @@ import Testing
 
     private static func say(_ line: String) { FileHandle.standardError.write(Data("oracle: \(line)\n".utf8)) }
 
-    private static func ask(_ table: OracleTable, _ expressions: [String]) async throws -> [String] {
-        let database = try await TemporaryPostgres.shared().database()
+    private static func ask(
+        _ table: OracleTable, _ expressions: [String], icuLocale: String? = nil
+    ) async throws -> [String] {
+        let database = try await TemporaryPostgres.shared().database(icuLocale: icuLocale)
         try await database.administer(
             "\(OracleTable.preparation); grant all on oracle_row to \(TemporaryPostgres.role)")
         return try await database.withPool(size: 1) { pool in
@@ -89,13 +128,15 @@ private struct Comparison {
     private let table: OracleTable
     private let batch: RecordBatch
     private let theirs: [String]
+    /// Of an expression so many rows that differ are told.
+    private let shown: Int
     private(set) var compared = 0
     /// The place among PostgreSQL's answers.
     private var index = 0
     private var differences: [String] = []
 
-    init(_ table: OracleTable, _ theirs: [String]) {
-        (self.table, self.theirs) = (table, theirs)
+    init(_ table: OracleTable, _ theirs: [String], shown: Int = 1) {
+        (self.table, self.theirs, self.shown) = (table, theirs, shown)
         batch = table.batch
     }
 
@@ -105,16 +146,15 @@ private struct Comparison {
         var values = 0
         for expression in expressions {
             let ours = table.answers(expression, over: batch)
-            var isNoted = false
+            var noted = 0
             for row in ours.indices {
                 let wanted = theirs[index]
                 index += 1
                 if OracleTable.isExcluded(ours[row]) { continue }
                 compared += 1
                 if wanted.hasPrefix("=") { values += 1 }
-                guard !OracleTable.agree(wanted, ours[row]), !isNoted else { continue }
-                // One row of an expression says enough.
-                isNoted = true
+                guard !OracleTable.agree(wanted, ours[row]), noted < shown else { continue }
+                noted += 1
                 let words = Set(expression.split { !$0.isLetter && !$0.isNumber }.map(String.init))
                 let inputs = zip(OracleTable.columns, table.values)
                     .filter { words.contains($0.0.name) }.map { "\($0.0.name)=\($0.1[row] ?? "null")" }

@@ -24,6 +24,16 @@ extension ValuePool {
         "{\"\"}", "{a b, \"c,d\" }", "{b, +1}", "{b,1x}", "{zz,b}", "{\"a\\\"b\",\"c\\\\d\"}", "{null,\"null\"}",
     ]
 
+    /// What languages other than English write, whose case and order are not those of their bytes.
+    static let words = [
+        "Ärger", "ärger", "ÄRGER", "Arger", "argon", "Straße", "STRASSE", "strasse", "STRAẞE", "ΣΊΣΥΦΟΣ", "σίσυφος",
+        "ΑΣ", "ασ", "İstanbul", "ıI", "ǆungla", "Ǆ", "ﬁn", "éa", "Éb", "eb", "e\u{301}a", "Zoo", "zoo", "aB", "Ab",
+        "ab",
+        "a b", "a-b", "o'brien-smith", "foo_bar 1abc 2", "日本", "😀 x", "\u{212B}", "Å", "", "ŉ", "10", "9", "Łódź",
+        "%a_",
+        "наука", "Наука",
+    ]
+
     static let keys = ["a", "b", "aa", "0", "1", "-1", "c", "", "k\u{e9}y"]
 
     static let small = ["0", "1", "2", "3", "4", "5", "7", "12", "-1", "-2", "-5", "1", "2"]

@@ -130,7 +130,9 @@ struct RollupQuery: Sendable {
             let schema = ExpressionSchema(
                 dimensions.compactMap { dimension in
                     ColumnType(rawValue: dimension.type).map { (dimension.name, .typed($0)) }
-                })
+                },
+                collations: Dictionary(
+                    dimensions.compactMap { dimension in dimension.collation.map { (dimension.name, $0) } }) { $1 })
             return try SQLCondition(text, schema: schema, purpose: "WHERE")
         } catch {
             throw Problem(
