@@ -61,9 +61,6 @@ let shims: [Target] = [
         name: "CSimdJSON", path: "Shared/CSimdJSON", cxxSettings: [.unsafeFlags(["-O3"])],
         linkerSettings: [.linkedLibrary("simdjson")]),
     .target(name: "CTimeZone", path: "Shared/CTimeZone", linkerSettings: [.linkedLibrary("cctz")]),
-    .target(
-        name: "CUnicode", path: "Shared/CUnicode",
-        linkerSettings: [.linkedLibrary("icuuc"), .linkedLibrary("icui18n")]),
     .target(name: "CMigrationFiles", path: "Shared/CMigrationFiles"),
 ]
 
@@ -93,7 +90,7 @@ let modules: [Target] = [
         "Queue", ["Partitions", "Postgres", "EventLoop", "Lifecycle", "Observability", "JSON", "CTimeZone"],
         exclude: ["README.md"]),
     shared("Records", ["JSON", "CSimdJSON", "CZstd", "CZlib", "COpenSSL", "CTimeZone"], exclude: ["README.md"]),
-    shared("Expressions", ["Records", "CGMP", "CPCRE2", "COpenSSL", "CUnicode"], exclude: ["README.md"]),
+    shared("Expressions", ["Records", "CGMP", "CPCRE2", "COpenSSL"], exclude: ["README.md"]),
     shared(
         "Access",
         [

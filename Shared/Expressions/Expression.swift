@@ -1,6 +1,6 @@
 public import Records
 
-/// SQL scalar expressions with PostgreSQL's meaning, in time zone UTC and the collations of ``ExpressionSchema``.
+/// SQL scalar expressions with PostgreSQL's meaning, in time zone UTC and collation "C".
 ///
 /// What differs from PostgreSQL is listed in the module's README; above all, all integers are bigint, patterns of
 /// regular expressions are literals, functions that depend on the moment or the session do not exist, and constant
@@ -16,6 +16,7 @@ public enum Expression {
         let node = try Parser.parse(text)
         var checker = Checker(schema: schema)
         let plan = try checker.check(node)
+        try checker.refuseUnicode()
         return CompiledExpression(text: text, plan: plan, fields: checker.fields)
     }
 
@@ -28,6 +29,7 @@ public enum Expression {
         let node = try Parser.parse(text)
         var checker = Checker(schema: schema)
         let plan = try checker.condition(node, of: purpose)
+        try checker.refuseUnicode()
         return CompiledExpression(text: text, plan: plan, fields: checker.fields)
     }
 }

@@ -5,13 +5,13 @@ public struct ExpressionSchema: Sendable {
     /// The columns that are known, with what is known of their types.
     public private(set) var columns: [String: ColumnKind]
     /// The text columns whose collation is ICU's root, `und-x-icu`; that of all others is "C".
-    private(set) var unicode: Set<String>
+    let unicode: Set<String>
     /// Whether any other name is an untyped field, which is NULL where a record lacks it; else it is a mistake.
     public var isOpen: Bool
 
     /// - Parameters:
     ///   - isOpen: for JSON and CSV records, whose fields are not known when an expression is compiled.
-    ///   - collations: those that columns were declared with, by name.
+    ///   - collations: those that columns were declared with, by name, for conditions that PostgreSQL computes.
     public init(
         _ columns: [(name: String, kind: ColumnKind)] = [], collations: [String: String] = [:], isOpen: Bool = false
     ) {
@@ -20,18 +20,8 @@ public struct ExpressionSchema: Sendable {
         self.isOpen = isOpen
     }
 
-    /// A column that is set is a new one, whose collation is "C".
     public subscript(name: String) -> ColumnKind? {
         get { columns[name] }
-        set {
-            columns[name] = newValue
-            unicode.remove(name)
-        }
-    }
-
-    /// Takes a column over as it is; untyped where the other does not know it.
-    public mutating func take(_ name: String, of other: ExpressionSchema, as new: String) {
-        self[new] = other[name] ?? .untyped
-        if other.unicode.contains(name) { unicode.insert(new) }
+        set { columns[name] = newValue }
     }
 }

@@ -35,7 +35,6 @@ enum Fence {
         "Shared/Expressions/Checking/ByteFunctions.swift": "OpenSSL's digests",
         "Shared/Expressions/Values/BigInteger.swift": "GMP's functions over arrays of limbs",
         "Shared/Expressions/Values/Regex.swift": "the handles of PCRE2",
-        "Shared/Expressions/Values/UnicodeText.swift": "texts and a buffer given to ICU",
         "Shared/Lifecycle/SignalWatch.swift": "its thread, and reading signals from a pipe",
         "Shared/Migrations/EmbeddedMigrations.swift": "the bytes that C embedded",
         "Shared/Migrations/SHA256.swift": "OpenSSL's digest",

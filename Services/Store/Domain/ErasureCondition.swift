@@ -38,7 +38,10 @@ struct ErasureCondition: Sendable {
     /// Throws the first mistake.
     init(_ text: String, of columns: [CatalogColumn]) throws(ExpressionError) {
         let all = columns + [RowsQuery.extra] + RowsQuery.lineage
-        rows = try SQLCondition(text, schema: ExpressionSchema(all), purpose: "WHERE")
+        let schema = ExpressionSchema(all)
+        rows = try SQLCondition(text, schema: schema, purpose: "WHERE")
+        // What can be computed of rows only would leave the records behind that they came from.
+        _ = try Expression.compileCondition(text, schema: schema, purpose: "WHERE")
         records = Reader(text, columns).flatMap { $0.columns.isEmpty ? nil : $0 }
         tableRows = Reader(text, columns + [RowsQuery.extra])
     }

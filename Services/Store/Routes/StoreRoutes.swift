@@ -82,8 +82,9 @@ struct StoreRoutes: Sendable {
                     `variant`. What finds no column is kept in `_extra`.
 
                     `collation` of text is `C`, by bytes, or `und-x-icu`, which orders by language and knows the case \
-                    of all letters: in `order`, and in the expressions of `where`, of erasures and of pipelines that \
-                    read the dataset. What the database's own collation is plays no part.
+                    of all letters: in queries, `order` and `where`. Pipelines compute by bytes. An erasure, which \
+                    looks at records that are no rows yet, takes no condition that asks for such a column's order or \
+                    case (422). What the database's own collation is plays no part.
 
                     `partition` cuts the table by `time_column`, a day or a month each, in UTC. Then the column must \
                     have a value, and be in the primary key, if there is one. Partitions are made ahead and as rows \

@@ -44,7 +44,7 @@ extension Compilation {
             _ = checkName(name, at: "[\(number)]") && checkKnown(name, at: "[\(number)]")
         }
         reset(isOpen: false)
-        for name in names { schema.take(name, of: known, as: name) }
+        for name in names { schema[name] = known[name] ?? .untyped }
         return SelectStep(names: names)
     }
 
@@ -56,7 +56,7 @@ extension Compilation {
             if known[to] != nil, !sources.contains(to) { fault(from, "there is a column \"\(to)\" already") }
         }
         for (from, _) in renames { schema[from] = nil }
-        for (from, to) in renames { schema.take(from, of: known, as: to) }
+        for (from, to) in renames { schema[to] = known[from] ?? .untyped }
         return RenameStep(renames: renames)
     }
 

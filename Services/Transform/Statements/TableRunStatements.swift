@@ -133,7 +133,7 @@ struct BeginTableRun: PostgresStatement {
     var parameters: [PostgresValue] {
         [
             .int8(run.id), .int4(run.epoch), .optional(table) { .text($0) }, .textArray(columns.map(\.name)),
-            .textArray(columns.map(\.typeName)),
+            .textArray(columns.map(\.type.rawValue)),
             .text(pin.name), .text(pin.snapshot), .int4(pin.pid), .text(pin.started), .float8(SnapshotPin.seconds),
             .int8(sliceBytes), .int8(sliceLimit),
         ]

@@ -5,22 +5,16 @@ import Records
 struct TableColumn: Sendable, Hashable {
     var name: String
     var type: ColumnType
-    /// Of text that which was declared; nil for "C".
-    var collation: String?
 
-    /// The type as it is kept with a run: behind text stands its collation where it is not "C".
-    var typeName: String { collation.map { "\(type.rawValue) \($0)" } ?? type.rawValue }
-
-    /// Reads names and types, which are arrays of one length; a type is as ``typeName`` has it.
+    /// Reads names and types, which are arrays of one length.
     static func columns(_ row: PostgresRow, names: Int, types: Int) throws(PostgresError) -> [TableColumn] {
         var columns: [TableColumn] = []
         let types = try row.textArray(types)
         for (place, name) in try row.textArray(names).enumerated() {
-            let words = types.indices.contains(place) ? types[place].split(separator: " ", maxSplits: 1) : []
-            guard let type = words.first.flatMap({ ColumnType(rawValue: String($0)) }) else {
+            guard types.indices.contains(place), let type = ColumnType(rawValue: types[place]) else {
                 throw PostgresError(.decode, "a column's type is not known here", doing: "read a dataset's columns")
             }
-            columns.append(TableColumn(name: name, type: type, collation: words.dropFirst().first.map(String.init)))
+            columns.append(TableColumn(name: name, type: type))
         }
         return columns
     }
@@ -38,7 +32,7 @@ struct SourceDataset: Sendable {
     /// Their names and types, of a dataset `d`.
     static let columnsQuery = """
         select coalesce(array_agg(c.name order by c.ordinal), '{}') as names,
-            coalesce(array_agg(concat_ws(' ', c.type, nullif(c."collation", 'C')) order by c.ordinal), '{}') as types
+            coalesce(array_agg(c.type order by c.ordinal), '{}') as types
         from millrace.dataset_column c where c.dataset_id = d.id and c.state <> 'extra'
         """
 }

@@ -120,8 +120,6 @@ extension SourceDataset {
 extension ExpressionSchema {
     /// A dataset's columns, and no others.
     init(_ columns: [TableColumn]) {
-        self.init(
-            columns.map { ($0.name, .typed($0.type)) },
-            collations: Dictionary(columns.compactMap { column in column.collation.map { (column.name, $0) } }) { $1 })
+        self.init(columns.map { ($0.name, .typed($0.type)) })
     }
 }

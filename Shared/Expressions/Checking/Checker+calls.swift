@@ -118,8 +118,8 @@ extension Checker {
                 coerced.append(try coerce(plan, to: type, node))
             }
             try checkLiterals(signature, coerced, arguments)
-            let kernel = try collated(name, coerced, at: position) ?? signature.kernel
-            return folded(kernel, coerced, signature.result)
+            try collate(name, coerced, at: position)
+            return folded(signature.kernel, coerced, signature.result)
         case .none: throw ExpressionError("function \(name)(\(types)) does not exist", position: position)
         case .ambiguous:
             throw ExpressionError(
@@ -142,10 +142,10 @@ extension Checker {
     ) throws(ExpressionError) -> Plan {
         let purpose = name.uppercased()
         let (plans, type) = try common(try checked(name, arguments, at: position), arguments, of: purpose)
-        guard let plain = OperatorCatalog.lessThan(type) else {
+        guard let less = OperatorCatalog.lessThan(type) else {
             throw ExpressionError("could not identify a comparison function for type \(type.name)", position: position)
         }
-        let less = try type == .text ? collated(.less, plans, at: position) ?? plain : plain
+        if type == .text { try collate(plans, at: position) }
         let kernel = Composition.extreme(type, greatest: name == "greatest", less)
         return folded(type == .text ? kernel.making(.ofOperandsOrBytes) : kernel, plans, type)
     }

@@ -4,7 +4,7 @@ import Records
 enum TextCollation: Hashable {
     /// "C": by bytes, and the case of ASCII letters alone.
     case bytes
-    /// `und-x-icu`, see ``UnicodeText``.
+    /// `und-x-icu`: by language, as ICU's root locale has it. Only PostgreSQL knows it.
     case unicode
 }
 
@@ -42,23 +42,18 @@ extension Checker {
         plans.reduce(into: []) { $0.formUnion(collations(of: $1)) }
     }
 
-    /// The kernel of a function where its text has a collation; nil for the one in the catalogue.
-    func collated(_ name: String, _ plans: [Plan], at position: Int) throws(ExpressionError) -> Kernel? {
+    /// Notes where a function asks for the order or the case of text of `und-x-icu`.
+    mutating func collate(_ name: String, _ plans: [Plan], at position: Int) throws(ExpressionError) {
         switch name {
-        case "lower", "upper", "initcap":
-            guard try collation(of: plans, at: position) == .unicode else { return nil }
-            return TextFunctions.recased(name == "lower" ? .lower : name == "upper" ? .upper : .title)
+        case "lower", "upper", "initcap": try collate(plans, at: position)
         // Insensitive to it; but PostgreSQL wants to know it.
-        case "strpos", "position", "replace", "split_part", "starts_with":
-            _ = try collation(of: plans, at: position)
-            return nil
-        default: return nil
+        case "strpos", "position", "replace", "split_part", "starts_with": _ = try collation(of: plans, at: position)
+        default: break
         }
     }
 
-    /// The same of a comparison of texts.
-    func collated(_ comparison: Comparison, _ plans: [Plan], at position: Int) throws(ExpressionError) -> Kernel? {
-        guard try collation(of: plans, at: position) == .unicode else { return nil }
-        return comparison.unicodeText
+    /// The same of an operation that asks for the order or the case of these.
+    mutating func collate(_ plans: [Plan], at position: Int) throws(ExpressionError) {
+        if try collation(of: plans, at: position) == .unicode { note(unicode: position) }
     }
 }

@@ -40,7 +40,7 @@ extension Checker {
         return try binary(symbol, (first, left), (second, right), at: position)
     }
 
-    func binary(
+    mutating func binary(
         _ symbol: String, _ left: (plan: Plan, node: SyntaxNode), _ right: (plan: Plan, node: SyntaxNode),
         at position: Int
     ) throws(ExpressionError) -> (Signature, [Plan]) {
@@ -52,10 +52,12 @@ extension Checker {
                 try coerce(left.plan, to: signature.arguments[0], left.node),
                 try coerce(right.plan, to: signature.arguments[1], right.node),
             ]
-            if signature.arguments == [.text, .text], let comparison = Comparison(rawValue: symbol),
-                let kernel = try collated(comparison, plans, at: position)
-            {
-                return (Signature(.text, .text, result: .bool, kernel), plans)
+            if signature.arguments == [.text, .text], let comparison = Comparison(rawValue: symbol) {
+                if comparison == .equal || comparison == .notEqual {
+                    _ = try collation(of: plans, at: position)
+                } else {
+                    try collate(plans, at: position)
+                }
             }
             return (signature, plans)
         case .none: throw ExpressionError("operator does not exist: \(types)", position: position)
@@ -154,17 +156,9 @@ extension Checker {
     ) throws(ExpressionError) -> Plan {
         let symbol = (negated ? "!" : "") + "~~" + (ignoresCase ? "*" : "")
         var plans = try texts(symbol, text, pattern, at: position)
-        guard ignoresCase, try collation(of: plans, at: position) == .unicode else {
-            if let escape { plans.append(try coerce(try check(escape), to: .text, escape)) }
-            return folded(LikePattern.kernel(ignoresCase: ignoresCase, negated: negated), plans, .bool)
-        }
-        if let escape {
-            throw ExpressionError(
-                "ILIKE over text of collation \"und-x-icu\" takes no ESCAPE", position: escape.start)
-        }
-        // As PostgreSQL has it: both in lower case, and then as they are.
-        let lowered = plans.map { folded(TextFunctions.recased(.lower), [$0], .text) }
-        return folded(LikePattern.kernel(ignoresCase: false, negated: negated), lowered, .bool)
+        if ignoresCase { try collate(plans, at: position) }
+        if let escape { plans.append(try coerce(try check(escape), to: .text, escape)) }
+        return folded(LikePattern.kernel(ignoresCase: ignoresCase, negated: negated), plans, .bool)
     }
 
     /// Both operands as text, which they must be.

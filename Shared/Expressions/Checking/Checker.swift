@@ -5,9 +5,24 @@ struct Checker {
     let schema: ExpressionSchema
     /// The columns named so far, each once.
     private(set) var fields: [String] = []
+    /// Where first the order or the case of text of collation `und-x-icu` is asked for.
+    private var unicode: Int?
 
     init(schema: ExpressionSchema) {
         self.schema = schema
+    }
+
+    mutating func note(unicode position: Int) {
+        unicode = min(unicode ?? position, position)
+    }
+
+    /// Throws where the expression cannot be computed here.
+    func refuseUnicode() throws(ExpressionError) {
+        guard let unicode else { return }
+        throw ExpressionError(
+            "order and case of text of collation \"und-x-icu\" are known to PostgreSQL only, and this is computed "
+                + "elsewhere, too: use =, <>, in or like",
+            position: unicode)
     }
 
     mutating func check(_ node: SyntaxNode) throws(ExpressionError) -> Plan {

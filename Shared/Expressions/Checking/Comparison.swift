@@ -66,21 +66,6 @@ enum Comparison: String, CaseIterable, Sendable {
         }
     }
 
-    /// Of texts of collation `und-x-icu`; nil where it is the same as for all others.
-    var unicodeText: Kernel? {
-        switch self {
-        case .equal, .notEqual: nil
-        case .less: Self.unicode { $0 < 0 }
-        case .lessOrEqual: Self.unicode { $0 <= 0 }
-        case .greater: Self.unicode { $0 > 0 }
-        case .greaterOrEqual: Self.unicode { $0 >= 0 }
-        }
-    }
-
-    private static func unicode(_ holds: @escaping @Sendable (Int) -> Bool) -> Kernel {
-        Lift.two(.bool, canFault: true) { (a: Bytes, b: Bytes) throws(Fault) in holds(try UnicodeText.compare(a, b)) }
-    }
-
     private func ordered<A: SQLValue>(_ compare: @escaping @Sendable (A, A) -> Int) -> Kernel {
         switch self {
         case .equal: Lift.two(.bool) { (a: A, b: A) in compare(a, b) == 0 }

@@ -1,5 +1,4 @@
-/// Functions of text. Positions and lengths count characters; case is that of collation "C", ASCII letters only, but
-/// where `recased` is given a form.
+/// Functions of text. Positions and lengths count characters; case is that of collation "C": ASCII letters only.
 enum TextFunctions {
     static let all: [String: [Signature]] = lengths.merging(cases) { a, _ in a }.merging(parts) {
         a, _ in a
@@ -102,16 +101,6 @@ enum TextFunctions {
             output.append(contentsOf: text)
             for index in start..<output.count { output[index] = change(output[index]) }
         }.making(.ofOperandsOrBytes)
-    }
-
-    /// `lower`, `upper` or `initcap` of text of collation `und-x-icu`.
-    static func recased(_ form: UnicodeText.Form) -> Kernel {
-        Kernel(canFault: true) { arguments, frame, evaluation in
-            let texts = BytesBuffer(arguments[0].values)
-            return Lift.build(.text, arguments, frame, &evaluation) { (index, output) throws(Fault) in
-                try UnicodeText.append(texts[index & arguments[0].mask], as: form, to: &output)
-            }
-        }
     }
 
     private static func position(_ text: Bytes, _ needle: Bytes) -> Int64? {

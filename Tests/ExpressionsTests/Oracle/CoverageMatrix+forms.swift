@@ -113,14 +113,10 @@ extension CoverageMatrix {
             }),
         Entry(
             name: "und-x-icu",
-            expressions: ["lower(g1)", "upper(g1)", "initcap(g1)", "upper(left(g1, 2) || i1)"]
-                + ["<", "<=", "=", "<>", ">=", ">"].map { "(g1 \($0) g2)" } + [
-                    "(g1 < 'm')", "('Ä' >= g1)", "(g1 between 'ab' and g2)", "(g1 not between symmetric g2 and 'é')",
-                    "greatest(g1, g2)", "least(g1, g2, 'ärger')", "(coalesce(g1, g2) > 'Z')", "(g1 in ('Ärger', g2))",
-                    "(case when b1 then g1 else g2 end < 'aB')", "(lower(g1) = lower(g2))", "(g1 ilike 'ä%')",
-                    "(g1 ilike g2)", "(g1 not ilike '%SS%')", "(g1 ~~* '%σ')", "(g1 like 'Ä%')", "nullif(g1, g2)",
-                    "replace(g1, 'ä', 'Ä')", "starts_with(g1, 'Ä')",
-                ]),
+            expressions: [
+                "(g1 = g2)", "(g1 <> g2)", "(g1 in ('Ärger', g2))", "(g1 like 'Ä%')", "(nullif(g1, g2) is null)",
+                "(replace(g1, 'ä', 'Ä') = g2)", "starts_with(g1, 'Ä')", "(left(g1, 2) || i1 = 'Är1')",
+            ]),
         Entry(
             name: "at time zone",
             expressions: ["(ts1 at time zone zone)", "(l1::timestamp at time zone zone)", "(d1 at time zone zone)"]),

@@ -132,7 +132,8 @@ struct RollupQuery: Sendable {
                     ColumnType(rawValue: dimension.type).map { (dimension.name, .typed($0)) }
                 },
                 collations: Dictionary(
-                    dimensions.compactMap { dimension in dimension.collation.map { (dimension.name, $0) } }) { $1 })
+                    dimensions.compactMap { dimension in dimension.collation.map { (dimension.name, $0) } }
+                ) { $1 })
             return try SQLCondition(text, schema: schema, purpose: "WHERE")
         } catch {
             throw Problem(
