@@ -56,8 +56,8 @@ struct LockOrderTests {
                 try await pool.wait(until: "\(unsafeText: waitsOrEnds)", is: 1)
                 try await connection.query("SELECT queue.conclude(\(.int8Array([ids[1]])), 'succeeded')")
                 try await connection.execute(script: "COMMIT")
-                // Both were in somebody's hands.
-                #expect(try await stopped == 2002)
+                // Each that it came to, within its half second, was in somebody's hands.
+                #expect([1001, 2002].contains(try await stopped))
             }
             #expect(try await pool.int("SELECT held FROM queue.limit_key") == 0)
             #expect(try await pool.int("SELECT job FROM queue.outcome WHERE state = 'cancelled'") == Int(ids[0]))
