@@ -71,7 +71,6 @@ struct PipelineRoutes: Sendable {
 
     /// Names, and what goes with one sort of source only: mode `replace`, and `route`, since a run has one output.
     private static func check(_ definition: PipelineDefinition) throws {
-        for output in definition.outputs { _ = try ResourceName(checking: output.dataset) }
         switch definition.source {
         case .source(let source):
             _ = try ResourceName(checking: source)
@@ -88,6 +87,7 @@ struct PipelineRoutes: Sendable {
                 throw refused("target.dataset", "is the dataset that is read")
             }
         }
+        for output in definition.outputs { _ = try ResourceName(checking: output.dataset) }
     }
 
     private static func refused(_ path: String, _ message: String) -> Problem {
