@@ -53,8 +53,8 @@ class EmptyPages(ConsoleCase):
         browser.run("sessionStorage['millrace-query'] = 'select * from zz_busy'")
         browser.click("button", "Sign out")
         sign_in(key["key"])
-        self.assertEqual(browser.run("({ ...sessionStorage })"), {})
         try:
+            self.assertEqual(browser.run("({ ...sessionStorage })"), {})
             self.check_pages([
                 ("#/overview", "Overview", "Send a first record"), ("#/sources", "Sources", "Send a first record"),
                 ("#/datasets", "Datasets", "Send a first record"), ("#/pipelines", "Pipelines", "No pipeline yet"),
