@@ -48,7 +48,7 @@ lint-kubernetes: ## check the Kubernetes manifests: the schemas, strictly, and t
 bench: ## every benchmark beside its peer; the last lines are one JSON figure each
 	@Tests/Benchmarks/bench
 
-bench-%: ## one of them: start, load, upsert, event, wait, idle, http, memory, queue, transform, run, slow, analytics
+bench-%: ## one: start, load, upsert, event, wait, idle, http, memory, queue, transform, run, slow, analytics, tracing
 	@Tests/Benchmarks/bench $*
 
 oracle: ## the long form of the data path's oracle: clients, kills, then the sets are compared

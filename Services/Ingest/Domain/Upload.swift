@@ -23,7 +23,9 @@ struct Upload: Sendable {
         _ request: IncomingRequest, pool: PostgresPool, abandoned: AbandonedUploads, wakeup: Wakeup,
         metrics: IngestMetrics
     ) async throws -> Upload? {
-        guard let id = try await pool.withConnection({ try await $0.query(NextUploadID()).first }) else { return nil }
+        guard let id = try await pool.withConnection({ try await $0.query(NextUploadID()).first }) else {
+            throw TooBusy(reason: "the upload was not begun")
+        }
         let upload = Upload(
             id: id, request: request, pool: pool, abandoned: abandoned, wakeup: wakeup, metrics: metrics)
         let statement = BeginUpload(

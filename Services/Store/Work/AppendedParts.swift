@@ -112,17 +112,7 @@ struct AppendedParts: Sendable {
         _ part: ChunkGroup.Part, to table: DatasetTable, _ rule: TimePartitioning?,
         _ outcome: inout GroupLoader.Outcome, _ connection: PostgresConnection
     ) async throws {
-        let found = try await connection.query(FindChunkBodies(ids: part.chunks.map(\.id)))
-        let bodies = Dictionary(found.map { ($0.id, $0.body) }, uniquingKeysWith: { first, _ in first })
-        let rows: GroupRows
-        do {
-            rows = try await withTaskExecutorPreference(globalConcurrentExecutor) {
-                try GroupRows(chunks: part.chunks, bodies: bodies)
-            }
-        } catch let damage as GroupRows.DamagedChunk {
-            throw JobFailure(
-                code: "chunk_damaged", message: "chunk \(damage.chunkID): \(damage.reason)", isPermanent: true)
-        }
+        let rows = try await GroupRows(of: part.chunks, connection)
         // Partitions are made in transactions of their own, for which nothing stands in the way here.
         let placed = try await GivenRows(part: part, rows: rows, rule: rule)
             .placed(in: datasets, attempt: Int(job.attempt))

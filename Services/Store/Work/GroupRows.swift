@@ -1,3 +1,5 @@
+import Postgres
+import Queue
 import Records
 
 /// The rows of a group's chunks, joined and ready to be sent.
@@ -27,6 +29,21 @@ struct GroupRows: Sendable {
     struct DamagedChunk: Error {
         let chunkID: Int64
         let reason: String
+    }
+
+    /// Reads the chunks' bodies, expands and joins them; for a job that needs all of them.
+    /// - Throws: a permanent ``JobFailure`` `chunk_damaged` for the first body that is missing or damaged.
+    init(of chunks: [ChunkHead], _ connection: PostgresConnection) async throws {
+        let found = try await connection.query(FindChunkBodies(ids: chunks.map(\.id)))
+        let bodies = Dictionary(found.map { ($0.id, $0.body) }, uniquingKeysWith: { first, _ in first })
+        do {
+            self = try await withTaskExecutorPreference(globalConcurrentExecutor) {
+                try GroupRows(chunks: chunks, bodies: bodies)
+            }
+        } catch let damage as DamagedChunk {
+            throw JobFailure(
+                code: "chunk_damaged", message: "chunk \(damage.chunkID): \(damage.reason)", isPermanent: true)
+        }
     }
 
     /// Expands and joins the bodies. Heavy: not to be called on an event loop.

@@ -145,18 +145,7 @@ struct TableReplacement: JobHandler {
         _ part: ChunkGroup.Part, into table: DatasetTable, _ shape: DatasetShape,
         _ outcome: inout GroupLoader.Outcome, _ connection: PostgresConnection
     ) async throws {
-        let ids = part.chunks.map(\.id)
-        let found = try await connection.query(FindChunkBodies(ids: ids))
-        let bodies = Dictionary(found.map { ($0.id, $0.body) }, uniquingKeysWith: { first, _ in first })
-        var rows: GroupRows
-        do {
-            rows = try await withTaskExecutorPreference(globalConcurrentExecutor) {
-                try GroupRows(chunks: part.chunks, bodies: bodies)
-            }
-        } catch let damage as GroupRows.DamagedChunk {
-            throw JobFailure(
-                code: "chunk_damaged", message: "chunk \(damage.chunkID): \(damage.reason)", isPermanent: true)
-        }
+        var rows = try await GroupRows(of: part.chunks, connection)
         if let rule = shape.partitioning {
             let places = try await GivenRows(part: part, rows: rows, rule: rule).places(rule)
             let made = try await TimePartitions.make(places.starts, of: shape, rule, connection)
