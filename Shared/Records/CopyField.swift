@@ -36,20 +36,21 @@ struct CopyField: Sendable {
     var nullBytes: Int { 4 }
 
     /// Adds to each row's length that of its value, without the four bytes of every field.
-    func addLengths(_ rows: Range<Int>, to lengths: inout [Int]) {
+    func addLengths(to lengths: inout [Int]) {
         let valid = validity.span
         var output = lengths.mutableSpan
-        let first = rows.lowerBound
         switch values {
-        case .wide: for row in rows { output[row - first] += valid[row] != 0 ? 8 : 0 }
-        case .days: for row in rows { output[row - first] += valid[row] != 0 ? 4 : 0 }
-        case .bools: for row in rows { output[row - first] += valid[row] != 0 ? 1 : 0 }
+        case .wide: for row in output.indices { output[row] += valid[row] != 0 ? 8 : 0 }
+        case .days: for row in output.indices { output[row] += valid[row] != 0 ? 4 : 0 }
+        case .bools: for row in output.indices { output[row] += valid[row] != 0 ? 1 : 0 }
         case .bytes(let texts):
             let offsets = texts.offsets.span
-            for row in rows { output[row - first] += valid[row] != 0 ? Int(offsets[row + 1] &- offsets[row]) : 0 }
+            for row in output.indices { output[row] += valid[row] != 0 ? Int(offsets[row + 1] &- offsets[row]) : 0 }
         case .json(let texts):
             let offsets = texts.offsets.span
-            for row in rows { output[row - first] += valid[row] != 0 ? Int(offsets[row + 1] &- offsets[row]) + 1 : 0 }
+            for row in output.indices {
+                output[row] += valid[row] != 0 ? Int(offsets[row + 1] &- offsets[row]) + 1 : 0
+            }
         }
     }
 
@@ -78,17 +79,16 @@ struct CopyField: Sendable {
         _ rows: Range<Int>, _ base: UnsafeMutableRawPointer, _ places: inout [Int], _ width: Int,
         _ store: (UnsafeMutableRawPointer, Int) -> Void
     ) {
-        let first = rows.lowerBound
         let length = Int32(width).bigEndian
         for row in rows {
-            let place = unsafe base + places[row - first]
+            let place = unsafe base + places[row]
             if validity[row] != 0 {
                 unsafe place.storeBytes(of: length, as: Int32.self)
                 unsafe store(place + 4, row)
-                places[row - first] += 4 + width
+                places[row] += 4 + width
             } else {
                 unsafe place.storeBytes(of: -1, as: Int32.self)
-                places[row - first] += 4
+                places[row] += 4
             }
         }
     }
@@ -96,14 +96,13 @@ struct CopyField: Sendable {
     private func writeTexts(
         _ rows: Range<Int>, _ base: UnsafeMutableRawPointer, _ places: inout [Int], _ texts: ByteColumn, isJSON: Bool
     ) {
-        let first = rows.lowerBound
         let extra = isJSON ? 1 : 0
         unsafe texts.data.withUnsafeBytes { data in
             for row in rows {
-                var place = unsafe base + places[row - first]
+                var place = unsafe base + places[row]
                 guard validity[row] != 0 else {
                     unsafe place.storeBytes(of: -1, as: Int32.self)
-                    places[row - first] += 4
+                    places[row] += 4
                     continue
                 }
                 let start = Int(texts.offsets[row])
@@ -116,7 +115,7 @@ struct CopyField: Sendable {
                 }
                 unsafe place.copyMemory(
                     from: UnsafeRawPointer(data.baseAddress ?? UnsafeRawPointer(base)) + start, byteCount: count)
-                places[row - first] += 4 + extra + count
+                places[row] += 4 + extra + count
             }
         }
     }

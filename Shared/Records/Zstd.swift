@@ -12,20 +12,28 @@ public enum Zstd {
     /// Expands one frame that fills `bytes` exactly.
     /// - Throws: `expandedTooLarge` beyond `limit` bytes, `corruptCompression` for anything damaged.
     public static func decompress(_ bytes: [UInt8], limit: Int) throws(RecordsError) -> [UInt8] {
-        var reader = try ZstdReader(bytes)
         var output: [UInt8] = []
+        try decompress(bytes, limit: limit, appendingTo: &output)
+        return output
+    }
+
+    /// The same, behind what `output` holds; of its capacity, what the frame says it needs is used without moving.
+    public static func decompress(
+        _ bytes: [UInt8], limit: Int, appendingTo output: inout [UInt8]
+    ) throws(RecordsError) {
+        var reader = try ZstdReader(bytes)
+        let end = output.count + limit
         if let size = reader.announcedSize {
             guard size <= UInt64(limit) else { throw Self.tooLarge(limit) }
-            output.reserveCapacity(Int(size))
+            output.grow(by: Int(size))
         }
-        while true {
-            let room = min(max(output.capacity - output.count, 64 << 10), limit - output.count + 1)
+        while !reader.frameEnded {
+            let room = min(max(output.capacity - output.count, 64 << 10), end - output.count + 1)
             let produced = try reader.read(upTo: room, into: &output)
-            guard output.count <= limit else { throw Self.tooLarge(limit) }
+            guard output.count <= end else { throw Self.tooLarge(limit) }
             if produced == 0 { break }
         }
         try reader.finish()
-        return output
     }
 
     static func tooLarge(_ limit: Int) -> RecordsError {
@@ -86,7 +94,7 @@ public enum Zstd {
     private let context: OpaquePointer
     private let source: [UInt8]
     private var used = 0
-    private var frameEnded = false
+    fileprivate var frameEnded = false
 
     init(_ source: [UInt8]) throws(RecordsError) {
         guard let context = unsafe ZSTD_createDCtx() else { throw RecordsError(.library, "zstd has no memory") }

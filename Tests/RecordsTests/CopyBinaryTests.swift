@@ -63,9 +63,7 @@ private func cell(_ text: String) -> String { text == "NULL" ? "" : "\"\(text.re
 
     @Test func postgreSQLTakesEveryValue() async throws {
         let batch = try Self.batch()
-        let encoder = CopyBinaryEncoder(batch: 1 << 40, output: 3, pieceBytes: 300)
-        let pieces = Array(try encoder.pieces(of: batch))
-        #expect(pieces.count > 3)
+        let rows = try CopyBinaryEncoder(batch: 1 << 40, output: 3).encode(batch)
         let columns = CopyBinaryEncoder.columnNames(of: batch)
         let found = try await PostgresOracle.with { oracle in
             try await oracle.pool.withConnection { connection in
@@ -77,7 +75,7 @@ private func cell(_ text: String) -> String { text == "NULL" ? "" : "\"\(text.re
                     "COPY t (\(identifiers: columns)) FROM STDIN (FORMAT binary)"
                 ) { writer in
                     try await writer.write(CopyBinaryEncoder.header)
-                    for piece in pieces { try await writer.write(piece) }
+                    try await writer.write(rows)
                     try await writer.write(CopyBinaryEncoder.trailer)
                 }
                 #expect(count == batch.rowCount)
@@ -96,16 +94,14 @@ private func cell(_ text: String) -> String { text == "NULL" ? "" : "\"\(text.re
         #expect(found == expected)
     }
 
-    @Test func piecesAreBoundedAndTheSameTogether() throws {
+    @Test func manyRowsAreEncodedAsEachAlone() throws {
         let batch = try Self.batch()
-        let whole = try CopyBinaryEncoder(batch: 1, output: 2).encode(batch)
-        for bytes in [1, 200, 250, 400, 1000, 100_000] {
-            let pieces = Array(try CopyBinaryEncoder(batch: 1, output: 2, pieceBytes: bytes).pieces(of: batch))
-            #expect(pieces.flatMap { $0 } == whole)
-            for piece in pieces {
-                let rows = try CopyBinaryRows(piece)
-                #expect(piece.count <= bytes || rows.count == 1)
-            }
+        let encoder = CopyBinaryEncoder(batch: 1, output: 2)
+        let single = try batch.rows.indices.map { try encoder.encode(batch.gathered([$0])) }
+        var random = SystemRandomNumberGenerator()
+        for count in [0, 1, 511, 512, 513, 3_000] {
+            let indexes = (0..<count).map { _ in Int.random(in: batch.rows.indices, using: &random) }
+            #expect(try encoder.encode(batch.gathered(indexes)) == indexes.flatMap { single[$0] }, "\(indexes)")
         }
     }
 

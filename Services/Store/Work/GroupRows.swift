@@ -56,16 +56,16 @@ struct GroupRows: Sendable {
             guard let body = bodies[chunk.id] else {
                 throw DamagedChunk(chunkID: chunk.id, reason: "its body is gone")
             }
-            let rows: [UInt8]
+            let start = data.count
             do {
-                rows = try Zstd.decompress(body, limit: Int(chunk.rawBytes))
+                try Zstd.decompress(body, limit: Int(chunk.rawBytes), appendingTo: &data)
             } catch {
                 throw DamagedChunk(chunkID: chunk.id, reason: "\(error)")
             }
-            guard rows.count == Int(chunk.rawBytes) else {
-                throw DamagedChunk(chunkID: chunk.id, reason: "it has \(rows.count) bytes, not \(chunk.rawBytes)")
+            let size = data.count - start
+            guard size == Int(chunk.rawBytes) else {
+                throw DamagedChunk(chunkID: chunk.id, reason: "it has \(size) bytes, not \(chunk.rawBytes)")
             }
-            data += rows
             ends.append(data.count - CopyBinaryEncoder.header.count)
         }
         data += CopyBinaryEncoder.trailer

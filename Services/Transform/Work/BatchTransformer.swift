@@ -181,7 +181,7 @@ struct BatchTransformer: Sendable {
         _ mode: PipelineDefinition.Mode
     ) throws -> NewChunk? {
         guard batch.rowCount > 0 else { return nil }
-        let encoder = CopyBinaryEncoder(batch: input.batchID, output: Int32(output), pieceBytes: 64 << 20)
+        let encoder = CopyBinaryEncoder(batch: input.batchID, output: Int32(output))
         let rows = try encoder.encode(batch)
         return NewChunk(
             workspaceID: input.workspaceID, batchID: input.batchID, pipelineID: input.pipelineID, output: output,

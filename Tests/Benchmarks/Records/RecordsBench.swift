@@ -74,9 +74,7 @@ import Records
         }
         var encoded = 0
         try timed("7_encode") {
-            for batch in batches {
-                for piece in try CopyBinaryEncoder(batch: 1, output: 1).pieces(of: batch) { encoded += piece.count }
-            }
+            for batch in batches { encoded += try CopyBinaryEncoder(batch: 1, output: 1).encode(batch).count }
         }
         guard batches.reduce(0, { $0 + $1.rowCount }) == count, encoded > count * 30 else {
             fatalError("rows are missing")
