@@ -45,7 +45,7 @@ public struct CopyBinaryEncoder: Sendable {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(size)
         unsafe bytes.appendUnsafely(upTo: size) { base, used in
-            let base = unsafe UnsafeMutableRawPointer(base)
+            let base = UnsafeMutableRawPointer(base)
             for first in stride(from: 0, to: batch.rowCount, by: Self.blockRows) {
                 let block = first..<min(batch.rowCount, first + Self.blockRows)
                 unsafe writeLineage(block, batch.rows, to: base, at: &places, fields: fields.count)

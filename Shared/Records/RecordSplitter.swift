@@ -92,13 +92,12 @@ public struct RecordSplitter {
         guard !frame.lengths.isEmpty else { return nil }
         let partial = Int(state.partial)
         var taken = BatchFrame(format: format, header: header ?? [])
-        let rest = frame.bytes[(frame.bytes.count - partial)...]
         swap(&taken.lengths, &frame.lengths)
         swap(&taken.oversize, &frame.oversize)
-        let kept = Array(rest)
         swap(&taken.bytes, &frame.bytes)
+        // A slice would hold on to the bytes, and taking the last of them off would copy them all.
+        frame.bytes = Array(taken.bytes.suffix(partial))
         taken.bytes.removeLast(partial)
-        frame.bytes = kept
         expected = (taken.bytes.count, taken.lengths.count)
         return taken
     }
