@@ -24,7 +24,8 @@ public struct SplitLimits: Sendable {
 /// - Text: as NDJSON, without any meaning to the lines.
 ///
 /// A byte order mark at the start is dropped. What has been cut is held until ``takeFrame()``; a caller that takes
-/// frames as it goes needs memory for them and one record. A value: a copy goes on by itself.
+/// frames as it goes needs memory for them and one record, and may give it back by ``reuse(_:)``. A value: a copy goes on
+/// by itself.
 public struct RecordSplitter {
     public let format: RecordFormat
     public let limits: SplitLimits
@@ -40,8 +41,6 @@ public struct RecordSplitter {
     /// Where the quoted field that is still open was opened.
     private var openQuote: RecordsError.Position?
     private var skipped: SkippedRecord?
-    /// The size of the frame taken last: the next one grows to about it, so its room is asked for once, when it begins.
-    private var expected = (bytes: 0, records: 0)
 
     public init(format: RecordFormat, limits: SplitLimits = SplitLimits()) {
         self.format = format
@@ -98,8 +97,18 @@ public struct RecordSplitter {
         // A slice would hold on to the bytes, and taking the last of them off would copy them all.
         frame.bytes = Array(taken.bytes.suffix(partial))
         taken.bytes.removeLast(partial)
-        expected = (taken.bytes.count, taken.lengths.count)
         return taken
+    }
+
+    /// Takes the memory of a frame that nobody needs any more for the records to come.
+    public mutating func reuse(_ spent: consuming BatchFrame) {
+        guard spent.bytes.capacity > frame.bytes.capacity else { return }
+        spent.bytes.removeAll(keepingCapacity: true)
+        spent.lengths.removeAll(keepingCapacity: true)
+        spent.bytes += frame.bytes
+        spent.lengths += frame.lengths
+        frame.bytes = spent.bytes
+        frame.lengths = spent.lengths
     }
 }
 
@@ -147,11 +156,6 @@ extension RecordSplitter {
 
     /// Cuts until the piece is used up or a record is longer than the limit.
     private mutating func cutWhole(_ piece: UnsafeBufferPointer<UInt8>) throws(RecordsError) -> Int {
-        if frame.lengths.isEmpty, expected.records > 0 {
-            frame.bytes.reserveCapacity(expected.bytes + Self.pieceBytes)
-            frame.lengths.reserveCapacity(expected.records)
-            expected = (0, 0)
-        }
         frame.bytes.grow(by: piece.count + 2)
         frame.lengths.grow(by: piece.count / 2 + 2)
         var used = 0

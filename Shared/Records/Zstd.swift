@@ -44,6 +44,8 @@ public enum Zstd {
 /// Writes one zstd frame from several buffers.
 @safe struct ZstdWriter: ~Copyable {
     private let context: OpaquePointer
+    /// For a block: with less, zstd would gather its output first.
+    private let leastRoom: Int
     private var output: [UInt8] = []
 
     /// - Parameter size: bytes to come in all; anything else makes ``finish()`` fail.
@@ -53,7 +55,8 @@ public enum Zstd {
         unsafe ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, CInt(level))
         unsafe ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
         unsafe ZSTD_CCtx_setPledgedSrcSize(context, UInt64(size))
-        output.reserveCapacity(size / 4 + 1024)
+        leastRoom = ZSTD_compressBound(min(size, 128 << 10))
+        output.reserveCapacity(max(size / 4, leastRoom))
     }
 
     deinit { unsafe ZSTD_freeCCtx(context) }
@@ -75,8 +78,8 @@ public enum Zstd {
         var input = unsafe ZSTD_inBuffer(src: bytes.baseAddress, size: bytes.count, pos: 0)
         var left = 0
         repeat {
-            let room = unsafe max(1024, ZSTD_compressBound(input.size - input.pos))
-            output.grow(by: room)
+            if output.capacity - output.count < leastRoom { output.grow(by: leastRoom) }
+            let room = output.capacity - output.count
             unsafe output.appendUnsafely(upTo: room) { base, count in
                 var out = unsafe ZSTD_outBuffer(dst: base + count, size: room, pos: 0)
                 left = unsafe ZSTD_compressStream2(context, &out, &input, operation)

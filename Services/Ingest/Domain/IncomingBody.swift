@@ -44,6 +44,9 @@ struct IncomingBody {
 
     mutating func takeFrame() -> BatchFrame? { splitter.takeFrame() }
 
+    /// Takes the memory of a frame that has landed for the next one.
+    mutating func reuse(_ spent: consuming BatchFrame) { splitter.reuse(spent) }
+
     /// SHA-256 of the format and the decoded body; nil where it was not asked for.
     func fingerprint() -> [UInt8]? { digest?.finish() }
 

@@ -99,7 +99,11 @@ struct Intake: Sendable {
                 request, pool: pool, abandoned: abandoned, wakeup: wakeup, metrics: metrics)
         }
         guard let upload = state.upload else { return false }
-        if let frame = state.body.takeFrame() { try await upload.land(frame) }
+        if let frame = state.body.takeFrame() {
+            try await upload.land(frame)
+            // Not what is too large by now, as other requests have come.
+            if frame.bytes.capacity <= 2 * memory.part { state.body.reuse(frame) }
+        }
         return true
     }
 }
