@@ -1,6 +1,6 @@
 /// jemalloc in glibc's place, for the executables that depend on this: pages that were freed are used again by arrays
-/// of any size, and go back to the system a moment later. glibc either maps and unmaps each array (a load then spends a
-/// tenth of its time on page faults), or keeps what a hundred uploads once needed.
+/// of any size, and go back to the system after three seconds. glibc either maps and unmaps each array (a load then
+/// spends a tenth of its time on page faults), or keeps what a hundred uploads once needed.
 #ifndef CALLOCATOR_H
 #define CALLOCATOR_H
 
