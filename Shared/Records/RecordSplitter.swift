@@ -24,8 +24,8 @@ public struct SplitLimits: Sendable {
 /// - Text: as NDJSON, without any meaning to the lines.
 ///
 /// A byte order mark at the start is dropped. What has been cut is held until ``takeFrame()``; a caller that takes
-/// frames as it goes needs memory for them and one record, and may give it back by ``reuse(_:)``. A value: a copy goes on
-/// by itself.
+/// frames as it goes needs memory for them and one record, and may give it back by ``reuse(_:)``. A value: a copy goes
+/// on by itself.
 public struct RecordSplitter {
     public let format: RecordFormat
     public let limits: SplitLimits

@@ -132,7 +132,7 @@ private func cell(_ text: String) -> String { text == "NULL" ? "" : "\"\(text.re
                 (0..<count).map {
                     $0 % 3 == 0 ? "{}" : #"{"a":\#($0),"b":"\#(String(repeating: "x", count: $0 % 50))"}"#
                 }))
-        let bytes = try CopyBinaryEncoder(batch: 1, output: 1, pieceBytes: 5000).encode(typed(batch, [.int8, .text]))
+        let bytes = try CopyBinaryEncoder(batch: 1, output: 1).encode(typed(batch, [.int8, .text]))
         let rows = try CopyBinaryRows(bytes)
         #expect(rows.count == count)
         for row in 0..<count {

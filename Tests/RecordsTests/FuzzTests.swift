@@ -91,7 +91,7 @@ private func body(_ generator: inout SeededGenerator) -> [UInt8] {
                 #expect(JSONText.check(text.span) == nil, "seed \(seed): \(String(decoding: text, as: UTF8.self))")
             }
         }
-        let rows = try CopyBinaryRows(CopyBinaryEncoder(batch: 1, output: 2, pieceBytes: 100).encode(batch))
+        let rows = try CopyBinaryRows(CopyBinaryEncoder(batch: 1, output: 2).encode(batch))
         #expect(rows.count == batch.rowCount, "seed \(seed)")
     }
 

@@ -107,6 +107,27 @@ private func position(_ text: String, _ format: RecordFormat) -> RecordsError.Po
         #expect(position("a,b\n1,2\n3,\"x\ny\n", .csv) == .init(line: 3, column: 3, byte: 10))
     }
 
+    @Test func aSpentFramesMemoryIsUsedForTheNext() throws {
+        let line = String(repeating: "x", count: 99) + "\n"
+        let body = Array(String(repeating: line, count: 2_000).utf8)
+        var splitter = RecordSplitter(format: .text)
+        var text = ""
+        var addresses: [UnsafeRawPointer?] = unsafe []
+        for part in 0..<4 {
+            // Each ends within a record.
+            try splitter.append(body[(part * 50_050)..<min(body.count, (part + 1) * 50_050)])
+            guard let taken = splitter.takeFrame() else {
+                Issue.record("no frame of part \(part)")
+                return
+            }
+            text += String(decoding: taken.bytes, as: UTF8.self)
+            unsafe addresses.append(taken.bytes.withUnsafeBytes { $0.baseAddress })
+            splitter.reuse(taken)
+        }
+        #expect(text == String(decoding: body, as: UTF8.self))
+        #expect(unsafe Set(addresses.dropFirst()).count == 1)
+    }
+
     @Test func everyFrameOfACSVBodyKeepsTheHeader() throws {
         var splitter = RecordSplitter(format: .csv)
         try splitter.append(Array("a,b\n1,2\n3".utf8))
