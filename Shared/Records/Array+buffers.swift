@@ -1,8 +1,8 @@
 extension Array where Element: BitwiseCopyable {
-    /// Makes room for `count` more elements, at least doubling when it has to move.
-    mutating func grow(by count: Int) {
+    /// Makes room for `count` more elements; when it has to move, at least for a `share`th more than before.
+    mutating func grow(by count: Int, share: Int = 1) {
         let needed = self.count + count
-        if needed > capacity { reserveCapacity(Swift.max(needed, capacity * 2)) }
+        if needed > capacity { reserveCapacity(Swift.max(needed, capacity + capacity / share)) }
     }
 
     /// Lets `body` write to the end of the buffer: it gets the buffer's first element and the count so far, and leaves

@@ -43,9 +43,9 @@ public enum Zstd {
 
 /// Writes one zstd frame from several buffers.
 @safe struct ZstdWriter: ~Copyable {
+    private static let leastRoom = 128
+
     private let context: OpaquePointer
-    /// For a block: with less, zstd would gather its output first.
-    private let leastRoom: Int
     private var output: [UInt8] = []
 
     /// - Parameter size: bytes to come in all; anything else makes ``finish()`` fail.
@@ -55,8 +55,7 @@ public enum Zstd {
         unsafe ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, CInt(level))
         unsafe ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
         unsafe ZSTD_CCtx_setPledgedSrcSize(context, UInt64(size))
-        leastRoom = ZSTD_compressBound(min(size, 128 << 10))
-        output.reserveCapacity(max(size / 4, leastRoom))
+        output.reserveCapacity(size / 4 + Self.leastRoom)
     }
 
     deinit { unsafe ZSTD_freeCCtx(context) }
@@ -78,7 +77,7 @@ public enum Zstd {
         var input = unsafe ZSTD_inBuffer(src: bytes.baseAddress, size: bytes.count, pos: 0)
         var left = 0
         repeat {
-            if output.capacity - output.count < leastRoom { output.grow(by: leastRoom) }
+            if output.capacity - output.count < Self.leastRoom { output.grow(by: Self.leastRoom) }
             let room = output.capacity - output.count
             unsafe output.appendUnsafely(upTo: room) { base, count in
                 var out = unsafe ZSTD_outBuffer(dst: base + count, size: room, pos: 0)

@@ -122,9 +122,10 @@ private func position(_ text: String, _ format: RecordFormat) -> RecordsError.Po
             }
             text += String(decoding: taken.bytes, as: UTF8.self)
             unsafe addresses.append(taken.bytes.withUnsafeBytes { $0.baseAddress })
-            splitter.reuse(taken)
+            splitter.reserve(66_000, reusing: taken)
         }
         #expect(text == String(decoding: body, as: UTF8.self))
+        // The first grew to more or less than is asked for.
         #expect(unsafe Set(addresses.dropFirst()).count == 1)
     }
 

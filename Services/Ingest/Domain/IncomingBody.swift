@@ -44,8 +44,10 @@ struct IncomingBody {
 
     mutating func takeFrame() -> BatchFrame? { splitter.takeFrame() }
 
-    /// Takes the memory of a frame that has landed for the next one.
-    mutating func reuse(_ spent: consuming BatchFrame) { splitter.reuse(spent) }
+    /// Makes room for a frame of about so many bytes, if need be in place of one that has landed.
+    mutating func reserve(_ bytes: Int, reusing spent: consuming BatchFrame) {
+        splitter.reserve(bytes, reusing: spent)
+    }
 
     /// SHA-256 of the format and the decoded body; nil where it was not asked for.
     func fingerprint() -> [UInt8]? { digest?.finish() }

@@ -13,6 +13,9 @@ struct Intake: Sendable {
     /// From this many bytes on a body counts as large for the memory budget.
     static let largeBody = 128 << 10
 
+    /// What a part may have more than it is to have, in bytes: a chunk of the body, and the room for cutting it.
+    private static let largestRead = 96 << 10
+
     let coalescer: Coalescer
     let memory: MemoryShare
     let pool: PostgresPool
@@ -39,7 +42,7 @@ struct Intake: Sendable {
         next: nonisolated(nonsending) () async throws -> [UInt8]?
     ) async throws -> Result {
         var state = Progress(body: body)
-        defer { if state.countedIn { memory.leave() } }
+        defer { if state.countedIn { memory.leave(holding: state.held) } }
         do {
             return try await take(request, &state, next)
         } catch {
@@ -51,6 +54,8 @@ struct Intake: Sendable {
     private struct Progress {
         var body: IncomingBody
         var countedIn = false
+        /// What ``MemoryShare`` was told, in bytes.
+        var held = 0
         var upload: Upload?
     }
 
@@ -65,6 +70,7 @@ struct Intake: Sendable {
                 state.countedIn = true
             }
             guard state.countedIn else { continue }
+            hold(state.body.pendingBytes, &state)
             let part = state.upload == nil ? max(memory.part, Self.largeBody) : memory.part
             if state.body.pendingBytes >= part {
                 guard try await landPart(request, &state) else {
@@ -101,10 +107,16 @@ struct Intake: Sendable {
         guard let upload = state.upload else { return false }
         if let frame = state.body.takeFrame() {
             try await upload.land(frame)
-            // Not what is too large by now, as other requests have come.
-            if frame.bytes.capacity <= 2 * memory.part { state.body.reuse(frame) }
+            hold(state.body.pendingBytes, &state)
+            state.body.reserve(memory.part + Self.largestRead, reusing: frame)
         }
         return true
+    }
+
+    private func hold(_ bytes: Int, _ state: inout Progress) {
+        guard state.countedIn else { return }
+        memory.hold(bytes, insteadOf: state.held)
+        state.held = bytes
     }
 }
 

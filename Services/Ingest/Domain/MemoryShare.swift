@@ -2,8 +2,9 @@ import Synchronization
 
 /// Shares the memory for large requests' bodies: each that is being read may hold an equal part of the budget.
 ///
-/// The part shrinks as requests come and grows as they go, so the sum stays near the budget whatever their number; a
-/// request that holds more than its part lands what it has.
+/// The part shrinks as requests come and grows as they go, and is no more than what is free: those that came first may
+/// still hold more. So the sum stays near the budget whatever their number; a request that holds more than its part
+/// lands what it has.
 final class MemoryShare: Sendable {
     /// A part is never smaller: `maxRequests` × this is the bound under the heaviest load.
     static let smallestPart = 64 << 10
@@ -13,6 +14,8 @@ final class MemoryShare: Sendable {
     private let budget: Int
     private let maxRequests: Int
     private let active = Atomic<Int>(0)
+    /// What the requests hold, in bytes, as far as they say so.
+    private let held = Atomic<Int>(0)
 
     init(budget: Int, maxRequests: Int) {
         self.budget = budget
@@ -21,8 +24,14 @@ final class MemoryShare: Sendable {
 
     /// Bytes of records that one request may hold now.
     var part: Int {
-        let count = max(1, active.load(ordering: .relaxed))
-        return min(max(budget / count, Self.smallestPart), Self.largestPart)
+        let share = budget / max(1, active.load(ordering: .relaxed))
+        let free = budget - held.load(ordering: .relaxed)
+        return min(max(min(share, free), Self.smallestPart), Self.largestPart)
+    }
+
+    /// Says how much a request holds, in bytes, and how much it said before.
+    func hold(_ bytes: Int, insteadOf before: Int) {
+        held.add(bytes - before, ordering: .relaxed)
     }
 
     /// Counts a large request in; false when too many are being read.
@@ -33,7 +42,9 @@ final class MemoryShare: Sendable {
         return false
     }
 
-    func leave() {
+    /// Counts a request out, which said that it held `bytes`.
+    func leave(holding bytes: Int = 0) {
+        held.subtract(bytes, ordering: .relaxed)
         active.subtract(1, ordering: .relaxed)
     }
 }
