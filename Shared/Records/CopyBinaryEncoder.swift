@@ -58,7 +58,7 @@ public struct CopyBinaryEncoder: Sendable {
 
     /// Where each row begins, and the length of all.
     private static func places(_ rows: Int, _ fields: [CopyField]) -> (places: [Int], size: Int) {
-        let bare = lineageBytes + fields.reduce(0) { $0 + $1.nullBytes }
+        let bare = lineageBytes + fields.count * CopyField.nullBytes
         var places = [Int](repeating: bare, count: rows)
         for field in fields { field.addLengths(to: &places) }
         var start = 0

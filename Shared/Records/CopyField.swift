@@ -33,7 +33,7 @@ struct CopyField: Sendable {
     }
 
     /// A NULL's length on the wire, which every value has in front.
-    var nullBytes: Int { 4 }
+    static let nullBytes = 4
 
     /// Adds to each row's length that of its value, without the four bytes of every field.
     func addLengths(to lengths: inout [Int]) {

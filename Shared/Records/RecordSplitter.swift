@@ -52,6 +52,8 @@ public struct RecordSplitter {
 
     /// Bytes of the records that are ready to be taken.
     public var pendingBytes: Int { frame.bytes.count - Int(state.partial) }
+    /// Bytes in memory: those records, their lengths, and the one that has not ended yet.
+    public var heldBytes: Int { frame.bytes.count + frame.lengths.count * MemoryLayout<UInt32>.size }
 
     /// Cuts another chunk.
     /// - Throws: `unsplittable` with its position where the body is not of its format; `limit` for a CSV header that
@@ -123,6 +125,8 @@ extension RecordSplitter {
     private static let pendingLimit = 3 << 30
 
     private mutating func append(_ chunk: UnsafeBufferPointer<UInt8>) throws(RecordsError) {
+        // Once for all pieces; by half, as a hundred bodies may begin at once.
+        frame.bytes.grow(by: chunk.count + 2, share: 2)
         var start = 0
         while markSeen < 3, start < chunk.count {
             if unsafe chunk[start] == Self.mark[markSeen] {
@@ -160,8 +164,7 @@ extension RecordSplitter {
 
     /// Cuts until the piece is used up or a record is longer than the limit.
     private mutating func cutWhole(_ piece: UnsafeBufferPointer<UInt8>) throws(RecordsError) -> Int {
-        // A hundred bodies that begin at once hold less this way, and each is moved a few times at most.
-        frame.bytes.grow(by: piece.count + 2, share: 4)
+        frame.bytes.grow(by: piece.count + 2, share: 2)
         frame.lengths.grow(by: piece.count / 2 + 2)
         var used = 0
         var status: CInt = 0

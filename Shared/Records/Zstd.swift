@@ -17,7 +17,8 @@ public enum Zstd {
         return output
     }
 
-    /// The same, behind what `output` holds; of its capacity, what the frame says it needs is used without moving.
+    /// The same, behind what `output` holds, which it does not move where its capacity is enough. After an error what
+    /// was expanded so far is in it.
     public static func decompress(
         _ bytes: [UInt8], limit: Int, appendingTo output: inout [UInt8]
     ) throws(RecordsError) {
@@ -96,7 +97,7 @@ public enum Zstd {
     private let context: OpaquePointer
     private let source: [UInt8]
     private var used = 0
-    fileprivate var frameEnded = false
+    fileprivate private(set) var frameEnded = false
 
     init(_ source: [UInt8]) throws(RecordsError) {
         guard let context = unsafe ZSTD_createDCtx() else { throw RecordsError(.library, "zstd has no memory") }

@@ -76,6 +76,24 @@ struct LandingTests {
         }
     }
 
+    @Test("What a small compressed chunk expands to lands in parts, too")
+    func expandedParts() async throws {
+        try await IngestFixture.run { fixture in
+            let line = "{\"pad\":\"\(String(repeating: "x", count: 89))\"}\n"
+            let expanded = Array(String(repeating: line, count: 80_000).utf8)
+            var chunk: [UInt8]? = try Zstd.compress(expanded)
+            #expect((chunk?.count ?? .max) < 64 << 10)
+            let body = IncomingBody(format: .ndjson, coding: .zstd, limit: 1 << 30, fingerprinted: false)
+            let result = try await fixture.intake(budget: 256 << 10).take(fixture.request(key: nil), body: body) {
+                defer { chunk = nil }
+                return chunk
+            }
+            #expect(result.records == 80_000 && result.bytes == expanded.count)
+            let largest = try await fixture.pool.int("select max(raw_bytes) from millrace.batch")
+            #expect(largest < (256 << 10) + Decompressor.pieceBytes)
+        }
+    }
+
     @Test("A large body is accepted as a whole, in batches, and one that breaks off leaves nothing")
     func uploads() async throws {
         try await IngestFixture.run { fixture in

@@ -1,4 +1,5 @@
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Records
@@ -98,10 +99,13 @@ private func cell(_ text: String) -> String { text == "NULL" ? "" : "\"\(text.re
         let batch = try Self.batch()
         let encoder = CopyBinaryEncoder(batch: 1, output: 2)
         let single = try batch.rows.indices.map { try encoder.encode(batch.gathered([$0])) }
-        var random = SystemRandomNumberGenerator()
+        let seed = TestSeed.next()
+        var random = SeededGenerator(state: seed)
         for count in [0, 1, 511, 512, 513, 3_000] {
             let indexes = (0..<count).map { _ in Int.random(in: batch.rows.indices, using: &random) }
-            #expect(try encoder.encode(batch.gathered(indexes)) == indexes.flatMap { single[$0] }, "\(indexes)")
+            #expect(
+                try encoder.encode(batch.gathered(indexes)) == indexes.flatMap { single[$0] },
+                "seed \(seed), \(count) rows")
         }
     }
 

@@ -9,7 +9,9 @@ struct IncomingBody {
     }
 
     private let limit: Int
-    private var decompressor: Decompressor?
+    private let decompressor: Decompressor?
+    /// What was pushed and is not compressed.
+    private var pushed: [UInt8] = []
     private var splitter: RecordSplitter
     private var digest: SHA256Digest?
     private(set) var decodedBytes = 0
@@ -27,13 +29,24 @@ struct IncomingBody {
     }
 
     var recordCount: Int { splitter.recordCount }
+    /// Of the records that are ready to be taken.
     var pendingBytes: Int { splitter.pendingBytes }
+    /// In memory, with the record that has not ended yet.
+    var heldBytes: Int { splitter.heldBytes }
 
-    mutating func append(_ chunk: [UInt8]) throws {
-        guard let decompressor else { return try appendDecoded(chunk) }
-        // Expanded piece by piece, so that a bomb is noticed before it is unpacked.
-        decompressor.push(chunk)
-        while let piece = try decompressor.pull() { try appendDecoded(piece) }
+    /// Takes the body's next chunk, which ``cut()`` works off.
+    mutating func push(_ chunk: [UInt8]) {
+        if let decompressor { decompressor.push(chunk) } else { pushed = chunk }
+    }
+
+    /// Cuts a piece of what was pushed: a bomb is noticed before it is unpacked, and what a small chunk expands to can
+    /// be taken as it comes. False when another chunk is needed.
+    mutating func cut() throws -> Bool {
+        var piece: [UInt8] = []
+        if let decompressor { piece = try decompressor.pull() ?? [] } else { swap(&piece, &pushed) }
+        guard !piece.isEmpty else { return false }
+        try appendDecoded(piece)
+        return true
     }
 
     /// Ends the body. Throws where it stops in the middle of a record that needs an end, or of its compressed form.

@@ -13,8 +13,8 @@ struct Intake: Sendable {
     /// From this many bytes on a body counts as large for the memory budget.
     static let largeBody = 128 << 10
 
-    /// What a part may have more than it is to have, in bytes: a chunk of the body, and the room for cutting it.
-    private static let largestRead = 96 << 10
+    /// Room beyond a part, in bytes: for the chunk that makes it full, and for cutting that.
+    private static let slack = 96 << 10
 
     let coalescer: Coalescer
     let memory: MemoryShare
@@ -64,16 +64,9 @@ struct Intake: Sendable {
         _ next: nonisolated(nonsending) () async throws -> [UInt8]?
     ) async throws -> Result {
         while let chunk = try await next() {
-            try state.body.append(chunk)
-            if !state.countedIn && state.body.pendingBytes > Self.largeBody {
-                guard memory.enter() else { throw TooBusy(reason: "too many large requests are being read") }
-                state.countedIn = true
-            }
-            guard state.countedIn else { continue }
-            hold(state.body.pendingBytes, &state)
-            let part = state.upload == nil ? max(memory.part, Self.largeBody) : memory.part
-            if state.body.pendingBytes >= part {
-                guard try await landPart(request, &state) else {
+            state.body.push(chunk)
+            while try state.body.cut() {
+                guard try await landFullPart(request, &state) else {
                     return Result(landing: .keyInProgress, fingerprint: nil)
                 }
             }
@@ -88,29 +81,51 @@ struct Intake: Sendable {
                 request, frame: frame, rawBytes: Int64(frame.bytes.count - frame.recordCount), keyed: keyed)
             return state.body.result(landing, fingerprint)
         }
-        guard try await landPart(request, &state), let upload = state.upload else {
+        guard let upload = try await begun(request, &state) else {
             return Result(landing: .keyInProgress, fingerprint: fingerprint)
         }
+        _ = try await land(upload, &state)
         let receipt = try await upload.accept(fingerprint: fingerprint)
         state.upload = nil
         return state.body.result(.landed(receipt), fingerprint)
     }
 
-    /// Lands what has been cut; false when another request holds the key.
-    private nonisolated(nonsending) func landPart(
+    /// Lands what has been cut once it is as much as the request may hold; false when another request holds the key.
+    private nonisolated(nonsending) func landFullPart(
         _ request: IncomingRequest, _ state: inout Progress
     ) async throws -> Bool {
+        if !state.countedIn && state.body.heldBytes > Self.largeBody {
+            guard memory.enter() else { throw TooBusy(reason: "too many large requests are being read") }
+            state.countedIn = true
+        }
+        guard state.countedIn else { return true }
+        hold(state.body.heldBytes, &state)
+        let part = memory.part(holding: state.held)
+        guard state.body.pendingBytes >= (state.upload == nil ? max(part, Self.largeBody) : part) else { return true }
+        guard let upload = try await begun(request, &state) else { return false }
+        if let spent = try await land(upload, &state) {
+            state.body.reserve(memory.part(holding: state.held) + Self.slack, reusing: spent)
+        }
+        return true
+    }
+
+    /// The request's upload, begun if need be; nil when another request holds the key.
+    private nonisolated(nonsending) func begun(
+        _ request: IncomingRequest, _ state: inout Progress
+    ) async throws -> Upload? {
         if state.upload == nil {
             state.upload = try await Upload.begin(
                 request, pool: pool, abandoned: abandoned, wakeup: wakeup, metrics: metrics)
         }
-        guard let upload = state.upload else { return false }
-        if let frame = state.body.takeFrame() {
-            try await upload.land(frame)
-            hold(state.body.pendingBytes, &state)
-            state.body.reserve(memory.part + Self.largestRead, reusing: frame)
-        }
-        return true
+        return state.upload
+    }
+
+    /// Lands what has been cut, if any, and gives it back.
+    private nonisolated(nonsending) func land(_ upload: Upload, _ state: inout Progress) async throws -> BatchFrame? {
+        guard let frame = state.body.takeFrame() else { return nil }
+        try await upload.land(frame)
+        hold(state.body.heldBytes, &state)
+        return frame
     }
 
     private func hold(_ bytes: Int, _ state: inout Progress) {

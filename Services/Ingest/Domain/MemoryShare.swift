@@ -1,12 +1,13 @@
 import Synchronization
 
-/// Shares the memory for large requests' bodies: each that is being read may hold an equal part of the budget.
+/// Shares the memory for large requests' bodies: each that is being read may hold an equal part of the budget, as far
+/// as the others leave it.
 ///
-/// The part shrinks as requests come and grows as they go, and is no more than what is free: those that came first may
-/// still hold more. So the sum stays near the budget whatever their number; a request that holds more than its part
-/// lands what it has.
+/// The part shrinks as requests come and grows as they go; a request that holds more lands what it has. Those that
+/// came first may still hold more than an equal part: later ones get what is free, or ``smallestPart``. So the sum is
+/// at most the budget, and ``smallestPart`` and a chunk of its body for each request.
 final class MemoryShare: Sendable {
-    /// A part is never smaller: `maxRequests` × this is the bound under the heaviest load.
+    /// A part is never smaller, in bytes.
     static let smallestPart = 64 << 10
     /// Nor larger: one batch is one unit of work.
     static let largestPart = 4 << 20
@@ -22,10 +23,10 @@ final class MemoryShare: Sendable {
         self.maxRequests = maxRequests
     }
 
-    /// Bytes of records that one request may hold now.
-    var part: Int {
+    /// Bytes that a request may hold now which holds `own`.
+    func part(holding own: Int) -> Int {
         let share = budget / max(1, active.load(ordering: .relaxed))
-        let free = budget - held.load(ordering: .relaxed)
+        let free = budget - (held.load(ordering: .relaxed) - own)
         return min(max(min(share, free), Self.smallestPart), Self.largestPart)
     }
 
@@ -43,7 +44,7 @@ final class MemoryShare: Sendable {
     }
 
     /// Counts a request out, which said that it held `bytes`.
-    func leave(holding bytes: Int = 0) {
+    func leave(holding bytes: Int) {
         held.subtract(bytes, ordering: .relaxed)
         active.subtract(1, ordering: .relaxed)
     }

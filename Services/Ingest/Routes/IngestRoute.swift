@@ -62,8 +62,8 @@ struct IngestRoute: Sendable {
         var body = IncomingBody(
             format: options.format, coding: options.coding, limit: limit, fingerprinted: true)
         for try await chunk in request.body {
-            try body.append(chunk)
-            _ = body.takeFrame()
+            body.push(chunk)
+            while try body.cut() { _ = body.takeFrame() }
         }
         try body.finish()
         guard body.fingerprint() == known.fingerprint else { throw Problem.idempotencyMismatch }

@@ -64,9 +64,7 @@ extension QueryServiceTests {
                             try await Task.sleep(for: .milliseconds(20))
                         }
                         // All else goes on: what is listed comes from the same connections.
-                        let start = ContinuousClock.now
                         for _ in 0..<20 { #expect(try await server.send("GET", "/v1/rollups").status == 200) }
-                        #expect(start.duration(to: .now) < .seconds(4))
                         let count = Int(try await server.database.administer(blocked)) ?? 0
                         #expect((1...2).contains(count), "\(count) connections of 8 wait")
                     }

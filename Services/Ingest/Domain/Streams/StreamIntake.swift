@@ -42,7 +42,7 @@ struct StreamIntake: Sendable {
     /// Runs one connection to its end.
     func run(_ opening: Opening, _ socket: WebSocket) async throws {
         guard memory.enter() else { throw TooBusy(reason: "too many streams are open") }
-        defer { memory.leave() }
+        defer { memory.leave(holding: 0) }
         let take = TakeStream(sourceID: opening.sourceID, name: opening.stream)
         guard let taken = try await pool.withConnection({ try await $0.query(take).first }) else {
             throw TooBusy(reason: "the stream was not taken")
@@ -70,7 +70,7 @@ struct StreamIntake: Sendable {
         do {
             while let message = try await socket.receive() {
                 if try !flow.accept(StreamMessage(message.octets)) { metrics.repeatedMessage() }
-                guard await flow.awaitRoom({ memory.part }) else { return }
+                guard await flow.awaitRoom({ memory.part(holding: 0) }) else { return }
             }
         } catch WebSocketEnd.fault(let fault) where fault.code == .messageTooBig {
             throw Problem(.payloadTooLarge, fault.reason)
