@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// The part shrinks as requests come and grows as they go; a request that holds more lands what it has. Those that
 /// came first may still hold more than an equal part: later ones get what is free, or ``smallestPart``. So the sum is
-/// at most the budget, and ``smallestPart`` and a chunk of its body for each request.
+/// about the budget, beside ``smallestPart`` and a piece of its body for each request.
 final class MemoryShare: Sendable {
     /// A part is never smaller, in bytes.
     static let smallestPart = 64 << 10
