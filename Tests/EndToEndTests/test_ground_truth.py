@@ -265,34 +265,54 @@ class GroundTruth(unittest.TestCase):
                         self.assertEqual(sum(mine[key] for key in COUNTS[1:]), counts["received"])
 
     def test_requests_that_come_at_once_add_up(self):
-        """Requests share batches, and which of two doubles is stored depends on who comes first: their sum does not."""
+        """Requests share batches, which are loaded in any order: of two doubles the one of the earlier request stays."""
         name = self.name
         self.put(name)
         parts = [WebLogs(100 + client, first=1 + client * 10**6) for client in range(6)]
         requests = []
         for part in parts:
             for lines in [part.random.randrange(200, 500) for _ in range(12)]:
-                before = part.parsed
+                parsed, known = part.parsed, set(part.rows)
                 body, counts = part.request(lines)
-                requests.append((body, counts, part.parsed - before))
-        # Each third request is sent twice: all that is good in it is a double once.
-        doubled = requests[::3]
+                requests.append((body, counts, part.parsed - parsed, set(part.rows) - known))
+        # Each third request is sent twice.
+        sent = [*range(len(requests)), *range(0, len(requests), 3)]
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            receipts = list(pool.map(lambda request: self.send(name, request[0], wait=False), requests + doubled))
+            receipts = list(pool.map(lambda number: self.send(name, requests[number][0], wait=False), sent))
         platform.wait_finished(name)
-        sums = collections.Counter()
-        for receipt, (_, counts, parsed) in zip(receipts, requests + doubled):
+        answers = collections.defaultdict(list)
+        for receipt, number in zip(receipts, sent):
+            _, counts, parsed, _ = requests[number]
             received, outputs = self.outputs(receipt)
             mine, everything = outputs[name], outputs[f"{name}_all"]
             self.assertEqual([everything[key] for key in COUNTS[1:]], [parsed, 0, received - parsed, 0])
             self.assertEqual(received, counts["received"])
             self.assertEqual(mine["filtered"], counts["filtered"])
             self.assertEqual(mine["stored"] + mine["duplicates"] + mine["quarantined"] + mine["filtered"], received)
-            sums.update({key: mine[key] for key in COUNTS[1:]})
-        self.assertEqual(sums["stored"], sum(len(part.rows) for part in parts))
+            answers[number].append((receipt, mine))
+        batches = collections.defaultdict(set)
+        for line in platform.sql(f"select _batch, rid from ws_default.{name}").splitlines():
+            batch, rid = line.split("|")
+            batches[int(batch)].add(int(rid))
+        for number, found in answers.items():
+            _, counts, _, rids = requests[number]
+            # A receipt's text goes up with the batch and the place in it, which its last four digits are.
+            (earlier, mine), *later = sorted(found, key=lambda answer: answer[0])
+            self.assertEqual({key: mine[key] for key in COUNTS[1:]}, {key: counts[key] for key in COUNTS[1:]})
+            self.assertLessEqual(rids, batches[self.batch_in(earlier)])
+            for receipt, other in later:
+                # It counts as stored where it came first and was replaced.
+                self.assertIn(other["stored"], (0,) if receipt[:-4] == earlier[:-4] else (0, counts["stored"]))
         rows = {row["rid"]: row for row in self.rows(name)}
         expected = {rid: row for part in parts for rid, row in part.rows.items()}
         self.assertEqual(rows, expected)
+
+    def batch_in(self, receipt):
+        """The batch that a coalesced request's receipt names, in Crockford's base 32."""
+        number = 0
+        for digit in receipt[1:-4]:
+            number = number * 32 + "0123456789abcdefghjkmnpqrstvwxyz".index(digit)
+        return number
 
     def test_rows_of_dedupe_and_explode_are_counted_by_their_records(self):
         name = self.name
