@@ -121,6 +121,8 @@ extension QueryServiceTests {
                 }
                 let missing = try await server.query("select $2::int8", [1])
                 #expect(missing.status == 422 && missing.code == "invalid_query", "\(missing.text)")
+                let absent = try await server.query("select 1 from absent")
+                #expect(absent.code == "invalid_query" && absent.text.contains("when the first record is stored in it"))
                 let wrong = try await server.query("select $1::int8", ["x"])
                 #expect(wrong.code == "query_failed" && wrong.json["sqlstate"]?.string == "22P02")
             }

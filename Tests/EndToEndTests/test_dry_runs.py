@@ -352,6 +352,49 @@ class PastedRecords(unittest.TestCase):
                     self.assertEqual(any("_extra" in row and row["_extra"] for row in said["rows"]),
                                      new != "quarantine")
 
+    def test_rows_of_a_dataset_that_is_read(self):
+        """They have its columns' types: what a run makes of them, and what an expression may be, is the same."""
+        columns = {"id": "int8", "n": "int8", "f": "float8", "price": "numeric", "at": "timestamptz", "doc": "jsonb"}
+        self.dataset("", columns)
+        rows = [{"id": id, "n": id * 7 - 9, "f": id / 4, "price": 10 + id, "at": f"2026-03-0{id}T10:00:00+02:00",
+                 "doc": {"k": [id]}} for id in range(1, 8)] + [{"id": 8}]
+        self.send(rows)
+        platform.wait_finished(self.name)
+        definition = {
+            "source": {"dataset": self.name},
+            "steps": [{"derive": {"half": "n / 2", "quarter": "f / 4", "share": "price / 3", "day": "at::date + 1",
+                                  "first": "doc->'k'->>0", "even": "n % 2 = 0"}},
+                      {"filter": "id <> 3"}, {"expect": {"late": "id < 7"}}],
+            "target": {"dataset": f"{self.name}_made"}}
+        platform.must("PUT", f"/v1/pipelines/{self.name}", json.dumps(definition))
+        given = platform.must("GET", f"/v1/datasets/{self.name}/rows?order=id")["items"]
+        said = self.dry(records=given)
+        self.assertEqual(([record["id"] for record in said["filtered"]],
+                          [(item["raw"]["id"], item["errors"][0]["step"]) for item in said["quarantined"]]),
+                         ([3], [(7, "steps[2].expect"), (8, "steps[2].expect")]))
+        run = platform.must("POST", f"/v1/pipelines/{self.name}/run", "{}")["run"]
+        while platform.must("GET", f"/v1/runs/{run}")["state"] in ("queued", "running"):
+            time.sleep(0.02)
+        stored = platform.must("GET", f"/v1/datasets/{self.name}_made/rows?order=id")["items"]
+        self.assertEqual([self.without_nulls(row) for row in said["rows"]],
+                         [self.without_nulls(row) for row in stored])
+        self.assertEqual(said["rows"][0]["half"], -1)
+        # What does not fit is at fault; what the dataset has no column for is not there.
+        said = self.dry(records=[{"id": 1, "n": "many"}, {"id": 2, "colour": "red"}])
+        item, = said["quarantined"]
+        self.assertEqual([(one["step"], one["column"], one["code"]) for one in item["errors"]],
+                         [("source.dataset", "n", "invalid_cast")])
+        self.assertEqual([row["id"] for row in said["rows"]], [2])
+        self.assertNotIn("colour", str(said["rows"]))
+        wrong = {**definition, "steps": [{"filter": "colour = 'red'"}]}
+        status, answer = platform.call("POST", f"/v1/pipelines/{self.name}/dry-run",
+                                       json.dumps({"records": [], "definition": wrong}))
+        self.assertEqual((status, answer["errors"][0]["path"]), (422, "steps[0].filter"), answer)
+        wrong["source"] = {"dataset": f"{self.name}_none"}
+        status, answer = platform.call("POST", f"/v1/pipelines/{self.name}/dry-run",
+                                       json.dumps({"records": [], "definition": wrong}))
+        self.assertEqual((status, answer["errors"][0]["path"]), (422, "source.dataset"), answer)
+
     def test_a_dataset_that_is_not_there_yet(self):
         self.pipeline(*self.STEPS)
         self.assertEqual(self.tables(), [])

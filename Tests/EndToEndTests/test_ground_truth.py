@@ -265,7 +265,7 @@ class GroundTruth(unittest.TestCase):
                         self.assertEqual(sum(mine[key] for key in COUNTS[1:]), counts["received"])
 
     def test_requests_that_come_at_once_add_up(self):
-        """Requests share batches, which are loaded in any order: of two doubles the one of the earlier request stays."""
+        """Requests share batches, which are loaded in any order; of two doubles the earlier request's stays."""
         name = self.name
         self.put(name)
         parts = [WebLogs(100 + client, first=1 + client * 10**6) for client in range(6)]

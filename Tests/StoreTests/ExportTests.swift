@@ -91,7 +91,12 @@ struct ExportTests {
             #expect(last["error"]?["code"] == "query_failed")
             try await pool.run("update millrace.dataset set table_created = false")
             let empty = try await client.get(path, query: [("format", "csv")])
-            #expect(empty.text.hasPrefix("_extra,_batch") && empty.text.hasSuffix("_out\r\n"))
+            #expect(empty.text.hasPrefix("i,") && empty.text.hasSuffix(",_extra,_batch,_row,_out\r\n"))
+            let one = try await client.get(
+                path, query: [("format", "csv"), ("columns", "i"), ("where", "i > 1")])
+            #expect(one.status == 200 && one.text == "i\r\n")
+            let page = try await client.get("/v1/datasets/kinds/rows", query: [("columns", "i"), ("order", "i")])
+            #expect(page.status == 200 && page.items.isEmpty)
         }
     }
 

@@ -66,9 +66,12 @@ struct QueryFailure: Error, ProblemConvertible {
         if error.sqlstate == .outOfMemory { return Self.outOfMemory }
         var text = error.message
         if let detail = error.detail { text += "; \(detail)" }
-        if let hint = error.hint { text += " (\(hint))" }
+        let hint = error.hint ?? (error.sqlstate == .undefinedTable ? Self.noTable : nil)
+        if let hint { text += " (\(hint))" }
         return text
     }
+
+    private static let noTable = "a dataset's table is made when the first record is stored in it"
 
     /// Where the server says how much it asked for in vain, and in which of its own contexts, is of no use to a user.
     static let outOfMemory =

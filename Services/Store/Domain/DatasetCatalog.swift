@@ -21,8 +21,8 @@ struct DatasetCatalog: Sendable {
         var dataset: StoredDataset
         var columns: [CatalogColumn]
 
-        /// The columns that can be read.
-        var applied: [CatalogColumn] { dataset.hasTable ? columns.filter { $0.state == .applied } : [] }
+        /// The columns that can be read; where nothing was stored yet, those that the table is to have.
+        var readable: [CatalogColumn] { dataset.hasTable ? columns.filter { $0.state == .applied } : columns }
     }
 
     struct Put: Sendable {

@@ -42,7 +42,7 @@ struct RowsQuery: Sendable {
     /// `invalid_expression` and `invalid_cursor`.
     init(_ query: QueryFields, of found: DatasetCatalog.Found) throws(Problem) {
         datasetID = found.dataset.id
-        let all = found.applied + [Self.extra] + Self.lineage
+        let all = found.readable + [Self.extra] + Self.lineage
         let known = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         columns = all
         if let names = query.list("columns") {

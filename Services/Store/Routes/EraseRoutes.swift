@@ -31,7 +31,7 @@ struct EraseRoutes: Sendable {
         let found = try await catalog.find(name, workspaceID: principal.workspaceID)
         let compiled: ErasureCondition
         do {
-            compiled = try ErasureCondition(condition, of: found.dataset.hasTable ? found.applied : found.columns)
+            compiled = try ErasureCondition(condition, of: found.readable)
         } catch {
             throw Problem(
                 .invalidExpression, "where: \(error.message)", extensions: [("position", .number(error.position))])

@@ -15,6 +15,15 @@ public struct CompiledPipeline: Sendable {
     /// The pipeline without steps: records become rows as they are.
     public static let implicit = CompiledPipeline(steps: [], deleteWhen: [nil])
 
+    /// The pipeline over records that stand for rows of the dataset that it reads: they get its columns, and no others,
+    /// before the first step. One that does not fit is at fault at `source.dataset`.
+    func reading(_ columns: [TableColumn]) -> CompiledPipeline {
+        let cast = CastStep(casts: columns.map { ($0.name, $0.type) })
+        let fitting: [any PipelineStep] = [cast, SelectStep(names: columns.map(\.name))]
+        return CompiledPipeline(
+            steps: fitting.map { Step(place: "source.dataset", step: $0) } + steps, deleteWhen: deleteWhen)
+    }
+
     /// Runs all steps at once. Lookups find nothing: see ``PipelineRun`` for those.
     ///
     /// - Parameters:

@@ -10,6 +10,9 @@ public struct PipelineDefinition: Sendable {
         case source(String)
         /// A table, read by a run.
         case dataset(String)
+
+        /// Its name, if it is one.
+        var dataset: String? { if case .dataset(let name) = self { name } else { nil } }
     }
 
     /// What happens to rows of earlier runs, or with the same primary key.

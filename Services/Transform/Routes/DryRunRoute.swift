@@ -27,28 +27,31 @@ struct DryRunRoute: Sendable {
         let numbers: NumberStyle = query.value("numbers", oneOf: Numbers.self) == .string ? .strings : .plain
         try query.finish()
         let (records, given) = try Self.read(try await request.fields(limit: Self.bodyLimit))
-        let definition: JSONValue
-        if let given {
-            definition = given
-        } else {
-            definition = try JSONValue.parse(
-                await store.find(name, workspaceID: principal.workspaceID).definition)
-        }
         let workspaceID = principal.workspaceID
-        let compiled = try await PipelineProblems.compile(
-            definition, lookups, workspaceID: workspaceID, salts: salts)
-        // Its answer shows what it has looked up, and the columns of the datasets that it would fill.
-        for looked in compiled.definition.lookupDatasets { try principal.require("datasets:read", on: looked) }
-        let targets = compiled.definition.outputs
+        let body: JSONValue
+        if let given {
+            body = given
+        } else {
+            body = try JSONValue.parse(await store.find(name, workspaceID: workspaceID).definition)
+        }
+        let definition = try PipelineProblems.decode(body)
+        // Its answer shows what it has looked up, and the columns of the datasets that it reads and would fill.
+        for looked in definition.lookupDatasets { try principal.require("datasets:read", on: looked) }
+        let targets = definition.outputs
         if given != nil {
-            for target in targets where !principal.scopes.allows("pipelines:read", on: target.dataset) {
-                try principal.require("datasets:read", on: target.dataset)
+            let shown = targets.map(\.dataset) + (definition.source.dataset.map { [$0] } ?? [])
+            for dataset in shown where !principal.scopes.allows("pipelines:read", on: dataset) {
+                try principal.require("datasets:read", on: dataset)
             }
         }
+        let columns = try await store.columns(of: definition.source, workspaceID: workspaceID)
+        let compiled = try await PipelineProblems.compile(
+            definition, over: columns, lookups, workspaceID: workspaceID, salts: salts)
+        let pipeline = columns.map(compiled.reading) ?? compiled
         let received = try await store.pool.withConnection { try await $0.query(ReadClock()).first } ?? 0
         // What a dataset takes is asked for anew each time: whoever runs dry has often just changed it.
         let transformer = BatchTransformer(schemas: SchemaRegistry(pool: store.pool), lookups: lookups)
-        let answer = try await withTaskExecutorPreference(globalConcurrentExecutor) { [pipeline = compiled.pipeline] in
+        let answer = try await withTaskExecutorPreference(globalConcurrentExecutor) {
             let run = try await DryRun(records, pipeline, targets, received: received) { request in
                 try await lookups.find(request, workspaceID: workspaceID)
             } fit: { outcome, decodeFaults in

@@ -1,22 +1,34 @@
+import Expressions
 import HTTP
 import JSON
 
 /// A definition's mistakes as problems.
 enum PipelineProblems {
-    /// Compiles the body of a PUT or a dry run, with what its lookups read as it is now. Throws `invalid_pipeline` with
-    /// every mistake and its path.
+    /// Decodes the body of a PUT or a dry run. Throws `invalid_pipeline` with every mistake and its path.
+    static func decode(_ body: JSONValue) throws(Problem) -> PipelineDefinition {
+        do throws(FieldFaults) {
+            return try PipelineDefinition.decode(body)
+        } catch {
+            throw problem(error.faults)
+        }
+    }
+
+    /// Compiles a definition, with what its lookups read as it is now. Throws `invalid_pipeline` with every mistake and
+    /// its path.
     ///
-    /// - Parameter salts: the workspaces', for a pipeline that is run.
+    /// - Parameters:
+    ///   - columns: of the dataset that it reads; nil where it reads a source.
+    ///   - salts: the workspaces', for a pipeline that is run.
     static func compile(
-        _ body: JSONValue, _ lookups: Lookups, workspaceID: Int64, salts: WorkspaceSalts? = nil
-    ) async throws -> (definition: PipelineDefinition, pipeline: CompiledPipeline) {
-        do {
-            let definition = try PipelineDefinition.decode(body)
-            let schema = try await lookups.schema(
-                definition.lookupDatasets, workspaceID: workspaceID, isFresh: true)
-            let salt = definition.needsSalt ? try await salts?.salt(of: workspaceID) ?? [] : []
-            return (definition, try PipelineCompiler(salt: salt, lookups: schema).compile(definition))
-        } catch let error as FieldFaults {
+        _ definition: PipelineDefinition, over columns: [TableColumn]? = nil, _ lookups: Lookups, workspaceID: Int64,
+        salts: WorkspaceSalts? = nil
+    ) async throws -> CompiledPipeline {
+        let schema = try await lookups.schema(definition.lookupDatasets, workspaceID: workspaceID, isFresh: true)
+        let salt = definition.needsSalt ? try await salts?.salt(of: workspaceID) ?? [] : []
+        do throws(FieldFaults) {
+            return try PipelineCompiler(salt: salt, lookups: schema).compile(
+                definition, schema: columns.map(ExpressionSchema.init) ?? ExpressionSchema(isOpen: true))
+        } catch {
             throw problem(error.faults)
         }
     }
@@ -26,13 +38,11 @@ enum PipelineProblems {
     static func definition(
         _ body: JSONValue, _ lookups: Lookups, workspaceID: Int64
     ) async throws -> PipelineDefinition {
-        do throws(FieldFaults) {
-            let definition = try PipelineDefinition.decode(body)
-            if case .dataset = definition.source { return definition }
-        } catch {
-            throw problem(error.faults)
+        let definition = try decode(body)
+        if case .source = definition.source {
+            _ = try await compile(definition, lookups, workspaceID: workspaceID)
         }
-        return try await compile(body, lookups, workspaceID: workspaceID).definition
+        return definition
     }
 
     static func problem(_ faults: [FieldFault]) -> Problem {

@@ -157,8 +157,9 @@ struct PipelineRouteTable: Sendable {
                     The records come as `raw`, a body whose `format` is one of those that `/v1/ingest/{source}` takes, \
                     and is cut as there; or as `records`: JSON records, or strings, which are lines of text. With \
                     `definition` that one is run instead of the stored one, which need not exist then; it needs \
-                    `datasets:read` for datasets it fills that `pipelines:read` does not reach. Datasets of `lookup` \
-                    steps need `datasets:read` besides.
+                    `datasets:read` for datasets it reads or fills that `pipelines:read` does not reach. Datasets of \
+                    `lookup` steps need `datasets:read` besides. Where the pipeline reads a dataset, the records stand \
+                    for its rows, as `rows` gives them: they get its columns and their types, and no others.
 
                     `rows` are those that the target's dataset would be given, with its columns and their types; what \
                     finds no column is in `_extra`. `new_columns` would be added to it first. `deletes` are rows for \

@@ -21,6 +21,21 @@ struct PipelineStore: Sendable {
         return found
     }
 
+    /// The columns of the dataset that a pipeline reads; nil where it reads a source. Throws `invalid_pipeline` where
+    /// there is no such dataset.
+    func columns(of source: PipelineDefinition.Source, workspaceID: Int64) async throws -> [TableColumn]? {
+        guard case .dataset(let name) = source else { return nil }
+        let statement = HoldSourceDataset(workspaceID: workspaceID, name: name)
+        guard let dataset = try await pool.withConnection({ try await $0.query(statement).first }) else {
+            throw Self.noSource
+        }
+        return dataset.columns
+    }
+
+    private static let noSource = PipelineProblems.problem([
+        FieldFault(path: "source.dataset", message: "there is no such dataset")
+    ])
+
     /// Creates the pipeline or gives it a new version; a definition that is the current one changes nothing.
     /// `body` is its canonical JSON. `check` sees the current version's tag before anything is written.
     /// Throws `invalid_pipeline` where the dataset lacks what the mode needs, `conflict` where another pipeline's mode
@@ -76,10 +91,7 @@ struct PipelineStore: Sendable {
             return source.id
         case .dataset(let name):
             let hold = HoldSourceDataset(workspaceID: workspaceID, name: name)
-            guard let dataset = try await connection.query(hold).first else {
-                throw PipelineProblems.problem([FieldFault(path: "source.dataset", message: "there is no such dataset")]
-                )
-            }
+            guard let dataset = try await connection.query(hold).first else { throw noSource }
             do {
                 try await dataset.check(definition, workspaceID: workspaceID, connection)
             } catch TableRunRefusal.unfit(let faults) {
