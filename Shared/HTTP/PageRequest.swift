@@ -16,11 +16,13 @@ public struct PageRequest: Sendable, Hashable {
     /// - Parameters:
     ///   - list: names the list and its order in its cursors.
     ///   - keys: how many values a cursor of this list holds.
+    ///   - ceiling: what no page exceeds, whatever limit is asked for.
     public init(
-        _ query: QueryFields, list: String, keys: Int = 1, defaultLimit: Int = 100, maximum: Int = Self.maximum
+        _ query: QueryFields, list: String, keys: Int = 1, defaultLimit: Int = 100, maximum: Int = Self.maximum,
+        ceiling: Int = .max
     ) throws(Problem) {
         self.list = list
-        limit = query.int("limit", in: 1...maximum) ?? defaultLimit
+        limit = min(query.int("limit", in: 1...maximum) ?? defaultLimit, ceiling)
         if let text = query.string("cursor") {
             cursor = try Cursor(text, of: list, count: keys)
         } else {

@@ -114,7 +114,7 @@ public final class QueryFields {
             let value = pair[min(pair.endIndex, equals + 1)...]
             guard let name = PercentEncoding.decode(pair[..<equals], plusIsSpace: true),
                 let value = PercentEncoding.decode(value, plusIsSpace: true)
-            else { throw Problem(.invalidParameter, "the query is not percent-encoded UTF-8") }
+            else { throw Problem(.invalidParameter, "the query is not percent-encoded UTF-8, or has U+0000") }
             items.append(Item(name: name, value: value))
             guard items.count <= maximumItems else {
                 throw Problem(.invalidParameter, "the query has more than \(maximumItems) parameters")

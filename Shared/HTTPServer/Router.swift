@@ -79,7 +79,7 @@ public struct Router: Sendable {
         var parameters = PathParameters()
         for place in captured.indices {
             guard let value = PercentEncoding.decode(head.pathBytes[captured[place]]) else {
-                throw Problem(.invalidPath, "the path is not percent-encoded UTF-8")
+                throw Problem(.invalidPath, "the path is not percent-encoded UTF-8, or has U+0000")
             }
             parameters.append(found.all[index].names[place], value)
         }

@@ -56,6 +56,7 @@ FAULTS = {
         "fill: needs from and to",
         "fill: has more than",
         "expected a time as",  # years and offsets that PostgreSQL does not have
+        "or has U+0000",  # a name of a list
         "threshold: expected a number above 0",  # some that are written so are none
     ],
     "conflict": ["it has no data yet"],
@@ -93,6 +94,7 @@ FAULTS = {
         "to: expected a time such as",
         "there is no such batch of the source",
         "expected a batch's id",  # beyond 64 bits
+        "expected the ids of 1 to 1000 batches",
         "where: at most 16384 bytes",  # a schema counts characters
         "reason: does not go with codes",  # unless one of the two is null
     ],

@@ -64,7 +64,9 @@ class Partitions(unittest.TestCase):
         return found
 
     def partitions(self, suffix):
-        return int(self.sql(f"select count(*) from millrace.time_partitions('ws_default', '{self.name}{suffix}')"))
+        """How many there are up to today's: maintenance makes those of the next days when it comes by."""
+        return int(self.sql(f"select count(*) from millrace.time_partitions('ws_default', '{self.name}{suffix}') "
+                            f"where day <= date '{NOW:%Y-%m-%d}' - date '2000-01-01'"))
 
     def same(self, one, other, columns="id, at, name"):
         self.assertEqual(self.sql(f"""select count(*) from (

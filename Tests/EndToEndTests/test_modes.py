@@ -206,7 +206,7 @@ class Modes(unittest.TestCase):
         self.assertEqual(status, 202, answer)
         return answer["run"]
 
-    def wait_ended(self, run, seconds=120):
+    def wait_ended(self, run, seconds=300):
         deadline = time.monotonic() + seconds
         while (found := platform.must("GET", f"/v1/runs/{run}"))["state"] not in ENDED:
             self.assertLess(time.monotonic(), deadline, found)

@@ -348,7 +348,7 @@ class Replay(unittest.TestCase):
         self.ingest(2)
         self.second_version()
         with held(platform, f"ws_default.{self.name}"):
-            run = self.replay(timeout="2s", **ALWAYS)
+            run = self.replay(timeout="15s", **ALWAYS)
             wait_blocked(platform, f"ws_default.{self.name}")
             ended = self.wait_ended(run)
         self.assertEqual((ended["state"], ended["finished_at"]), ("timed_out", ended["deadline"]))

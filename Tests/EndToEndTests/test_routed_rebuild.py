@@ -171,7 +171,7 @@ class RoutedRebuild(unittest.TestCase):
         self.assertEqual(status, 202, answer)
         return answer["run"]
 
-    def ended(self, run, seconds=120):
+    def ended(self, run, seconds=300):
         deadline = time.monotonic() + seconds
         while (found := platform.must("GET", f"/v1/runs/{run}"))["state"] not in ENDED:
             self.assertLess(time.monotonic(), deadline, found)
@@ -358,6 +358,8 @@ class RoutedRebuild(unittest.TestCase):
                 self.send(self.records(20, **({"late": number} if number > 20 else {})))
                 # A rebuild stands behind what comes in, and each reads all that came before.
                 over.wait(0.2)
+                while platform.unfinished(self.name) > 4 and not over.is_set():
+                    over.wait(0.05)
 
         sender = threading.Thread(target=send)
         sender.start()

@@ -93,7 +93,7 @@ class WithWebsockets(unittest.TestCase):
         batches = int(platform.sql("""
             select count(*) from millrace.batch b join millrace.source s on s.id = b.source_id
             where s.name = 'busy'"""))
-        self.assertLess(batches, count / 10)
+        self.assertLess(batches, count / 2)
 
     def test_a_stream_is_gone_on_with(self):
         with self.connect("resumed") as socket:
@@ -266,13 +266,13 @@ class WithWsproto(unittest.TestCase):
         limits = {"limits": {"records_per_second": 1000}}
         self.assertEqual(platform.call("PUT", "/v1/sources/paced", json.dumps(limits))[0], 201)
         stream = self.open("paced")
+        # A second's worth may pass at once; two more are owed by then.
+        begun = time.monotonic()
         stream.send(envelope(1, *({"n": n} for n in range(3000))))
         stream.wait_ack(1)
-        # A second's worth may pass at once; two more are owed by now.
-        begun = time.monotonic()
         stream.send(envelope(2, {"n": 3000}))
         stream.wait_ack(2)
-        self.assertGreater(time.monotonic() - begun, 1.5)
+        self.assertGreater(time.monotonic() - begun, 1.9)
         stream.close()
         self.assertEqual(values("paced"), list(range(3001)))
 

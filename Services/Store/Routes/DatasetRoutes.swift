@@ -50,8 +50,7 @@ struct DatasetRoutes: Sendable {
         let principal = try request.principal()
         let query = try request.query()
         let isCounted = query.bool("quarantined") ?? false
-        let page = try PageRequest(
-            query, list: "datasets", maximum: isCounted ? Self.countedLimit : PageRequest.maximum)
+        let page = try PageRequest(query, list: "datasets", ceiling: isCounted ? Self.countedLimit : .max)
         try query.finish()
         let statement = ListDatasets(
             workspaceID: principal.workspaceID, after: page.cursor?.values[0].string ?? "", limit: page.lookup,

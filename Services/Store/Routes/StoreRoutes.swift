@@ -150,8 +150,8 @@ struct StoreRoutes: Sendable {
                 id: "listDatasets", summary: "The workspace's datasets",
                 description: """
                     `rows` is an estimate here. With `quarantined=true` each has as `quarantined` how many records are \
-                    in its quarantine, \(CountQuarantined.counted) for that many or more; at most \
-                    \(DatasetRoutes.countedLimit) a page then.
+                    in its quarantine, \(CountQuarantined.counted) for that many or more; a \
+                    page has at most \(DatasetRoutes.countedLimit) then, whatever the limit.
                     """,
                 tag: "datasets",
                 parameters: Self.page + [
