@@ -58,7 +58,7 @@ public struct AnalyticsService: Sendable {
             routes: answers ? routes : [], readiness: answers ? [isolation.readinessCheck] : []
         ) { await lag.refresh() }
         var services: [any Service] = answers ? [sessions, isolation, memory, hints, feed] : []
-        if role.works { services.append(Self.worker(configuration, platform)) }
+        if role.works { services.append(platform.migrated(Self.worker(configuration, platform))) }
         self.services = services + [platform.bounded(server)]
     }
 

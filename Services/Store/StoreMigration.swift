@@ -42,8 +42,10 @@ public struct StoreMigration: Sendable {
                 ["role": .string(workspace.queryRole), "rights": .string(excess.joined(separator: " "))])
         }
         if let key = configuration.adminKey {
-            if try await AdminKey.ensure(key.reveal(), on: connection) {
-                logger.warning("another administrator's key is configured: the one before is revoked")
+            if let ended = try await AdminKey.ensure(key.reveal(), on: connection) {
+                logger.warning(
+                    "another administrator's key is configured: the one before is revoked",
+                    ["key.id": .int(Int(ended))])
             }
         }
         logger.info("the database is ready")

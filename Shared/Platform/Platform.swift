@@ -122,6 +122,11 @@ public struct Platform: Sendable {
         BoundedStatements(service: service, limit: settings.statementTimeout)
     }
 
+    /// The same service, begun once the database has the schema of this build: for those that work without being asked.
+    public func migrated(_ service: any Service) -> any Service {
+        AwaitingMigrations(service: service, schema: schema, logger: logger)
+    }
+
     /// Runs the services until a signal, pool first and stopped last; and ends the loops.
     public func run(_ services: [any Service]) async throws {
         defer { loops.shutdown() }

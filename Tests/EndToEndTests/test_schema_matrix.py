@@ -115,7 +115,7 @@ def tearDownModule():
 
 def send(source, *records):
     body = "".join(json.dumps(record) + "\n" for record in records)
-    answer = platform.must("POST", f"/v1/ingest/{source}?wait=stored&timeout=30s", body, content_type=NDJSON)
+    answer = platform.must("POST", f"/v1/ingest/{source}?wait=stored&timeout=60s", body, content_type=NDJSON)
     return [answer.get(name) for name in ("state", "received", "stored", "filtered", "quarantined", "duplicates")]
 
 
