@@ -135,17 +135,36 @@ class ComposeTests(unittest.TestCase):
 
     def test_what_it_takes_over_goes_to_the_setting_of_the_same_name(self):
         header = "".join(re.findall(r"^#.*\n", (REPOSITORY / "compose.yaml").read_text(), re.M))
-        readme = (REPOSITORY / "README.md").read_text()
+        documents = "".join(path.read_text() for path in (REPOSITORY / "README.md", DEPLOY / "docs/observability.md"))
+        documents = documents.replace("`OTEL_EXPORTER_OTLP_HEADERS`, `…_FILE`", "`OTEL_EXPORTER_OTLP_HEADERS_FILE`")
         for name, service in self.compose["services"].items():
             for setting, value in service.get("environment", {}).items():
                 for taken in re.findall(r"\$\{([A-Z_]+)", str(value)):
                     self.assertEqual(setting, taken, name)
-                    self.assertIn(f"`{taken}`", readme, name)
+                    self.assertIn(f"`{taken}`", documents, name)
         services = self.compose["services"].values()
         labels = "".join(self.compose["x-labels"].values())
         for taken in set(re.findall(r"\$\{([A-Z_]+)", (REPOSITORY / "compose.yaml").read_text())):
             in_services = any(taken in service.get("environment", {}) for service in services)
             self.assertTrue(in_services or "${" + taken in labels or taken in header, taken)
+
+    def test_what_the_documents_tell_to_set_is_passed_on(self):
+        """Each setting that operations and observability speak of, but for what compose itself decides."""
+        text = "".join((DEPLOY / f"docs/{name}.md").read_text() for name in ("operations", "observability"))
+        told = set(re.findall(r"\b(?:MILLRACE|OTEL)_[A-Z_]*[A-Z]\b", text)) & {
+            *re.findall(r"`([A-Z_]+)`", (REPOSITORY / "README.md").read_text()), *re.findall(r"`(OTEL_[A-Z_]+)`", text)}
+        decided = {
+            # A secret is a file, one way to say it is enough, each service has its name, clients come by the gateway.
+            "MILLRACE_ADMIN_KEY", "MILLRACE_POOLER_URL", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_SERVICE_NAME", "MILLRACE_TLS_CERTIFICATE", "MILLRACE_TRUSTED_PROXIES",
+            # Of make run; of the container of PostgreSQL; what stop_grace_period is for.
+            "MILLRACE_POSTGRES_PROCESS_MEMORY", "MILLRACE_DRAIN",
+        }
+        self.assertGreater(len(told - decided), 20)
+        for name in SERVICES:
+            passed = self.compose["services"][name]["environment"]
+            for setting in told - decided:
+                self.assertTrue(str(passed.get(setting)).startswith("${" + setting + ":-"), f"{name}: {setting}")
 
     def test_all_that_is_read_about_tokens_and_the_audit_log_is_passed_on(self):
         text = (REPOSITORY / "Shared/Platform/AccessPolicy.swift").read_text()
@@ -163,7 +182,8 @@ class ComposeTests(unittest.TestCase):
         wrong = {
             "MILLRACE_ROLE": "cook", "MILLRACE_LOG_LEVEL": "loud", "MILLRACE_OTLP_ENDPOINT": "nowhere",
             "MILLRACE_JWT_NETWORKS": "10.0.0.1/8", "MILLRACE_JWT_LEEWAY": "soon", "MILLRACE_JWT_WORKSPACE": "No-Name",
-            "MILLRACE_AUDIT_LOG": "some",
+            "MILLRACE_AUDIT_LOG": "some", "MILLRACE_ACCESS_LOG": "perhaps", "OTEL_TRACES_SAMPLER_ARG": "2",
+            "MILLRACE_POOL_SIZE": "none", "MILLRACE_STATEMENT_TIMEOUT": "long", "MILLRACE_LOOP_WATCH": "often",
         }
         tokens = {"MILLRACE_JWT_ISSUER": "https://login.example", "MILLRACE_JWT_AUDIENCE": "millrace",
                   "MILLRACE_JWT_KEYS_URL": "https://login.example/keys"}

@@ -52,6 +52,33 @@ class RulesTests(unittest.TestCase):
         self.assertEqual(named, {rule["alert"] for rule in alerts()}, "the document names no others")
 
 
+class LogTests(unittest.TestCase):
+    """What the document asks of the logs is answered from the services', PostgreSQL's plain text beside them."""
+
+    def test_each_example_passes_over_what_is_no_json(self):
+        line = {"ts": "2026-01-01T00:00:00Z", "service": "store", "key.id": "2", "http.status": 504,
+                "http.path": "/v1/a", "http.route": "/v1/a", "http.seconds": 1.5, "request.id": "018f3c",
+                "client.address": "203.0.113.7"}
+        text = "2026-01-01 00:00:00.000 UTC [1] LOG:  database system is ready\n\n"
+        for more in ({"message": "request.answered"},
+                     {"message": "audit", "audit.result": "refused", "audit.action": "x"}):
+            text += json.dumps(line | more) + "\n"
+        blocks = re.findall(r"^```sh\n(.*?)^```", DOCUMENT.read_text(), re.M | re.S)
+        commands = [command for block in blocks for command in re.split(r"^#.*\n", block, flags=re.M)
+                    if "jq " in command]
+        self.assertGreater(len(commands), 3)
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("gateway", "postgres", "store"):
+                path = Path(folder, ".millrace/log", name)
+                path.mkdir(parents=True)
+                (path / "current").write_text(text)
+            for command in commands:
+                done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=folder, capture_output=True,
+                                      text=True, check=False)
+                self.assertEqual((done.returncode, done.stderr), (0, ""), command)
+                self.assertGreaterEqual(len(done.stdout.splitlines()), 1, command)
+
+
 class KubernetesTests(unittest.TestCase):
     """What is scraped by the pods' annotations is what the rules go by."""
 
