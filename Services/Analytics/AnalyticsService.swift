@@ -27,7 +27,7 @@ public struct AnalyticsService: Sendable {
             waiting: configuration.queryWaiting)
         let sessions = QuerySessions(
             platform.database, pool: platform.pool, loops: platform.loops, limits: slots,
-            patience: configuration.queryPatience, logger: platform.logger)
+            patience: configuration.queryPatience, logger: platform.logger, metrics: platform.metrics)
         let isolation = IsolationMonitor(pool: platform.pool, logger: platform.logger)
         let metrics = QueryMetrics(platform.metrics)
         let memory = QueryMemory(pool: platform.pool, limit: configuration.queryMemory, logger: platform.logger)

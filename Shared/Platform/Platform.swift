@@ -102,8 +102,11 @@ public struct Platform: Sendable {
         var checks: [ReadinessCheck] = [.database(pool), .pool(pool), schema.readinessCheck]
         checks += (tokens.map { [$0] } ?? []) + readiness
         let all = StandardRoutes.adding(
-            to: routes, title: "Millrace \(service)", version: Self.version, readiness: checks, metrics: metrics,
-            refresh: refresh)
+            to: routes, title: "Millrace \(service)", version: Self.version, readiness: checks, metrics: metrics
+        ) { [pool] in
+            await pool.refreshAvailability()
+            await refresh()
+        }
         var limits = limits
         // The rest of the drain is for what answers in progress stand on.
         limits.drain = settings.drain * 4 / 5

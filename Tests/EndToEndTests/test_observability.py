@@ -139,6 +139,14 @@ class MetricsTests(unittest.TestCase):
         self.assertRegex(text, r'millrace_quarantined_total\{stage="decode",reason="invalid_json"\} [1-9]')
         self.assertRegex(text, r'http_request_size_bytes_count\{method="GET",route="/metrics"\} [1-9]')
 
+    def test_what_runs_out_is_shown_before_it_does(self):
+        text = self.text("ingest")
+        self.assertRegex(text, r"(?m)^millrace_landing_bytes [1-9]")
+        self.assertRegex(text, r"(?m)^millrace_landing_limit_bytes 21474836480$")
+        text = self.text("analytics")
+        self.assertRegex(text, r"(?m)^millrace_queries_running 0$")
+        self.assertRegex(text, r"(?m)^millrace_queries_waiting 0$")
+
     def test_a_rollup_counts_the_rows_that_it_adds(self):
         def added():
             text = self.text("analytics")

@@ -48,7 +48,7 @@ final class QuerySessions: Service {
 
     init(
         _ database: PostgresConfiguration, pool: PostgresPool, loops: EventLoopGroup, limits: QuerySlots.Limits,
-        patience: Duration, logger: Logger
+        patience: Duration, logger: Logger, metrics: MetricsRegistry
     ) {
         var database = database
         database.applicationName = "millrace-query"
@@ -59,6 +59,7 @@ final class QuerySessions: Service {
         self.patience = patience
         self.logger = logger
         gate = QueryGate(limits)
+        gate.show(in: metrics)
         (commands, commandInput) = AsyncStream.makeStream(of: Command.self)
     }
 
