@@ -14,7 +14,7 @@ final class QueryPermit: Sendable {
     deinit { gate.leave(workspaceID) }
 }
 
-/// The workspace has as many queries running and waiting as it may.
+/// The workspace has as many queries running and waiting as it may, here or in all processes.
 struct TooManyQueries: Error {}
 
 /// Lets queries in as ``QuerySlots`` says.
