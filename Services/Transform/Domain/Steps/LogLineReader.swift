@@ -55,7 +55,8 @@ struct LogLineReader: LineReader {
     mutating func read(_ data: Span<UInt8>, _ place: inout Int, _ end: Int) throws(MalformedText) {
         ip.append(loggedWord: data.extracting(try Self.word(data, &place, end)))
         ident.append(loggedWord: data.extracting(try Self.word(data, &place, end)))
-        try user.append(logged: data, try Self.word(data, &place, end), &place)
+        let name = try Self.word(data, &place, end)
+        try user.append(logged: data, name, escaped: LoggedText.isEscaped(data.extracting(name)), &place)
         guard place < end, data[place] == UInt8(ascii: "[") else {
             throw MalformedText("expected the time in brackets behind three fields without spaces")
         }
@@ -70,10 +71,10 @@ struct LogLineReader: LineReader {
         if kind == .combined {
             try TextScan.takeSpace(data, &place, end)
             let from = try Self.quoted(data, &place, end)
-            try referer.append(logged: data, from, &place)
+            try referer.append(logged: data, from.text, escaped: from.escaped, &place)
             try TextScan.takeSpace(data, &place, end)
             let by = try Self.quoted(data, &place, end)
-            try agent.append(logged: data, by, &place)
+            try agent.append(logged: data, by.text, escaped: by.escaped, &place)
         } else {
             referer.appendNull()
             agent.appendNull()
@@ -92,10 +93,10 @@ extension TextBuilder {
 
     /// The same of text with escapes. Where it is none, `place` is where it begins.
     fileprivate mutating func append(
-        logged data: Span<UInt8>, _ range: Range<Int>, _ place: inout Int
+        logged data: Span<UInt8>, _ range: Range<Int>, escaped: Bool, _ place: inout Int
     ) throws(MalformedText) {
         let text = data.extracting(range)
-        guard LoggedText.isEscaped(text) else { return append(loggedWord: text) }
+        guard escaped else { return append(loggedWord: text) }
         do throws(MalformedText) {
             try append { (output) throws(MalformedText) in try LoggedText.append(text, into: &output) }
         } catch {
@@ -117,20 +118,25 @@ extension LogLineReader {
 
     private static func quoted(
         _ data: Span<UInt8>, _ place: inout Int, _ end: Int
-    ) throws(MalformedText) -> Range<Int> {
+    ) throws(MalformedText) -> (text: Range<Int>, escaped: Bool) {
         guard place < end, data[place] == UInt8(ascii: "\"") else { throw MalformedText("expected a quote") }
         let start = place + 1
         var index = start
+        var escaped = false
         while index < end, data[index] != UInt8(ascii: "\"") {
-            index += data[index] == UInt8(ascii: "\\") ? 2 : 1
+            if data[index] == UInt8(ascii: "\\") {
+                escaped = true
+                index += 1
+            }
+            index += 1
         }
         guard index < end else { throw MalformedText("unterminated quote") }
         place = index + 1
-        return start..<index
+        return (start..<index, escaped)
     }
 
     private mutating func request(_ data: Span<UInt8>, _ place: inout Int, _ end: Int) throws(MalformedText) {
-        let text = try Self.quoted(data, &place, end)
+        let (text, escaped) = try Self.quoted(data, &place, end)
         var first = text.lowerBound
         while first < text.upperBound, data[first] != 0x20 { first += 1 }
         var last = text.upperBound
@@ -138,13 +144,13 @@ extension LogLineReader {
         // Behind the last space, which is not the first one.
         guard last > first + 1, Self.isProtocol(data.extracting(last..<text.upperBound)) else {
             method.appendNull()
-            try path.append(logged: data, text, &place)
+            try path.append(logged: data, text, escaped: escaped, &place)
             version.appendNull()
             return
         }
-        try method.append(logged: data, text.lowerBound..<first, &place)
-        try path.append(logged: data, first + 1..<last - 1, &place)
-        try version.append(logged: data, last..<text.upperBound, &place)
+        try method.append(logged: data, text.lowerBound..<first, escaped: escaped, &place)
+        try path.append(logged: data, first + 1..<last - 1, escaped: escaped, &place)
+        try version.append(logged: data, last..<text.upperBound, escaped: escaped, &place)
     }
 
     private static func isProtocol(_ text: Span<UInt8>) -> Bool {
