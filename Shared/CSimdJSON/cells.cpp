@@ -16,7 +16,7 @@ struct Field {
 };
 
 // Reads the field at `at`, and puts `at` behind its comma, or at end + 1 behind the last field. False where something
-// follows its closing quote.
+// follows its closing quote; or where that is missing, and then `at` stays.
 bool read_field(const uint8_t *&at, const uint8_t *end, Field &field) {
     if (at < end && *at == '"') {
         field = {at + 1, 0, true, false};
@@ -97,10 +97,12 @@ class CellReader {
         size_t count = 0;
         Field field;
         for (; at <= end; count++) {
+            const uint8_t *start = at;
             if (!read_field(at, end, field)) {
                 table_.drop_row();
                 const auto place = static_cast<size_t>(std::min(at, end) - text);
-                return table_.fault(record, MR_FAULT_INVALID_CSV, MR_WHY_NONE, place, count + 1);
+                const uint8_t why = at == start ? MR_WHY_UNCLOSED : MR_WHY_NONE;
+                return table_.fault(record, MR_FAULT_INVALID_CSV, why, place, count + 1);
             }
             if (count < places_.size()) store(count, field);
         }

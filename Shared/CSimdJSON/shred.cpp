@@ -18,6 +18,42 @@ size_t valid_utf8_prefix(const uint8_t *bytes, size_t size) {
 
 namespace {
 
+// The control character inside a string that the first stage found.
+size_t control_character(const uint8_t *bytes, size_t size) {
+    bool quoted = false;
+    for (size_t at = 0; at < size; at++) {
+        const uint8_t c = bytes[at];
+        if (quoted && c < 0x20) return at;
+        if (quoted && c == '\\') {
+            at++;
+            // Behind a backslash it is one, too.
+            if (at < size && bytes[at] < 0x20) return at;
+        } else if (c == '"') {
+            quoted = !quoted;
+        }
+    }
+    return 0;
+}
+
+// The character at `at`, of bytes that are UTF-8.
+uint32_t character(const uint8_t *at, const uint8_t *end) {
+    const uint8_t c = *at;
+    const int more = c < 0xC0 ? 0 : c < 0xE0 ? 1 : c < 0xF0 ? 2 : 3;
+    if (end - at <= more) return c;
+    uint32_t point = more == 0 ? c : c & (0x3Fu >> more);
+    for (int i = 1; i <= more; i++) point = point << 6 | (at[i] & 0x3F);
+    return point;
+}
+
+// What the walker found wrong with the record at start..<end of `base`.
+void note(Table &table, const Walker &walker, const uint8_t *base, size_t start, size_t end, size_t record) {
+    const Fault &fault = walker.fault;
+    const size_t at = fault.at == nullptr ? 0 : static_cast<size_t>(fault.at - (base + start));
+    const bool named = fault.why == MR_WHY_NO_VALUE && start + at < end;
+    const size_t found = named ? character(fault.at, base + end) : 0;
+    table.fault(record, fault.code, fault.why, std::min(at, end - start), found);
+}
+
 // Why the first stage turned a record down.
 void blame(Table &table, size_t record, const uint8_t *bytes, size_t size, simdjson::error_code error) {
     if (!is_utf8(bytes, size)) {
@@ -28,7 +64,10 @@ void blame(Table &table, size_t record, const uint8_t *bytes, size_t size, simdj
         return table.fault(record, MR_FAULT_NUL, MR_WHY_NONE, at);
     }
     switch (error) {
-        case simdjson::UNESCAPED_CHARS: return table.fault(record, MR_FAULT_INVALID_JSON, MR_WHY_CONTROL, 0);
+        case simdjson::UNESCAPED_CHARS: {
+            const size_t at = control_character(bytes, size);
+            return table.fault(record, MR_FAULT_INVALID_JSON, MR_WHY_CONTROL, at);
+        }
         case simdjson::UNCLOSED_STRING: return table.fault(record, MR_FAULT_INVALID_JSON, MR_WHY_UNCLOSED, size);
         default: return table.fault(record, MR_FAULT_INVALID_JSON, MR_WHY_VALUE, 0);
     }
@@ -41,9 +80,7 @@ void walk(Table &table, Walker &walker, const uint8_t *base, size_t start, size_
         return;
     }
     table.drop_row();
-    const Fault &fault = walker.fault;
-    const size_t at = fault.at == nullptr ? 0 : static_cast<size_t>(fault.at - (base + start));
-    table.fault(record, fault.code, fault.why, std::min(at, end - start));
+    note(table, walker, base, start, end, record);
 }
 
 void shred_window(Table &table, Structure &structure, const mr_frame &frame, const Window &window) {
@@ -100,13 +137,11 @@ int mr_shred_json(struct mr_shredder *shredder, const struct mr_frame *frame) {
     }
 }
 
-int mr_check_json(const uint8_t *text, size_t size, uint32_t depth, uint8_t *why, uint32_t *at) {
-    *why = MR_WHY_NONE;
-    *at = 0;
+int mr_check_json(const uint8_t *text, size_t size, uint32_t depth, struct mr_fault *fault) {
+    *fault = {};
     try {
         const mr_limits limits = {0, std::min<uint32_t>(depth, 1000), 0, 0};
         millrace::Table table(limits);
-        const uint32_t length = static_cast<uint32_t>(size);
         millrace::Buffer<uint8_t> padded;
         padded.reserve(size + 2 * millrace::padding);
         if (size > 0) std::memcpy(padded.data, text, size);
@@ -116,15 +151,13 @@ int mr_check_json(const uint8_t *text, size_t size, uint32_t depth, uint8_t *why
         const auto error = structure.find(padded.data, size);
         if (error != simdjson::SUCCESS) {
             millrace::blame(table, 0, padded.data, size, error);
-            *why = table.faults[0].why;
-            *at = table.faults[0].at;
-            return table.faults[0].code;
+        } else {
+            millrace::Walker walker(table, padded.data, structure.indexes());
+            if (walker.value(0, size)) return 0;
+            millrace::note(table, walker, padded.data, 0, size, 0);
         }
-        millrace::Walker walker(table, padded.data, structure.indexes());
-        if (walker.value(0, length)) return MR_FAULT_NONE;
-        *why = walker.fault.why;
-        *at = walker.fault.at == nullptr ? 0 : static_cast<uint32_t>(walker.fault.at - padded.data);
-        return walker.fault.code;
+        *fault = table.faults[0];
+        return 0;
     } catch (...) {
         return -1;
     }

@@ -135,7 +135,7 @@ bool Walker::store(uint32_t column, size_t place) {
             next_++;
             size_t length;
             const uint8_t kind = read_literal(text, base_ + end_, length);
-            if (kind == MR_MISSING) return fail(MR_WHY_LITERAL, place);
+            if (kind == MR_MISSING) return no_value(place);
             table_.set(column, kind, 0);
             return true;
         }
@@ -167,8 +167,15 @@ bool Walker::any_value(size_t place, size_t depth, size_t &length) {
         return true;
     }
     if (read_literal(text, base_ + end_, length) != MR_MISSING) return true;
-    const bool is_value = c != ',' && c != ':' && c != '}' && c != ']';
-    return fail(is_value ? MR_WHY_LITERAL : MR_WHY_VALUE, place);
+    return no_value(place);
+}
+
+// What is at `place` is no value: a word other than the three, a character that begins none, or no attempt at one.
+bool Walker::no_value(size_t place) {
+    const uint8_t c = base_[place];
+    if (c == ',' || c == ':' || c == '}' || c == ']') return fail(MR_WHY_VALUE, place);
+    const uint8_t letter = c | 0x20;
+    return fail(letter >= 'a' && letter <= 'z' ? MR_WHY_LITERAL : MR_WHY_NO_VALUE, place);
 }
 
 // A member's key and colon inside a container; the key's token is at `place`.

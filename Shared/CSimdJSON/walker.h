@@ -53,6 +53,7 @@ class Walker {
     bool container(size_t place, size_t depth, size_t &length);
     bool member(size_t place);
     bool trailing();
+    bool no_value(size_t place);
 };
 
 }  // namespace millrace

@@ -31,6 +31,8 @@ struct DecodeFault {
         case MR_FAULT_LONE_SURROGATE: "half of a surrogate pair at byte \(at)"
         case MR_FAULT_TOO_DEEP: "nested too deeply at byte \(at)"
         case MR_FAULT_NUMBER_RANGE: "the number at byte \(at) has more digits than numeric can hold"
+        case MR_FAULT_INVALID_CSV where why == MR_WHY_UNCLOSED:
+            "the quote that opens field \(found), at byte \(at), is never closed"
         case MR_FAULT_INVALID_CSV: "text follows the closing quote of field \(found), at byte \(at)"
         default: "invalid JSON at byte \(at): \(reason)"
         }
@@ -45,10 +47,25 @@ struct DecodeFault {
         case MR_WHY_TRAILING: "unexpected data after the value"
         case MR_WHY_NUMBER: "invalid number"
         case MR_WHY_LITERAL: "expected true, false or null"
+        case MR_WHY_NO_VALUE: "no JSON value begins with \(character)"
         case MR_WHY_ESCAPE: "invalid escape sequence"
         case MR_WHY_CONTROL: "a control character inside a string"
         case MR_WHY_UNCLOSED: "a string is never closed"
         default: "expected a value"
+        }
+    }
+
+    /// The character found, as a message names it: by itself where it can be seen.
+    private var character: String {
+        let code = String(found, radix: 16, uppercase: true)
+        let name = "U+" + String(repeating: "0", count: max(0, 4 - code.count)) + code
+        guard let scalar = Unicode.Scalar(UInt32(clamping: found)) else { return name }
+        if scalar == "\u{FEFF}" { return "a byte order mark (\(name))" }
+        switch scalar.properties.generalCategory {
+        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator,
+            .spaceSeparator, .nonspacingMark, .enclosingMark, .spacingMark:
+            return name
+        default: return "\"\(scalar)\""
         }
     }
 

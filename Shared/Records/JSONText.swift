@@ -5,13 +5,14 @@ public enum JSONText {
     /// What is wrong with a text, or nil: RFC 8259, no U+0000, no half surrogate pairs, numbers that numeric can hold,
     /// nested no deeper than 1,000.
     public static func check(_ text: Span<UInt8>) -> (code: String, message: String)? {
-        var why: UInt8 = 0
-        var at: UInt32 = 0
-        let fault = unsafe text.withUnsafeBufferPointer { bytes in
-            unsafe mr_check_json(bytes.baseAddress, bytes.count, 1_000, &why, &at)
+        var fault = mr_fault()
+        let status = unsafe text.withUnsafeBufferPointer { bytes in
+            unsafe mr_check_json(bytes.baseAddress, bytes.count, 1_000, &fault)
         }
-        guard fault != 0 else { return nil }
-        let found = DecodeFault(code: Int(fault), why: Int(why), at: Int(at), found: 0)
+        guard status == 0 else { return ("invalid_json", "no memory to check a JSON text") }
+        guard Int(fault.code) != MR_FAULT_NONE else { return nil }
+        let found = DecodeFault(
+            code: Int(fault.code), why: Int(fault.why), at: Int(fault.at), found: Int(fault.found))
         return (found.name, "invalid input syntax for type json: \(found.message)")
     }
 

@@ -19,8 +19,8 @@ public struct SplitLimits: Sendable {
 /// - NDJSON: a record a line; lines of white space only are skipped, a carriage return before the line feed is dropped.
 /// - JSON: one object, or an array whose elements are the records. The brackets and commas around the elements are
 ///   checked, the elements themselves are not.
-/// - CSV by RFC 4180: the first row is the header; a quoted field may hold line ends and doubled quotes; a quote opens
-///   a field at its start only, elsewhere it is a character like others. Empty lines are skipped.
+/// - CSV by RFC 4180: the first row is the header, whose names differ; a quoted field may hold line ends and doubled
+///   quotes; a quote opens a field at its start only, elsewhere it is a character like others. Empty lines are skipped.
 /// - Text: as NDJSON, without any meaning to the lines.
 ///
 /// A byte order mark at the start is dropped. What has been cut is held until ``takeFrame()``; a caller that takes
@@ -38,6 +38,8 @@ public struct RecordSplitter {
     private var frame: BatchFrame
     private var header: [UInt8]?
     private var place = BodyPlace()
+    /// Where the CSV header row begins, behind empty lines.
+    private var headerStart: BodyPlace?
     /// Where the quoted field that is still open was opened.
     private var openQuote: RecordsError.Position?
     private var skipped: SkippedRecord?
@@ -86,6 +88,13 @@ public struct RecordSplitter {
             if state.partial > 0 || skipped != nil { try feed([0x0A]) }
         }
         try checkHeader()
+    }
+
+    /// What a body held that holds no record, as a message says it.
+    public var emptiness: String {
+        guard let header else { return "the body holds no record" }
+        let seen = "the body holds a header row and no record"
+        return CSVHeader.hasLoneReturn(header) ? seen + "; lone carriage returns are no line ends" : seen
     }
 
     /// Takes the records cut so far, or nil if there are none.
@@ -164,6 +173,7 @@ extension RecordSplitter {
 
     /// Cuts until the piece is used up or a record is longer than the limit.
     private mutating func cutWhole(_ piece: UnsafeBufferPointer<UInt8>) throws(RecordsError) -> Int {
+        if format == .csv, headerStart == nil { unsafe noteHeaderStart(in: piece) }
         frame.bytes.grow(by: piece.count + 2, share: 2)
         frame.lengths.grow(by: piece.count / 2 + 2)
         var used = 0
@@ -187,6 +197,14 @@ extension RecordSplitter {
         try checkHeader()
         if Int(status) == MR_SPLIT_OVERSIZE { skipped = try beginSkipping() }
         return used
+    }
+
+    private mutating func noteHeaderStart(in piece: UnsafeBufferPointer<UInt8>) {
+        let blank = unsafe piece.prefix { $0 == 0x0A || $0 == 0x0D }.count
+        guard blank < piece.count else { return }
+        var at = place
+        unsafe at.pass(UnsafeBufferPointer(rebasing: piece[..<blank]))
+        headerStart = at
     }
 
     private mutating func noteQuote(_ saved: Bool, in piece: UnsafeBufferPointer<UInt8>) {
@@ -269,6 +287,12 @@ extension RecordSplitter {
         guard String(validating: row, as: UTF8.self) != nil else {
             throw RecordsError(
                 .unsplittable, "the header row is not UTF-8", at: .init(line: 1, column: 1, byte: 0))
+        }
+        if let repeated = CSVHeader.repetition(in: row) {
+            let hint = CSVHeader.hasLoneReturn(row) ? "; lone carriage returns are no line ends" : ""
+            var at = headerStart ?? BodyPlace()
+            unsafe row.withUnsafeBufferPointer { unsafe at.pass(UnsafeBufferPointer(rebasing: $0[..<repeated.offset])) }
+            throw RecordsError(.unsplittable, repeated.message + hint, at: at.position)
         }
         header = row
         frame.bytes.removeSubrange(..<(length + 1))

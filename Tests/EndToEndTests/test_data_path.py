@@ -139,6 +139,9 @@ class DataPath(unittest.TestCase):
         cases = [
             (("x", ""), {}, 400, "empty_body"),
             (("x", "\n\n"), {}, 400, "empty_body"),
+            (("x", "id,n\n", CSV), {}, 400, "empty_body"),
+            (("x", "id,amount,amount\n1,2,3\n", CSV), {}, 400, "malformed_body"),
+            (("x", "1,2\n", "text/csv; header=absent"), {}, 415, "unsupported_media_type"),
             (("x", "{}"), {"content_type": "application/xml"}, 415, "unsupported_media_type"),
             (("x", "{}"), {"content_type": "text/plain; charset=latin1"}, 415, "unsupported_media_type"),
             (("Bad-Name", "{}"), {}, 422, "invalid_name"),
@@ -152,6 +155,16 @@ class DataPath(unittest.TestCase):
             self.assertEqual((found, answer.get("code")), (status, code), (arguments, options, answer))
             self.assertEqual(headers["content-type"], "application/problem+json")
         self.assertEqual(platform.call("GET", "/v1/receipts/r000000000zzzz")[0], 404)
+
+    def test_what_is_wrong_with_csv_is_said(self):
+        _, answer, _ = self.send("x", "id,amount,amount\n1,2,3\n", CSV)
+        self.assertEqual((answer["line"], answer["column"]), (1, 11))
+        self.assertIn('names "amount" twice: fields 2 and 3', answer["detail"])
+        for body, wanted in (("id,n\n", "the body holds a header row and no record"),
+                             ("id,n\r1,2\r", "lone carriage returns are no line ends")):
+            self.assertIn(wanted, self.send("x", body, CSV)[1]["detail"])
+        self.assertIn("header=absent", self.send("x", "1,2\n", "text/csv;header=absent")[1]["detail"])
+        self.assertEqual(self.store("with_header", "id,n\n1,2\n", "text/csv; header=present")["stored"], 1)
 
     def test_keys_are_needed(self):
         for headers in ({}, {"Authorization": "Bearer mr_" + "A" * 43}):

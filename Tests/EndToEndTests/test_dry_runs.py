@@ -449,6 +449,8 @@ class PastedRecords(unittest.TestCase):
             ({"records": [], "format": NDJSON}, "invalid_request", "format"),
             ({"raw": '[{"a": 1} {"a": 2}]', "format": "application/json"}, "malformed_body", None),
             ({"raw": 'a,b\n1,"2\n', "format": "text/csv"}, "malformed_body", None),
+            ({"raw": "a,a\n1,2\n", "format": "text/csv"}, "malformed_body", None),
+            ({"raw": "1,2\n", "format": "text/csv; header=absent"}, "invalid_request", "format"),
             ({"raw": "{}\n" * 1001, "format": NDJSON}, "invalid_request", None),
         ):
             status, answer = platform.call("POST", path, json.dumps(body))

@@ -287,6 +287,16 @@ class TableRuns(unittest.TestCase):
             status, answer = platform.call("PUT", "/v1/pipelines/refused", json.dumps(body))
             self.assertEqual((status, answer["code"], [error["path"] for error in answer["errors"]]),
                              (422, "invalid_pipeline", [path]), answer)
+        for body, paths in (
+            ({"source": "Web", "target": {"dataset": "x-y"}, "steps": [
+                {"filter": "true"}, {"route": [{"when": "true", "dataset": "ok"}, {"when": "true", "dataset": "1"}]}]},
+             ["source", "target.dataset", "steps[1].route[1].dataset"]),
+            ({"source": {"dataset": "A"}, "target": {"dataset": "x"}}, ["source.dataset"]),
+        ):
+            status, answer = platform.call("PUT", "/v1/pipelines/refused", json.dumps(body))
+            self.assertEqual((status, answer["code"], [error["path"] for error in answer["errors"]]),
+                             (422, "invalid_name", paths), answer)
+            self.assertIn(paths[0] + ": ", answer["detail"])
         self.put()
         status, answer = platform.call("DELETE", "/v1/datasets/accounts?confirm=accounts")
         self.assertEqual((status, answer["code"]), (409, "in_use"), answer)

@@ -69,6 +69,25 @@ import Testing
         #expect(refusal?.message.contains(message) == true, "\(refusal?.message ?? "no refusal")")
     }
 
+    /// What the README lists among the differences is refused, with the place.
+    @Test(arguments: [
+        "interval 'P1Y2M'", "interval '1-2'", "interval '1' day", "a = any('{a}'::text[])", "a <> all(array['a'])",
+        "a like any (array['a%'])", "a like all (array['a%'])", "regexp_replace(a, 'b', 'c', 'm')",
+        "regexp_replace(a, 'b', 'c', 'n')", "regexp_replace(a, 'b', 'c', 'p')", "regexp_replace(a, 'b', 'c', 'q')",
+        "regexp_replace(a, 'b', 'c', 'w')", "regexp_replace(a, 'b', 'c', 'x')", "a ~ '(?x)b'",
+        "substring(a similar 'p' escape '#')", "age(a::timestamptz)", "make_interval(days => 1)", "format('%s', a)",
+        "(a, b) = ('x', 'y')", "(a, b) < ('x', 'y')", "row(1, 2) = row(1, 2)", "$$x$$", "U&'\\0041'", "B'1'", "X'1F'",
+        "N'a'", "a::real", "a::char(3)", "a::varchar(3)", "a::timestamp(3)",
+    ])
+    func refusesWhatIsListed(_ text: String) {
+        #expect((Samples.refusal(text)?.position ?? 0) > 0)
+    }
+
+    @Test func theLeastBigintHasNoOpposite() throws {
+        let expression = try Expression.compile("- -9223372036854775808", schema: ExpressionSchema(isOpen: true))
+        #expect(expression.evaluate(RecordBatch(rows: [0])).1.map(\.message) == ["bigint out of range"])
+    }
+
     @Test func nestsAndGrowsOnlySoFar() {
         let deep = String(repeating: "(", count: 5000) + "1" + String(repeating: ")", count: 5000)
         #expect(Samples.refusal(deep)?.message.contains("nests deeper") == true)

@@ -105,7 +105,87 @@ import Testing
             ])
     }
 
+    @Test func aQuoteThatIsNotClosedIsNamed() throws {
+        var frame = BatchFrame(format: .csv, header: Array("a,b,c".utf8))
+        for record in [#""a,2,3"#, #"1,"x""y,3"#, #"1,2,""#, "1,2,3"] { frame.append(record: Array(record.utf8)) }
+        let (batch, faults) = try RecordDecoder().decode(frame)
+        #expect(batch.rows == [3] && Set(faults.map(\.code)) == ["invalid_csv"])
+        #expect(
+            faults.map(\.message) == [
+                "the quote that opens field 1, at byte 0, is never closed",
+                "the quote that opens field 2, at byte 2, is never closed",
+                "the quote that opens field 3, at byte 4, is never closed",
+            ])
+    }
+
+    @Test(arguments: [
+        ("id,amount,amount\n1,2,3\n", "the header row names \"amount\" twice: fields 2 and 3", 1, 11),
+        ("\u{FEFF}a,b,a", "the header row names \"a\" twice: fields 1 and 3", 1, 5),
+        ("\r\n\n\"x\ny\",z,\"z\"\n", "the header row names \"z\" twice: fields 2 and 3", 4, 6),
+        ("\"a\"\"b\",\"a\"\"b\"\n", "the header row names \"a\"b\" twice: fields 1 and 2", 1, 8),
+        ("a,,b,\n", "the header row leaves two columns without a name: fields 2 and 4", 1, 6),
+        (
+            "id,n,x\r1,n,3\r",
+            "the header row names \"n\" twice: fields 2 and 4; lone carriage returns are no line ends", 1, 10
+        ),
+    ])
+    func aHeaderThatNamesAColumnTwiceIsRefused(_ body: String, _ message: String, _ line: Int, _ column: Int) throws {
+        for place in 0...body.utf8.count {
+            let error = try #require(throws: RecordsError.self) { try Self.cut(Array(body.utf8), .csv, at: place) }
+            #expect(error.code == .unsplittable && error.message == message, "cut at \(place)")
+            #expect(error.position?.line == line && error.position?.column == column, "\(error), cut at \(place)")
+        }
+    }
+
+    @Test func namesThatDifferInAByteAreTwo() throws {
+        let frame = try Self.cut(Array("e\u{301},\u{E9},E, e\n1,2,3,4\n".utf8), .csv, at: nil)
+        #expect(frame.recordCount == 1)
+    }
+
+    @Test(arguments: [
+        ("", "the body holds no record"), ("\r\n\n", "the body holds no record"),
+        ("id,n\n", "the body holds a header row and no record"),
+        ("\"i\r\nd\",n\r\n\r\n", "the body holds a header row and no record"),
+        (
+            "id,n\r1,2\r3,4\r",
+            "the body holds a header row and no record; lone carriage returns are no line ends"
+        ),
+    ])
+    func whatABodyWithoutRecordsHolds(_ body: String, _ wanted: String) throws {
+        var splitter = RecordSplitter(format: .csv)
+        try splitter.append(Array(body.utf8))
+        try splitter.finish()
+        #expect(splitter.recordCount == 0 && splitter.emptiness == wanted)
+    }
+
     // MARK: NDJSON
+
+    /// A control character has its place, among good records and alone, in the record and in text that is cast.
+    @Test(arguments: [
+        ("{\"aaaaaaaa\":1,\"b\":\"tab\there\"}", "byte 22: a control character inside a string"),
+        ("{\"a\\\"\u{1}\":1}", "byte 5: a control character inside a string"),
+        ("{\"a\":\"\\\t\"}", "byte 7: a control character inside a string"),
+        (#"{"a":+1}"#, #"byte 5: no JSON value begins with "+""#),
+        (#"{"a":.5}"#, #"byte 5: no JSON value begins with ".""#),
+        (#"{"a":[1, 'x']}"#, #"byte 9: no JSON value begins with "'""#),
+        (#"{"a":“x”}"#, #"byte 5: no JSON value begins with "“""#),
+        ("\u{FEFF}{\"a\":1}", "byte 0: no JSON value begins with a byte order mark (U+FEFF)"),
+        ("{\"a\":\u{A0}1}", "byte 5: no JSON value begins with U+00A0"),
+        ("{\"a\":\u{7F}}", "byte 5: no JSON value begins with U+007F"),
+        ("{\"a\":\u{1F600}}", "byte 5: no JSON value begins with \"\u{1F600}\""),
+        (#"{"a":True}"#, "byte 5: expected true, false or null"), (#"{"a":}"#, "byte 5: expected a value"),
+    ])
+    func whatIsNoValueIsNamedWithItsPlace(_ text: String, _ wanted: String) throws {
+        let good = #"{"a":"\\\"{[,"}"#
+        for records in [[good, text, good], [text]] {
+            var frame = BatchFrame(format: .ndjson)
+            for record in records { frame.append(record: Array(record.utf8)) }
+            let (_, faults) = try RecordDecoder().decode(frame)
+            #expect(faults.map(\.message) == ["invalid JSON at " + wanted])
+        }
+        let fault = JSONText.check(Array(text.utf8).span)
+        #expect(fault?.message == "invalid input syntax for type json: invalid JSON at " + wanted)
+    }
 
     private static func digits(_ count: Int, _ generator: inout SeededGenerator) -> String {
         let first = generator.pick(Array("123456789"))

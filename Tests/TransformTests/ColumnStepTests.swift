@@ -19,7 +19,7 @@ import Testing
         #expect(
             rows == [
                 #"p_a=mine p_b={"c": [1]} p_z=NULL p={"a":1}"#, "p_a=NULL p_b=NULL p_z=NULL p=5",
-                #"p_a=NULL p_b=NULL p_z=3 p={"a":2}"#,
+                "p_a=2 p_b=NULL p_z=3 p=NULL",
                 #"p_a=NULL p_b=NULL p_z=NULL p={"_id":1,"":3,"\#(long)":2}"#,
                 #"p_a=NULL p_b=NULL p_z=NULL p=[{"a": 1}]"#,
                 "p_a=NULL p_b=NULL p_z=NULL p={broken", "p_a=NULL p_b=NULL p_z=NULL p=NULL",

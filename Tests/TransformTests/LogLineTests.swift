@@ -42,19 +42,52 @@ import Testing
 
     @Test func fieldsAndTheirAbsence() {
         let (rows, failed) = read([
-            #"::1 id John Doe [10/Oct/2000:13:55:36 +0000] "GET /a b HTTP/2.0" 304 -"#, nil,
+            #"::1 id John [10/Oct/2000:13:55:36 +0000] "GET /a b HTTP/2.0" 304 -"#, nil,
             #"h - - [10/Oct/2000:13:55:36 +0000] "\x16\x03\"" 400 0"#,
         ])
         #expect(failed.isEmpty)
         #expect(
             rows == [
-                "ip=::1 ident=id remote_user=John Doe ts=2000-10-10 13:55:36+00 method=GET path=/a b protocol=HTTP/2.0 "
+                "ip=::1 ident=id remote_user=John ts=2000-10-10 13:55:36+00 method=GET path=/a b protocol=HTTP/2.0 "
                     + "status=304 bytes=NULL",
                 "ip=NULL ident=NULL remote_user=NULL ts=NULL method=NULL path=NULL protocol=NULL "
                     + "status=NULL bytes=NULL",
                 "ip=h ident=NULL remote_user=NULL ts=2000-10-10 13:55:36+00 method=NULL "
-                    + "path=\\x16\\x03\" protocol=NULL status=400 bytes=0",
+                    + "path=\u{16}\u{3}\" protocol=NULL status=400 bytes=0",
             ])
+    }
+
+    /// As nginx and httpd write them; what is no escape of theirs stays.
+    @Test(arguments: [
+        (#"a\x22b\x5Cc"#, #"a"b\c"#), (#"caf\xC3\xA9 \xe2\x82\xac"#, "café €"), (#"\"q\" \\x41"#, #""q" \x41"#),
+        (#"a\nb\tc\rd\be\vf"#, "a\nb\tc\rd\u{8}e\u{B}f"), (#"\d \x4 \xZZ é"#, #"\d \x4 \xZZ é"#),
+    ])
+    func escapesOfQuotedFields(_ written: String, _ wanted: String) {
+        let time = "[10/Oct/2000:13:55:36 +0000]"
+        let (rows, failed) = read(
+            [#"h - u\x22 \#(time) "GET /\#(written) HTTP/1.1" 200 5 "\#(written)" "\#(written)""#], .combined)
+        #expect(failed.isEmpty)
+        #expect(rows[0].contains(" remote_user=u\" "))
+        #expect(rows[0].contains(" path=/\(wanted) protocol="), "\(rows[0])")
+        #expect(rows[0].hasSuffix(" referer=\(wanted) agent=\(wanted)"), "\(rows[0])")
+    }
+
+    @Test(arguments: [
+        (#""GET /\xFF HTTP/1.1" 200 5"#, "escaped bytes that are not UTF-8, in the field at byte 47"),
+        (#""GET /\xC3 HTTP/1.1" 200 5"#, "escaped bytes that are not UTF-8, in the field at byte 47"),
+        (#""\x16\x03\x00" 400 5"#, "the character U+0000, which cannot be stored, at byte 43"),
+    ])
+    func escapesThatAreNoText(_ rest: String, _ wanted: String) {
+        let (rows, failed) = read(["1.2.3.4 - - [10/Oct/2000:13:55:36 +0000] \(rest)"])
+        #expect(failed == ["0: not in common log format: " + wanted] && rows[0].contains(" path=NULL "))
+    }
+
+    @Test(arguments: [
+        "host:443 1.2.3.4 - - ", "host:443 1.2.3.4 - alice ", "::1 id John Doe ", "1.2.3.4 - ", "1.2.3.4  - - ",
+    ])
+    func threeFieldsComeBeforeTheTime(_ fields: String) {
+        let (_, failed) = read([fields + #"[10/Oct/2000:13:55:36 +0000] "GET / HTTP/1.1" 200 5"#])
+        #expect(failed.count == 1)
     }
 
     @Test func malformedLinesLeaveTheirNeighboursAlone() {

@@ -178,7 +178,15 @@ import Testing
         let nulled = try outliers(#""method": "iqr", "threshold": 1, "action": "null""#, values, type: type)
         #expect(Pipelines.rows(nulled.batch)[4...] == ["x=NULL", "x=NULL", "x=NULL"])
         check(nulled, records: 7)
-        if type == "float8" { #expect(rows[4] == "x=5.5" || rows[4] == "x=4.75", "\(rows)") }
+        if type == "float8" { #expect(rows[4...5] == ["x=NaN", "x=0.25"], "\(rows)") }
+    }
+
+    @Test(arguments: ["float8", "numeric"])
+    func clippingBringsInfinitiesToTheBoundsAndLeavesNaN(_ type: String) throws {
+        let values = ["1", "2", "3", "4", "NaN", "Infinity", "-Infinity"]
+        let clipped = try outliers(#""method": "iqr", "threshold": 1, "action": "clip""#, values, type: type)
+        #expect(Pipelines.rows(clipped.batch)[4...] == ["x=NaN", "x=4.75", "x=0.25"])
+        #expect(try outliers(#""method": "iqr", "threshold": 1"#, values, type: type).faults.map(\.row) == [4, 5, 6])
     }
 
     @Test func groupsHaveBoundsOfTheirOwn() throws {

@@ -29,6 +29,8 @@ struct IncomingBody {
     }
 
     var recordCount: Int { splitter.recordCount }
+    /// What it held, if it ended without a record.
+    var emptiness: String { splitter.emptiness }
     /// Of the records that are ready to be taken.
     var pendingBytes: Int { splitter.pendingBytes }
     /// In memory, with the record that has not ended yet.

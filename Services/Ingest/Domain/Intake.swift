@@ -33,7 +33,10 @@ struct Intake: Sendable {
     }
 
     /// The body holds no record at all.
-    struct EmptyBody: Error {}
+    struct EmptyBody: Error {
+        /// What it holds instead.
+        let reason: String
+    }
 
     /// Lands the body, or finds that its key is taken. `next` gives the body's chunks, nil at its end, and throws
     /// when the body breaks off: then nothing is accepted.
@@ -72,7 +75,7 @@ struct Intake: Sendable {
             }
         }
         try state.body.finish()
-        guard state.body.recordCount > 0 else { throw EmptyBody() }
+        guard state.body.recordCount > 0 else { throw EmptyBody(reason: state.body.emptiness) }
         let fingerprint = state.body.fingerprint()
         if state.upload == nil && state.body.pendingBytes <= Self.smallBody, let frame = state.body.takeFrame() {
             let keyed = request.idempotencyKey.flatMap { key in fingerprint.map { KeyedBody(key: key, fingerprint: $0) }

@@ -41,6 +41,7 @@ struct IngestOptions: Sendable {
         guard let format = RecordFormat(type) else {
             throw Problem(.unsupportedMediaType, "Content-Type \(type.essence) is not one of \(supported)")
         }
+        if let refusal = RecordFormat.refusal(type) { throw Problem(.unsupportedMediaType, refusal) }
         return format
     }
 

@@ -37,7 +37,7 @@ extension IncomingBody.TooLarge: ProblemConvertible {
 }
 
 extension Intake.EmptyBody: ProblemConvertible {
-    var problem: Problem { Problem(.emptyBody, "the body holds no record") }
+    var problem: Problem { Problem(.emptyBody, reason) }
 }
 
 extension StreamEnvelope.Malformed: ProblemConvertible {

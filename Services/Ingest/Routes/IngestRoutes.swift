@@ -30,7 +30,8 @@ struct IngestRoutes: Sendable {
                 description: """
                     Answers once the records are durable; with `wait=stored` once they are rows of every dataset \
                     that the source's pipelines fill. A record that cannot be used is quarantined with its reason \
-                    and its neighbours go on; a body that cannot be cut into records is refused as a whole.
+                    and its neighbours go on; a body that cannot be cut into records is refused as a whole. \
+                    The first row of CSV names the columns, each once; `header=absent` is refused.
                     """,
                 tag: "ingest",
                 parameters: [

@@ -13,7 +13,10 @@ extension Compilation {
         let isOpen = [.json, .logfmt, .queryString].contains(parse.format)
         if parse.from == "line" { reset(isOpen: isOpen) } else { schema[parse.from] = nil }
         if isOpen { schema.isOpen = true }
-        for (name, kind) in step.columns ?? parse.columns.map({ ($0, .untyped) }) { schema[name] = kind }
+        for (name, kind) in step.columns ?? parse.columns.map({ ($0, .untyped) }) {
+            // A column that has a type keeps it, unless what is parsed has one.
+            if kind != .untyped || schema[name] == nil { schema[name] = kind }
+        }
         return step
     }
 

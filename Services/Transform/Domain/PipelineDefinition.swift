@@ -62,6 +62,14 @@ public struct PipelineDefinition: Sendable {
         }
     }
 
+    /// Where the outputs are written in the definition, by their numbers: `target`, `steps[1].route[0]`.
+    var outputPaths: [String] {
+        steps.enumerated().reduce(into: ["target"]) { paths, step in
+            guard case .route(let branches) = step.element else { return }
+            paths += branches.indices.map { "steps[\(step.offset)].route[\($0)]" }
+        }
+    }
+
     /// The names of the datasets that `lookup` steps read, each once.
     var lookupDatasets: Set<String> {
         steps.reduce(into: []) { names, step in

@@ -39,6 +39,7 @@ struct DryRecords: Sendable {
         let type = named.flatMap { MediaType($0) }.flatMap { $0.isUTF8 ? $0 : nil }
         let format = type.flatMap { RecordFormat($0) }
         if raw != nil, format == nil { fields.fault("format", "expected one of \(RecordFormat.mediaTypes)") }
+        if let refusal = type.flatMap(RecordFormat.refusal) { fields.fault("format", refusal) }
         try fields.finish()
         guard let raw, let format else {
             self.init(records ?? [])

@@ -74,15 +74,14 @@ struct PipelineRoutes: Sendable {
 
     /// Names, and what goes with one sort of source only: mode `replace`, and `route`, since a run has one output.
     private static func check(_ definition: PipelineDefinition) throws {
+        try checkNames(definition)
         switch definition.source {
-        case .source(let source):
-            _ = try ResourceName(checking: source)
+        case .source:
             if let number = definition.outputs.firstIndex(where: { $0.mode == .replace }) {
                 throw refused(
                     number == 0 ? "target.mode" : "steps.route.mode", "replace is for pipelines that read a dataset")
             }
         case .dataset(let source):
-            _ = try ResourceName(checking: source)
             if let number = definition.steps.firstIndex(where: { $0.name == "route" }) {
                 throw refused("steps[\(number)].route", "is not supported where the source is a dataset")
             }
@@ -90,7 +89,25 @@ struct PipelineRoutes: Sendable {
                 throw refused("target.dataset", "is the dataset that is read")
             }
         }
-        for output in definition.outputs { _ = try ResourceName(checking: output.dataset) }
+    }
+
+    /// Throws `invalid_name` with the path of each name that is none.
+    private static func checkNames(_ definition: PipelineDefinition) throws {
+        var names: [(path: String, text: String)] = []
+        switch definition.source {
+        case .source(let name): names.append(("source", name))
+        case .dataset(let name): names.append(("source.dataset", name))
+        }
+        names += zip(definition.outputPaths, definition.outputs).map { ("\($0).dataset", $1.dataset) }
+        let faults: [FieldFault] = names.compactMap { path, text in
+            do throws(Problem) {
+                _ = try ResourceName(checking: text)
+                return nil
+            } catch {
+                return FieldFault(path: path, message: error.detail)
+            }
+        }
+        if let first = faults.first { throw Problem(.invalidName, first.description, errors: faults) }
     }
 
     private static func refused(_ path: String, _ message: String) -> Problem {

@@ -47,10 +47,12 @@ extension RunRoutes {
                     The dataset's table is cut into ranges of blocks, which all workers read and transform, every one \
                     from the same snapshot. Rows appear once all of it is read: of modes `append`, `upsert` and \
                     `ignore` batch by batch, each exactly once; of mode `replace` all at once, in the place of what \
-                    the target held. Rows whose expressions fail are quarantined with the source's row as JSON. 409 \
-                    `conflict` where a run of the pipeline has not ended, where the pipeline reads a source, or does \
-                    not fit the dataset any more. With `timeout` (1s to 30d) a run that has not ended by then has \
-                    timed out.
+                    the target held. A range is a batch of about 8 MiB, more where the table has more than 100,000 of \
+                    them: `dedupe`, `outliers` and `max_failed` go by ranges. For the whole table let rows of one key \
+                    meet in the target, by its primary key and mode `ignore` or `upsert`. Rows whose expressions \
+                    fail are quarantined with the source's row as JSON. 409 `conflict` where a run of the pipeline \
+                    has not ended, where the pipeline reads a source, or does not fit the dataset any more. With \
+                    `timeout` (1s to 30d) a run that has not ended by then has timed out.
                     """,
                 tag: "runs",
                 parameters: [

@@ -32,7 +32,9 @@ extension StepExample {
         StepExample(
             text: """
                 `json` reads an object from a text column, which its fields replace (`line`, if `from` is left out, is \
-                the whole record of a text source).
+                the whole record of a text source). Of every format: where the text of a row has a field, it replaces \
+                what the record had under that name, as NULL too; where the text is NULL or lacks the field, the \
+                record's own value stays. A column that has a type keeps it, and what is parsed is cast to it.
                 """,
             step: ["parse": ["format": "json", "from": "body"]],
             records: [["id": 1, "body": #"{"x": 5, "y": [true]}"#]],
@@ -43,7 +45,11 @@ extension StepExample {
             step: ["parse": ["format": "csv", "columns": ["id", "name", "note"]]],
             records: [#"1,"Ada, ""the first""","#], rows: [["id": "1", "name": #"Ada, "the first""#, "note": nil]]),
         StepExample(
-            text: "`combined` reads access logs of Apache httpd and nginx. `-` is NULL.",
+            text: """
+                `combined` reads access logs of Apache httpd and nginx. `-` is NULL. Escapes (`\\"`, `\\n`, `\\x22`) \
+                are decoded; bytes that are not UTF-8 quarantine the record. The fields before the time hold no \
+                spaces: a user's name with one is not told from a line of `vhost_combined`, and neither is read.
+                """,
             step: ["parse": ["format": "combined"]],
             records: [
                 #"203.0.113.9 - ada [10/Oct/2000:13:55:36 -0700] "GET /a?b=c HTTP/1.0" 200 2326 "-" "curl/8""#
@@ -141,8 +147,9 @@ extension StepExample {
             rows: [["id": 1]]),
         StepExample(
             text: """
-                Makes the fields of objects columns, one level deep. What is no object, and fields whose names are \
-                taken, empty, too long or begin with `_`, stay where they are.
+                Makes the fields of objects columns, one level deep. What is no object stays where it is, and so do \
+                fields under whose new name the record has a value already, or whose name is empty, too long or begins \
+                with `_`, or which are not of the type that the column has.
                 """,
             step: ["flatten": ["geo"]], records: [["id": 1, "geo": ["lat": 48.1, "lon": 11.5, "_raw": "x"]]],
             rows: [["id": 1, "geo_lat": 48.1, "geo_lon": 11.5, "geo": ["_raw": "x"]]]),
@@ -189,7 +196,8 @@ extension StepExample {
             text: """
                 Quarantines records for which a condition is false; NULL passes. With `max_failed`, a number of rows \
                 or a share of them as `"5%"`, a batch of which more rows fail is turned down as a whole: its job is a \
-                dead letter, its receipts are `failed`, and nothing of it is stored or quarantined.
+                dead letter, its receipts are `failed`, and nothing of it is stored or quarantined. In a run over a \
+                dataset a batch is a slice of the table's blocks.
                 """,
             step: ["expect": ["total_is_positive": "total::numeric > 0"], "max_failed": "50%"],
             records: [["total": 5], ["total": -1]], rows: [["total": 5]]),
@@ -209,7 +217,9 @@ extension StepExample {
         StepExample(
             text: """
                 Of the rows of a batch that have the same key keeps the `first` or the `last`; the others are counted \
-                as duplicates. Rows with a NULL in the key are kept. Against the rows that a dataset holds already \
+                as duplicates. Rows with a NULL in the key are kept. Values of a column without a type are compared as \
+                they were written (`1` and `1.0` are two: cast first), jsonb by its text, spaces and all. In a run \
+                over a dataset a batch is a slice of the table's blocks. Against the rows that a dataset holds already \
                 there is a mode: with `"target": {"dataset": "orders", "mode": "ignore"}` the first record of a key of \
                 `orders` stays, and those that come later, in whatever batch, are the duplicates.
                 """,
@@ -221,7 +231,8 @@ extension StepExample {
                 Finds numbers far from the others of the batch, or of those with equal values in `by`: by `zscore` \
                 (more than `threshold`, 3, standard deviations from the mean) or `iqr` (more than `threshold`, 1.5, \
                 times the quartiles' distance outside of them); what is found is put into `quarantine`, made `null`, \
-                or brought to the bound by `clip`. The column must be known to hold numbers.
+                or brought to the bound by `clip`: infinity too, while NaN, which is near neither, stays. In a run \
+                over a dataset a batch is a slice of the table's blocks. The column must be known to hold numbers.
                 """,
             before: ["cast": ["ms": "int8"]], step: ["outliers": ["column": "ms", "method": "iqr", "action": "clip"]],
             records: [["ms": 1], ["ms": 2], ["ms": 3], ["ms": 4], ["ms": 100]],
@@ -229,7 +240,7 @@ extension StepExample {
         StepExample(
             text: """
                 Takes the rows for which a condition is true to another dataset; the rest goes on. Each goes to the \
-                first such branch.
+                first such branch. For pipelines that read a source.
                 """,
             step: ["route": [["when": "status::int8 >= 500", "dataset": "web_errors"]]],
             records: [["status": 503], ["status": 200]], rows: [["status": 200]]),

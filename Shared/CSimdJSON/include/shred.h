@@ -42,13 +42,14 @@ enum {
     MR_WHY_LITERAL = 8,
     MR_WHY_ESCAPE = 9,
     MR_WHY_CONTROL = 10,
-    MR_WHY_UNCLOSED = 11
+    MR_WHY_UNCLOSED = 11,
+    MR_WHY_NO_VALUE = 12
 };
 
 struct mr_fault {
     uint32_t record;  // ordinal
     uint32_t at;      // byte in the record
-    uint32_t found;   // CSV: fields found
+    uint32_t found;   // CSV: fields found; MR_WHY_NO_VALUE: the character there
     uint8_t code;
     uint8_t why;
 };
@@ -106,8 +107,9 @@ struct mr_extra mr_shred_extra(const struct mr_shredder *shredder);
 size_t mr_shred_extra_name_count(const struct mr_shredder *shredder);
 const uint8_t *mr_shred_extra_name(const struct mr_shredder *shredder, size_t index, size_t *length);
 
-// Checks one JSON text as jsonb takes it. Returns a fault; *why and *at say more.
-int mr_check_json(const uint8_t *text, size_t size, uint32_t depth, uint8_t *why, uint32_t *at);
+// Checks one JSON text as jsonb takes it: what is wrong with it is in *fault, or MR_FAULT_NONE. Returns 0, or -1 when
+// there is no memory.
+int mr_check_json(const uint8_t *text, size_t size, uint32_t depth, struct mr_fault *fault);
 
 #ifdef __cplusplus
 }

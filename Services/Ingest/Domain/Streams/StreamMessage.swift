@@ -11,7 +11,7 @@ struct StreamMessage: Sendable {
         var splitter = RecordSplitter(format: envelope == nil ? .ndjson : .json)
         try splitter.append(octets[envelope?.records ?? octets.indices])
         try splitter.finish()
-        guard let frame = splitter.takeFrame() else { throw Intake.EmptyBody() }
+        guard let frame = splitter.takeFrame() else { throw Intake.EmptyBody(reason: splitter.emptiness) }
         seq = envelope?.seq
         self.frame = frame
     }

@@ -15,17 +15,6 @@ struct TextBuilder {
         end()
     }
 
-    /// A text in which a backslash before one of `escapable` stands for that alone; others stay as they are written.
-    mutating func append(_ text: Span<UInt8>, unescaping escapable: (UInt8) -> Bool) {
-        var index = 0
-        while index < text.count {
-            if text[index] == UInt8(ascii: "\\"), index + 1 < text.count, escapable(text[index + 1]) { index += 1 }
-            values.data.append(text[index])
-            index += 1
-        }
-        end()
-    }
-
     /// A value that `write` appends.
     mutating func append<Failure: Error>(_ write: (inout [UInt8]) throws(Failure) -> Void) throws(Failure) {
         try write(&values.data)

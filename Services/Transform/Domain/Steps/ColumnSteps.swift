@@ -41,14 +41,15 @@ struct RenameStep: PipelineStep {
 
     func apply(_ batch: RecordBatch, _ context: StepContext) -> StepResult {
         var batch = batch
-        let sources = Set(renames.map(\.from))
         var failed: [UInt8] = []
         var faults: [RowFault] = []
-        var columns = batch.columns.filter { !sources.contains($0.name) }
+        var columns = batch.columns.filter { named in
+            !renames.contains { ColumnName.isSame($0.from, named.name) }
+        }
         for (from, to) in renames {
             guard let place = batch.index(of: from) else { continue }
             var column = batch.columns[place].column
-            if let other = columns.firstIndex(where: { $0.name == to }) {
+            if let other = columns.firstIndex(where: { ColumnName.isSame($0.name, to) }) {
                 let there = columns.remove(at: other).column
                 if failed.isEmpty { failed = [UInt8](repeating: 0, count: batch.rowCount) }
                 let joined = Self.join(column, there, batch.rows, to, context, &failed)
@@ -94,11 +95,10 @@ struct RenameStep: PipelineStep {
     private static func inOrder(
         _ columns: [NamedColumn], of batch: RecordBatch, _ renames: [(from: String, to: String)]
     ) -> [NamedColumn] {
-        let targets = Dictionary(renames.map { ($0.from, $0.to) }) { first, _ in first }
         var left = columns
         return batch.columns.compactMap { named in
-            let name = targets[named.name] ?? named.name
-            return left.firstIndex { $0.name == name }.map { left.remove(at: $0) }
+            let name = renames.first { ColumnName.isSame($0.from, named.name) }?.to ?? named.name
+            return left.firstIndex { ColumnName.isSame($0.name, name) }.map { left.remove(at: $0) }
         }
     }
 }

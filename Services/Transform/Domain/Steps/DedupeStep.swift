@@ -1,7 +1,8 @@
 import Records
 
 /// Of the rows of a batch that have the same key keeps one, the first or the last. Rows with a NULL in their key are
-/// kept: they are nobody's duplicates.
+/// kept: they are nobody's duplicates. Values of an untyped column, and jsonb, are compared as they were written
+/// (`RowGroups`).
 struct DedupeStep: PipelineStep {
     let columns: [String]
     let keep: StepDefinition.Keep

@@ -5,7 +5,10 @@ import Records
 /// ```
 /// 203.0.113.9 - alice [10/Oct/2000:13:55:36 -0700] "GET /a HTTP/1.0" 200 2326 "https://e.org/" "curl/8"
 /// ```
-/// A `-` is NULL. A request that is not `METHOD path protocol` is kept whole in `path`.
+/// A `-` is NULL. A request that is not `METHOD path protocol` is kept whole in `path`. None of the three fields before
+/// the time holds a space: httpd writes a user's name as it was sent, but then nothing tells where it begins (most
+/// readers of these formats want names without spaces, too), and a line of `vhost_combined`, which has a field more,
+/// would pass for one of these. Escapes of the user and of quoted fields are decoded (``LoggedText``).
 struct LogLineReader: LineReader {
     enum Format: Sendable { case common, combined }
 
@@ -52,7 +55,11 @@ struct LogLineReader: LineReader {
     mutating func read(_ data: Span<UInt8>, _ place: inout Int, _ end: Int) throws(MalformedText) {
         ip.append(loggedWord: data.extracting(try Self.word(data, &place, end)))
         ident.append(loggedWord: data.extracting(try Self.word(data, &place, end)))
-        user.append(loggedWord: data.extracting(try Self.userName(data, &place, end)))
+        let name = try Self.word(data, &place, end)
+        try user.append(logged: data, name, escaped: LoggedText.isEscaped(data.extracting(name)), &place)
+        guard place < end, data[place] == UInt8(ascii: "[") else {
+            throw MalformedText("expected the time in brackets behind three fields without spaces")
+        }
         ts.append(try time(data, &place, end))
         try TextScan.takeSpace(data, &place, end)
         try request(data, &place, end)
@@ -64,10 +71,10 @@ struct LogLineReader: LineReader {
         if kind == .combined {
             try TextScan.takeSpace(data, &place, end)
             let from = try Self.quoted(data, &place, end)
-            referer.append(logged: data.extracting(from.text), escaped: from.escaped)
+            try referer.append(logged: data, from.text, escaped: from.escaped, &place)
             try TextScan.takeSpace(data, &place, end)
             let by = try Self.quoted(data, &place, end)
-            agent.append(logged: data.extracting(by.text), escaped: by.escaped)
+            try agent.append(logged: data, by.text, escaped: by.escaped, &place)
         } else {
             referer.appendNull()
             agent.appendNull()
@@ -84,10 +91,18 @@ extension TextBuilder {
         append(text)
     }
 
-    /// The same of quoted text. Servers escape quotes and backslashes; other escapes, as of bytes, stay as they are.
-    fileprivate mutating func append(logged text: Span<UInt8>, escaped: Bool) {
+    /// The same of text with escapes. Where it is none, `place` is where it begins.
+    fileprivate mutating func append(
+        logged data: Span<UInt8>, _ range: Range<Int>, escaped: Bool, _ place: inout Int
+    ) throws(MalformedText) {
+        let text = data.extracting(range)
         guard escaped else { return append(loggedWord: text) }
-        append(text) { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }
+        do throws(MalformedText) {
+            try append { (output) throws(MalformedText) in try LoggedText.append(text, into: &output) }
+        } catch {
+            place = range.lowerBound
+            throw error
+        }
     }
 }
 
@@ -99,17 +114,6 @@ extension LogLineReader {
         guard place < end, !word.isEmpty else { throw MalformedText("expected a word and a space") }
         place += 1
         return word
-    }
-
-    /// Up to ` [`: user names may hold spaces.
-    private static func userName(
-        _ data: Span<UInt8>, _ place: inout Int, _ end: Int
-    ) throws(MalformedText) -> Range<Int> {
-        let start = place
-        while place + 1 < end, data[place] != 0x20 || data[place + 1] != UInt8(ascii: "[") { place += 1 }
-        guard place + 1 < end else { throw MalformedText("expected a time in brackets") }
-        place += 1
-        return start..<place - 1
     }
 
     private static func quoted(
@@ -140,13 +144,13 @@ extension LogLineReader {
         // Behind the last space, which is not the first one.
         guard last > first + 1, Self.isProtocol(data.extracting(last..<text.upperBound)) else {
             method.appendNull()
-            path.append(logged: data.extracting(text), escaped: escaped)
+            try path.append(logged: data, text, escaped: escaped, &place)
             version.appendNull()
             return
         }
-        method.append(loggedWord: data.extracting(text.lowerBound..<first))
-        path.append(logged: data.extracting(first + 1..<last - 1), escaped: escaped)
-        version.append(loggedWord: data.extracting(last..<text.upperBound))
+        try method.append(logged: data, text.lowerBound..<first, escaped: escaped, &place)
+        try path.append(logged: data, first + 1..<last - 1, escaped: escaped, &place)
+        try version.append(logged: data, last..<text.upperBound, escaped: escaped, &place)
     }
 
     private static func isProtocol(_ text: Span<UInt8>) -> Bool {

@@ -5,7 +5,8 @@ import Records
 /// By `zscore`: more than `threshold` standard deviations (of a sample) from the mean. By `iqr`: more than `threshold`
 /// times the distance of the quartiles (interpolated, as PostgreSQL's `percentile_cont`) below the first or above the
 /// third. Computed in double precision over the finite values; infinities and NaN, which lies above all numbers, are
-/// outliers wherever there are bounds: `zscore` has none for fewer than two values or where all are equal.
+/// outliers wherever there are bounds: `zscore` has none for fewer than two values or where all are equal. `clip`
+/// brings infinities to the bounds and leaves NaN as it is: it is near neither.
 struct OutliersStep: PipelineStep {
     let column: String
     let method: StepDefinition.Outliers.Method
@@ -20,7 +21,7 @@ struct OutliersStep: PipelineStep {
         let groups = RowGroups(groupColumns.map { batch[$0] ?? batch.missingColumn }, rows: batch.rowCount)
         let bounds = bounds(of: values, column.validity, groups)
         var outliers: [Int] = []
-        for row in 0..<batch.rowCount where column.isPresent(row) {
+        for row in 0..<batch.rowCount where column.isPresent(row) && !(action == .clip && values[row].isNaN) {
             if let bound = bounds[Int(groups.numbers[row])], !(bound.low <= values[row] && values[row] <= bound.high) {
                 outliers.append(row)
             }

@@ -3,8 +3,12 @@ import Records
 
 /// Reads a text column as something more: its fields become columns.
 ///
-/// From `line` the result replaces the whole record; from another column it takes that column's place, and that of
-/// columns that have the names of its fields.
+/// From `line` the result replaces the whole record. From another column it takes that column's place, and row by row
+/// that of fields with the same names: what the text of a row has replaces what its record had, NULL too, and formats
+/// of fixed fields have all of them. Where the text is NULL, or lacks the field, the record's own value stays.
+///
+/// A column that has a type by then keeps it: what is parsed is cast to it. If what is parsed has a type, values that
+/// stay are cast to that one. A row whose value is not of the type is turned down.
 struct ParseStep: PipelineStep {
     enum Reader: Sendable {
         case log(LogLineReader.Format)
@@ -34,10 +38,38 @@ struct ParseStep: PipelineStep {
         let text = batch.text(from)
         let parsed = parse(text.values, text.validity, context)
         var result = from == "line" ? RecordBatch(rows: batch.rows) : batch
-        if from != "line" { result.columns.removeAll { $0.name == from } }
-        for column in parsed.columns { result.set(column.name, column.column) }
+        if from != "line" { result.columns.removeAll { ColumnName.isSame($0.name, from) } }
+        var rejected = Rejections(result, context)
+        for (row, message) in parsed.failed {
+            rejected.add(row, code: "parse_failed", column: from, message)
+        }
+        for named in parsed.columns {
+            Self.put(named, in: &result, parsed: text.validity, &rejected)
+        }
         result.add(extra: parsed.extra, names: parsed.extraNames)
-        return Self.rejecting(parsed.failed, in: result, column: from, context)
+        return StepResult(result, removing: rejected.marks, faults: rejected.faults)
+    }
+
+    /// Puts a parsed column beside the others, or into the one with its name where the rows' texts have the field.
+    private static func put(
+        _ named: NamedColumn, in batch: inout RecordBatch, parsed: [UInt8], _ rejected: inout Rejections
+    ) {
+        guard let place = batch.index(of: named.name) else { return batch.columns.append(named) }
+        var column = named.column
+        var own = batch.columns[place].column
+        var taken = parsed
+        if case .variant(let values) = column.storage {
+            for row in taken.indices where values.kind(row) == .missing { taken[row] = 0 }
+        }
+        switch (own.type, column.type) {
+        case (.typed(let type), .untyped):
+            column = rejected.cast(column, to: type, name: named.name)
+        case (_, .typed(let type)):
+            for row in taken.indices where taken[row] != 0 { own.validity[row] = 0 }
+            own = rejected.cast(own, to: type, name: named.name)
+        case (.untyped, .untyped): break
+        }
+        batch.columns[place].column = own.overlaid(by: column, where: taken)
     }
 
     private func parse(_ texts: ByteColumn, _ validity: [UInt8], _ context: StepContext) -> NestedRecords {
@@ -66,19 +98,6 @@ struct ParseStep: PipelineStep {
         var reader = reader
         reader.read(texts, validity: validity)
         return NestedRecords(columns: reader.columns, failed: reader.failed)
-    }
-
-    private static func rejecting(
-        _ failed: [(row: Int, message: String)], in batch: RecordBatch, column: String, _ context: StepContext
-    ) -> StepResult {
-        guard !failed.isEmpty else { return StepResult(batch) }
-        var marks = [UInt8](repeating: 0, count: batch.rowCount)
-        let faults = failed.map { row, message in
-            marks[row] = 1
-            return RowFault(
-                row: batch.rows[row], code: "parse_failed", step: context.place, column: column, message: message)
-        }
-        return StepResult(batch, removing: marks, faults: faults)
     }
 }
 
