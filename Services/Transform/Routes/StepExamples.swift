@@ -47,7 +47,7 @@ extension StepExample {
         StepExample(
             text: """
                 `combined` reads access logs of Apache httpd and nginx. `-` is NULL. Escapes (`\\"`, `\\n`, `\\x22`) \
-                are decoded; bytes that are not UTF-8 quarantine the record. The fields before the time hold no \
+                are decoded; a field in which they are no text stays as it is. The fields before the time hold no \
                 spaces: a user's name with one is not told from a line of `vhost_combined`, and neither is read.
                 """,
             step: ["parse": ["format": "combined"]],

@@ -56,7 +56,7 @@ struct LogLineReader: LineReader {
         ip.append(loggedWord: data.extracting(try Self.word(data, &place, end)))
         ident.append(loggedWord: data.extracting(try Self.word(data, &place, end)))
         let name = try Self.word(data, &place, end)
-        try user.append(logged: data, name, escaped: LoggedText.isEscaped(data.extracting(name)), &place)
+        user.append(logged: data.extracting(name), escaped: LoggedText.isEscaped(data.extracting(name)))
         guard place < end, data[place] == UInt8(ascii: "[") else {
             throw MalformedText("expected the time in brackets behind three fields without spaces")
         }
@@ -71,10 +71,10 @@ struct LogLineReader: LineReader {
         if kind == .combined {
             try TextScan.takeSpace(data, &place, end)
             let from = try Self.quoted(data, &place, end)
-            try referer.append(logged: data, from.text, escaped: from.escaped, &place)
+            referer.append(logged: data.extracting(from.text), escaped: from.escaped)
             try TextScan.takeSpace(data, &place, end)
             let by = try Self.quoted(data, &place, end)
-            try agent.append(logged: data, by.text, escaped: by.escaped, &place)
+            agent.append(logged: data.extracting(by.text), escaped: by.escaped)
         } else {
             referer.appendNull()
             agent.appendNull()
@@ -91,18 +91,10 @@ extension TextBuilder {
         append(text)
     }
 
-    /// The same of text with escapes. Where it is none, `place` is where it begins.
-    fileprivate mutating func append(
-        logged data: Span<UInt8>, _ range: Range<Int>, escaped: Bool, _ place: inout Int
-    ) throws(MalformedText) {
-        let text = data.extracting(range)
+    /// The same of text with escapes.
+    fileprivate mutating func append(logged text: Span<UInt8>, escaped: Bool) {
         guard escaped else { return append(loggedWord: text) }
-        do throws(MalformedText) {
-            try append { (output) throws(MalformedText) in try LoggedText.append(text, into: &output) }
-        } catch {
-            place = range.lowerBound
-            throw error
-        }
+        append { output in LoggedText.append(text, into: &output) }
     }
 }
 
@@ -144,13 +136,13 @@ extension LogLineReader {
         // Behind the last space, which is not the first one.
         guard last > first + 1, Self.isProtocol(data.extracting(last..<text.upperBound)) else {
             method.appendNull()
-            try path.append(logged: data, text, escaped: escaped, &place)
+            path.append(logged: data.extracting(text), escaped: escaped)
             version.appendNull()
             return
         }
-        try method.append(logged: data, text.lowerBound..<first, escaped: escaped, &place)
-        try path.append(logged: data, first + 1..<last - 1, escaped: escaped, &place)
-        try version.append(logged: data, last..<text.upperBound, escaped: escaped, &place)
+        method.append(logged: data.extracting(text.lowerBound..<first), escaped: escaped)
+        path.append(logged: data.extracting(first + 1..<last - 1), escaped: escaped)
+        version.append(logged: data.extracting(last..<text.upperBound), escaped: escaped)
     }
 
     private static func isProtocol(_ text: Span<UInt8>) -> Bool {

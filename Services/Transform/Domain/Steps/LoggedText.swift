@@ -8,10 +8,11 @@ enum LoggedText {
         return false
     }
 
-    /// Appends the text decoded. Throws where that is no text: what escapes of bytes make must be UTF-8.
-    static func append(_ text: Span<UInt8>, into output: inout [UInt8]) throws(MalformedText) {
+    /// Appends the text decoded; where that is no text, for it has U+0000 or bytes that are not UTF-8, as it is written:
+    /// such are the first bytes of a TLS handshake, say, that came to a server that speaks HTTP.
+    static func append(_ text: Span<UInt8>, into output: inout [UInt8]) {
         let start = output.count
-        var mustCheck = false
+        var (mustCheck, isText) = (false, true)
         var index = 0
         while index < text.count {
             guard text[index] == backslash, index + 1 < text.count else {
@@ -23,7 +24,7 @@ enum LoggedText {
                 let high = PercentDecoder.hex(text[index + 2]), let low = PercentDecoder.hex(text[index + 3])
             {
                 let byte = high << 4 | low
-                guard byte != 0 else { throw MalformedText("the character U+0000, which cannot be stored,") }
+                isText = isText && byte != 0
                 mustCheck = mustCheck || byte >= 0x80
                 output.append(byte)
                 index += 4
@@ -35,9 +36,10 @@ enum LoggedText {
                 index += 1
             }
         }
-        guard !mustCheck || PercentDecoder.isText(output.span.extracting(start..<output.count)) else {
-            throw MalformedText("escaped bytes that are not UTF-8, in the field")
-        }
+        if mustCheck { isText = isText && PercentDecoder.isText(output.span.extracting(start..<output.count)) }
+        guard !isText else { return }
+        output.removeLast(output.count - start)
+        for index in 0..<text.count { output.append(text[index]) }
     }
 
     private static let backslash = UInt8(ascii: "\\")
