@@ -61,10 +61,13 @@ class Server:
         self.initialise()
         self.keeper.start()
         self.start()
-        self.run([BINARIES / "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-v", "role=millrace", "-v", "database=millrace",
-                  "-h", self.folder, "-p", self.port, "-U", "postgres", "-d", "postgres", "-f", "-"],
-                 input=(REPOSITORY / "deploy/postgres/prepare.sql").read_text())
+        self.prepare()
         return self
+
+    def prepare(self, administrator="postgres"):
+        self.run([BINARIES / "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-v", "role=millrace", "-v", "database=millrace",
+                  "-h", self.folder, "-p", self.port, "-U", administrator, "-d", "postgres", "-f", "-"],
+                 input=(REPOSITORY / "deploy/postgres/prepare.sql").read_text())
 
     def __exit__(self, *_):
         self.kill(wanted=False)
