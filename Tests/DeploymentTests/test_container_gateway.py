@@ -100,12 +100,14 @@ class ContainerGatewayTests(unittest.TestCase):
             time.sleep(0.02)
 
     def test_whom_it_believes(self):
-        for given, said in (("10.0.0.0/8;", "not addresses and ranges"), ("$x", "not addresses"), ("10.0.0.0/99", "10")):
+        for given, said in (("10.0.0.0/8;", "not addresses and ranges"), ("$x", "not addresses"),
+                            ("10.0.0.0/99", "10")):
             done = subprocess.run([GATEWAY / "start", "-t"], env=self.environment | {"GATEWAY_TRUSTED_PROXIES": given},
                                   stderr=subprocess.PIPE, text=True, check=False)
             self.assertNotEqual(done.returncode, 0, given)
             self.assertIn(said, done.stderr)
-        for given, expected in (("", []), ("none", []), ("10.0.0.0/8, ::1,192.168.1.1", ["10.0.0.0/8", "::1", "192.168.1.1"])):
+        for given, expected in (("", []), ("none", []),
+                                ("10.0.0.0/8, ::1,192.168.1.1", ["10.0.0.0/8", "::1", "192.168.1.1"])):
             subprocess.run([GATEWAY / "start", "-t"], env=self.environment | {"GATEWAY_TRUSTED_PROXIES": given},
                            stderr=subprocess.DEVNULL, check=True)
             text = (self.folder / "gateway/nginx.conf").read_text()

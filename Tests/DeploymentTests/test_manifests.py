@@ -395,7 +395,7 @@ class KubernetesTests(unittest.TestCase):
         secret = yaml.safe_load((DEPLOY / "kubernetes/examples/secret.yaml").read_text())["stringData"]
         url = secret["database-url"]
         self.assertIn("sslmode=verify-full", url)
-        self.assertFalse(secret["admin-key"].startswith("mr_"), "who leaves the example as it is has a key that all know")
+        self.assertFalse(secret["admin-key"].startswith("mr_"), "all know the example's key")
         # libpq 15 has no sslrootcert=system, and the images' user no home that it would look into.
         [authorities] = re.findall("sslrootcert=([^&]+)", url)
         self.assertEqual(authorities, "/etc/ssl/certs/ca-certificates.crt")

@@ -35,7 +35,8 @@ class ManagedServerTests(unittest.TestCase):
     def test_one_workspace_is_served_and_a_second_refused_until_a_superuser_has_been_there(self):
         port = first_port(__file__)
         with Managed(port + 20) as server, Site(server, port=port) as site:
-            site.must("POST", "/v1/ingest/managed?wait=stored&timeout=60s", '{"n": 41}\n{"n": 1}', "application/x-ndjson")
+            site.must("POST", "/v1/ingest/managed?wait=stored&timeout=60s", '{"n": 41}\n{"n": 1}',
+                      "application/x-ndjson")
             self.assertEqual(self.counted(site)[1]["rows"], [[42]])
             status, message = self.isolation(site)
             self.assertEqual(status, 200)

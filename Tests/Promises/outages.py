@@ -55,6 +55,10 @@ def away(seconds=None):
         during = load.acknowledged
         while (time.sleep(2), now := load.acknowledged)[1] != during:
             during = now
+        # Before anybody asks for more: also of a service that has nothing to do.
+        for service in SERVICES:
+            answer = site.ask(site.port_of(service), "GET", "/metrics")[2]
+            check(b'millrace_postgres_available{pool="postgres"} 0' in answer, f"{service}'s metrics do not say it")
         slowest, refusals, until = [0.0], [0], time.monotonic() + seconds
         while time.monotonic() < until:
             probe(site, "while the server is away", slowest, refusals)

@@ -8,8 +8,8 @@ enum LoggedText {
         return false
     }
 
-    /// Appends the text decoded; where that is no text, for it has U+0000 or bytes that are not UTF-8, as it is written:
-    /// such are the first bytes of a TLS handshake, say, that came to a server that speaks HTTP.
+    /// Appends the text decoded; where that is no text, for it has U+0000 or bytes that are not UTF-8, as it is
+    /// written: such are the first bytes of a TLS handshake, say, that came to a server that speaks HTTP.
     static func append(_ text: Span<UInt8>, into output: inout [UInt8]) {
         let start = output.count
         var (mustCheck, isText) = (false, true)
