@@ -35,7 +35,7 @@ def default(setting):
 def beyond_the_pool():
     """{process: connections}, as operations.md has them; the slots of analytics stand apart."""
     rows = re.findall(r"^\| ([a-z]+(?:-worker)?) \| (\d+)(?: and `MILLRACE_QUERY_TOTAL_SLOTS`)? \| [a-z]",
-                          OPERATIONS, re.M)
+                      OPERATIONS, re.M)
     return {name: int(number) for name, number in rows}
 
 
