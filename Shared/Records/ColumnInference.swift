@@ -65,7 +65,7 @@ public enum ColumnInference {
         case .text:
             guard case .variant(let values) = column.storage else { return type }
             let text = values.arena.span.extracting(values.range(row))
-            return DecimalShape.cellType(text) == nil ? .text : .numeric
+            return DecimalShape.isCell(text) ? .numeric : .text
         default: return type
         }
     }

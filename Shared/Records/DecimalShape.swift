@@ -133,6 +133,12 @@ extension DecimalShape {
         return isFloat8(text, shape) ? .float8 : .numeric
     }
 
+    /// Whether a cell is a number: whether it has such a type.
+    static func isCell(_ text: Span<UInt8>) -> Bool {
+        guard let shape = DecimalShape(text), shape.isPlain else { return false }
+        return shape.hasPoint || !shape.hasExponent || isPrinted(text)
+    }
+
     /// Whether PostgreSQL prints the nearest double just so.
     private static func isPrinted(_ text: Span<UInt8>) -> Bool {
         guard text.count <= 25, let value = try? TextInput.float8(text) else { return false }

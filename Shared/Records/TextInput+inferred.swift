@@ -22,7 +22,10 @@ extension TextInput {
         if isNumber, text.count <= 16, value == 0 || (value.magnitude > 1e-290 && value.magnitude < 1e15) {
             return value
         }
-        guard isNumber || DecimalShape.cellType(text) != nil else { throw .form }
+        if !isNumber {
+            guard let type = DecimalShape.cellType(text) else { throw .form }
+            if type == .float8 { return value }
+        }
         guard DecimalShape.isFloat8(text) else { throw .loss }
         return value
     }
@@ -37,7 +40,7 @@ extension TextInput {
     ) throws(InputFault) {
         let start = output.count
         try numeric(text, into: &output)
-        guard isNumber || DecimalShape.cellType(text) != nil else {
+        guard isNumber || DecimalShape.isCell(text) else {
             output.removeLast(output.count - start)
             throw .form
         }

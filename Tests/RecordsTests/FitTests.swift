@@ -184,6 +184,10 @@ struct FitTests {
                     "5", "1.5", "1.1", Self.lost, Self.lost, "1e+20", "0.0015", Self.lost, Self.lost, Self.lost,
                     "-0.25", Self.lost,
                 ])
+        for value in values {
+            #expect(
+                DecimalShape.isCell(Array(value.utf8).span) == (DecimalShape.cellType(Array(value.utf8).span) != nil))
+        }
         #expect(fit(try cells(["true", "1", "yes"]), to: .bool, isDeclared: false) == ["true", Self.lost, Self.lost])
         #expect(fit(try cells(["2024-01-01 23:00"]), to: .date, isDeclared: false) == [Self.lost])
         #expect(fit(try cells(["007", "x"]), to: .text, isDeclared: false) == ["007", "x"])
