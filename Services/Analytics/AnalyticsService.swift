@@ -27,7 +27,7 @@ public struct AnalyticsService: Sendable {
             waiting: configuration.queryWaiting)
         let sessions = QuerySessions(
             platform.database, pool: platform.pool, loops: platform.loops, limits: slots,
-            patience: configuration.queryPatience, logger: platform.logger)
+            patience: configuration.queryPatience, logger: platform.logger, metrics: platform.metrics)
         let isolation = IsolationMonitor(pool: platform.pool, logger: platform.logger)
         let metrics = QueryMetrics(platform.metrics)
         let memory = QueryMemory(pool: platform.pool, limit: configuration.queryMemory, logger: platform.logger)
@@ -58,7 +58,7 @@ public struct AnalyticsService: Sendable {
             routes: answers ? routes : [], readiness: answers ? [isolation.readinessCheck] : []
         ) { await lag.refresh() }
         var services: [any Service] = answers ? [sessions, isolation, memory, hints, feed] : []
-        if role.works { services.append(Self.worker(configuration, platform)) }
+        if role.works { services.append(platform.migrated(Self.worker(configuration, platform))) }
         self.services = services + [platform.bounded(server)]
     }
 

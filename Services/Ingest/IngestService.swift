@@ -26,9 +26,16 @@ public struct IngestService: Sendable {
             logger: platform.logger)
         let waiters = ReceiptWaiters(pool: platform.pool, listener: listener, logger: platform.logger)
         let abandoned = AbandonedUploads(pool: platform.pool, logger: platform.logger)
-        let routes = IngestService.routes(configuration, platform, coalescer, abandoned, waiters, metrics)
+        let landing = Int64(configuration.landingMaxBytes)
+        let admission = Admission(pool: platform.pool, limits: .init(landingBytes: landing), metrics: metrics)
+        admission.show(in: platform.metrics, limit: landing)
+        let routes = IngestService.routes(
+            configuration, platform, coalescer, admission, abandoned, waiters, metrics)
         let freshness = FreshnessMetric(pool: platform.pool, metrics: platform.metrics, logger: platform.logger)
-        server = platform.server(routes: routes) { await freshness.refresh() }
+        server = platform.server(routes: routes) {
+            await freshness.refresh()
+            await admission.refresh()
+        }
         services = [listener, abandoned, platform.bounded(coalescer), waiters, platform.bounded(server)]
     }
 
@@ -38,7 +45,7 @@ public struct IngestService: Sendable {
     }
 
     private static func routes(
-        _ configuration: IngestConfiguration, _ platform: Platform, _ coalescer: Coalescer,
+        _ configuration: IngestConfiguration, _ platform: Platform, _ coalescer: Coalescer, _ admission: Admission,
         _ abandoned: AbandonedUploads, _ waiters: ReceiptWaiters, _ metrics: IngestMetrics
     ) -> [Route] {
         let pool = platform.pool
@@ -46,11 +53,9 @@ public struct IngestService: Sendable {
             coalescer: coalescer,
             memory: MemoryShare(budget: configuration.uploadMemory, maxRequests: configuration.maxUploads), pool: pool,
             abandoned: abandoned, wakeup: platform.wakeup, metrics: metrics)
-        let limits = AdmissionState.Limits(landingBytes: Int64(configuration.landingMaxBytes))
         let policy = SourcePolicy(configuration)
         let sources = SourceDirectory(pool: pool, defaults: policy)
         let reader = ReceiptReader(pool: pool)
-        let admission = Admission(pool: pool, limits: limits, metrics: metrics)
         let authentication = platform.authentication
         let streams = StreamIntake(
             pool: pool, coalescer: coalescer, sources: sources, admission: admission,

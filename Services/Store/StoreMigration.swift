@@ -6,7 +6,8 @@ import Observability
 import Postgres
 
 /// `millrace-store migrate`: brings the database to this build's schema, makes the first workspace with its schema and
-/// login role, and enters the administrator's key. Can be run again, and by several at once.
+/// login role, gives each workspace what it lacks, as after a restore, and enters the administrator's key. Can be run
+/// again, and by several at once.
 public struct StoreMigration: Sendable {
     private let configuration: MigrateConfiguration
     private let logger: Logger
@@ -35,6 +36,8 @@ public struct StoreMigration: Sendable {
     func run(on connection: PostgresConnection) async throws {
         _ = try await Migrator(patience: configuration.locks, logger: logger).run(connection)
         let workspace = try await WorkspaceProvision.ensure(Principal.firstWorkspace, on: connection)
+        let mended = try await WorkspaceProvision.ensureAll(on: connection)
+        if mended > 0 { logger.info("workspaces have got what they lacked", ["workspaces": .int(mended)]) }
         let excess = try await WorkspaceProvision.excessRights(of: workspace.queryRole, on: connection)
         if !excess.isEmpty {
             logger.warning(
@@ -42,8 +45,10 @@ public struct StoreMigration: Sendable {
                 ["role": .string(workspace.queryRole), "rights": .string(excess.joined(separator: " "))])
         }
         if let key = configuration.adminKey {
-            if try await AdminKey.ensure(key.reveal(), on: connection) {
-                logger.warning("another administrator's key is configured: the one before is revoked")
+            if let ended = try await AdminKey.ensure(key.reveal(), on: connection) {
+                logger.warning(
+                    "another administrator's key is configured: the one before is revoked",
+                    ["key.id": .int(Int(ended))])
             }
         }
         logger.info("the database is ready")

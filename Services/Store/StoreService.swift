@@ -21,8 +21,8 @@ public struct StoreService: Sendable {
         server = platform.server(routes: configuration.service.role.answersRequests ? routes : [])
         var services: [any Service] = [platform.bounded(server)]
         if configuration.service.role.works {
-            services.append(Self.worker(configuration, platform))
-            services.append(Self.maintenance(configuration, platform))
+            services.append(platform.migrated(Self.worker(configuration, platform)))
+            services.append(platform.migrated(Self.maintenance(configuration, platform)))
         }
         self.services = services
     }

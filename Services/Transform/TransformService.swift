@@ -20,7 +20,7 @@ public struct TransformService: Sendable {
         let role = configuration.service.role
         server = platform.server(routes: role.answersRequests ? TransformService.routes(platform) : [])
         var services: [any Service] = []
-        if role.works { services.append(TransformService.worker(configuration, platform)) }
+        if role.works { services.append(platform.migrated(TransformService.worker(configuration, platform))) }
         services.append(platform.bounded(server))
         self.services = services
     }

@@ -9,6 +9,8 @@ public struct AccessError: Error, Sendable, Equatable, CustomStringConvertible {
         case unknownWorkspace
         /// The workspace is being deleted.
         case workspaceDeleted
+        /// Queries of several workspaces cannot be kept apart in this database.
+        case notKeptApart
         /// Scopes that do not exist.
         case unknownScope
     }

@@ -6,14 +6,14 @@ public enum AdminKey {
     public static let name = "admin (configuration)"
 
     /// Makes the configured key the one administrator's key of a workspace: enters it if it is missing, and revokes
-    /// an earlier one, so that changing the configuration rotates it. Running it again changes nothing. Gives whether
-    /// an earlier one was revoked.
+    /// an earlier one, so that changing the configuration rotates it. Running it again changes nothing. Gives the id of
+    /// the one that was revoked.
     ///
     /// Errors: `AccessError` `.malformedKey`, `.unknownWorkspace`; `PostgresError`.
     @discardableResult
     public static func ensure(
         _ text: String, workspace: String = Principal.firstWorkspace, on connection: PostgresConnection
-    ) async throws -> Bool {
+    ) async throws -> Int64? {
         guard let key = APIKey(text) else {
             throw AccessError(.malformedKey, "the administrator's key must be mr_ and 43 characters of base64url")
         }
@@ -38,7 +38,7 @@ struct EnsureAdminKey: PostgresStatement {
         select target.id, $2, $3, $4, $5 from target
         on conflict (hash) do update set name = excluded.name, scopes = excluded.scopes, revoked_at = null,
             expires_at = null
-        returning exists (select from ended)
+        returning (select max(id) from ended)
         """
 
     let workspace: String
@@ -51,6 +51,6 @@ struct EnsureAdminKey: PostgresStatement {
         ]
     }
 
-    /// Whether an earlier one was revoked.
-    static func decode(_ row: PostgresRow) throws(PostgresError) -> Bool { try row.bool(0) }
+    /// The id of the one that was revoked.
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64? { try row.optionalInt8(0) }
 }

@@ -69,7 +69,7 @@ public struct AuditTrail: AnswerObserver {
                 "audit.subject": .string(principal?.subject ?? ""),
                 "key.id": .string(principal.map { $0.subject == nil ? String($0.keyID) : "" } ?? ""),
                 "workspace": .string(principal?.workspace ?? ""),
-                "http.method": .string(request.method.description), "http.path": .string(request.head.path),
+                "http.method": .string(request.method.description), "http.path": .string(request.head.loggedPath),
                 "http.status": .int(status.code), "client.address": .string(request.clientAddress),
                 "request.id": .string(request.context.requestID), "trace.id": .string(request.context.trace.traceID),
             ])

@@ -177,6 +177,10 @@ static const uint8_t lease_storage_0054[] = {
 #embed "../Migrations/SQL/0054_lease_storage.sql"
 };
 
+static const uint8_t erasure_subject_0056[] = {
+#embed "../Migrations/SQL/0056_erasure_subject.sql"
+};
+
 static const struct millrace_migration_file files[] = {
     {"0001_catalog.sql", catalog_0001, sizeof catalog_0001},
     {"0002_queue.sql", queue_0002, sizeof queue_0002},
@@ -222,6 +226,7 @@ static const struct millrace_migration_file files[] = {
     {"0051_queue_locks.sql", queue_locks_0051, sizeof queue_locks_0051},
     {"0052_batch_indexes.sql", batch_indexes_0052, sizeof batch_indexes_0052},
     {"0054_lease_storage.sql", lease_storage_0054, sizeof lease_storage_0054},
+    {"0056_erasure_subject.sql", erasure_subject_0056, sizeof erasure_subject_0056},
 };
 
 size_t millrace_migration_count(void) {

@@ -19,7 +19,7 @@ enum AccessLog {
                 line.append(#","request.id":""#, request.context.id)
                 line.append(#"","trace.id":""#, traceOf: request.context.trace)
                 line.append(#"","http.method":""#, plain: request.method.description)
-                line.append(#"","http.path":"#, octets: request.head.pathBytes)
+                line.append(#"","http.path":"#, octets: request.head.loggedPathBytes)
                 line.append(#","http.route":""#, plain: route)
                 line.append(#"","http.status":"#, status.code)
                 line.append(#","http.seconds":"#, microseconds: microseconds)
@@ -34,7 +34,7 @@ enum AccessLog {
         }
         let fields: KeyValuePairs<String, LogValue> = [
             "http.method": .string(request.method.description),
-            "http.path": .string(request.head.path),
+            "http.path": .string(request.head.loggedPath),
             "http.route": .string(route),
             "http.status": .int(status.code),
             "http.seconds": .double(Double(microseconds) / 1e6),
@@ -53,7 +53,7 @@ enum AccessLog {
     static func record(_ request: Request, ended code: WebSocketCloseCode?, after time: LoopInterval) {
         guard code == .internalError || request.context.origin.logsAccess else { return }
         let fields: KeyValuePairs<String, LogValue> = [
-            "http.path": .string(request.head.path),
+            "http.path": .string(request.head.loggedPath),
             "http.route": .string(request.route?.pattern ?? "unmatched"),
             "websocket.code": code.map { .int(Int($0.rawValue)) } ?? .string("none"),
             "websocket.seconds": .double(Double(time.nanoseconds) / 1e9),

@@ -18,7 +18,7 @@ enum RequestSpan {
         span.end = began + time.nanoseconds
         span.attributes = [
             ("http.request.method", .string(method)), ("http.response.status_code", .int(status.code)),
-            ("url.path", .string(request.head.path)), ("client.address", .string(request.clientAddress)),
+            ("url.path", .string(request.head.loggedPath)), ("client.address", .string(request.clientAddress)),
             ("http.request.body.size", .int(sizes.received)), ("http.response.body.size", .int(sizes.sent)),
             ("millrace.request_id", .string(context.requestID)),
         ]

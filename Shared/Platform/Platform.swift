@@ -102,8 +102,11 @@ public struct Platform: Sendable {
         var checks: [ReadinessCheck] = [.database(pool), .pool(pool), schema.readinessCheck]
         checks += (tokens.map { [$0] } ?? []) + readiness
         let all = StandardRoutes.adding(
-            to: routes, title: "Millrace \(service)", version: Self.version, readiness: checks, metrics: metrics,
-            refresh: refresh)
+            to: routes, title: "Millrace \(service)", version: Self.version, readiness: checks, metrics: metrics
+        ) { [pool] in
+            await pool.refreshAvailability()
+            await refresh()
+        }
         var limits = limits
         // The rest of the drain is for what answers in progress stand on.
         limits.drain = settings.drain * 4 / 5
@@ -120,6 +123,11 @@ public struct Platform: Sendable {
     /// answer requests.
     public func bounded(_ service: any Service) -> any Service {
         BoundedStatements(service: service, limit: settings.statementTimeout)
+    }
+
+    /// The same service, begun once the database has the schema of this build: for those that work without being asked.
+    public func migrated(_ service: any Service) -> any Service {
+        AwaitingMigrations(service: service, schema: schema, logger: logger)
     }
 
     /// Runs the services until a signal, pool first and stopped last; and ends the loops.

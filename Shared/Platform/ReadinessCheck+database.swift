@@ -27,3 +27,11 @@ extension ReadinessCheck {
         }
     }
 }
+
+extension PostgresPool {
+    /// Finds out whether the database is there, where nobody else would: while no connection is in use.
+    func refreshAvailability() async {
+        guard load.inUse == 0 else { return }
+        _ = try? await withConnection { try await $0.query("select 1", timeout: .seconds(2)) }
+    }
+}

@@ -6,11 +6,11 @@ import Synchronization
 
 /// Whether the database has the schema that this build needs.
 ///
-/// Asked only when readiness is: once a minute while all is well, for a schema does not go back by itself; each second
-/// while migrations are missing.
+/// Asked when readiness is, and by workers before they begin: once a minute while all is well, for a schema does not go
+/// back by itself; each second while migrations are missing.
 final class SchemaMonitor: Sendable {
     private static let lifetime = Duration.seconds(60)
-    private static let patience = Duration.seconds(1)
+    static let patience = Duration.seconds(1)
 
     private struct Finding {
         var state: SchemaState
@@ -28,7 +28,8 @@ final class SchemaMonitor: Sendable {
         .noting("migrations") { [self] in try Self.note(on: try await state()) }
     }
 
-    private func state() async throws -> SchemaState {
+    /// What was found last, or is found now. Errors: `PostgresError`.
+    func state() async throws -> SchemaState {
         let known = found.withLock { $0 }
         if let known {
             let lifetime = known.state.missing.isEmpty ? Self.lifetime : Self.patience

@@ -33,7 +33,7 @@ extension ConnectionCore {
         var step = ConnectionHandle.ConnectStep.waitWritable
         while true {
             switch step {
-            case .failed: throw PostgresError(.unavailable, handle.errorMessage, doing: "connect")
+            case .failed: throw handle.refusal
             case .connected:
                 do throws(EventLoopError) {
                     let descriptor = try PolledDescriptor(adopting: handle.socket, owned: false, loop: loop)

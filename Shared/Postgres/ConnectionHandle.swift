@@ -38,6 +38,8 @@ private import CPostgres
         unsafe self.connection = unsafe connection
         // Notices would go to standard error otherwise.
         unsafe PQsetNoticeProcessor(connection, { _, _ in }, nil)
+        // The only way to see the SQLSTATE of a refused connection is in the message; `refusal` takes it out of there.
+        unsafe PQsetErrorVerbosity(connection, PQERRORS_VERBOSE)
     }
 
     deinit {
@@ -74,10 +76,18 @@ private import CPostgres
         switch unsafe PQconnectPoll(connection) {
         case PGRES_POLLING_READING: .waitReadable
         case PGRES_POLLING_WRITING: .waitWritable
-        case PGRES_POLLING_OK: unsafe PQsetnonblocking(connection, 1) == 0 ? .connected : .failed
+        case PGRES_POLLING_OK: connected()
         default: .failed
         }
     }
+
+    private mutating func connected() -> ConnectStep {
+        unsafe PQsetErrorVerbosity(connection, PQERRORS_DEFAULT)
+        return unsafe PQsetnonblocking(connection, 1) == 0 ? .connected : .failed
+    }
+
+    /// Why no connection could be had; with the SQLSTATE where a server said so, the last one of several.
+    var refusal: PostgresError { ConnectRefusal(errorMessage).error }
 
     // MARK: Moving bytes
 

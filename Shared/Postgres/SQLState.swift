@@ -52,6 +52,8 @@ public struct SQLState: Hashable, Sendable, CustomStringConvertible, Expressible
     public static let diskFull: SQLState = "53100"
     /// A server process could not have the memory that its statement asked for; nothing else has come to harm.
     public static let outOfMemory: SQLState = "53200"
+    /// No further connection: the server's, the database's or the role's limit is reached.
+    public static let tooManyConnections: SQLState = "53300"
     public static let uniqueViolation: SQLState = "23505"
     public static let foreignKeyViolation: SQLState = "23503"
     public static let checkViolation: SQLState = "23514"

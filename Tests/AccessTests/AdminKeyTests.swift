@@ -24,11 +24,11 @@ import Testing
             let (first, second, users) = (try APIKey.generate(), try APIKey.generate(), try APIKey.generate())
             try await pool.withConnection { connection in
                 let workspace = try #require(try await connection.query(FindWorkspace(name: "default")).first)
-                #expect(try await !AdminKey.ensure(first.reveal(), on: connection))
+                #expect(try await AdminKey.ensure(first.reveal(), on: connection) == nil)
                 _ = try await connection.query(
                     InsertKey(users, as: NewKey(workspaceID: workspace.id, name: "u", scopes: ["query"])))
-                #expect(try await AdminKey.ensure(second.reveal(), on: connection), "the first is revoked")
-                #expect(try await !AdminKey.ensure(second.reveal(), on: connection))
+                #expect(try await AdminKey.ensure(second.reveal(), on: connection) != nil, "the first is revoked")
+                #expect(try await AdminKey.ensure(second.reveal(), on: connection) == nil)
             }
             let keys = StoredKeys(pool)
             #expect(try await keys.find(first.hash) == nil)

@@ -1,7 +1,6 @@
 import Access
 import Configuration
 import EventLoop
-import Foundation
 import HTTPServer
 import JSON
 import Lifecycle
@@ -56,13 +55,7 @@ struct QueryServer: Sendable {
     ) async throws -> TestDatabase {
         let cluster = if let own { own } else { try await TemporaryPostgres.shared() }
         let database = try await cluster.database()
-        if isolated {
-            let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-                .deletingLastPathComponent()
-            try await cluster.administer(
-                file: root.appendingPathComponent("deploy/postgres/prepare.sql").path,
-                variables: [("role", TemporaryPostgres.role), ("database", database.name)], database: "postgres")
-        }
+        if isolated { try await cluster.prepare(database.name) }
         try await database.withPool(size: 1) { pool in
             try await pool.withConnection { connection in
                 _ = try await Migrator(logger: .silent).run(connection)

@@ -119,8 +119,15 @@ extension QueryServiceTests {
                     let answer = try await server.query(sql, params)
                     #expect(answer.rowsText == rows, "\(sql): \(answer.text)")
                 }
-                let missing = try await server.query("select $2::int8", [1])
-                #expect(missing.status == 422 && missing.code == "invalid_query", "\(missing.text)")
+                // Those that are not there, and those that the statement does not take.
+                for (sql, params, position) in [
+                    ("select $2::int8", [1], 8), ("select 'ä', $1", [], 13), ("select $1::int8", [1, 2], nil),
+                    ("select 1", [1], nil), ("select $0", [], 8),
+                ] as [(String, JSONValue, Int?)] {
+                    let missing = try await server.query(sql, params)
+                    #expect(missing.status == 422 && missing.code == "invalid_query", "\(sql): \(missing.text)")
+                    #expect(missing.json["position"]?.int == position, "\(sql): \(missing.text)")
+                }
                 let absent = try await server.query("select 1 from absent")
                 #expect(absent.code == "invalid_query" && absent.text.contains("when the first record is stored in it"))
                 let wrong = try await server.query("select $1::int8", ["x"])

@@ -52,7 +52,7 @@ class Platform:
         self.reader.start()
         ready.wait()
         if self.process.poll() is not None or "Ctrl-C" not in self.output[-1]:
-            sys.exit("the platform did not start:\n" + "".join(self.output))
+            raise AssertionError("the platform did not start:\n" + "".join(self.output))
         self.key = (self.home / "admin-key").read_text().strip()
         return self
 
@@ -96,7 +96,7 @@ class Platform:
     def must(self, *arguments, **options):
         status, answer = self.call(*arguments, **options)
         if status >= 300:
-            sys.exit(f"{arguments[0]} {arguments[1]}: {status} {answer}")
+            raise AssertionError(f"{arguments[0]} {arguments[1]}: {status} {answer}")
         return answer
 
     def unfinished(self, source):
@@ -105,14 +105,14 @@ class Platform:
             select count(*) from millrace.application a join millrace.source s on s.id = a.source_id
             where s.name = '{source}' and a.state in ('accepted', 'transformed')"""))
 
-    def wait_finished(self, source, seconds=120):
+    def wait_finished(self, source, seconds=300):
         deadline = time.monotonic() + seconds
         while self.unfinished(source):
             if time.monotonic() > deadline:
-                sys.exit(f"batches of {source} are unfinished after {seconds} s")
+                raise AssertionError(f"batches of {source} are unfinished after {seconds} s")
             time.sleep(0.05)
 
-    def wait_until_ready(self, seconds=120):
+    def wait_until_ready(self, seconds=300):
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -121,7 +121,7 @@ class Platform:
             except (OSError, http.client.HTTPException):
                 pass
             if time.monotonic() > deadline:
-                sys.exit(f"not ready after {seconds} s")
+                raise AssertionError(f"not ready after {seconds} s")
             time.sleep(0.1)
 
     def processes(self):
@@ -142,7 +142,7 @@ class Platform:
         return {pid: commands[pid] for pid in found}
 
 
-def wait_for(what, condition, seconds=120):
+def wait_for(what, condition, seconds=300):
     """The condition's value once that is true."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

@@ -3,6 +3,7 @@
 import http.client
 import http.server
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,6 +98,18 @@ class ContainerGatewayTests(unittest.TestCase):
         while not condition():
             self.assertLess(time.monotonic(), deadline, "waited in vain")
             time.sleep(0.02)
+
+    def test_whom_it_believes(self):
+        for given, said in (("10.0.0.0/8;", "not addresses and ranges"), ("$x", "not addresses"), ("10.0.0.0/99", "10")):
+            done = subprocess.run([GATEWAY / "start", "-t"], env=self.environment | {"GATEWAY_TRUSTED_PROXIES": given},
+                                  stderr=subprocess.PIPE, text=True, check=False)
+            self.assertNotEqual(done.returncode, 0, given)
+            self.assertIn(said, done.stderr)
+        for given, expected in (("", []), ("none", []), ("10.0.0.0/8, ::1,192.168.1.1", ["10.0.0.0/8", "::1", "192.168.1.1"])):
+            subprocess.run([GATEWAY / "start", "-t"], env=self.environment | {"GATEWAY_TRUSTED_PROXIES": given},
+                           stderr=subprocess.DEVNULL, check=True)
+            text = (self.folder / "gateway/nginx.conf").read_text()
+            self.assertEqual(re.findall(r"set_real_ip_from (\S+);", text), expected)
 
     def test_it_follows_a_service_to_another_address(self):
         self.assertFalse(self.is_well())

@@ -85,6 +85,62 @@ class GatewayTests(unittest.TestCase):
         _, _, body = self.platform.request("/v1/query", headers={"X-Request-Id": "not\tsane"})
         self.assertRegex(body["headers"]["X-Request-Id"], r"^[0-9a-f]{32}$")
 
+    def forwarded(self, *said, platform=None):
+        """What a service is told of the client by a gateway that is sent these fields X-Forwarded-For."""
+        platform = platform or self.platform
+        with socket.create_connection(("127.0.0.1", platform.port)) as connection:
+            fields = "".join(f"X-Forwarded-For: {value}\r\n" for value in said)
+            connection.sendall(f"GET /v1/query HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}\r\n".encode())
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            return json.loads(answer.read())["headers"]["X-Forwarded-For"]
+
+    def test_a_client_does_not_choose_its_address(self):
+        for said in ((), ("6.6.6.6",), ("6.6.6.6, 10.0.0.1",), ("6.6.6.6", "7.7.7.7"), ("unknown",), ("::1",)):
+            self.assertEqual(self.forwarded(*said), "127.0.0.1", said)
+
+    def test_a_proxy_that_is_named_is_believed(self):
+        platform = Platform()
+        self.addCleanup(platform.remove)
+        platform.launch(GATEWAY_TRUSTED_PROXIES="127.0.0.0/8, 10.0.0.0/8,fd00::/8")
+        for said, client in (
+                ((), "127.0.0.1"), (("203.0.113.7",), "203.0.113.7"), (("6.6.6.6, 203.0.113.7",), "203.0.113.7"),
+                (("6.6.6.6, 203.0.113.7, 10.1.2.3",), "203.0.113.7"), (("2001:db8::1, fd00::2",), "2001:db8::1"),
+                (("6.6.6.6", "203.0.113.7", "10.1.2.3"), "203.0.113.7")):
+            self.assertEqual(self.forwarded(*said, platform=platform), client, said)
+
+    def logged(self, path):
+        """The lines of the gateway's log that are of requests for this path."""
+        lines = (self.platform.home / "log/gateway/current").read_text().splitlines()
+        found = [json.loads(line) for line in lines if line.startswith("{")]
+        return [line for line in found if line["http.path"] == path]
+
+    def test_what_no_service_answered_is_logged(self):
+        transform = self.platform.home / "run/service/transform"
+        subprocess.run(["s6-svc", "-d", transform], check=True)
+        self.addCleanup(self.platform.wait_until, lambda: self.platform.request("/readyz")[0] == 200)
+        self.addCleanup(subprocess.run, ["s6-svc", "-u", transform], check=True)
+        self.platform.wait_until(lambda: self.platform.pid_of("transform") == -1)
+        path = '/v1/pipelines/away%22\\"'
+        headers, _ = self.problem(502, "bad_gateway", path + "?secret=1", headers={"X-Forwarded-For": "6.6.6.6"})
+        self.problem(404, "not_found", "/v1/nobody?secret=2")
+        self.problem(503, "not_ready", "/readyz?secret=3")
+        self.assertEqual(self.platform.request("/v1/query/good")[0], 200)
+        self.platform.wait_until(lambda: self.logged("/readyz"))
+        [line] = self.logged(path)
+        self.assertRegex(line.pop("ts"), r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")
+        self.assertGreaterEqual(line.pop("http.seconds"), 0)
+        self.assertGreater(line.pop("http.sent"), 100)
+        self.assertGreaterEqual(float(line.pop("upstream.seconds")), 0)
+        self.assertEqual(line, {
+            "level": "warning", "service": "gateway", "message": "request.answered",
+            "request.id": headers["X-Request-Id"], "http.method": "GET", "http.path": path, "http.status": 502,
+            "client.address": "127.0.0.1", "upstream.address": f"127.0.0.1:{self.platform.port + 2}"})
+        [line] = self.logged("/v1/nobody")
+        self.assertEqual((line["level"], line["http.status"], line["upstream.address"]), ("info", 404, ""))
+        self.assertEqual({line["http.status"] for line in self.logged("/readyz")}, {503})
+        self.assertEqual(self.logged("/v1/query/good"), [])
+
     def test_the_documents_are_one(self):
         status, _, document = self.platform.request("/openapi.json")
         self.assertEqual(status, 200)

@@ -191,12 +191,13 @@ class LauncherTests(unittest.TestCase):
     def test_settings_that_cannot_be_are_all_named(self):
         output = self.platform.launch(
             MILLRACE_PORT="80000", MILLRACE_START_TIMEOUT="soon", MILLRACE_TLS_KEY="key.pem",
-            MILLRACE_POSTGRES_PROCESS_MEMORY="64")
+            MILLRACE_POSTGRES_PROCESS_MEMORY="64", GATEWAY_TRUSTED_PROXIES="10.0.0.1/8, ::1")
         self.assertEqual(self.platform.process.wait(), 1)
         self.assertIn("MILLRACE_PORT=80000", output)
         self.assertIn("MILLRACE_START_TIMEOUT=soon", output)
         self.assertIn("MILLRACE_TLS_KEY is for a service", output)
         self.assertIn("MILLRACE_POSTGRES_PROCESS_MEMORY=64", output)
+        self.assertIn("GATEWAY_TRUSTED_PROXIES: 10.0.0.1/8 is no address or range", output)
         self.platform.stop()
 
     def test_a_service_that_keeps_ending_is_reported_with_its_log(self):

@@ -135,17 +135,36 @@ class ComposeTests(unittest.TestCase):
 
     def test_what_it_takes_over_goes_to_the_setting_of_the_same_name(self):
         header = "".join(re.findall(r"^#.*\n", (REPOSITORY / "compose.yaml").read_text(), re.M))
-        readme = (REPOSITORY / "README.md").read_text()
+        documents = "".join(path.read_text() for path in (REPOSITORY / "README.md", DEPLOY / "docs/observability.md"))
+        documents = documents.replace("`OTEL_EXPORTER_OTLP_HEADERS`, `…_FILE`", "`OTEL_EXPORTER_OTLP_HEADERS_FILE`")
         for name, service in self.compose["services"].items():
             for setting, value in service.get("environment", {}).items():
                 for taken in re.findall(r"\$\{([A-Z_]+)", str(value)):
                     self.assertEqual(setting, taken, name)
-                    self.assertIn(f"`{taken}`", readme, name)
+                    self.assertIn(f"`{taken}`", documents, name)
         services = self.compose["services"].values()
         labels = "".join(self.compose["x-labels"].values())
         for taken in set(re.findall(r"\$\{([A-Z_]+)", (REPOSITORY / "compose.yaml").read_text())):
             in_services = any(taken in service.get("environment", {}) for service in services)
             self.assertTrue(in_services or "${" + taken in labels or taken in header, taken)
+
+    def test_what_the_documents_tell_to_set_is_passed_on(self):
+        """Each setting that operations and observability speak of, but for what compose itself decides."""
+        text = "".join((DEPLOY / f"docs/{name}.md").read_text() for name in ("operations", "observability"))
+        told = set(re.findall(r"\b(?:MILLRACE|OTEL)_[A-Z_]*[A-Z]\b", text)) & {
+            *re.findall(r"`([A-Z_]+)`", (REPOSITORY / "README.md").read_text()), *re.findall(r"`(OTEL_[A-Z_]+)`", text)}
+        decided = {
+            # A secret is a file, one way to say it is enough, each service has its name, clients come by the gateway.
+            "MILLRACE_ADMIN_KEY", "MILLRACE_POOLER_URL", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_SERVICE_NAME", "MILLRACE_TLS_CERTIFICATE", "MILLRACE_TRUSTED_PROXIES",
+            # Of make run; of the container of PostgreSQL; what stop_grace_period is for.
+            "MILLRACE_POSTGRES_PROCESS_MEMORY", "MILLRACE_DRAIN",
+        }
+        self.assertGreater(len(told - decided), 20)
+        for name in SERVICES:
+            passed = self.compose["services"][name]["environment"]
+            for setting in told - decided:
+                self.assertTrue(str(passed.get(setting)).startswith("${" + setting + ":-"), f"{name}: {setting}")
 
     def test_all_that_is_read_about_tokens_and_the_audit_log_is_passed_on(self):
         text = (REPOSITORY / "Shared/Platform/AccessPolicy.swift").read_text()
@@ -163,7 +182,8 @@ class ComposeTests(unittest.TestCase):
         wrong = {
             "MILLRACE_ROLE": "cook", "MILLRACE_LOG_LEVEL": "loud", "MILLRACE_OTLP_ENDPOINT": "nowhere",
             "MILLRACE_JWT_NETWORKS": "10.0.0.1/8", "MILLRACE_JWT_LEEWAY": "soon", "MILLRACE_JWT_WORKSPACE": "No-Name",
-            "MILLRACE_AUDIT_LOG": "some",
+            "MILLRACE_AUDIT_LOG": "some", "MILLRACE_ACCESS_LOG": "perhaps", "OTEL_TRACES_SAMPLER_ARG": "2",
+            "MILLRACE_POOL_SIZE": "none", "MILLRACE_STATEMENT_TIMEOUT": "long", "MILLRACE_LOOP_WATCH": "often",
         }
         tokens = {"MILLRACE_JWT_ISSUER": "https://login.example", "MILLRACE_JWT_AUDIENCE": "millrace",
                   "MILLRACE_JWT_KEYS_URL": "https://login.example/keys"}
@@ -325,7 +345,7 @@ class KubernetesTests(unittest.TestCase):
         self.assertEqual({path.name for path in (root / "overlays").iterdir()}, {"dev", "production"})
         for folder in (root / "base", *(root / "overlays").iterdir(), *(root / "components").iterdir()):
             kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
-            listed = kustomization["resources"] + kustomization.get("components", [])
+            listed = kustomization.get("resources", []) + kustomization.get("components", [])
             for path in folder.glob("*.yaml"):
                 if path.name != "kustomization.yaml":
                     self.assertIn(path.name, listed)
@@ -351,13 +371,106 @@ class KubernetesTests(unittest.TestCase):
             self.assertEqual(variables.get("MILLRACE_ROLE"), role, name)
             own = {f"MILLRACE_{service.upper()}_PORT", "MILLRACE_ROLE"}
             self.assertLessEqual({setting for setting in variables if setting.startswith("MILLRACE_")}, own, name)
-            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-                self.assertIn(probe, container, name)
             self.assertIn(("PodDisruptionBudget", name), self.resources)
             spread = {constraint["topologyKey"] for constraint in pod["topologySpreadConstraints"]}
             self.assertEqual(spread, {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}, name)
         migrate = self.resources["Job", "migrate"]["spec"]["template"]["spec"]["containers"][0]
         self.assertEqual((migrate["image"], migrate["args"]), ("millrace-store", ["migrate"]))
+
+    def test_readiness_is_the_database_once_and_being_alive_after_that(self):
+        """While PostgreSQL is away requests must reach a service, which answers 503 with Retry-After."""
+        patience = self.resources["Job", "migrate"]["spec"]["activeDeadlineSeconds"]
+        for name in (*PORTS, *(f"{worker}-worker" for worker in WORKERS)):
+            container = self.resources["Deployment", name]["spec"]["template"]["spec"]["containers"][0]
+            start = container["startupProbe"]
+            self.assertEqual(start["httpGet"]["path"], "/healthz" if name == "gateway" else "/readyz", name)
+            for probe in ("readinessProbe", "livenessProbe"):
+                self.assertEqual(container[probe]["httpGet"]["path"], "/healthz", name)
+            if name != "gateway":
+                # A migration may wait for a lock for as long as its Job lives; /readyz takes two seconds at most.
+                self.assertGreaterEqual(start["periodSeconds"] * start["failureThreshold"], patience, name)
+                self.assertGreater(start["timeoutSeconds"], 2, name)
+
+    def test_the_database_is_verified_by_what_is_mounted(self):
+        secret = yaml.safe_load((DEPLOY / "kubernetes/examples/secret.yaml").read_text())["stringData"]
+        url = secret["database-url"]
+        self.assertIn("sslmode=verify-full", url)
+        self.assertFalse(secret["admin-key"].startswith("mr_"), "who leaves the example as it is has a key that all know")
+        # libpq 15 has no sslrootcert=system, and the images' user no home that it would look into.
+        [authorities] = re.findall("sslrootcert=([^&]+)", url)
+        self.assertEqual(authorities, "/etc/ssl/certs/ca-certificates.crt")
+        self.assertIn("ca-certificates", ImagePackageTests().sections()["image"])
+        folder = "/run/millrace/"
+        for name, pod in self.pods():
+            [mount] = [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]
+                       if mount["name"] == "secret"] or [None]
+            if name in ("gateway", "postgres"):
+                self.assertIsNone(mount, name)
+                continue
+            self.assertEqual(f"{mount}/", folder, name)
+            [volume] = [volume for volume in pod["volumes"] if volume["name"] == "secret"]
+            if name == "migrate":
+                self.assertNotIn("items", volume["secret"])
+                continue
+            found = {}
+            for source in volume["projected"]["sources"]:
+                self.assertEqual(source["secret"]["name"], "millrace")
+                for item in source["secret"]["items"]:
+                    self.assertEqual(item["key"], item["path"])
+                    found[item["key"]] = source["secret"].get("optional", False)
+            self.assertEqual(found, {"database-url": False, "database-ca.crt": True, "pooler-url": True}, name)
+        example = (DEPLOY / "kubernetes/examples/secret.yaml").read_text()
+        for name in ("database-ca.crt", "pooler-url"):
+            self.assertIn(f"  # {name}: ", example)
+        settings = self.resources["ConfigMap", "millrace-settings"]["data"]
+        self.assertEqual(settings["DATABASE_URL_FILE"], f"{folder}database-url")
+
+    def rendered(self, *components):
+        """Production with further components: {(kind, name): resource}."""
+        production = yaml.safe_load((DEPLOY / "kubernetes/overlays/production/kustomization.yaml").read_text())
+        with tempfile.TemporaryDirectory() as folder:
+            up = os.path.relpath(DEPLOY / "kubernetes", Path(folder).resolve())
+            for field in ("resources", "components"):
+                production[field] = [entry.replace("../..", up) for entry in production[field]]
+            production["components"] += [f"{up}/components/{name}" for name in components]
+            Path(folder, "kustomization.yaml").write_text(yaml.safe_dump(production))
+            done = subprocess.run([sys.executable, "-B", DEPLOY / "kubernetes/render.py", folder], check=True,
+                                  stdout=subprocess.PIPE, text=True)
+        return {(found["kind"], found["metadata"]["name"]): found for found in yaml.safe_load_all(done.stdout)}
+
+    def test_the_poolers_port_and_url_come_with_its_component(self):
+        for components, ports, url in (((), [5432], None), (("pooler",), [5432, 6432], "/run/millrace/pooler-url")):
+            found = self.rendered(*components)
+            [rule] = found["NetworkPolicy", "database"]["spec"]["egress"]
+            self.assertEqual([port["port"] for port in rule["ports"]], ports)
+            settings = found["ConfigMap", "millrace-settings"]["data"]
+            self.assertEqual(settings.get("MILLRACE_POOLER_URL_FILE"), url)
+
+    def test_the_example_databases_network_lets_in_whom_it_must(self):
+        documents = list(yaml.safe_load_all((DEPLOY / "kubernetes/examples/cloudnative-pg.yaml").read_text()))
+        policies = {one["metadata"]["name"]: one["spec"] for one in documents if one["kind"] == "NetworkPolicy"}
+        self.assertEqual(policies["default-deny"], {"podSelector": {}, "policyTypes": ["Ingress"]})
+        self.assertEqual({one["metadata"].get("namespace") for one in documents if one["kind"] != "Namespace"},
+                         {"millrace-database"})
+        clients, instances, _ = policies["database"]["ingress"]
+        own = self.resources["NetworkPolicy", "database"]["spec"]
+        allowed = set(own["podSelector"]["matchExpressions"][0]["values"])
+        [millrace, keda, prepare] = clients["from"]
+        self.assertEqual(millrace["namespaceSelector"]["matchLabels"], {"kubernetes.io/metadata.name": "millrace"})
+        self.assertEqual(set(millrace["podSelector"]["matchExpressions"][0]["values"]), allowed)
+        self.assertEqual(keda["namespaceSelector"]["matchLabels"], {"kubernetes.io/metadata.name": "keda"})
+        [job] = [one for one in documents if one["kind"] == "Job"]
+        labels = job["spec"]["template"]["metadata"]["labels"]
+        self.assertLessEqual(prepare["podSelector"]["matchLabels"].items(), labels.items())
+        self.assertIn({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "cnpg-system"}}},
+                      instances["from"])
+        self.assertEqual({port["port"] for port in instances["ports"]}, {5432, 8000})
+
+    def test_every_way_to_apply_again_removes_the_migration_first(self):
+        for path in ("deploy/docs/operations.md", "deploy/kubernetes/base/migrate.yaml"):
+            for line in (REPOSITORY / path).read_text().splitlines():
+                if "kubectl apply -k" in line:
+                    self.assertIn("kubectl delete job migrate -n millrace --ignore-not-found && ", line, path)
 
     def test_every_pod_is_restricted(self):
         for name, pod in self.pods():

@@ -230,7 +230,7 @@ class Progress(ConsoleCase):
     def test_a_query_tells_for_how_long_and_is_stopped(self):
         browser.go("#/query", "Query")
         self.run_query("select count(*) from generate_series(1, 123456) a, generate_series(1, 123456) b")
-        browser.wait("document.querySelector('[role=timer]')?.textContent === '1 s'")
+        browser.wait("document.querySelector('[role=timer]')?.textContent.match(/^[1-9][0-9]* s$/)")
         self.assertIn("Running …", browser.text(".working [role=status]"))
         self.check_accessible("a query that runs")
         running = "select count(*) from pg_stat_activity where state = 'active' and query like '%123456%' " \
@@ -281,7 +281,7 @@ class Progress(ConsoleCase):
         browser.wait_text("1 row", "[aria-live=polite] h2")
 
     def stop_after_a_second(self):
-        browser.wait("document.querySelector('[role=timer]')?.textContent === '1 s'")
+        browser.wait("document.querySelector('[role=timer]')?.textContent.match(/^[1-9][0-9]* s$/)")
         browser.click("button", "Stop")
         browser.wait_text("Stopped.")
 

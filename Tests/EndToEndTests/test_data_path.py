@@ -30,7 +30,7 @@ def tearDownModule():
 
 
 class DataPath(unittest.TestCase):
-    def send(self, source, body, content_type=NDJSON, query="?wait=stored&timeout=30s", headers=None):
+    def send(self, source, body, content_type=NDJSON, query="?wait=stored&timeout=60s", headers=None):
         connection = platform.connect()
         try:
             if isinstance(body, str):

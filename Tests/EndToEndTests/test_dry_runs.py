@@ -90,7 +90,7 @@ class DryRuns(unittest.TestCase):
                             "removed": len(old.keys() - new.keys()), "changed": len(both), "columns": dict(columns)})
         return [change for change in changes if change["added"] or change["removed"] or change["changed"]]
 
-    def ended(self, run, seconds=120):
+    def ended(self, run, seconds=300):
         deadline = time.monotonic() + seconds
         while (found := platform.must("GET", f"/v1/runs/{run}"))["state"] not in ENDED:
             self.assertLess(time.monotonic(), deadline, found)

@@ -32,7 +32,7 @@ def tearDownModule():
     platform.__exit__()
 
 
-def wait_for(what, condition, seconds=120):
+def wait_for(what, condition, seconds=300):
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
@@ -126,7 +126,7 @@ class Heal(unittest.TestCase):
         receipts = self.ingest(3)
         self.expect(3, receipts, healed=False)
         self.mended()
-        status, answer = self.heal("?wait=30s")
+        status, answer = self.heal("?wait=60s")
         self.assertEqual((status, answer["healed"], answer["failing"], answer["failed_batches"]), (200, 60, 60, 0))
         self.expect(3, receipts, healed=True)
         run = platform.must("GET", f"/v1/runs/{answer['runs'][0]}")
@@ -135,7 +135,7 @@ class Heal(unittest.TestCase):
         self.assertEqual(run["records"],
                          {"read": None, "stored": 60, "filtered": 0, "quarantined": 60, "duplicates": 0})
         # Once more changes nothing.
-        status, answer = self.heal("?wait=30s")
+        status, answer = self.heal("?wait=60s")
         self.assertEqual((status, answer["healed"], answer["failing"]), (200, 0, 60))
         self.expect(3, receipts, healed=True)
         # A replay makes the same of it, and a heal after it finds the same records.

@@ -45,7 +45,7 @@ class MergedOutputs(unittest.TestCase):
                              content_type=NDJSON)["receipt"]
 
     def ended(self, run):
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while (found := platform.must("GET", f"/v1/runs/{run}"))["state"] not in ENDED:
             self.assertLess(time.monotonic(), deadline, found)
             time.sleep(0.02)

@@ -188,7 +188,7 @@ class Outputs(unittest.TestCase):
 
     def store_countries(self, *countries):
         body = "".join(json.dumps({"code": code, "name": name}) + "\n" for code, name in countries)
-        answer = platform.must("POST", f"/v1/ingest/{self.name}_countries?wait=stored&timeout=30s", body,
+        answer = platform.must("POST", f"/v1/ingest/{self.name}_countries?wait=stored&timeout=60s", body,
                                content_type=NDJSON)
         self.assertEqual(answer["state"], "stored")
 
@@ -211,7 +211,7 @@ class Outputs(unittest.TestCase):
         self.assertEqual([row["shout"] for row in dry["routed"][0]["rows"]], ["GERMANY"])
         self.assertEqual(dry["quarantined"][0]["errors"][0]["code"], "lookup_missing")
         body = "".join(json.dumps(record) + "\n" for record in records)
-        answer = platform.must("POST", f"/v1/ingest/{self.name}?wait=stored&timeout=30s", body, content_type=NDJSON)
+        answer = platform.must("POST", f"/v1/ingest/{self.name}?wait=stored&timeout=60s", body, content_type=NDJSON)
         self.assertEqual([answer[name] for name in COUNTS], [3, 2, 0, 1, 0])
         self.assertEqual((self.people(), self.people("_german")), ("bob FRANCE", "anna GERMANY"))
         status, refused = platform.call("DELETE", f"/v1/datasets/{self.name}_countries?confirm={self.name}_countries")

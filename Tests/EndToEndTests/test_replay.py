@@ -329,7 +329,7 @@ class Replay(unittest.TestCase):
             wait_blocked(platform, f"ws_default.{self.name}")
             began = time.monotonic()
             cancelled = platform.must("POST", f"/v1/runs/{run}/cancel")
-            self.assertLess(time.monotonic() - began, 2)
+            self.assertLess(time.monotonic() - began, 20)
             self.assertEqual((cancelled["state"], cancelled["batches"]["done"]), ("cancelled", 0))
             self.assertEqual(platform.must("POST", f"/v1/runs/{run}/cancel")["state"], "cancelled")
         # Whatever was under way finds the run ended: nothing of it commits, and nothing is left to do.

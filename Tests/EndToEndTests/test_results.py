@@ -161,7 +161,7 @@ class Results(unittest.TestCase):
                 for _ in range(200):
                     answer.read(4096)
                     time.sleep(0.005)
-                self.assertEqual(backend()[1], "ClientWrite")
+                wait_for("the backend to wait again", lambda: backend()[1] == "ClientWrite", 30)
                 tail = answer.finish()
                 self.check(form + ", slow", answer, tail, memory)
 

@@ -133,7 +133,7 @@ def send(source, *records):
 
 
 def post(source, body, content_type):
-    answer = platform.must("POST", f"/v1/ingest/{source}?wait=stored&timeout=30s", body, content_type=content_type)
+    answer = platform.must("POST", f"/v1/ingest/{source}?wait=stored&timeout=60s", body, content_type=content_type)
     return [answer.get(name) for name in ("state", "received", "stored", "filtered", "quarantined", "duplicates")]
 
 

@@ -151,6 +151,23 @@ class TableRuns(unittest.TestCase):
         self.assertEqual(self.counts(again), self.whole())
         self.assertEqual(self.difference(f"({EXPECTED}) union all ({EXPECTED})"), "0")
 
+    def test_a_source_without_rows_replaces_all_by_none(self):
+        """Also where the target was never filled: then there is no dataset to make."""
+        empty = f"{self.name}_none"
+        platform.must("PUT", f"/v1/datasets/{empty}", json.dumps({"columns": [{"name": "id", "type": "int8"}]}))
+        platform.must("PUT", f"/v1/pipelines/{self.name}", json.dumps(
+            {"source": {"dataset": empty}, "target": {"dataset": self.name, "mode": "replace"}}))
+        run = self.wait_ended(self.start())
+        self.assertEqual((run["state"], run["error"], self.counts(run)), ("succeeded", None, [0] * 5))
+        self.assertEqual(platform.call("GET", f"/v1/datasets/{self.name}")[0], 404)
+        platform.must("POST", f"/v1/ingest/{empty}?wait=stored&timeout=60s", '{"id": 1}',
+                      content_type="application/x-ndjson")
+        for rows in ("1", "0"):
+            run = self.wait_ended(self.start())
+            self.assertEqual(run["state"], "succeeded", run)
+            self.assertEqual(platform.sql(f"select count(*) from ws_default.{self.name}"), rows)
+            platform.sql(f"delete from ws_default.{empty}")
+
     def test_replace_takes_the_place_of_all_at_once(self):
         self.put(mode="replace")
         self.assertEqual(self.wait_ended(self.start())["state"], "succeeded")

@@ -210,12 +210,14 @@ class Tokens(unittest.TestCase):
         for name, claims in wrong.items():
             with self.subTest(token=name):
                 self.assertEqual(ask(first.token(**claims))[0], 401)
-        for claims in ({"exp": now - 5}, {"nbf": now + 5}, {"aud": "millrace"}):
-            self.assertEqual(ask(first.token(**claims))[0], 200, claims)
+        for claims in ({"exp": -5}, {"nbf": 5}):
+            (name, seconds), = claims.items()
+            self.assertEqual(ask(first.token(**{name: int(time.time()) + seconds}))[0], 200, claims)
+        self.assertEqual(ask(first.token(aud="millrace"))[0], 200)
         # What was taken once ends with its time, though it is remembered.
-        brief = first.token(exp=int(time.time()) - 8)
+        brief = first.token(exp=int(time.time()) - 5)
         self.assertEqual(ask(brief)[0], 200)
-        wait_for("the token's end", lambda: ask(brief)[0] == 401, 5)
+        wait_for("the token's end", lambda: ask(brief)[0] == 401, 9)
 
     def test_3_what_is_open_ends_with_its_token(self):
         token = first.token(scope="ingest:write", exp=int(time.time()) - 6)
@@ -252,7 +254,7 @@ class Tokens(unittest.TestCase):
                 start = time.monotonic()
                 self.assertEqual(ask(first.token(sub=f"user-{number}"))[0], 200)
                 self.assertEqual(platform.call("GET", "/v1/datasets")[0], 200)
-                self.assertLess(time.monotonic() - start, 3)
+                self.assertLess(time.monotonic() - start, 4.5)
                 number += 1
             # The issuer may have such a key by now: that is not for the token to answer for.
             self.assertEqual([(status, answer["code"]) for status, answer in answers], [(503, "issuer_unavailable")])

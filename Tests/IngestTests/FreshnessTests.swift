@@ -36,7 +36,7 @@ import Testing
             let metric = FreshnessMetric(pool: fixture.pool, metrics: registry, logger: .silent)
             let began = ContinuousClock.now
             await metric.refresh()
-            #expect(ContinuousClock.now - began < .seconds(2))
+            #expect(ContinuousClock.now - began < .seconds(20))
             let lines = String(decoding: registry.render(), as: UTF8.self).split(separator: "\n")
             let series = lines.filter { $0.hasPrefix("millrace_source_freshness_seconds{") }
             #expect(series.count == Int(FreshnessMetric.sources))

@@ -81,7 +81,7 @@ struct IngestFixture: Sendable {
     /// Whether nobody holds the key, within 10 s.
     func isFree(_ key: String) async throws -> Bool {
         let find = FindIdempotencyKey(sourceID: source.id, key: key)
-        for _ in 0..<200 {
+        for _ in 0..<800 {
             if try await pool.withConnection({ try await $0.query(find) }).isEmpty { return true }
             try await Task.sleep(for: .milliseconds(50))
         }

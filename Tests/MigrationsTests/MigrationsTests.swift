@@ -120,7 +120,7 @@ struct MigrationsTests {
 
     @Test(
         "Behind a dump a file gives way, says who is in its way, and is applied once the dump has ended",
-        .timeLimit(.minutes(1)))
+        .timeLimit(.minutes(5)))
     func givesWay() async throws {
         let database = try await TemporaryPostgres.shared().database()
         let (two, changing) = (two, changing)
@@ -159,7 +159,7 @@ struct MigrationsTests {
 
     @Test(
         "A file whose locks are not to be had for long is an error that names it, and leaves nothing",
-        .timeLimit(.minutes(1)))
+        .timeLimit(.minutes(5)))
     func givesUp() async throws {
         let database = try await TemporaryPostgres.shared().database()
         let (two, changing) = (two, changing)

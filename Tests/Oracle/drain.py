@@ -31,7 +31,7 @@ class Proof:
         self.platform = platform
         self.seed = SEED
         self.key = platform.key
-        self.port = platform.port + 60
+        self.port = platform.port + 20
         self.over = threading.Event()
         self.stopping = False
         self.process = None

@@ -1,7 +1,9 @@
 import HTTP
+import Lifecycle
 import Migrations
 import Observability
 import Postgres
+import Synchronization
 import TestSupport
 import Testing
 
@@ -70,11 +72,45 @@ import Testing
         }
     }
 
+    private final class Probe: Service {
+        let name = "probe"
+        let began = Mutex(false)
+
+        func run(until shutdown: ShutdownSignal) async throws {
+            began.withLock { $0 = true }
+            await shutdown.requested()
+        }
+    }
+
+    /// Also before the first migration, and it stops while it waits.
+    @Test func whatWorksBeginsOnceTheSchemaIsThere() async throws {
+        let empty = try await TemporaryPostgres.shared().database()
+        try await empty.withPool { pool in
+            let (probe, stopped) = (Probe(), Probe())
+            func waiting(_ probe: Probe) -> AwaitingMigrations {
+                AwaitingMigrations(service: probe, schema: SchemaMonitor(pool: pool), logger: .silent)
+            }
+            let (shutdown, early) = (ShutdownSignal(), ShutdownSignal())
+            early.request()
+            try await waiting(stopped).run(until: early)
+            async let running: Void = waiting(probe).run(until: shutdown)
+            try await Task.sleep(for: .milliseconds(1500))
+            #expect(!probe.began.withLock { $0 })
+            _ = try await Migrator(logger: .silent).run(pool)
+            while !probe.began.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(20)) }
+            shutdown.request()
+            try await running
+        }
+    }
+
     @Test func aDatabaseThatIsAwayIsToldOfWithinTheLimit() async throws {
         var configuration = try PostgresConfiguration(url: "postgresql://nobody@/nothing?host=/nonexistent/millrace")
         configuration.unavailableTimeout = .milliseconds(500)
         try await withRunningPool(configuration) { pool in
             let began = ContinuousClock.now
+            #expect(pool.isAvailable, "nobody has asked yet")
+            await pool.refreshAvailability()
+            #expect(!pool.isAvailable)
             let schema = await finding(of: SchemaMonitor(pool: pool).readinessCheck)
             #expect(schema.isFailed && ContinuousClock.now - began < .seconds(30))
             let database = await finding(of: .database(pool))

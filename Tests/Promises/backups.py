@@ -1,5 +1,6 @@
 """Backups that are taken while the platform works, and what it is after they were restored."""
 
+import json
 import re
 import shlex
 import shutil
@@ -11,14 +12,44 @@ from outages import SHORT
 from server import BINARIES, OTHER_SERVER, OTHER_SITE, REPOSITORY, SERVER, Server, as_user
 from site_under_test import Site
 
+TENANT = "tenant"  # a workspace beside the first one
+
+
+class Tenant:
+    """A second workspace with a dataset of its own, whose users go on asking after a restore, by the key they had."""
+
+    def __init__(self, site):
+        site.must("PUT", f"/v1/workspaces/{TENANT}", "{}")
+        made = site.must("POST", "/v1/keys", json.dumps(
+            {"name": "tenant", "workspace": TENANT, "scopes": ["ingest:write", "query"]}))
+        self.key = made["key"]
+        status, answer = self.call(site, "/v1/ingest/own?wait=stored&timeout=60s", '{"word": "kept"}')
+        check(status == 200, f"the tenant's record is not stored: {status} {answer}")
+        self.judge(site)
+
+    def judge(self, site):
+        status, answer = self.call(site, "/v1/query", json.dumps({"sql": "select word from own"}))
+        check((status, (answer or {}).get("rows")) == (200, [["kept"]]), f"the tenant cannot query: {status} {answer}")
+        ready = site.call("GET", "/readyz", connection=site.connect(site.port_of("analytics")))
+        found = next(found for found in ready[1]["checks"] if found["check"] == "query isolation")
+        check(ready[0] == 200 and "message" not in found, f"the isolation of queries is not whole: {found}")
+
+    def call(self, site, path, body):
+        own, site.key = site.key, self.key
+        try:
+            return site.call("POST", path, body)
+        finally:
+            site.key = own
+
 
 def dump(seconds=None):
-    """`pg_dump` under load, restored elsewhere: all that was acknowledged before it began, nothing twice, and what was
-    on its way goes on."""
+    """`pg_dump` under load, restored elsewhere: all that was acknowledged before it began, nothing twice, what was on
+    its way goes on, and a second workspace's users query as before."""
     seconds = seconds or SHORT
     with Server(SERVER) as server, Server(OTHER_SERVER) as other:
         file, roles = server.folder / "millrace.dump", server.folder / "roles.sql"
         with Site(server) as site:
+            tenant = Tenant(site)
             load = Load(site, clients=6)
             load.wait_working(30)
             time.sleep(seconds / 2)
@@ -34,6 +65,7 @@ def dump(seconds=None):
         restore(other, file, roles)
         with Site(other, port=OTHER_SITE) as restored:
             caught_up = restored.wait_stored("promise")
+            tenant.judge(restored)
             check(restored.call("POST", "/v1/ingest/promise?wait=stored&timeout=60s", '{"client": -1}')[0] == 200,
                   "the restored platform takes nothing in")
             other.sql("delete from ws_default.promise where client = -1")
@@ -52,7 +84,7 @@ def restore(other, file, roles):
 
 def documented_command(program, server):
     """The words of a command in deploy/docs/operations.md, for a server here instead of the document's."""
-    text = (REPOSITORY / "deploy/docs/operations.md").read_text()
+    text = (REPOSITORY / "deploy/docs/operations.md").read_text().split("\n## Backup\n")[1]
     words = shlex.split(re.search(rf"^{program} ([^>#\n]+)", text, re.M)[1])
     words[words.index("-h") + 1] = server.folder
     return [BINARIES / program, "-p", server.port, *words]
@@ -78,6 +110,7 @@ def point_in_time(seconds=None):
         server.configure(**settings)
         server.start()
         with Site(server) as site:
+            tenant = Tenant(site)
             load = Load(site, clients=6)
             load.wait_working(30)
             time.sleep(seconds / 3)
@@ -95,7 +128,7 @@ def point_in_time(seconds=None):
             check(any(at is not None and at > moment for _, _, _, at in load.attempts.values()),
                   "nothing came after the moment")
         shutil.rmtree(server.data)
-        return recovered(server, base, archive, load, moment)
+        return recovered(server, base, archive, load, moment, tenant)
 
 
 def wait_archived(server):
@@ -107,7 +140,7 @@ def wait_archived(server):
         time.sleep(0.1)
 
 
-def recovered(lost, base, archive, load, moment):
+def recovered(lost, base, archive, load, moment, tenant):
     class Recovered(Server):
         def initialise(self):
             settings = documented("restore_command", "recovery_target_time", "recovery_target_action")
@@ -124,6 +157,7 @@ def recovered(lost, base, archive, load, moment):
         said = (server.folder / "log").read_text(errors="replace")
         check("recovery stopping before commit" in said, f"it did not stop at the moment: {said[-1000:]}")
         caught_up = site.wait_stored("promise")
+        tenant.judge(site)
         found = judged(load, "the server's disk lost; base backup and archived log restored to a time",
                        sql=server.sql, must=lambda sent, at: at is not None and at < moment,
                        may=lambda sent, at: sent < moment, caught_up_s=caught_up)

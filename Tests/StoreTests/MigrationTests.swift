@@ -25,7 +25,7 @@ struct MigrationTests {
                 select concat_ws(' ', rolcanlogin, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolreplication,
                     rolbypassrls, rolconnlimit) from pg_roles where rolname = 'millrace_ws_default'
                 """)
-            #expect(role == ["t f f f f f f 20"])
+            #expect(role == ["t f f f f f f -1"])
         }
     }
 

@@ -10,12 +10,14 @@ import Testing
 
 @testable import Store
 
-/// Databases as `millrace-store migrate` leaves them.
+/// Databases as `prepare.sql` and `millrace-store migrate` leave them.
 enum StoreDatabase {
     static let adminKey = "mr_0123456789012345678901234567890123456789012"
 
     static func make() async throws -> TestDatabase {
-        try await TemporaryPostgres.shared().database(template: "store") { url in
+        let cluster = try await TemporaryPostgres.shared()
+        return try await cluster.database(template: "store") { url in
+            try await cluster.prepare("template_store")
             // Roles belong to the whole cluster: where another suite makes the same one in this moment, the workspace
             // is entered again, with another id. The tests name the first one by its id.
             repeat { try await migration(url).run() } while try await !isFirst(url)

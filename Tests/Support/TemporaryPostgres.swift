@@ -141,13 +141,34 @@ public final class TemporaryPostgres: Sendable {
             ])
     }
 
-    /// Runs a psql script as the superuser.
-    public func administer(file: String, variables: [(name: String, value: String)], database: String) async throws {
-        let assignments = variables.flatMap { ["-v", "\($0.name)=\($0.value)"] }
+    /// Runs another of PostgreSQL's programs on the cluster, such as `pg_dump`; gives what it prints.
+    @discardableResult
+    public func run(_ program: String, _ arguments: [String]) async throws -> String {
         try await ShellCommand.run(
-            binaries + "/psql",
-            ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", directory, "-U", "postgres", "-d", database] + assignments
-                + ["-f", file])
+            binaries + "/\(program)", ["-h", directory, "-p", "\(port)"] + arguments)
+    }
+
+    /// Runs `deploy/postgres/prepare.sql` for a database, as the superuser or as another administrator. Roles belong to
+    /// the whole cluster, so tests that do this together are in each other's way for a moment.
+    public func prepare(
+        _ database: String, role: String = TemporaryPostgres.role, as administrator: String = "postgres"
+    ) async throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let arguments = [
+            "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", directory, "-p", "\(port)", "-U", administrator, "-d",
+            "postgres",
+            "-v", "role=\(role)", "-v", "database=\(database)",
+            "-f", root.appendingPathComponent("deploy/postgres/prepare.sql").path,
+        ]
+        for attempt in 1... {
+            do {
+                try await ShellCommand.run(binaries + "/psql", arguments)
+                return
+            } catch let error as TestSupportError where error.description.contains("concurrently") && attempt < 50 {
+                try await Task.sleep(for: .milliseconds(20))
+            }
+        }
     }
 
     private func create(_ name: String, from template: String, icuLocale: String? = nil) async throws {

@@ -26,7 +26,7 @@ extension PostgresPool {
     /// Returns when the query's first value is `expected`; throws ``TestTimeout`` after the limit. The database may be
     /// away meanwhile: that is what some tests are about.
     public func wait(
-        until query: PostgresQuery, is expected: Int, within limit: Duration = .seconds(30)
+        until query: PostgresQuery, is expected: Int, within limit: Duration = .seconds(120)
     ) async throws {
         let deadline = ContinuousClock.now + limit
         var found = -1

@@ -87,7 +87,7 @@ struct RunTests {
                 """)
             let began = ContinuousClock.now
             _ = try await fixture.start(Self.always)
-            #expect(ContinuousClock.now - began < .seconds(20))
+            #expect(ContinuousClock.now - began < .seconds(120))
             #expect(try await pool.int("select max(ordinal) from millrace.run_batch") == 99_999)
             #expect(try await pool.int("select batches from millrace.run") == 100_000)
         }

@@ -2,12 +2,23 @@
 -- only a superuser can take from everyone. Can be run again. Run it in the database `postgres`:
 --   psql -X -v ON_ERROR_STOP=1 -v role=millrace -v database=millrace -d postgres -f deploy/postgres/prepare.sql
 -- The role comes without a password; where it logs in over TCP give it one: ALTER ROLE millrace PASSWORD '…'.
+-- An administrator with CREATEROLE and CREATEDB, as managed servers have one, gets the role and the database. What only
+-- a superuser can take from everyone stays then, and Millrace serves one workspace (operations.md, "A managed server").
 \set QUIET on
 set client_min_messages = warning;
+select rolsuper as by_superuser from pg_roles where rolname = current_user \gset
 
 select format('create role %I login nosuperuser createrole', :'role')
 where not exists (select from pg_roles where rolname = :'role') \gexec
+\if :by_superuser
 alter role :"role" login nosuperuser createrole nocreatedb noreplication;
+\else
+-- Others may not even say that a role is none of a superuser's.
+alter role :"role" login createrole nocreatedb;
+-- Who gives a database to a role has to be a member of it.
+select format('grant %I to %I', :'role', current_user)
+where not pg_has_role(current_user, :'role', 'member') \gexec
+\endif
 -- What sessions set that have a connection of their own; through a transaction pooler nobody can.
 alter role :"role" set timezone = 'UTC';
 alter role :"role" set datestyle = 'ISO, YMD';
@@ -20,6 +31,7 @@ where not exists (select from pg_database where datname = :'database') \gexec
 set client_min_messages = warning;
 revoke all on database :"database" from public;
 revoke all on schema public from public;
+\if :by_superuser
 
 -- Users' SQL runs as a login role per workspace. A read-only transaction is no fence against these: they signal other
 -- backends, take locks, send notifications, write large objects, change settings or run text as SQL. Taken from
@@ -77,3 +89,7 @@ grant set on parameter temp_file_limit to :"role";
 revoke select on pg_stat_activity, pg_locks, pg_stat_ssl, pg_stat_gssapi, pg_stat_replication, pg_prepared_xacts
     from public;
 grant select on pg_stat_activity, pg_locks to :"role";
+\else
+\warn 'prepared without a superuser: nothing was taken that every role may do by default. Where no superuser has done'
+\warn 'that before, Millrace serves one workspace: it makes no second one, whose queries could not be kept apart.'
+\endif

@@ -9,30 +9,39 @@ import Synchronization
 /// Looks after the walls between workspaces: what a workspace's login role can do, and whether that matters.
 ///
 /// With one workspace there is nobody to be kept apart from, so an excess right is only reported. As soon as there is
-/// a second one, queries of a workspace whose role has such a right are refused.
+/// a second one, queries of a workspace whose role has such a right are refused. What a role lacks is reported, and
+/// where it can open no session for that, its queries are refused with the reason; the others' go on.
 final class IsolationMonitor: Service {
     /// What was found about a workspace's role.
     struct Finding: Sendable {
         var workspace: QueryWorkspace
-        /// What the role is or can do and should not, in words.
-        var excess: [String]
+        var standing: WorkspaceStanding
         /// Whether there are other workspaces.
         var isShared: Bool
         var at: ContinuousClock.Instant
 
-        var isRefused: Bool { isShared && !excess.isEmpty }
+        /// Whether its queries could not be kept apart from others'.
+        var isOpen: Bool { isShared && !standing.excess.isEmpty }
+        var isRefused: Bool { isOpen || standing.isShut }
+        /// Whether it need not be looked at again yet. One that refuses is: somebody may have mended it.
+        var isFresh: Bool { at + (isRefused ? IsolationMonitor.refusalLifetime : IsolationMonitor.lifetime) > .now }
 
-        var summary: String {
-            let shown = excess.prefix(8).joined(separator: ", ")
-            let more = excess.count > 8 ? " and \(excess.count - 8) more" : ""
-            return "the role \(workspace.role) has or may use \(shown)\(more); "
-                + "run deploy/postgres/prepare.sql as a superuser"
+        /// What is wrong, and what to do; nil where nothing is.
+        var summary: String? {
+            if !standing.excess.isEmpty {
+                return "the role \(workspace.role) has or may use \(WorkspaceProvision.listing(standing.excess)); "
+                    + "run deploy/postgres/prepare.sql as a superuser"
+            }
+            guard !standing.lacks.isEmpty else { return nil }
+            return "the role \(workspace.role) lacks \(WorkspaceProvision.listing(standing.lacks)); "
+                + "run millrace-store migrate"
         }
     }
 
     let name = "query isolation"
-    /// How long a finding counts.
-    private static let lifetime = Duration.seconds(30)
+    /// How long a finding counts, and one for which queries are refused.
+    fileprivate static let lifetime = Duration.seconds(30)
+    fileprivate static let refusalLifetime = Duration.seconds(5)
     /// The most workspaces that are looked at for readiness.
     private static let checkedWorkspaces: Int32 = 100
     private let pool: PostgresPool
@@ -49,12 +58,14 @@ final class IsolationMonitor: Service {
     func workspace(of principal: Principal) async throws -> QueryWorkspace {
         let known = findings.withLock { $0[principal.workspaceID] }
         let finding: Finding
-        if let known, known.at + Self.lifetime > .now {
+        if let known, known.isFresh {
             finding = known
         } else {
             finding = try await look(at: principal.workspace)
         }
-        if finding.isRefused { throw Problem(.queryUnavailable, finding.summary, retryAfter: .seconds(60)) }
+        if finding.isRefused {
+            throw Problem(.queryUnavailable, finding.summary ?? "", retryAfter: .seconds(10))
+        }
         return finding.workspace
     }
 
@@ -65,25 +76,23 @@ final class IsolationMonitor: Service {
             }
             let workspace = QueryWorkspace(
                 id: found.id, name: found.name, schema: found.schema, role: found.queryRole)
-            let standing = ExcessStanding(role: workspace.role, schema: workspace.schema)
-            var excess = try await connection.query(standing)
-            if excess != ["no role"] {
-                excess += try await WorkspaceProvision.excessRights(of: workspace.role, on: connection)
-            }
+            let standing = try await WorkspaceProvision.standing(of: found, on: connection)
             let count = try await connection.query(CountWorkspaces()).first ?? 0
-            return Finding(workspace: workspace, excess: excess, isShared: count > 1, at: .now)
+            return Finding(workspace: workspace, standing: standing, isShared: count > 1, at: .now)
         }
         let before = findings.withLock { $0.updateValue(finding, forKey: finding.workspace.id) }
-        if !finding.excess.isEmpty, before?.excess != finding.excess { report(finding) }
+        if finding.standing != (before?.standing ?? WorkspaceStanding()) { report(finding) }
         return finding
     }
 
     private func report(_ finding: Finding) {
+        guard finding.summary != nil else { return logger.info("isolation of queries is complete") }
         logger.warning(
             "isolation of queries is incomplete",
             [
                 "workspace": .string(finding.workspace.name), "role": .string(finding.workspace.role),
-                "excess": .string(finding.excess.joined(separator: " ")), "refused": .bool(finding.isRefused),
+                "excess": .string(finding.standing.excess.joined(separator: " ")),
+                "lacks": .string(finding.standing.lacks.joined(separator: " ")), "refused": .bool(finding.isRefused),
             ])
     }
 }
@@ -106,7 +115,7 @@ extension IsolationMonitor {
         var found: [Finding] = []
         for workspace in workspaces {
             let known = findings.withLock { $0[workspace.id] }
-            if let known, known.at + Self.lifetime > .now {
+            if let known, known.isFresh {
                 found.append(known)
             } else {
                 found.append(try await look(at: workspace.name))
@@ -115,12 +124,15 @@ extension IsolationMonitor {
         return found
     }
 
-    /// Not ready where queries are refused; a note where rights are too many but nobody is to be kept apart.
+    /// Not ready where queries of workspaces could not be kept apart; a note where rights are too many but nobody is to
+    /// be kept apart, or where a workspace lacks some: another process would serve it no better.
     var readinessCheck: ReadinessCheck {
         .noting("query isolation") { [self] in
-            let wanting = try await all().filter { !$0.excess.isEmpty }
-            if let refused = wanting.first(where: \.isRefused) { throw Problem(.queryUnavailable, refused.summary) }
-            return wanting.first?.summary
+            let found = try await all()
+            if let open = found.first(where: \.isOpen) { throw Problem(.queryUnavailable, open.summary ?? "") }
+            let summaries = found.compactMap(\.summary)
+            guard summaries.count > 1 else { return summaries.first }
+            return "\(summaries[0]); something is wrong with \(summaries.count - 1) more workspaces"
         }
     }
 }

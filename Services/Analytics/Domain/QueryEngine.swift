@@ -46,7 +46,7 @@ struct QueryEngine: Sendable {
     /// Errors: `QueryGuard.Refusal`, `AmbiguousColumn`, `TooManyQueries`, `ClientGone`, `PostgresError`, and the
     /// problem `query_unavailable`.
     func run(_ query: UserQuery, for principal: Principal, until deadline: QueryDeadline) async throws -> Answer {
-        try await check(query.sql)
+        try await check(query.sql, parameters: query.parameters.count)
         do {
             return try await memory.watching { ticket in
                 try await deadline.bound(ticket) { try await start(query, principal, deadline, ticket) }
@@ -62,7 +62,7 @@ struct QueryEngine: Sendable {
     func columns(
         of sql: String, for principal: Principal, until deadline: QueryDeadline
     ) async throws -> [ResultColumn] {
-        try await check(sql)
+        try await check(sql, parameters: nil)
         return try await memory.watching { ticket in
             try await deadline.bound(ticket) { try await describe(sql, principal, deadline, ticket) }
         }
@@ -79,11 +79,11 @@ struct QueryEngine: Sendable {
         return columns
     }
 
-    /// Refuses a statement that may not be sent, whatever the tables are. Errors: `QueryGuard.Refusal` and
-    /// `PostgresError`.
-    func check(_ sql: String) async throws {
+    /// Refuses a statement that may not be sent, whatever the tables are. `parameters`: how many there are; nil where
+    /// that is not known yet. Errors: `QueryGuard.Refusal` and `PostgresError`.
+    func check(_ sql: String, parameters: Int?) async throws {
         do {
-            try await catalog.queryGuard().check(sql)
+            try await catalog.queryGuard().check(sql, parameters: parameters)
         } catch let refusal as QueryGuard.Refusal {
             metrics.refusedQuery()
             throw refusal

@@ -9,7 +9,7 @@ import JSON
 struct QueryGuard: Sendable {
     /// Why a statement is refused, and where in its text (1-based, in characters).
     struct Refusal: Error, Equatable {
-        enum Kind { case notAllowed, syntax, tooComplex }
+        enum Kind { case notAllowed, syntax, tooComplex, parameters }
 
         var kind = Kind.notAllowed
         var message: String
@@ -30,8 +30,8 @@ struct QueryGuard: Sendable {
         self.callable = callable
     }
 
-    /// Throws unless the statement may be sent.
-    func check(_ sql: String) throws(Refusal) {
+    /// Throws unless the statement may be sent with so many parameters; nil where they are counted later.
+    func check(_ sql: String, parameters: Int? = nil) throws(Refusal) {
         guard sql.utf8.count <= Self.maximumLength else {
             throw Refusal(kind: .tooComplex, message: "the statement has more than \(Self.maximumLength) bytes")
         }
@@ -51,8 +51,12 @@ struct QueryGuard: Sendable {
         guard statement["SelectStmt"] != nil else {
             throw Refusal(message: "only SELECT, VALUES and WITH … SELECT are allowed")
         }
-        var walk = TreeWalk(callable: callable, text: sql)
+        var walk = TreeWalk(callable: callable, text: sql, parameters: parameters)
         try walk.visit(statement)
+        if let parameters, walk.highest < parameters {
+            let message = "\(parameters) parameters are given, of which the statement has no $\(walk.highest + 1)"
+            throw Refusal(kind: .parameters, message: message)
+        }
     }
 }
 
@@ -60,15 +64,18 @@ struct QueryGuard: Sendable {
 private struct TreeWalk {
     let callable: Set<String>
     let text: String
+    let parameters: Int?
+    /// The highest number of a parameter so far.
+    var highest = 0
     /// Byte offset of the innermost node that has one.
     var location: Int?
 
-    func refusal(_ message: String) -> QueryGuard.Refusal {
+    func refusal(_ message: String, _ kind: QueryGuard.Refusal.Kind = .notAllowed) -> QueryGuard.Refusal {
         guard let location, location >= 0, location <= text.utf8.count else {
-            return QueryGuard.Refusal(message: message, position: nil)
+            return QueryGuard.Refusal(kind: kind, message: message, position: nil)
         }
         let before = String(decoding: text.utf8.prefix(location), as: UTF8.self)
-        return QueryGuard.Refusal(message: message, position: before.unicodeScalars.count + 1)
+        return QueryGuard.Refusal(kind: kind, message: message, position: before.unicodeScalars.count + 1)
     }
 
     mutating func visit(_ value: JSONValue) throws(QueryGuard.Refusal) {
@@ -97,10 +104,12 @@ private struct TreeWalk {
         try visit(value)
     }
 
-    private func check(node: String, _ value: JSONValue) throws(QueryGuard.Refusal) {
+    private mutating func check(node: String, _ value: JSONValue) throws(QueryGuard.Refusal) {
         switch node {
         case "FuncCall":
             try checkFunction(value)
+        case "ParamRef":
+            try checkParameter(value["number"]?.int ?? 0)
         case "RangeVar":
             try checkRelation(value)
         case "TypeName":
@@ -140,6 +149,12 @@ private struct TreeWalk {
         guard QueryAllowList.functions.contains(name) else {
             throw refusal("the function \(name)() is not allowed")
         }
+    }
+
+    private mutating func checkParameter(_ number: Int) throws(QueryGuard.Refusal) {
+        highest = max(highest, number)
+        guard let parameters, number < 1 || number > parameters else { return }
+        throw refusal("there is no parameter $\(number): \(parameters) are given", .parameters)
     }
 
     /// A field that is selected may turn out to be a function that is called with what stands before the dot: with the

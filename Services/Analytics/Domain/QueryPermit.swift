@@ -1,3 +1,4 @@
+import Observability
 import Synchronization
 
 /// The right to run one query; given back with its last reference.
@@ -13,7 +14,7 @@ final class QueryPermit: Sendable {
     deinit { gate.leave(workspaceID) }
 }
 
-/// The workspace has as many queries running and waiting as it may.
+/// The workspace has as many queries running and waiting as it may, here or in all processes.
 struct TooManyQueries: Error {}
 
 /// Lets queries in as ``QuerySlots`` says.
@@ -29,6 +30,16 @@ final class QueryGate: Sendable {
 
     init(_ limits: QuerySlots.Limits) {
         guarded = Mutex(Guarded(slots: QuerySlots(limits)))
+    }
+
+    /// Shows how many queries run and how many wait.
+    func show(in registry: MetricsRegistry) {
+        registry.gauge("millrace_queries_running", help: "Users' queries and profiles under way.") {
+            Double(self.guarded.withLock { $0.slots.total })
+        }
+        registry.gauge("millrace_queries_waiting", help: "Users' queries and profiles that wait for a slot.") {
+            Double(self.guarded.withLock { $0.slots.waitingCount })
+        }
     }
 
     /// Waits for a slot, at most as long as `patience`. Errors: `TooManyQueries`, `CancellationError`.

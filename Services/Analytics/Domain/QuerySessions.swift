@@ -48,7 +48,7 @@ final class QuerySessions: Service {
 
     init(
         _ database: PostgresConfiguration, pool: PostgresPool, loops: EventLoopGroup, limits: QuerySlots.Limits,
-        patience: Duration, logger: Logger
+        patience: Duration, logger: Logger, metrics: MetricsRegistry
     ) {
         var database = database
         database.applicationName = "millrace-query"
@@ -59,12 +59,14 @@ final class QuerySessions: Service {
         self.patience = patience
         self.logger = logger
         gate = QueryGate(limits)
+        gate.show(in: metrics)
         (commands, commandInput) = AsyncStream.makeStream(of: Command.self)
     }
 
     /// A session of the workspace with a read-only transaction open, as `SessionScript` has it.
     ///
-    /// Errors: `TooManyQueries`; `PostgresError`, `.unavailable` when no connection can be had.
+    /// Errors: `TooManyQueries`, also where the role has as many connections as an administrator allows it;
+    /// `PostgresError`, `.unavailable` when no connection can be had.
     func begin(_ workspace: QueryWorkspace, timeout: Duration) async throws -> SessionLease {
         let permit = try await gate.enter(workspace.id, patience: min(patience, timeout))
         let script = SessionScript.begin(schema: workspace.schema, timeout: timeout)
@@ -91,7 +93,17 @@ final class QuerySessions: Service {
         let find = FindWorkspacePassword(workspaceID: workspace.id)
         let password = try await pool.withConnection { try await $0.query(find).first }
         let configuration = database.with(user: workspace.role, password: password)
-        return try await PostgresConnection.connect(configuration, on: EventLoop.current ?? loops.next())
+        do {
+            return try await PostgresConnection.connect(configuration, on: EventLoop.current ?? loops.next())
+        } catch let error as PostgresError where Self.isLimit(of: workspace.role, error) {
+            throw TooManyQueries()
+        }
+    }
+
+    /// Whether it is the role's own limit, which an administrator has set: the message names the role then, in any
+    /// language. The server's limit is about everybody's connections, and names nobody.
+    private static func isLimit(of role: String, _ error: PostgresError) -> Bool {
+        error.sqlstate == .tooManyConnections && error.message.contains("\"\(role)\"")
     }
 
     /// One on the caller's loop if there is one.

@@ -24,6 +24,7 @@ struct QuerySlots: Sendable {
     private(set) var total = 0
     private var waiters: [Waiter] = []
     private var nextID = 0
+    var waitingCount: Int { waiters.count }
 
     init(_ limits: Limits) {
         self.limits = limits

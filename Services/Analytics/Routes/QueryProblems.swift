@@ -12,6 +12,7 @@ extension QueryGuard.Refusal: ProblemConvertible {
         case .notAllowed: break
         case .syntax: extensions.append(("sqlstate", "42601"))
         case .tooComplex: extensions.append(("sqlstate", "54001"))
+        case .parameters: extensions.append(("sqlstate", "42P02"))
         }
         if let position { extensions.append(("position", .number(position))) }
         return Problem(kind == .notAllowed ? .queryNotAllowed : .invalidQuery, message, extensions: extensions)

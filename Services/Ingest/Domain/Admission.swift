@@ -1,3 +1,4 @@
+import Observability
 import Postgres
 import Synchronization
 
@@ -30,6 +31,23 @@ final class Admission: Sendable {
     /// Counts records that have landed, and the bytes of their decoded body, against the source's rates.
     func landed(_ sourceID: Int64, records: Int, bytes: Int) {
         state.withLock { $0.landed(sourceID, records: records, bytes: bytes, now: .now) }
+    }
+
+    /// Shows what landing takes on disk, of what it may.
+    func show(in registry: MetricsRegistry, limit: Int64) {
+        registry.gauge("millrace_landing_bytes", help: "What landing takes on disk.") {
+            Double(self.state.withLock { $0.landingBytes } ?? 0)
+        }
+        registry.gauge("millrace_landing_limit_bytes", help: "What it may take before requests are refused.") {
+            Double(limit)
+        }
+    }
+
+    /// Measures landing where no request has of late; what the database throws is left to those.
+    func refresh() async {
+        guard state.withLock({ $0.beginLanding(now: .now) }) else { return }
+        let bytes = try? await pool.withConnection { try await $0.query(LandingSize()).first }
+        if let bytes = bytes ?? nil { state.withLock { $0.measured(landingBytes: bytes) } }
     }
 
     private nonisolated(nonsending) func measure(_ refresh: AdmissionState.Refresh, _ sourceID: Int64) async throws {

@@ -89,6 +89,12 @@ struct AdmissionState: Sendable {
         return refresh
     }
 
+    /// Whether landing is to be measured for its own sake. Marks it as being measured.
+    mutating func beginLanding(now: ContinuousClock.Instant) -> Bool { landing.isDue(now) }
+
+    /// What landing took when it was measured last; nil before that.
+    var landingBytes: Int64? { landing.checkedAt.map { _ in landing.value } }
+
     mutating func measured(landingBytes: Int64) {
         landing.value = landingBytes
     }

@@ -96,8 +96,9 @@ enum DatasetSchemas {
     static let rows = Schema.page(of: ["type": "object"])
 
     static let erasure = Schema.answer([
-        ("run", Schema.id), ("state", Schema.string), ("where_sha256", Schema.string), ("key", Schema.id),
-        ("dry_run", Schema.boolean), ("created_at", Schema.timestamp),
+        ("run", Schema.id), ("state", Schema.string), ("where_sha256", Schema.string),
+        ("key", Schema.nullable(Schema.id)),
+        ("subject", Schema.nullable(Schema.string)), ("dry_run", Schema.boolean), ("created_at", Schema.timestamp),
         ("finished_at", Schema.nullable(Schema.timestamp)), ("records", Schema.count), ("quarantined", Schema.count),
         ("unreadable", Schema.count), ("rows", ["type": "object", "additionalProperties": Schema.count]),
         ("not_reached", notReached),

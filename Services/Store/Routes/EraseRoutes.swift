@@ -45,7 +45,9 @@ struct EraseRoutes: Sendable {
             guard let run = try await connection.query(start).first ?? nil else { return nil }
             let versions = try await connection.query(FindFeedingVersions(datasetID: found.dataset.id))
             let names = FieldNames(versions, of: name.text, columns: compiled.fields)
-            let gaps = try await connection.query(NoteErasureGaps(run: run, made: names.made)).first
+            let gaps = try await connection.query(
+                NoteErasureGaps(run: run, made: names.made, subject: principal.subject)
+            ).first
             return (run, gaps ?? Array("[]".utf8))
         }
         guard let made else {
@@ -75,7 +77,8 @@ extension ListErasures.Entry {
     fileprivate var json: JSONValue {
         [
             "run": .string(String(run)), "state": .string(state), "where_sha256": .string(hash),
-            "key": .string(String(keyID)), "dry_run": .bool(isDry), "created_at": .timestamp(createdAt),
+            "key": .optional(keyID.map { String($0) }), "subject": .optional(subject), "dry_run": .bool(isDry),
+            "created_at": .timestamp(createdAt),
             "finished_at": finishedAt.map(JSONValue.timestamp) ?? .null, "records": .number(counts[0]),
             "quarantined": .number(counts[1]), "unreadable": .number(counts[2]),
             "rows": (try? JSONValue.parse(rows)) ?? [:], "not_reached": (try? JSONValue.parse(notReached)) ?? [],

@@ -71,19 +71,20 @@ extension StoreRoutes {
 
     var erasures: Route {
         let item: JSONValue = [
-            "run": "4", "state": "succeeded", "where_sha256": "9f86d081884c7d65", "key": "1", "dry_run": false,
+            "run": "4", "state": "succeeded", "where_sha256": "9f86d081884c7d65", "key": "1", "subject": nil,
+            "dry_run": false,
             "created_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:02Z", "records": 3,
             "quarantined": 1, "unreadable": 0, "rows": ["web": 2], "not_reached": Self.gaps,
         ]
         return Route(
             .get, "/v1/datasets/{name}/erasures", scope: "datasets:read",
             operation: Operation(
-                id: "listErasures", summary: "What was erased, when, by which key",
+                id: "listErasures", summary: "What was erased, when, by whom",
                 description: """
-                    The latest first. `records` counts raw records, `quarantined` those that lay in quarantine, `rows` \
-                    rows by dataset; of a dry run, what there would have been. `unreadable` counts raw records that \
-                    could not be read, so that nobody can say whether they are meant. `not_reached` is as it was \
-                    answered.
+                    The latest first. `key` asked for it, or `subject` with a token. `records` counts raw records, \
+                    `quarantined` those that lay in quarantine, `rows` rows by dataset; of a dry run, what there would \
+                    have been. `unreadable` counts raw records that could not be read, so that nobody can say whether \
+                    they are meant. `not_reached` is as it was answered.
                     """,
                 tag: "datasets", parameters: [Self.name] + Self.page,
                 answers: [

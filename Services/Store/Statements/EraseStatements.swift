@@ -19,14 +19,15 @@ struct StartErasure: PostgresStatement {
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Int64? { try row.optionalInt8(0) }
 }
 
-/// Notes what an erasure does not reach, besides what is given. Gives all of it.
+/// Notes what an erasure does not reach, besides what is given, and whose token asked for it. Gives all of the former.
 struct NoteErasureGaps: PostgresStatement {
     static let sql = """
-        update millrace.erasure set not_reached = $2::jsonb || millrace.erasure_gaps(dataset_id) where run = $1
-        returning not_reached
+        update millrace.erasure set not_reached = $2::jsonb || millrace.erasure_gaps(dataset_id), subject = $3
+        where run = $1 returning not_reached
         """
     var run: Int64
     var made: Set<FieldNames.MadeColumn>
+    var subject: String?
 
     var parameters: [PostgresValue] {
         let gaps = made.sorted { ($0.column, $0.pipeline, $0.step) < ($1.column, $1.pipeline, $1.step) }.map {
@@ -36,7 +37,7 @@ struct NoteErasureGaps: PostgresStatement {
                     "step \($0.step) of pipeline \($0.pipeline) may make it: records without a row are not told by it"),
             ] as JSONValue
         }
-        return [.int8(run), .json(JSONValue.array(gaps).serialized())]
+        return [.int8(run), .json(JSONValue.array(gaps).serialized()), .optional(subject) { .text($0) }]
     }
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> [UInt8] { try row.json(0) }
@@ -346,8 +347,8 @@ struct GiveUpErasure: PostgresStatement {
 /// A dataset's erasures, the latest first.
 struct ListErasures: PostgresStatement {
     static let sql = """
-        select e.run, r.state, encode(e.condition_hash, 'hex'), e.key_id, e.dry_run, e.created_at, e.finished_at,
-            e.records, e.quarantined, e.unreadable, e.rows, e.not_reached
+        select e.run, r.state, encode(e.condition_hash, 'hex'), nullif(e.key_id, 0), e.dry_run, e.created_at,
+            e.finished_at, e.records, e.quarantined, e.unreadable, e.rows, e.not_reached, e.subject
         from millrace.erasure e join millrace.run r on r.id = e.run
         where e.dataset_id = $1 and e.run < $2 order by e.run desc limit $3
         """
@@ -356,7 +357,10 @@ struct ListErasures: PostgresStatement {
         var run: Int64
         var state: String
         var hash: String
-        var keyID: Int64
+        /// Nil where a token asked.
+        var keyID: Int64?
+        /// Of that token.
+        var subject: String?
         var isDry: Bool
         var createdAt: Int64
         var finishedAt: Int64?
@@ -373,8 +377,9 @@ struct ListErasures: PostgresStatement {
 
     static func decode(_ row: PostgresRow) throws(PostgresError) -> Entry {
         Entry(
-            run: try row.int8(0), state: try row.text(1), hash: try row.text(2), keyID: try row.int8(3),
-            isDry: try row.bool(4), createdAt: try row.timestamp(5), finishedAt: try row.optionalTimestamp(6),
+            run: try row.int8(0), state: try row.text(1), hash: try row.text(2),
+            keyID: try row.optionalInt8(3), subject: try row.optionalText(12), isDry: try row.bool(4),
+            createdAt: try row.timestamp(5), finishedAt: try row.optionalTimestamp(6),
             counts: [try row.int8(7), try row.int8(8), try row.int8(9)], rows: try row.json(10),
             notReached: try row.json(11))
     }

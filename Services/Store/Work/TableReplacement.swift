@@ -67,7 +67,7 @@ struct TableReplacement: JobHandler {
         guard let replacing = try await pool.withConnection({ try await $0.query(find).first }) else {
             return try await lease.settle([job])
         }
-        guard let datasetID = replacing.datasetID else { throw Self.changed }
+        guard let datasetID = replacing.datasetID else { return try await end(run, job, lease) }
         let began = ContinuousClock.now
         for _ in 0..<Self.beginnings {
             do {
@@ -85,6 +85,14 @@ struct TableReplacement: JobHandler {
             }
         }
         throw Self.unsettled
+    }
+
+    /// Ends a run whose dataset is not there: none was made for the rows of a source that had none.
+    private func end(_ run: Int64, _ job: Job, _ lease: Lease) async throws {
+        try await lease.transaction(settling: [job]) { connection in
+            guard try await connection.query(FindRunChunks(run: run)).isEmpty else { throw Self.changed }
+            try await SliceLedger().finish([], run: run, connection)
+        }
     }
 
     /// The dataset is not defined as the new table was made.

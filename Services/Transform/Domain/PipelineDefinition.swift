@@ -78,6 +78,9 @@ public struct PipelineDefinition: Sendable {
         return lookupDatasets.union(outputs.map(\.dataset)).union([read])
     }
 
+    /// The names of the datasets whose rows it reads: its source, if it is one, and those of `lookup` steps.
+    var datasetsRead: Set<String> { lookupDatasets.union(source.dataset.map { [$0] } ?? []) }
+
     /// The pipeline of a source that no other reads: records as they are, into the dataset of the source's name.
     public static func implicit(source: String) -> PipelineDefinition {
         PipelineDefinition(source: .source(source), target: Target(dataset: source))

@@ -18,13 +18,12 @@ enum PipelineProblems {
     ///
     /// - Parameters:
     ///   - columns: of the dataset that it reads; nil where it reads a source.
-    ///   - salts: the workspaces', for a pipeline that is run.
+    ///   - salt: for `mask`, of a pipeline that is run.
     static func compile(
         _ definition: PipelineDefinition, over columns: [TableColumn]? = nil, _ lookups: Lookups, workspaceID: Int64,
-        salts: WorkspaceSalts? = nil
+        salt: [UInt8] = []
     ) async throws -> CompiledPipeline {
         let schema = try await lookups.schema(definition.lookupDatasets, workspaceID: workspaceID, isFresh: true)
-        let salt = definition.needsSalt ? try await salts?.salt(of: workspaceID) ?? [] : []
         do throws(FieldFaults) {
             return try PipelineCompiler(salt: salt, lookups: schema).compile(
                 definition, schema: columns.map(ExpressionSchema.init) ?? ExpressionSchema(isOpen: true))
@@ -33,16 +32,11 @@ enum PipelineProblems {
         }
     }
 
-    /// Decodes the body of a PUT, and compiles what reads a source. What reads a dataset is compiled by whoever stores
-    /// it: only with the types of the dataset's columns is it known what an expression means.
-    static func definition(
-        _ body: JSONValue, _ lookups: Lookups, workspaceID: Int64
-    ) async throws -> PipelineDefinition {
-        let definition = try decode(body)
-        if case .source = definition.source {
-            _ = try await compile(definition, lookups, workspaceID: workspaceID)
-        }
-        return definition
+    /// Compiles the definition of a PUT if it reads a source. What reads a dataset is compiled by whoever stores it:
+    /// only with the types of the dataset's columns is it known what an expression means.
+    static func check(_ definition: PipelineDefinition, _ lookups: Lookups, workspaceID: Int64) async throws {
+        guard definition.source.dataset == nil else { return }
+        _ = try await compile(definition, lookups, workspaceID: workspaceID)
     }
 
     static func problem(_ faults: [FieldFault]) -> Problem {

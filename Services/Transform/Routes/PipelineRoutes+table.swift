@@ -57,7 +57,8 @@ struct PipelineRouteTable: Sendable {
                     "quarantine"}}`: rows whose `country` is equal to the `code` of a row of `countries` get its \
                     `name` as `country_name`. Of several rows with one key the one that was stored last counts. Where \
                     there is none, or the key is NULL, the columns are NULL, or with `missing` `quarantine` the record \
-                    is turned down. A replay finds what the dataset holds by then.
+                    is turned down. A replay finds what the dataset holds by then. Datasets that a pipeline reads, by \
+                    `lookup` or as its source, need `datasets:read` besides.
 
 
                     A pipeline may read a dataset instead, as in `{"source": {"dataset": "sales"}, "steps": \
@@ -159,7 +160,9 @@ struct PipelineRouteTable: Sendable {
                     `definition` that one is run instead of the stored one, which need not exist then; it needs \
                     `datasets:read` for datasets it reads or fills that `pipelines:read` does not reach. Datasets of \
                     `lookup` steps need `datasets:read` besides. Where the pipeline reads a dataset, the records stand \
-                    for its rows, as `rows` gives them: they get its columns and their types, and no others.
+                    for its rows, as `rows` gives them: they get its columns and their types, and no others. What \
+                    `mask` makes by `sha256` is what is stored only for keys with `pipelines:write`; for others it is \
+                    made under another secret each time.
 
                     `rows` are those that the target's dataset would be given, with its columns and their types; what \
                     finds no column is in `_extra`. `new_columns` would be added to it first. `deletes` are rows for \

@@ -14,10 +14,13 @@ struct PipelineRoutes: Sendable {
         let principal = try request.principal()
         let name = try ResourceName(checking: request.parameter("name"))
         let body = try await request.json()
-        let definition = try await PipelineProblems.definition(body, lookups, workspaceID: principal.workspaceID)
+        let definition = try PipelineProblems.decode(body)
         try Self.check(definition)
-        // What a pipeline may do is not more than its key may: it reads and fills what the key's names stand for.
+        // What a pipeline may do is not more than its key may: it reads and fills what the key's names stand for, and
+        // what it reads of datasets its target shows.
         for used in definition.resources { try principal.require("pipelines:write", on: used) }
+        for read in definition.datasetsRead { try principal.require("datasets:read", on: read) }
+        try await PipelineProblems.check(definition, lookups, workspaceID: principal.workspaceID)
         let head = request.head
         let put = try await store.put(
             name, definition, body: body.serialized(), workspaceID: principal.workspaceID

@@ -86,7 +86,8 @@ extension RunRoutes {
                     whole, from all batches of all pipelines that are in them, beside those that are there, and all \
                     outputs are exchanged at once at the end; 409 `conflict` says what of a dataset would be lost. \
                     With `dry_run=true` the run finds out what it would change, and changes nothing: see `changes` \
-                    of the run. At most `max_parallel` of the run's jobs are under way at a time, behind all that \
+                    of the run; rows that would be merged by a key count as `stored` then, whichever stay. At most \
+                    `max_parallel` of the run's jobs are under way at a time, behind all that \
                     comes in.
                     """,
                 tag: "runs",

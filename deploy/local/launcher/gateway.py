@@ -25,6 +25,7 @@ def write(settings, runtime_folder, files):
         "FILES": str(files),
         "TEMPORARY": str(folder / "temporary"),
         "SCRIPTS": str(folder),
+        "TRUSTED": " ".join(f"set_real_ip_from {proxy};" for proxy in settings.trusted_proxies),
         "LISTEN": f"127.0.0.1:{settings.port}",
     }
     for service in SERVICES:

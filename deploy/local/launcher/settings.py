@@ -1,5 +1,6 @@
 """What the launcher is told: the environment, read once, with every fault named."""
 
+import ipaddress
 import os
 import pwd
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ class Settings:
     user: pwd.struct_passwd  # whom everything runs as
     start_timeout: float  # seconds until all must be ready
     process_memory: int | None  # MiB that a process of the embedded PostgreSQL may have; 0: any, None: the usual share
+    trusted_proxies: list  # addresses and ranges of proxies in front of the gateway, whose X-Forwarded-For it believes
     passed_on: dict  # MILLRACE_… and OTEL_… settings for the services themselves
 
     def port_of(self, service):
@@ -51,6 +53,12 @@ def read(environment):
         process_memory = number("MILLRACE_POSTGRES_PROCESS_MEMORY", 0, 0, 1 << 20)
         if 0 < process_memory < 128:
             faults.append(f"MILLRACE_POSTGRES_PROCESS_MEMORY={process_memory}: at least 128 (MiB), or 0 for no limit")
+    trusted_proxies = []
+    for text in (environment.get("GATEWAY_TRUSTED_PROXIES") or "none").replace(",", " ").split():
+        try:
+            trusted_proxies += [] if text == "none" else [ipaddress.ip_network(text)]
+        except ValueError:
+            faults.append(f"GATEWAY_TRUSTED_PROXIES: {text} is no address or range such as 10.0.0.0/8")
     user = pwd.getpwuid(os.geteuid())
     if user.pw_uid == 0:
         name = environment.get("MILLRACE_USER") or "millrace"
@@ -74,4 +82,5 @@ def read(environment):
     if faults:
         raise Failure("\n".join(faults))
     return Settings(
-        home, port, environment.get("DATABASE_URL") or None, user, timeout, process_memory, passed_on)
+        home, port, environment.get("DATABASE_URL") or None, user, timeout, process_memory, trusted_proxies,
+        passed_on)

@@ -62,7 +62,7 @@ struct DashboardRoutes: Sendable {
         for (index, chart) in definition.charts.enumerated() {
             guard case .query(let sql) = chart.content else { continue }
             do {
-                try await engine.check(sql)
+                try await engine.check(sql, parameters: 0)
             } catch let refusal as QueryGuard.Refusal {
                 let fault = FieldFault(path: "charts[\(index)].query", message: refusal.message)
                 throw Problem(

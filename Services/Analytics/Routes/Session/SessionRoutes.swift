@@ -15,7 +15,12 @@ struct SessionRoutes: Sendable {
     func begin(_ request: Request) async throws -> Response {
         // Where a browser sends it, it is to be one of our own pages: nobody is signed in as somebody else unawares.
         if request.head.contains("origin") || request.head.contains("sec-fetch-site") {
-            try SameOrigin.check(request.head)
+            do {
+                try SameOrigin.check(request.head)
+            } catch {
+                audit.session(request, nil, .forbidden)
+                throw error
+            }
         }
         let key = try await Self.key(request)
         guard let key, let (session, cookie) = try await sessions.begin(key, request) else {

@@ -60,9 +60,11 @@ struct WorkspaceStore: Sendable {
 
     private static func provision(_ name: String, _ connection: PostgresConnection) async throws -> Workspace {
         do {
-            return try await WorkspaceProvision.ensure(name, on: connection)
+            return try await WorkspaceProvision.ensure(name, keptApart: true, on: connection)
         } catch let error as AccessError where error.code == .workspaceDeleted {
             throw ending(name)
+        } catch let error as AccessError where error.code == .notKeptApart {
+            throw Problem(.queryUnavailable, error.message, retryAfter: .seconds(60))
         } catch let error as PostgresError where error.sqlstate == "42501" {
             throw Problem(
                 .queryUnavailable, "the services' database role may make no roles: run deploy/postgres/prepare.sql")

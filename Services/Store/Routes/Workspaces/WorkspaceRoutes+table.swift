@@ -29,7 +29,9 @@ extension WorkspaceRoutes {
                 id: "putWorkspace", summary: "Make a workspace, or describe it",
                 description: """
                     For administrators of the first workspace. It comes with a schema for its datasets and a login \
-                    role that its queries run as; its first key is made by `POST /v1/keys` with `workspace`.
+                    role that its queries run as; its first key is made by `POST /v1/keys` with `workspace`. \
+                    Where no superuser has prepared the database, as on managed servers, a second one is refused with \
+                    503 `query_unavailable`: its queries could not be kept apart.
                     """,
                 tag: "workspaces", parameters: [Self.name, .ifMatch],
                 requestBody: [
