@@ -3,8 +3,8 @@
 /// Every value has a type of its own:
 /// - JSON booleans: bool. Integers within Int64: int8, beyond it: numeric. JSON numbers with a point or an exponent:
 ///   float8 where PostgreSQL prints the same value again of the nearest double, else numeric (`1e23`, of which it
-///   prints 9.999999999999999e+22). Strings that are RFC 3339 with time and zone: timestamptz, other strings: text. Arrays and
-///   objects: jsonb.
+///   prints 9.999999999999999e+22). Strings that are RFC 3339 with time and zone: timestamptz, other strings: text.
+///   Arrays and objects: jsonb.
 /// - Cells (CSV, a parsed line), by their content. They are text, which may only look like a number: a version, the
 ///   digest `1234e56`. So the type is one that prints their text again: int8 (digits without needless zeros, so that
 ///   `007` stays text), float8 (`1.9`), numeric (`1.10`), bool (`true` and `false` in lower, upper or title case),
