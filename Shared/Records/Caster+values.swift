@@ -6,9 +6,8 @@ extension Caster {
         case .int8: .int64(int8s(source.values))
         case .float8: .float64(float8s(source.values))
         case .bool: .bool(bools(source.values))
-        case .timestamptz:
-            .int64(fixed(source.values, 0) { text throws(InputFault) in try TextInput.timestamptz(text) })
-        case .date: .int64(fixed(source.values, 0) { text throws(InputFault) in try TextInput.date(text) })
+        case .timestamptz: .int64(timestamps(source.values))
+        case .date: .int64(days(source.values))
         case .uuid: .bytes(uuids(source.values))
         case .numeric: .bytes(numerics(source.values))
         case .jsonb: .bytes(jsons(source.values))
@@ -16,24 +15,58 @@ extension Caster {
     }
 
     private mutating func int8s(_ values: VariantColumn) -> [Int64] {
-        fixed(values, 0, int: { $0 }) { text throws(InputFault) in try TextInput.int8(text) }
+        if rule == .inferred { return fixed(values, 0, int: { $0 }, TextInput.inferredInt8) }
+        return fixed(values, 0, int: { $0 }) { text, _ throws(InputFault) in try TextInput.int8(text) }
     }
 
     private mutating func float8s(_ values: VariantColumn) -> [Double] {
-        fixed(values, 0, int: { Double($0) }) { text throws(InputFault) in try TextInput.float8(text) }
+        if rule == .inferred {
+            return fixed(values, 0, int: TextInput.inferredFloat8, TextInput.inferredFloat8)
+        }
+        return fixed(values, 0, int: { Double($0) }) { text, _ throws(InputFault) in try TextInput.float8(text) }
+    }
+
+    private mutating func timestamps(_ values: VariantColumn) -> [Int64] {
+        switch rule {
+        case .inferred: return fixed(values, 0, TextInput.inferredTimestamptz)
+        case .declared:
+            return fixed(values, 0) { text, isNumber throws(InputFault) in
+                guard !isNumber else { throw .number }
+                return try TextInput.timestamptz(text)
+            }
+        case .conversion: return fixed(values, 0) { text, _ throws(InputFault) in try TextInput.timestamptz(text) }
+        }
+    }
+
+    private mutating func days(_ values: VariantColumn) -> [Int64] {
+        switch rule {
+        case .inferred: return fixed(values, 0, TextInput.inferredDate)
+        case .declared:
+            return fixed(values, 0) { text, isNumber throws(InputFault) in
+                guard !isNumber else { throw .number }
+                return try TextInput.day(text)
+            }
+        case .conversion: return fixed(values, 0) { text, _ throws(InputFault) in try TextInput.date(text) }
+        }
     }
 
     private mutating func bools(_ values: VariantColumn) -> [UInt8] {
-        var result = fixed(values, UInt8(0)) { text throws(InputFault) in try TextInput.bool(text) ? 1 : 0 }
+        var result =
+            rule == .inferred
+            ? fixed(values, UInt8(0)) { text, isNumber throws(InputFault) in
+                try TextInput.inferredBool(text, isNumber: isNumber) ? 1 : 0
+            }
+            : fixed(values, UInt8(0)) { text, _ throws(InputFault) in try TextInput.bool(text) ? 1 : 0 }
         // JSON's own booleans were read from their text, which costs more than it gives.
         for row in 0..<values.count where values.kinds[row] == VariantKind.true.rawValue { result[row] = 1 }
         return result
     }
 
-    /// Values of fixed size: ints by `int` where there is such a way, others by their text.
+    /// Values of fixed size: ints by `int` where there is such a way, others by their text, of which is told whether it
+    /// is a JSON number's.
     private mutating func fixed<Value: BitwiseCopyable>(
-        _ values: VariantColumn, _ zero: Value, int: ((Int64) -> Value)? = nil,
-        _ parse: (Span<UInt8>) throws(InputFault) -> Value
+        _ values: VariantColumn, _ zero: Value, int: ((Int64) throws(InputFault) -> Value)? = nil,
+        _ parse: (Span<UInt8>, Bool) throws(InputFault) -> Value
     ) -> [Value] {
         var result = [Value](repeating: zero, count: values.count)
         var output = result.mutableSpan
@@ -43,11 +76,15 @@ extension Caster {
         for row in 0..<values.count {
             let kind = kinds[row]
             if kind == VariantKind.int.rawValue, let int {
-                output[row] = int(Int64(bitPattern: payloads[row]))
+                do throws(InputFault) {
+                    output[row] = try int(Int64(bitPattern: payloads[row]))
+                } catch {
+                    fail(row, error, values)
+                }
             } else if kind >= VariantKind.firstPlaced {
                 let text = arena.extracting(VariantColumn.range(of: payloads[row]))
                 do throws(InputFault) {
-                    output[row] = try parse(text)
+                    output[row] = try parse(text, kind == VariantKind.number.rawValue)
                 } catch {
                     fail(row, error, text)
                 }
@@ -61,15 +98,21 @@ extension Caster {
     /// A value that has no text in the arena: a boolean or an int.
     private mutating func parseWord<Value>(
         _ values: VariantColumn, _ row: Int, _ output: inout Value,
-        _ parse: (Span<UInt8>) throws(InputFault) -> Value
+        _ parse: (Span<UInt8>, Bool) throws(InputFault) -> Value
     ) {
         var text: [UInt8] = []
         TextOutput.append(values, row, into: &text)
         do throws(InputFault) {
-            output = try parse(text.span)
+            output = try parse(text.span, values.kind(row) == .int)
         } catch {
             fail(row, error, text.span)
         }
+    }
+
+    private mutating func fail(_ row: Int, _ fault: InputFault, _ values: VariantColumn) {
+        var text: [UInt8] = []
+        TextOutput.append(values, row, into: &text)
+        fail(row, fault, text.span)
     }
 
     private mutating func texts(_ values: VariantColumn) -> ByteColumn {
@@ -83,13 +126,22 @@ extension Caster {
     }
 
     private mutating func uuids(_ values: VariantColumn) -> ByteColumn {
-        appended(values, reserving: 16) { text, output throws(InputFault) in try TextInput.uuid(text, into: &output) }
+        if rule == .inferred { return appended(values, reserving: 16, TextInput.inferredUUID) }
+        return appended(values, reserving: 16) { text, _, output throws(InputFault) in
+            try TextInput.uuid(text, into: &output)
+        }
     }
 
     private mutating func numerics(_ values: VariantColumn) -> ByteColumn {
         // An exponent of few bytes can stand for 131,072 digits: what a column may grow to is bounded.
         let limit = values.arena.count + (256 << 20)
-        return appended(values, reserving: 12) { text, output throws(InputFault) in
+        if rule == .inferred {
+            return appended(values, reserving: 12) { text, isNumber, output throws(InputFault) in
+                guard output.count < limit else { throw .range }
+                try TextInput.inferredNumeric(text, isNumber: isNumber, into: &output)
+            }
+        }
+        return appended(values, reserving: 12) { text, _, output throws(InputFault) in
             guard output.count < limit else { throw .range }
             try TextInput.numeric(text, into: &output)
         }
@@ -119,7 +171,7 @@ extension Caster {
     /// Values that are appended to the column's bytes by their text.
     private mutating func appended(
         _ values: VariantColumn, reserving width: Int,
-        _ parse: (Span<UInt8>, inout [UInt8]) throws(InputFault) -> Void
+        _ parse: (Span<UInt8>, Bool, inout [UInt8]) throws(InputFault) -> Void
     ) -> ByteColumn {
         var result = ByteColumn(reserving: values.count, bytes: values.count * width)
         let kinds = values.kinds.span
@@ -130,7 +182,7 @@ extension Caster {
             if kinds[row] >= VariantKind.firstPlaced {
                 let text = arena.extracting(VariantColumn.range(of: payloads[row]))
                 do throws(InputFault) {
-                    try parse(text, &result.data)
+                    try parse(text, kinds[row] == VariantKind.number.rawValue, &result.data)
                 } catch {
                     fail(row, error, text)
                 }
@@ -138,7 +190,7 @@ extension Caster {
                 word.removeAll(keepingCapacity: true)
                 TextOutput.append(values, row, into: &word)
                 do throws(InputFault) {
-                    try parse(word.span, &result.data)
+                    try parse(word.span, kinds[row] == VariantKind.int.rawValue, &result.data)
                 } catch {
                     fail(row, error, word.span)
                 }

@@ -30,11 +30,33 @@ extension Column {
     ///   - name: the column's name, for the faults.
     public func cast(to target: ColumnType, rows: [Int32], name: String, step: String? = nil) -> CastResult {
         if type == .typed(target) { return CastResult(column: self) }
-        var caster = Caster(target: target, rows: rows, name: name, step: step, validity: validity)
+        return cast(with: Caster(target: target, rows: rows, name: name, step: step, validity: validity))
+    }
+
+    /// The column as a dataset's column of a type takes it: like ``cast(to:rows:name:step:)``, but no value becomes
+    /// another one on the way. One that would has a fault.
+    ///
+    /// - float8 and numeric are int8 where they are whole numbers within it; float8 is numeric by its shortest digits;
+    ///   timestamptz is date at midnight UTC.
+    /// - To a declared float8 any number within it goes, as the nearest double: who declares it asks for that. To an
+    ///   inferred one only a number that the double prints again.
+    /// - A JSON number is no timestamptz and no date, and a text with a time of day, but midnight UTC, is no date.
+    /// - To a column that was inferred no text is read that only PostgreSQL's input rules take for its type: a text
+    ///   is what ``ColumnInference`` says of a cell, and goes where that type does without loss. `no` is no bool then,
+    ///   `007` no int8, `1/2/2024` no timestamptz.
+    public func fit(to target: ColumnType, isDeclared: Bool, rows: [Int32], name: String) -> CastResult {
+        if type == .typed(target) { return CastResult(column: self) }
+        return cast(
+            with: Caster(
+                target: target, rule: isDeclared ? .declared : .inferred, rows: rows, name: name, step: nil,
+                validity: validity))
+    }
+
+    private func cast(with caster: consuming Caster) -> CastResult {
         let storage = caster.cast(self)
         return CastResult(
-            column: Column(type: .typed(target), validity: caster.validity, storage: storage), faults: caster.faults,
-            failed: caster.failed)
+            column: Column(type: .typed(caster.target), validity: caster.validity, storage: storage),
+            faults: caster.faults, failed: caster.failed)
     }
 
     /// Whether values of one type can be cast to another at all.
@@ -48,7 +70,16 @@ extension Column {
 
 /// One cast in progress: where its faults gather.
 struct Caster {
+    /// What may become of a value.
+    enum Rule {
+        /// What PostgreSQL's casts make of it.
+        case conversion
+        /// The same value, in a column that was declared or in one that was inferred: see ``Column/fit``.
+        case declared, inferred
+    }
+
     let target: ColumnType
+    let rule: Rule
     let rows: [Int32]
     let name: String
     let step: String?
@@ -56,8 +87,11 @@ struct Caster {
     var faults: [RowFault] = []
     var failed: [Int] = []
 
-    init(target: ColumnType, rows: [Int32], name: String, step: String?, validity: [UInt8]) {
+    init(
+        target: ColumnType, rule: Rule = .conversion, rows: [Int32], name: String, step: String?, validity: [UInt8]
+    ) {
         self.target = target
+        self.rule = rule
         self.rows = rows
         self.name = name
         self.step = step
@@ -87,7 +121,8 @@ struct Caster {
         }
         guard case .typed(let type) = column.type else { return castNothing(column, "untyped") }
         if target == .text { return .bytes(TextOutput.texts(of: column)) }
-        if let storage = convert(column, from: type) { return storage }
+        let storage = rule == .conversion ? convert(column, from: type) : fit(column, from: type)
+        if let storage { return storage }
         return castNothing(column, type.displayName)
     }
 

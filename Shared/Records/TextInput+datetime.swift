@@ -19,9 +19,27 @@ extension TextInput {
 
     /// `date`: days since 2000-01-01; `Int64.max` and `Int64.min` for infinity. Takes what ``timestamptz(_:)`` takes.
     public static func date(_ text: Span<UInt8>) throws(InputFault) -> Int64 {
-        if text.count == 10, let days = isoDate(text, 0) { return Int64(days) }
+        if let day = isoDay(text) { return day }
         var parser = DateTimeParser()
         return try parser.parse(text).date()
+    }
+
+    /// `date`, without what ``date(_:)`` drops: a time other than midnight UTC is `loss`.
+    static func day(_ text: Span<UInt8>) throws(InputFault) -> Int64 {
+        if let day = isoDay(text) { return day }
+        var parser = DateTimeParser()
+        let fields = try parser.parse(text)
+        let day = try fields.date()
+        guard fields.hour != nil else { return day }
+        // Within the range of timestamps, where the product below cannot overflow.
+        let moment = try fields.timestamp()
+        guard moment == day * CivilDate.microsecondsPerDay else { throw .loss }
+        return day
+    }
+
+    /// `yyyy-mm-dd`; nil for anything else.
+    static func isoDay(_ text: Span<UInt8>) -> Int64? {
+        text.count == 10 ? isoDate(text, 0).map { Int64($0) } : nil
     }
 
     /// RFC 3339 with time and zone, a space allowed for the T; nil for anything else. Years from 0001 to 9999.

@@ -11,16 +11,22 @@ public enum InputFault: Error, Sendable, Equatable {
     case unknownZone(String)
     /// A number beyond float8, without what follows it in the text.
     case float8Range(String)
+    /// No value of the type is the same one.
+    case loss
+    /// It is not written as values are of which the type is inferred.
+    case form
+    /// A JSON number where there should be a time.
+    case number
 
     /// A stable name: `invalid_cast` where the text is not of the type, `out_of_range` where its value does not fit.
     public var code: String {
         switch self {
-        case .syntax, .unknownZone: "invalid_cast"
+        case .syntax, .unknownZone, .loss, .form, .number: "invalid_cast"
         case .range, .field, .displacement, .float8Range: "out_of_range"
         }
     }
 
-    /// The fault in PostgreSQL's words.
+    /// The fault, in PostgreSQL's words where it knows it.
     public func message(_ type: ColumnType, _ text: String) -> String {
         let shown = Self.shortened(text)
         return switch self {
@@ -32,6 +38,9 @@ public enum InputFault: Error, Sendable, Equatable {
         case .float8Range(let number):
             "\"\(Self.shortened(number))\" is out of range for type double precision"
         case .range: rangeMessage(type, shown)
+        case .loss: "\"\(shown)\" does not fit \(type.displayName) without loss"
+        case .form: "\"\(shown)\" is no value of the inferred type \(type.displayName)"
+        case .number: "a number is no \(type.displayName): \(shown)"
         }
     }
 

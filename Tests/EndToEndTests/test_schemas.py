@@ -94,13 +94,17 @@ class Schemas(unittest.TestCase):
                                   "', ' order by big desc) filter (where big is not null)"),
                          "9223372036854775808 1 9007199254740993 1 2026-01-01 00:00:00 true, "
                          '1 1.5 0.5 "x" 2026-01-01 00:00:00.123456 1')
-        # What is known to be a time is read as PostgreSQL reads one; what is none goes beside it.
-        spellings = ["2026-03-01 10:00:00+01", "2026-03-01T09:00:00.000Z", "2026-03-01 09:00", "1 March 2026 09:00 UTC",
-                     "20260301T090000Z"]
-        answer = self.send([{"at": text} for text in spellings] + [{"at": "soon"}])
-        self.assertEqual(self.counts(answer), [6, 6, 0, 0, 0])
-        self.assertEqual(self.sql("count(*) filter (where at = '2026-03-01 09:00+00'), string_agg(at__text, ' ')"),
-                         f"{len(spellings)}|soon")
+        # A time is what would have been inferred as one; where the column is declared, what PostgreSQL reads as one.
+        spellings = ["2026-03-01T09:00:00.000Z", "2026-03-01 10:00:00+01:00", "2026-03-01 09:00",
+                     "1 March 2026 09:00 UTC", "20260301T090000Z", "soon"]
+        self.assertEqual(self.counts(self.send([{"at": text} for text in spellings])), [6, 6, 0, 0, 0])
+        times = "count(*) filter (where at = '2026-03-01 09:00+00'), string_agg(at__text, ', ' order by _batch, _row)"
+        self.assertEqual(self.sql(times), "2|" + ", ".join(spellings[2:]))
+        self.name += "_declared"
+        platform.must("PUT", f"/v1/datasets/{self.name}", json.dumps({
+            "columns": [{"name": "at", "type": "timestamptz"}], "on_type_mismatch": "variant"}))
+        self.assertEqual(self.counts(self.send([{"at": text} for text in spellings])), [6, 6, 0, 0, 0])
+        self.assertEqual(self.sql(times), "5|soon")
 
     def test_a_batch_without_rows_makes_no_columns(self):
         platform.must("PUT", f"/v1/pipelines/{self.name}", json.dumps(

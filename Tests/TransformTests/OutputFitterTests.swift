@@ -22,7 +22,11 @@ private struct Fitting {
     func fit(_ records: [String], deletes: [UInt8]? = nil) throws -> [String] {
         var frame = BatchFrame(format: .ndjson)
         for record in records { frame.append(record: Array(record.utf8)) }
-        let decoded = try RecordDecoder().decode(frame).batch
+        return try fit(try RecordDecoder().decode(frame).batch, deletes: deletes)
+    }
+
+    /// The same of rows that steps made.
+    func fit(_ decoded: RecordBatch, deletes: [UInt8]? = nil) throws -> [String] {
         var schema = DatasetSchema(id: 1, settings: settings, primaryKey: primaryKey, columns: columns)
         var fitter = OutputFitter(decoded, deletes: deletes, to: schema)
         for _ in 0..<4 {
@@ -127,6 +131,65 @@ struct OutputFitterTests {
         }
         #expect(New.allCases.map(\.rawValue) == ["add", "extra", "quarantine"])
         #expect(Mismatch.allCases.map(\.rawValue) == ["quarantine", "null", "variant"])
+    }
+
+    /// Values that a step typed, the type of the dataset's column, and of those that would not stay the same in it the
+    /// column that they go to.
+    private static let typed: [(column: Column, type: ColumnType, isDeclared: Bool, lost: [Int: String])] = [
+        (Column(.float8, .float64([1.5, 2])), .int8, true, [0: "a__float8:1.5"]),
+        (Column(.float8, .float64([1.5, 2])), .int8, false, [0: "a__float8:1.5"]),
+        (Column(.numeric, .bytes(ByteColumn(["1.5", "2.0"]))), .int8, false, [0: "a__numeric:1.5"]),
+        (
+            Column(.numeric, .bytes(ByteColumn(["12345678901234567890.12", "0.5"]))), .float8, false,
+            [0: "a__numeric:12345678901234567890.12"]
+        ),
+        (Column(.numeric, .bytes(ByteColumn(["12345678901234567890.12", "0.5"]))), .float8, true, [:]),
+        (Column(.int8, .int64([9_007_199_254_740_993, 1])), .float8, false, [0: "a__numeric:9007199254740993"]),
+        (
+            Column(.timestamptz, .int64([86_399_000_000, 0])), .date, true,
+            [0: "a__timestamptz:2000-01-01 23:59:59+00"]
+        ),
+    ]
+
+    @Test("What a step has typed is a mismatch where its column would make another value of it")
+    func typedValues() throws {
+        for (column, type, isDeclared, lost) in Self.typed {
+            let rows = RecordBatch(rows: [0, 1], columns: [NamedColumn("a", column)])
+            let known = AgreedColumn(
+                name: "a", type: type, nullable: true, state: .applied, declared: isDeclared)
+            for mismatch in Mismatch.allCases {
+                let found = try Fitting([known], .extra, mismatch).fit(rows)
+                for row in 0..<2 {
+                    guard let other = lost[row] else {
+                        #expect(found.contains { $0.hasPrefix("a:") }, "\(type) \(mismatch)")
+                        continue
+                    }
+                    switch mismatch {
+                    case .quarantine: #expect(found.last == "!\(row) invalid_cast a", "\(type): \(found)")
+                    case .null: #expect(found[row] == "", "\(type): \(found)")
+                    case .variant: #expect(found[row] == other, "\(type): \(found)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("A raw value that an inferred column would make another one of goes beside it")
+    func rawValues() throws {
+        let cases: [(type: ColumnType, record: String, row: String)] = [
+            (.float8, "123456789012345678", "a__numeric:123456789012345678"),
+            (.float8, "9007199254740993", "a__numeric:9007199254740993"),
+            (.float8, "1234567890123456.789", "a__numeric:1234567890123456.789"),
+            (.float8, #""123456789012345678901""#, "a__numeric:123456789012345678901"),
+            (.float8, #""x""#, "a__text:x"), (.float8, "true", "a__bool:true"), (.float8, "0.25", "a:0.25"),
+            (.bool, "1", "a__int8:1"), (.bool, #""no""#, "a__text:no"), (.timestamptz, "170406", "a__int8:170406"),
+            (.timestamptz, #""1/2/2024""#, "a__text:1/2/2024"), (.timestamptz, #""epoch""#, "a__text:epoch"),
+            (.date, #""2024-01-01 23:00""#, "a__text:2024-01-01 23:00"), (.int8, #""007""#, "a__text:007"),
+        ]
+        for (type, record, row) in cases {
+            let known = AgreedColumn(name: "a", type: type, nullable: true, state: .applied)
+            #expect(try Fitting([known], .extra, .variant).fit([#"{"a": \#(record)}"#]) == [row])
+        }
     }
 
     @Test("Where a value goes does not depend on its neighbours")

@@ -77,7 +77,11 @@ struct StoreRoutes: Sendable {
                     `on_new_column` says what becomes of a field that is no column: `add` makes it one, of up to 200 \
                     inferred ones; `extra` keeps it in the row's `_extra`; `quarantine` turns the record down. \
                     `on_type_mismatch` says what becomes of a value that is none of its column's type: `variant` keeps \
-                    it in a column `{column}__{type}`, `null` makes it NULL, `quarantine` turns the record down. \
+                    it in a column `{column}__{type}`, `null` makes it NULL, `quarantine` turns the record down. So is \
+                    one that would become another value there, also one that a step gave a type: 1.5 or the text \
+                    `007` in an int8 column that was inferred, a time of day in a date, a number in a timestamptz. \
+                    A declared `float8` takes any number within its range, as the nearest double; an inferred one \
+                    only what the double prints again: 9007199254740993 goes to `{column}__numeric`. \
                     Where they are left out it is `add` and `quarantine`; in datasets that nobody declared `add` and \
                     `variant`. What finds no column is kept in `_extra`.
 

@@ -2,7 +2,8 @@ import Records
 
 /// Values of a field that the dataset's column of its name cannot hold, all of one type.
 ///
-/// Each value goes by its own type, so that where it ends up does not depend on what else is in its batch.
+/// Each value goes by its own type, so that where it ends up does not depend on what else is in its batch; a number
+/// that a float8 column cannot hold is a numeric.
 struct Misfits {
     let field: String
     let type: ColumnType
@@ -14,11 +15,12 @@ struct Misfits {
     /// The column that they go to, named after both.
     var column: String { "\(field)__\(type.rawValue)" }
 
-    /// The values of these rows by their types, in the order in which those first occur.
-    static func sorted(_ named: NamedColumn, _ rows: [Int]) -> [Misfits] {
+    /// The values of these rows, which a column of a type cannot hold, by their own types, in the order in which those
+    /// first occur.
+    static func sorted(_ named: NamedColumn, _ rows: [Int], missing known: ColumnType) -> [Misfits] {
         var groups: [(type: ColumnType, rows: [Int])] = []
         for row in rows {
-            guard let type = ColumnInference.type(of: named.column, row: row) else { continue }
+            guard let type = ColumnInference.type(of: named.column, row: row, missing: known) else { continue }
             if let place = groups.firstIndex(where: { $0.type == type }) {
                 groups[place].rows.append(row)
             } else {
@@ -32,8 +34,8 @@ struct Misfits {
 
     /// Puts the values into their column, which may have values in other rows already; gives the rows of those that
     /// find no place there.
-    func settle(in column: inout Column?, of type: ColumnType, _ ordinals: [Int32]) -> [Int] {
-        let cast = values.cast(to: type, rows: ordinals, name: self.column)
+    func settle(in column: inout Column?, of known: AgreedColumn, _ ordinals: [Int32]) -> [Int] {
+        let cast = values.fit(to: known.type, isDeclared: known.declared, rows: ordinals, name: known.name)
         guard var both = column else {
             column = cast.column
             return cast.failed

@@ -23,7 +23,7 @@ struct OutputFitter {
     private let batch: RecordBatch
     /// For each row whether it deletes: then it needs no more than the key. Nil where none does.
     private let deletes: [UInt8]?
-    private var casts: [String: (type: ColumnType, result: CastResult)] = [:]
+    private var casts: [String: (type: ColumnType, declared: Bool, result: CastResult)] = [:]
 
     init(_ batch: RecordBatch, deletes: [UInt8]? = nil, to schema: DatasetSchema) {
         self.batch = batch
@@ -60,7 +60,7 @@ struct OutputFitter {
                 left.append(named)
                 continue
             }
-            let cast = cast(named, to: known.type)
+            let cast = cast(named, to: known)
             typed[known.name] = cast.column
             if schema.settings.onTypeMismatch == .quarantine { faults += cast.faults }
             misplaced += misfits(named, known)
@@ -69,7 +69,7 @@ struct OutputFitter {
         for misfits in misplaced {
             var lost = misfits.rows
             if let column = schema.column(misfits.column), column.state != .extra {
-                lost = misfits.settle(in: &typed[column.name], of: column.type, batch.rows)
+                lost = misfits.settle(in: &typed[column.name], of: column, batch.rows)
             }
             if !lost.isEmpty { left.append(NamedColumn(misfits.field, misfits.values.keeping(lost))) }
         }
@@ -83,13 +83,16 @@ struct OutputFitter {
     /// What of a field goes to columns of its own. A row that lacks what its column must have is turned down instead.
     private mutating func misfits(_ named: NamedColumn, _ known: AgreedColumn) -> [Misfits] {
         guard schema.settings.onTypeMismatch == .variant, known.state != .extra, known.nullable else { return [] }
-        return Misfits.sorted(named, cast(named, to: known.type).failed)
+        return Misfits.sorted(named, cast(named, to: known).failed, missing: known.type)
     }
 
-    private mutating func cast(_ named: NamedColumn, to type: ColumnType) -> CastResult {
-        if let known = casts[named.name], known.type == type { return known.result }
-        let result = named.column.cast(to: type, rows: batch.rows, name: named.name)
-        casts[named.name] = (type, result)
+    private mutating func cast(_ named: NamedColumn, to column: AgreedColumn) -> CastResult {
+        if let known = casts[named.name], known.type == column.type, known.declared == column.declared {
+            return known.result
+        }
+        let result = named.column.fit(
+            to: column.type, isDeclared: column.declared, rows: batch.rows, name: named.name)
+        casts[named.name] = (column.type, column.declared, result)
         return result
     }
 
