@@ -95,6 +95,7 @@ FAULTS = {
         "there is no such batch of the source",
         "expected a batch's id",  # beyond 64 bits
         "expected the ids of 1 to 1000 batches",
+        "pipeline: there is no pipeline",
         "where: at most 16384 bytes",  # a schema counts characters
         "reason: does not go with codes",  # unless one of the two is null
     ],

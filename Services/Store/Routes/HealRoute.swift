@@ -33,6 +33,13 @@ struct HealRoute: Sendable {
         let body = request.body.contentLength == 0 ? .object([:]) : try await request.json()
         let dataset = try await catalog.find(name, workspaceID: principal.workspaceID).dataset
         let start = StartHeals(request: try Self.decode(body, dataset.id, name.text, isDry: isDry))
+        if let pipeline = start.request.pipeline {
+            let find = FindPipelineName(workspaceID: principal.workspaceID, name: pipeline)
+            if try await catalog.pool.withConnection({ try await $0.query(find) }).isEmpty {
+                let fault = FieldFault(path: "pipeline", message: "there is no pipeline \(pipeline)")
+                throw Problem(.invalidRequest, fault.description, errors: [fault])
+            }
+        }
         let trace = request.context.trace
         let runs = try await catalog.pool.withTransaction { connection in
             try await connection.follow(trace)

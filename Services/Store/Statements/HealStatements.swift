@@ -277,6 +277,17 @@ struct StartHeals: PostgresStatement {
     }
 }
 
+/// A pipeline that there is or was. No row: there never was one.
+struct FindPipelineName: PostgresStatement {
+    static let sql = "select name from millrace.pipeline where workspace_id = $1 and name = $2 limit 1"
+    var workspaceID: Int64
+    var name: String
+
+    var parameters: [PostgresValue] { [.int8(workspaceID), .text(name)] }
+
+    static func decode(_ row: PostgresRow) throws(PostgresError) -> String { try row.text(0) }
+}
+
 /// What became of a heal so far.
 struct HealReport: Sendable {
     var hasEnded: Bool
