@@ -184,7 +184,8 @@ class Live(unittest.TestCase):
             wait_for("the listeners", lambda: all(listener.ids for listener in listeners))
             killed = 0
             for number in range(24):
-                self.send()
+                # What is stored together is one event.
+                self.send(wait=number % 3 == 2)
                 if number % 3 == 0:
                     os.kill(pids("store" if number % 2 else "analytics")[0], signal.SIGKILL)
                     killed += 1
