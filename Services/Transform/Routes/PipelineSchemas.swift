@@ -50,7 +50,7 @@ enum PipelineSchemas {
         Schema.request(
             [
                 ("source", source),
-                ("steps", Schema.array(of: ["oneOf": .array(steps)], count: 0...Definition.maximumSteps)),
+                ("steps", Schema.array(of: ["oneOf": .array(steps(dataset))], count: 0...Definition.maximumSteps)),
                 (
                     "target",
                     Schema.request(
@@ -60,20 +60,26 @@ enum PipelineSchemas {
             ], required: ["source", "target"])
     }
 
-    /// Each is an object with one member, which says what it does, and rarely a second.
-    private static let steps: [JSONValue] = [
-        step("parse", parse), step("cast", Schema.map(of: Schema.oneOf(ColumnType.self), atLeast: 1)),
-        step("derive", expressions), step("filter", Schema.text),
-        step("expect", expressions, beside: [("max_failed", failureLimit)]), step("select", names),
-        step("rename", expressions), step("drop", names),
-        step("fill", Schema.map(of: ["type": ["string", "number", "boolean"]], atLeast: 1)),
-        step("mask", Schema.map(of: Schema.oneOf(StepDefinition.Masking.self), atLeast: 1)), step("flatten", names),
-        step("explode", explode), step("dedupe", dedupe), step("outliers", outliers),
-        step(
-            "route",
-            ["type": "array", "items": branch, "minItems": 1, "maxItems": .number(Definition.maximumOutputs - 1)]),
-        step("lookup", lookup),
-    ]
+    /// Each is an object with one member, which says what it does, and rarely a second. `dataset`: the name of one that
+    /// is filled.
+    private static func steps(_ dataset: JSONValue) -> [JSONValue] {
+        [
+            step("parse", parse), step("cast", Schema.map(of: Schema.oneOf(ColumnType.self), atLeast: 1)),
+            step("derive", expressions), step("filter", Schema.text),
+            step("expect", expressions, beside: [("max_failed", failureLimit)]), step("select", names),
+            step("rename", expressions), step("drop", names),
+            step("fill", Schema.map(of: ["type": ["string", "number", "boolean"]], atLeast: 1)),
+            step("mask", Schema.map(of: Schema.oneOf(StepDefinition.Masking.self), atLeast: 1)), step("flatten", names),
+            step("explode", explode), step("dedupe", dedupe), step("outliers", outliers),
+            step(
+                "route",
+                [
+                    "type": "array", "items": branch(dataset), "minItems": 1,
+                    "maxItems": .number(Definition.maximumOutputs - 1),
+                ]),
+            step("lookup", lookup),
+        ]
+    }
 
     /// Columns of another dataset, joined by a key: `on` has a column of the rows, and the dataset's one that is equal
     /// to it; `columns` a column of the dataset, and its name among the rows.
@@ -84,11 +90,13 @@ enum PipelineSchemas {
         ], required: ["dataset", "on", "columns"])
 
     /// Rows for which the condition is true leave the pipeline here, for another dataset.
-    private static let branch = Schema.request(
-        [
-            ("when", Schema.text), ("dataset", Schema.text), ("mode", Schema.oneOf(Definition.Mode.self)),
-            ("delete_when", Schema.text),
-        ], required: ["when", "dataset"])
+    private static func branch(_ dataset: JSONValue) -> JSONValue {
+        Schema.request(
+            [
+                ("when", Schema.text), ("dataset", dataset), ("mode", Schema.oneOf(Definition.Mode.self)),
+                ("delete_when", Schema.text),
+            ], required: ["when", "dataset"])
+    }
 
     private static let parse = Schema.request(
         [
