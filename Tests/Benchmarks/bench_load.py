@@ -1,4 +1,5 @@
-"""1,000,000 JSON records in 16 requests, from the first byte sent to the last row queryable, beside `psql \\copy`.
+"""1,000,000 JSON records in 16 requests, from the first byte sent to the last row queryable, beside `psql \\copy`. They
+are sent at once; BENCH_CLIENTS=4 has four under way at a time.
 
 Each request is answered once its rows are committed; a query right after the last answer has to see all of them.
 
@@ -24,7 +25,7 @@ from platform_under_test import PSQL, REPOSITORY, Platform, figure, say
 COUNT = int(os.environ.get("BENCH_RECORDS", "1000000"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 REQUESTS = 16
-CLIENTS = 4  # requests under way at a time
+CLIENTS = int(os.environ.get("BENCH_CLIENTS", REQUESTS))  # requests under way at a time
 FILE = REPOSITORY / f".build/bench/records-{COUNT}.ndjson"
 
 
