@@ -5,7 +5,9 @@ extension Caster {
         switch (column.storage, type, target) {
         case (.int64(let values), .int8, .float8) where rule == .inferred: .float64(exactDoubles(values, column))
         case (.float64(let values), .float8, .int8): .int64(whole(values, column))
-        case (.float64(let values), .float8, .numeric): .bytes(shortest(values))
+        case (.float64(let values), .float8, .numeric):
+            // All digits, where PostgreSQL's cast gives 15.
+            .bytes(numerics(values) { TextOutput.append($0, into: &$1) })
         case (.bytes(let values), .numeric, .int8): .int64(whole(values, column))
         case (.bytes(let values), .numeric, .float8) where rule == .inferred: .float64(exactDoubles(values))
         case (.int64(let values), .timestamptz, .date): .int64(days(values, column))
@@ -74,25 +76,6 @@ extension Caster {
         while at < text.count, text[at] != 0x2E { at += 1 }
         while at < text.count, text[at] == 0x2E || text[at] == 0x30 { at += 1 }
         return at < text.count
-    }
-
-    /// All digits of doubles, where PostgreSQL's cast gives 15.
-    private mutating func shortest(_ values: [Double]) -> ByteColumn {
-        var result = ByteColumn(reserving: values.count, bytes: values.count * 12)
-        var text: [UInt8] = []
-        for row in 0..<values.count {
-            if validity[row] != 0 {
-                text.removeAll(keepingCapacity: true)
-                TextOutput.append(values[row], into: &text)
-                do throws(InputFault) {
-                    try TextInput.numeric(text.span, into: &result.data)
-                } catch {
-                    fail(row, error, text.span)
-                }
-            }
-            result.endValue()
-        }
-        return result
     }
 
     private mutating func days(_ values: [Int64], _ column: Column) -> [Int64] {

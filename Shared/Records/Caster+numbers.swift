@@ -6,7 +6,9 @@ extension Caster {
         case (.int64(let values), .int8, .float8): .float64(values.map { Double($0) })
         case (.int64, .int8, .numeric): .bytes(TextOutput.texts(of: column))
         case (.float64(let values), .float8, .int8): .int64(rounded(values))
-        case (.float64(let values), .float8, .numeric): .bytes(numerics(values))
+        case (.float64(let values), .float8, .numeric):
+            // PostgreSQL gives a float8 15 significant digits on its way to numeric.
+            .bytes(numerics(values) { $1 += TextOutput.digits15($0) })
         case (.bytes(let values), .numeric, .int8): .int64(rounded(values))
         case (.bytes(let values), .numeric, .float8): .float64(float8s(values))
         case (.int64(let values), .timestamptz, .date): .int64(values.map(Self.day))
@@ -27,12 +29,14 @@ extension Caster {
         return result
     }
 
-    /// PostgreSQL gives a float8 15 significant digits on its way to numeric.
-    private mutating func numerics(_ values: [Double]) -> ByteColumn {
+    /// Doubles by the digits that `write` gives them.
+    mutating func numerics(_ values: [Double], _ write: (Double, inout [UInt8]) -> Void) -> ByteColumn {
         var result = ByteColumn(reserving: values.count, bytes: values.count * 12)
+        var text: [UInt8] = []
         for row in 0..<values.count {
             if validity[row] != 0 {
-                let text = TextOutput.digits15(values[row])
+                text.removeAll(keepingCapacity: true)
+                write(values[row], &text)
                 do throws(InputFault) {
                     try TextInput.numeric(text.span, into: &result.data)
                 } catch {
